@@ -1,0 +1,82 @@
+package kernels
+
+import (
+	"errors"
+	"time"
+
+	"gorgonia.org/tensor"
+)
+
+// ErrUnsupported is wrapped by what a device cannot do; the case is then skipped with the reason.
+var ErrUnsupported = errors.New("unsupported")
+
+// ErrOutOfMemory is wrapped by an Alloc that did not fit.
+var ErrOutOfMemory = errors.New("out of device memory")
+
+// Info describes a device.
+type Info struct {
+	Kind  string // "ref", "cpu", "cuda", "sim"
+	Name  string // as the hardware reports it
+	Units int    // cores or multiprocessors that this device object uses
+}
+
+// Memory counts what a device's Alloc gave out, in bytes.
+type Memory struct {
+	Current, Peak int64
+	Limit         int64 // 0: none of our own
+}
+
+// Device owns memory and streams. Its methods are safe for one goroutine at a time.
+type Device interface {
+	Info() Info
+	// Supports is nil, or wraps ErrUnsupported with the reason why op cannot run on operands of type t and weights of format f.
+	Supports(op Op, t DType, f Format) error
+	// Variants lists op's implementations that this hardware can run, reference first, fastest last.
+	Variants(op Op) []string
+	// Select makes later calls of op use a variant; "" picks the fastest.
+	Select(op Op, variant string) error
+	// Alloc gives n zeroed elements, aligned to 64 bytes or more.
+	Alloc(t DType, n int) (Buffer, error)
+	// Memory is what is allocated now and was at most since ResetPeak.
+	Memory() Memory
+	// LimitMemory makes an Alloc past so many bytes fail with ErrOutOfMemory; 0 lifts the limit.
+	LimitMemory(bytes int64)
+	ResetPeak()
+	NewStream() (Stream, error)
+	NewEvent() (Event, error)
+	// Close frees the device's own memory. Streams are closed before.
+	Close() error
+}
+
+// Event marks a place in a stream.
+type Event interface {
+	// Since is the time between two recorded events that have both completed.
+	Since(start Event) time.Duration
+	Close() error
+}
+
+// Stream runs what is enqueued in order, apart from other streams of the same device.
+type Stream interface {
+	Ops
+	// Upload copies host values (float64, float32, int32, int8 or uint8 backing) to the device, rounded to dst's type.
+	Upload(dst Tensor, src *tensor.Dense)
+	// Download copies device values to the host, widened to dst's type, and returns when they are there.
+	Download(dst *tensor.Dense, src Tensor) error
+	// Record completes e when all that was enqueued before it has run. An event is recorded again only after its last record completed.
+	Record(e Event)
+	// Wait holds what is enqueued later until e's last Record, of any stream of this device, has completed.
+	Wait(e Event)
+	// Sync returns when the stream is idle, with the first error since the last Sync.
+	Sync() error
+	Close() error
+}
+
+// HostStream is a Stream over host memory. Collectives between ranks of one process are built on it.
+type HostStream interface {
+	Stream
+	// Do runs f in stream order; its error becomes the stream's. f may call Sum and touch the data of host buffers.
+	Do(f func() error)
+	// Sum computes, at once and on the calling goroutine, dst = Σ srcs in the order given, all of one type and size, summed in
+	// at least float32; dst may be one of them.
+	Sum(dst Tensor, srcs []Tensor)
+}
