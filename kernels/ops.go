@@ -121,10 +121,10 @@ type Ops interface {
 	// clears StateFound.
 	UpdateScale(state Tensor, dynamic bool)
 
-	// Encode stores the dense matrix (OC,C) in w's layout: it chooses Meta by magnitude (ties: the lower index) and fills Values,
-	// Meta and Scale. dense has Values' type, or Stats' for Int8.
+	// Encode stores the dense matrix (OC,C), of the Stats type, in w's layout: it chooses Meta by magnitude (ties: the lower index)
+	// and fills Values, rounded to their type, Meta and Scale.
 	Encode(w Weight, dense Tensor)
-	// Decode is the dense matrix (OC,C) that w stands for, zeros where nothing is stored.
+	// Decode is the dense matrix (OC,C), of any float type, that w stands for: zeros where nothing is stored.
 	Decode(dense Tensor, w Weight)
 
 	// Cast: dst = src, rounded to nearest even into dst's type.
