@@ -16,9 +16,9 @@ func StatsOf(t DType) DType {
 // CheckEmbeddingForward checks the operands of Ops.EmbeddingForward.
 func CheckEmbeddingForward(out, ids, wte, wpe Tensor) {
 	const op = "kernels: EmbeddingForward: "
-	require(len(out.Shape) == 3 && len(wte.Shape) == 2, op+badRank)
-	b, t, c := out.Shape[0], out.Shape[1], out.Shape[2]
-	require(is(out, b, t, c) && is(ids, b, t) && is(wte, wte.Shape[0], c) && is(wpe, t, c), op+badShape)
+	require(len(ids.Shape) == 2 && len(wte.Shape) == 2, op+badRank)
+	b, t, v, c := ids.Shape[0], ids.Shape[1], wte.Shape[0], wte.Shape[1]
+	require(is(ids, b, t) && is(wte, v, c) && isMatrix(out, b*t, c) && is(wpe, t, c), op+badShape)
 	require(isFloat(out) && typed(out.DType(), wte, wpe) && typed(I32, ids), op+badType)
 	require(apart(out, ids, wte, wpe), op+badOverlap)
 }
@@ -26,9 +26,9 @@ func CheckEmbeddingForward(out, ids, wte, wpe Tensor) {
 // CheckEmbeddingBackward checks the operands of Ops.EmbeddingBackward.
 func CheckEmbeddingBackward(dwte, dwpe, dout, ids Tensor) {
 	const op = "kernels: EmbeddingBackward: "
-	require(len(dout.Shape) == 3 && len(dwte.Shape) == 2, op+badRank)
-	b, t, c := dout.Shape[0], dout.Shape[1], dout.Shape[2]
-	require(is(dout, b, t, c) && is(ids, b, t) && is(dwte, dwte.Shape[0], c) && is(dwpe, t, c), op+badShape)
+	require(len(ids.Shape) == 2 && len(dwte.Shape) == 2, op+badRank)
+	b, t, v, c := ids.Shape[0], ids.Shape[1], dwte.Shape[0], dwte.Shape[1]
+	require(is(ids, b, t) && is(dwte, v, c) && isMatrix(dout, b*t, c) && is(dwpe, t, c), op+badShape)
 	require(isFloat(dout) && typed(StatsOf(dout.DType()), dwte, dwpe) && typed(I32, ids), op+badType)
 	require(apart(dwte, dwpe, dout, ids) && apart(dwpe, dout, ids), op+badOverlap)
 }
@@ -129,7 +129,8 @@ func CheckAdd(out, x, bias, residual Tensor) {
 // CheckMSE checks the operands of Ops.MSE.
 func CheckMSE(loss, dx, x, target Tensor, n int, state Tensor) {
 	const op = "kernels: MSE: "
-	require(!x.None() && hasSize(x.Size(), dx, target) && hasSize(1, loss) && hasSize(StateLen, state), op+badShape)
+	require(!x.None() && hasSize(x.Size(), target) && hasSize(1, loss) && hasSize(StateLen, state), op+badShape)
+	require(dx.None() || hasSize(x.Size(), dx), op+badShape)
 	require(n > 0, op+badCount)
 	require(isFloat(x) && typed(x.DType(), dx, target) && typed(StatsOf(x.DType()), loss, state), op+badType)
 	require(apart(dx, loss, x, target, state) && apart(loss, x, target, state), op+badOverlap)
@@ -139,7 +140,8 @@ func CheckMSE(loss, dx, x, target Tensor, n int, state Tensor) {
 func CheckCrossEntropy(loss, dlogits, logits, targets Tensor, n int, state Tensor) {
 	const op = "kernels: CrossEntropy: "
 	rows, v := matrix(logits, op+badRank)
-	require(isMatrix(dlogits, rows, v) && hasSize(rows, targets) && hasSize(1, loss) && hasSize(StateLen, state), op+badShape)
+	require(hasSize(rows, targets) && hasSize(1, loss) && hasSize(StateLen, state), op+badShape)
+	require(dlogits.None() || isMatrix(dlogits, rows, v), op+badShape)
 	require(n > 0, op+badCount)
 	require(isFloat(logits) && typed(logits.DType(), dlogits) && typed(I32, targets), op+badType)
 	require(typed(StatsOf(logits.DType()), loss, state), op+badType)

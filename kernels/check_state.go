@@ -31,8 +31,9 @@ func CheckUpdateScale(state Tensor) {
 func CheckEncode(w Weight, dense Tensor) {
 	const op = "kernels: Encode: "
 	require(isMatrix(dense, w.OC, w.C), op+badShape)
-	require(isFloat(dense) && (w.Format != Int8 || isStats(dense.DType())), op+badType)
-	checkWeight(w, dense.DType(), op+badWeight)
+	t := decodedType(w, op+badWeight)
+	require(dense.DType() == StatsOf(t), op+badType)
+	checkWeight(w, t, op+badWeight)
 	require(apart(dense, w.Values, w.Meta, w.Scale), op+badOverlap)
 }
 
@@ -40,8 +41,8 @@ func CheckEncode(w Weight, dense Tensor) {
 func CheckDecode(dense Tensor, w Weight) {
 	const op = "kernels: Decode: "
 	require(isMatrix(dense, w.OC, w.C), op+badShape)
-	require(isFloat(dense) && (w.Format != Int8 || isStats(dense.DType())), op+badType)
-	checkWeight(w, dense.DType(), op+badWeight)
+	require(isFloat(dense), op+badType)
+	checkWeight(w, decodedType(w, op+badWeight), op+badWeight)
 	require(apart(dense, w.Values, w.Meta, w.Scale), op+badOverlap)
 }
 
@@ -103,6 +104,16 @@ func checkWeight(w Weight, t DType, message string) {
 		return
 	}
 	require(typed(t, w.Values), message)
+}
+
+// decodedType is the float type of a weight's values, or for 8-bit values of their scales.
+func decodedType(w Weight, message string) DType {
+	t := w.Values
+	if w.Format == Int8 {
+		t = w.Scale
+	}
+	require(!t.None(), message)
+	return t.DType()
 }
 
 // checkAct checks an epilogue's activation over a result of n by c.
