@@ -24,17 +24,18 @@ func NewContext(t *team.Team) *Context {
 		c.workers[i] = &worker{}
 	}
 	for typ := range c.engines {
-		list := engines(Type(typ))
-		c.engines[typ] = list[len(list)-1]
+		c.engines[typ] = fastest(Type(typ))
 	}
 	return c
 }
+
+func fastest(t Type) *engine { return variants[t][len(variants[t])-1] }
 
 // Variants returns the names of the implementations for operands of type t that
 // this CPU can run: the pure Go reference first, the fastest last.
 func Variants(t Type) []string {
 	var names []string
-	for _, e := range engines(t) {
+	for _, e := range variants[t] {
 		names = append(names, e.name)
 	}
 	return names
@@ -43,12 +44,11 @@ func Variants(t Type) []string {
 // Select makes products of operands of type t use a variant; the empty name
 // stands for the fastest.
 func (c *Context) Select(t Type, variant string) error {
-	list := engines(t)
 	if variant == "" {
-		c.engines[t] = list[len(list)-1]
+		c.engines[t] = fastest(t)
 		return nil
 	}
-	for _, e := range list {
+	for _, e := range variants[t] {
 		if e.name == variant {
 			c.engines[t] = e
 			return nil

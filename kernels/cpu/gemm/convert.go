@@ -8,13 +8,9 @@ import (
 // goRow holds the portable row conversions.
 var goRow = rowOps{dequantizeGo, addBF16Go, addF16Go, storeBF16Go, storeF16Go}
 
-// dequantizeGo is acc[i] = scaleA*scaleB[i] * float32(int32 in acc[i]).
-func dequantizeGo(acc []float32, scaleA float32, scaleB []float32) {
+func dequantizeGo(acc []float32, shift []int32, scaleA float32, scaleB []float32) {
 	for i, v := range acc {
-		acc[i] = float32(int32(math.Float32bits(v))) * scaleA
-	}
-	for i, s := range scaleB {
-		acc[i] *= s
+		acc[i] = scaleA * float32(int32(math.Float32bits(v))-shift[i]) * scaleB[i]
 	}
 }
 
@@ -96,3 +92,35 @@ func unitF16(p unsafe.Pointer, _ uintptr, _ int) uint32 {
 }
 
 func unitI8(p unsafe.Pointer, _ uintptr, _ int) uint32 { return uint32(int32(*(*int8)(p))) }
+
+// unitPair packs two bfloat16.
+func unitPair(p unsafe.Pointer, step uintptr, n int) uint32 {
+	v := uint32(*(*uint16)(p))
+	if n > 1 {
+		v |= uint32(*(*uint16)(unsafe.Add(p, step))) << 16
+	}
+	return v
+}
+
+// unitI16 packs two int8 as int16.
+func unitI16(p unsafe.Pointer, step uintptr, n int) uint32 {
+	v := uint32(uint16(*(*int8)(p)))
+	if n > 1 {
+		v |= uint32(*(*int8)(unsafe.Add(p, step))) << 16
+	}
+	return v
+}
+
+// unitQuad packs four int8.
+func unitQuad(p unsafe.Pointer, step uintptr, n int) uint32 {
+	var v uint32
+	for i := range n {
+		v |= uint32(*(*uint8)(unsafe.Add(p, uintptr(i)*step))) << (8 * i)
+	}
+	return v
+}
+
+// unitU8 packs four int8, 128 added to each.
+func unitU8(p unsafe.Pointer, step uintptr, n int) uint32 {
+	return unitQuad(p, step, n) ^ 0x80808080
+}

@@ -16,6 +16,10 @@ type engine struct {
 	a, b  packer
 	float bool // sums are float32, else int32
 	row   rowOps
+
+	// shift adds to sums of columns what a shift of A adds to the product, for
+	// tiles whose A is unsigned; nil for the others.
+	shift func(sum, b *uint32, stride, k, w int)
 }
 
 // width returns the columns of the widest tile.
@@ -51,5 +55,10 @@ type packer struct {
 	cols func(dst *uint32, stride int, src *byte, ld, n, w int)
 }
 
-// engines returns the variants for operands of type t, slowest first.
-func engines(t Type) []*engine { return append([]*engine{goEngines[t]}, asmEngines(t)...) }
+// variants holds the engines of each operand type, slowest first.
+var variants = func() (v [I8 + 1][]*engine) {
+	for t := range v {
+		v[t] = append([]*engine{goEngines[t]}, asmEngines(Type(t))...)
+	}
+	return v
+}()

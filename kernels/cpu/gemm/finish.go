@@ -4,12 +4,20 @@ import "unsafe"
 
 // rowOps converts rows of sums. All slices have the same length.
 type rowOps struct {
-	dequantize func(acc []float32, scaleA float32, scaleB []float32) // from int32 in place
+	dequantize func(acc []float32, shift []int32, scaleA float32, scaleB []float32) // from int32, in place
 	addBF16    func(acc []float32, c []uint16)
 	addF16     func(acc []float32, c []uint16)
 	storeBF16  func(c []uint16, acc []float32)
 	storeF16   func(c []uint16, acc []float32)
 }
+
+// ones stand for the scales that a product lacks.
+var ones = func() (v [maxColumns]float32) {
+	for i := range v {
+		v[i] = 1
+	}
+	return v
+}()
 
 // finish turns the finished sums of a panel of rows into elements of C.
 func (w *worker) finish(j *job, b rect, row, rows int) {
@@ -21,30 +29,35 @@ func (w *worker) finish(j *job, b rect, row, rows int) {
 	for r := range rows {
 		sums := unsafe.Add(base, 4*r*stride)
 		if j.C.typ == I32 {
-			j.storeI32(row+r, b.col0, unsafe.Slice((*int32)(sums), n))
-		} else {
-			j.storeFloat(row+r, b.col0, unsafe.Slice((*float32)(sums), n))
+			j.storeI32(row+r, b.col0, unsafe.Slice((*int32)(sums), n), w.shiftRow(n))
+			continue
 		}
+		acc := unsafe.Slice((*float32)(sums), n)
+		if !j.eng.float {
+			j.dequantize(row+r, b.col0, acc, w.shiftRow(n))
+		}
+		j.storeFloat(row+r, b.col0, acc)
 	}
 }
 
-func (j *job) storeI32(row, col int, sums []int32) {
+// shiftRow returns what to subtract from a row of int32 sums.
+func (w *worker) shiftRow(n int) []int32 {
+	return unsafe.Slice((*int32)(unsafe.Pointer(&w.shift.data[0])), n)
+}
+
+func (j *job) storeI32(row, col int, sums, shift []int32) {
 	c := unsafe.Slice((*int32)(j.C.at(row, col)), len(sums))
 	if !j.Accumulate {
-		copy(c, sums)
-		return
+		clear(c)
 	}
 	for i, v := range sums {
-		c[i] += v
+		c[i] += v - shift[i]
 	}
 }
 
-// storeFloat scales, accumulates, applies the epilogue and converts one row.
+// storeFloat accumulates, applies the epilogue and converts one row.
 func (j *job) storeFloat(row, col int, acc []float32) {
 	ops, n := &j.eng.row, len(acc)
-	if !j.eng.float {
-		j.dequantize(row, col, acc)
-	}
 	if j.Accumulate && !j.direct {
 		j.addOld(row, col, acc)
 	}
@@ -63,15 +76,15 @@ func (j *job) storeFloat(row, col int, acc []float32) {
 	}
 }
 
-func (j *job) dequantize(row, col int, acc []float32) {
-	scaleA, scaleB := float32(1), []float32(nil)
+func (j *job) dequantize(row, col int, acc []float32, shift []int32) {
+	scaleA, scaleB := float32(1), ones[:len(acc)]
 	if j.ScaleA != nil {
 		scaleA = j.ScaleA[row]
 	}
 	if j.ScaleB != nil {
 		scaleB = j.ScaleB[col : col+len(acc)]
 	}
-	j.eng.row.dequantize(acc, scaleA, scaleB)
+	j.eng.row.dequantize(acc, shift, scaleA, scaleB)
 }
 
 // addOld adds what C holds.

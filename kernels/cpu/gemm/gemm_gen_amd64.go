@@ -229,7 +229,7 @@ func tileF32Y3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ld
 //go:noescape
 func tileI16Y3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int)
 
-// packRows32 writes eight rows side by side, 8n units of each. A unit is a 32-bit word:
+// packRows32 writes eight rows side by side, 8n units of each. A unit is a 32-bit word: a float32, two bfloat16 or four int8 of one row:
 //
 //	for u := range 8 * n {
 //		for r := range 8 {
@@ -240,7 +240,7 @@ func tileI16Y3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ld
 //go:noescape
 func packRows32(dst *uint32, stride int, rows *[8]*byte, n int)
 
-// packCols32 writes 8w columns, n units of each. A unit is a 32-bit word:
+// packCols32 writes 8w columns, n units of each. A unit is a 32-bit word: a float32, two bfloat16 or four int8 of one row:
 //
 //	for u := range n {
 //		for j := range 8 * w {
@@ -250,3 +250,157 @@ func packRows32(dst *uint32, stride int, rows *[8]*byte, n int)
 //
 //go:noescape
 func packCols32(dst *uint32, stride int, src *byte, ld int, n int, w int)
+
+// packRowsBF16 writes eight rows side by side, 8n units of each. A unit is a bfloat16 widened to float32:
+//
+//	for u := range 8 * n {
+//		for r := range 8 {
+//			dst[u*stride/4+r] = unit(rows[r], u)
+//		}
+//	}
+//
+//go:noescape
+func packRowsBF16(dst *uint32, stride int, rows *[8]*byte, n int)
+
+// packColsBF16 writes 8w columns, n units of each. A unit is a bfloat16 widened to float32:
+//
+//	for u := range n {
+//		for j := range 8 * w {
+//			dst[u*stride/4+j] = unit(src[u*1*ld:], j)
+//		}
+//	}
+//
+//go:noescape
+func packColsBF16(dst *uint32, stride int, src *byte, ld int, n int, w int)
+
+// packRowsF16 writes eight rows side by side, 8n units of each. A unit is a float16 widened to float32:
+//
+//	for u := range 8 * n {
+//		for r := range 8 {
+//			dst[u*stride/4+r] = unit(rows[r], u)
+//		}
+//	}
+//
+//go:noescape
+func packRowsF16(dst *uint32, stride int, rows *[8]*byte, n int)
+
+// packColsF16 writes 8w columns, n units of each. A unit is a float16 widened to float32:
+//
+//	for u := range n {
+//		for j := range 8 * w {
+//			dst[u*stride/4+j] = unit(src[u*1*ld:], j)
+//		}
+//	}
+//
+//go:noescape
+func packColsF16(dst *uint32, stride int, src *byte, ld int, n int, w int)
+
+// packRowsI16 writes eight rows side by side, 8n units of each. A unit is two int8 widened to int16:
+//
+//	for u := range 8 * n {
+//		for r := range 8 {
+//			dst[u*stride/4+r] = unit(rows[r], u)
+//		}
+//	}
+//
+//go:noescape
+func packRowsI16(dst *uint32, stride int, rows *[8]*byte, n int)
+
+// packColsI16 writes 8w columns, n units of each. A unit is two int8 widened to int16:
+//
+//	for u := range n {
+//		for j := range 8 * w {
+//			dst[u*stride/4+j] = unit(src[u*2*ld:], j)
+//		}
+//	}
+//
+//go:noescape
+func packColsI16(dst *uint32, stride int, src *byte, ld int, n int, w int)
+
+// packRowsU8 writes eight rows side by side, 8n units of each. A unit is four int8, 128 added to each to make uint8:
+//
+//	for u := range 8 * n {
+//		for r := range 8 {
+//			dst[u*stride/4+r] = unit(rows[r], u)
+//		}
+//	}
+//
+//go:noescape
+func packRowsU8(dst *uint32, stride int, rows *[8]*byte, n int)
+
+// packColsU8 writes 8w columns, n units of each. A unit is four int8, 128 added to each to make uint8:
+//
+//	for u := range n {
+//		for j := range 8 * w {
+//			dst[u*stride/4+j] = unit(src[u*4*ld:], j)
+//		}
+//	}
+//
+//go:noescape
+func packColsU8(dst *uint32, stride int, src *byte, ld int, n int, w int)
+
+// packColsPairs writes 8w columns, n units of each. A unit is two bfloat16 from two rows:
+//
+//	for u := range n {
+//		for j := range 8 * w {
+//			dst[u*stride/4+j] = unit(src[u*2*ld:], j)
+//		}
+//	}
+//
+//go:noescape
+func packColsPairs(dst *uint32, stride int, src *byte, ld int, n int, w int)
+
+// packColsQuads writes 8w columns, n units of each. A unit is four int8 from four rows:
+//
+//	for u := range n {
+//		for j := range 8 * w {
+//			dst[u*stride/4+j] = unit(src[u*4*ld:], j)
+//		}
+//	}
+//
+//go:noescape
+func packColsQuads(dst *uint32, stride int, src *byte, ld int, n int, w int)
+
+// dequantizeY is, with the int32 sums in acc,
+//
+//	for i := range 8 * n { acc[i] = scaleA * float32(int32(acc[i])-shift[i]) * scaleB[i] }
+//
+//go:noescape
+func dequantizeY(acc *float32, shift *int32, scaleA float32, scaleB *float32, n int)
+
+// storeBF16Y is
+//
+//	for i := range 8 * n { c[i] = bfloat16(acc[i]) }
+//
+//go:noescape
+func storeBF16Y(c *uint16, acc *float32, n int)
+
+// storeF16Y is
+//
+//	for i := range 8 * n { c[i] = float16(acc[i]) }
+//
+//go:noescape
+func storeF16Y(c *uint16, acc *float32, n int)
+
+// addBF16Y is
+//
+//	for i := range 8 * n { acc[i] += float32(c[i]), of bfloat16 }
+//
+//go:noescape
+func addBF16Y(c *uint16, acc *float32, n int)
+
+// addF16Y is
+//
+//	for i := range 8 * n { acc[i] += float32(c[i]), of float16 }
+//
+//go:noescape
+func addF16Y(c *uint16, acc *float32, n int)
+
+// shiftZ adds to int32 sums of 16w columns of a packed panel, for the 128 too much in each uint8 of A:
+//
+//	for u := range k {
+//		for j := range 16 * w { sum[j] += 128 * (the four int8 of b[u*stride/4+j]) }
+//	}
+//
+//go:noescape
+func shiftZ(sum *uint32, b *uint32, stride int, k int, w int)

@@ -2838,6 +2838,16 @@ done:
 	VZEROUPPER
 	RET
 
+DATA flip<>+0(SB)/4, $0x80808080
+DATA flip<>+4(SB)/4, $0x80808080
+DATA flip<>+8(SB)/4, $0x80808080
+DATA flip<>+12(SB)/4, $0x80808080
+DATA flip<>+16(SB)/4, $0x80808080
+DATA flip<>+20(SB)/4, $0x80808080
+DATA flip<>+24(SB)/4, $0x80808080
+DATA flip<>+28(SB)/4, $0x80808080
+GLOBL flip<>(SB), RODATA|NOPTR, $32
+
 // func packRows32(dst *uint32, stride int, rows *[8]*byte, n int)
 // Requires: AVX
 TEXT ·packRows32(SB), NOSPLIT, $0-32
@@ -2945,5 +2955,719 @@ block:
 	ADDQ    R8, DI
 	DECQ    R10
 	JNZ     unit
+	VZEROUPPER
+	RET
+
+// func packRowsBF16(dst *uint32, stride int, rows *[8]*byte, n int)
+// Requires: AVX, AVX2
+TEXT ·packRowsBF16(SB), NOSPLIT, $0-32
+	MOVQ rows+16(FP), R13
+	MOVQ (R13), AX
+	MOVQ 8(R13), BX
+	MOVQ 16(R13), CX
+	MOVQ 24(R13), DX
+	MOVQ 32(R13), SI
+	MOVQ 40(R13), DI
+	MOVQ 48(R13), R8
+	MOVQ 56(R13), R9
+	MOVQ dst+0(FP), R10
+	MOVQ stride+8(FP), R11
+	MOVQ n+24(FP), R12
+	XORQ R13, R13
+
+loop:
+	VPMOVZXWD  (AX)(R13*1), Y0
+	VPSLLD     $0x10, Y0, Y0
+	VPMOVZXWD  (BX)(R13*1), Y1
+	VPSLLD     $0x10, Y1, Y1
+	VPMOVZXWD  (CX)(R13*1), Y2
+	VPSLLD     $0x10, Y2, Y2
+	VPMOVZXWD  (DX)(R13*1), Y3
+	VPSLLD     $0x10, Y3, Y3
+	VPMOVZXWD  (SI)(R13*1), Y4
+	VPSLLD     $0x10, Y4, Y4
+	VPMOVZXWD  (DI)(R13*1), Y5
+	VPSLLD     $0x10, Y5, Y5
+	VPMOVZXWD  (R8)(R13*1), Y6
+	VPSLLD     $0x10, Y6, Y6
+	VPMOVZXWD  (R9)(R13*1), Y7
+	VPSLLD     $0x10, Y7, Y7
+	VUNPCKLPS  Y1, Y0, Y8
+	VUNPCKHPS  Y1, Y0, Y9
+	VUNPCKLPS  Y3, Y2, Y10
+	VUNPCKHPS  Y3, Y2, Y11
+	VUNPCKLPS  Y5, Y4, Y12
+	VUNPCKHPS  Y5, Y4, Y13
+	VUNPCKLPS  Y7, Y6, Y14
+	VUNPCKHPS  Y7, Y6, Y15
+	VSHUFPS    $0x44, Y10, Y8, Y0
+	VSHUFPS    $0xee, Y10, Y8, Y1
+	VSHUFPS    $0x44, Y11, Y9, Y2
+	VSHUFPS    $0xee, Y11, Y9, Y3
+	VSHUFPS    $0x44, Y14, Y12, Y4
+	VSHUFPS    $0xee, Y14, Y12, Y5
+	VSHUFPS    $0x44, Y15, Y13, Y6
+	VSHUFPS    $0xee, Y15, Y13, Y7
+	VPERM2F128 $0x20, Y4, Y0, Y8
+	VPERM2F128 $0x31, Y4, Y0, Y12
+	VPERM2F128 $0x20, Y5, Y1, Y9
+	VPERM2F128 $0x31, Y5, Y1, Y13
+	VPERM2F128 $0x20, Y6, Y2, Y10
+	VPERM2F128 $0x31, Y6, Y2, Y14
+	VPERM2F128 $0x20, Y7, Y3, Y11
+	VPERM2F128 $0x31, Y7, Y3, Y15
+	VMOVAPS    Y8, Y0
+	VMOVAPS    Y9, Y1
+	VMOVAPS    Y10, Y2
+	VMOVAPS    Y11, Y3
+	VMOVAPS    Y12, Y4
+	VMOVAPS    Y13, Y5
+	VMOVAPS    Y14, Y6
+	VMOVAPS    Y15, Y7
+	VMOVUPS    Y0, (R10)
+	ADDQ       R11, R10
+	VMOVUPS    Y1, (R10)
+	ADDQ       R11, R10
+	VMOVUPS    Y2, (R10)
+	ADDQ       R11, R10
+	VMOVUPS    Y3, (R10)
+	ADDQ       R11, R10
+	VMOVUPS    Y4, (R10)
+	ADDQ       R11, R10
+	VMOVUPS    Y5, (R10)
+	ADDQ       R11, R10
+	VMOVUPS    Y6, (R10)
+	ADDQ       R11, R10
+	VMOVUPS    Y7, (R10)
+	ADDQ       R11, R10
+	ADDQ       $0x10, R13
+	DECQ       R12
+	JNZ        loop
+	VZEROUPPER
+	RET
+
+// func packColsBF16(dst *uint32, stride int, src *byte, ld int, n int, w int)
+// Requires: AVX, AVX2
+TEXT ·packColsBF16(SB), NOSPLIT, $0-48
+	MOVQ dst+0(FP), DI
+	MOVQ stride+8(FP), R8
+	MOVQ src+16(FP), SI
+	MOVQ ld+24(FP), R9
+	MOVQ n+32(FP), R10
+	MOVQ w+40(FP), R12
+	LEAQ (R9)(R9*2), DX
+
+unit:
+	MOVQ SI, AX
+	MOVQ DI, BX
+	MOVQ R12, R11
+
+block:
+	VPMOVZXWD (AX), Y0
+	VPSLLD    $0x10, Y0, Y0
+	VMOVUPS   Y0, (BX)
+	ADDQ      $0x10, AX
+	ADDQ      $0x20, BX
+	DECQ      R11
+	JNZ       block
+	ADDQ      R9, SI
+	ADDQ      R8, DI
+	DECQ      R10
+	JNZ       unit
+	VZEROUPPER
+	RET
+
+// func packRowsF16(dst *uint32, stride int, rows *[8]*byte, n int)
+// Requires: AVX, F16C
+TEXT ·packRowsF16(SB), NOSPLIT, $0-32
+	MOVQ rows+16(FP), R13
+	MOVQ (R13), AX
+	MOVQ 8(R13), BX
+	MOVQ 16(R13), CX
+	MOVQ 24(R13), DX
+	MOVQ 32(R13), SI
+	MOVQ 40(R13), DI
+	MOVQ 48(R13), R8
+	MOVQ 56(R13), R9
+	MOVQ dst+0(FP), R10
+	MOVQ stride+8(FP), R11
+	MOVQ n+24(FP), R12
+	XORQ R13, R13
+
+loop:
+	VCVTPH2PS  (AX)(R13*1), Y0
+	VCVTPH2PS  (BX)(R13*1), Y1
+	VCVTPH2PS  (CX)(R13*1), Y2
+	VCVTPH2PS  (DX)(R13*1), Y3
+	VCVTPH2PS  (SI)(R13*1), Y4
+	VCVTPH2PS  (DI)(R13*1), Y5
+	VCVTPH2PS  (R8)(R13*1), Y6
+	VCVTPH2PS  (R9)(R13*1), Y7
+	VUNPCKLPS  Y1, Y0, Y8
+	VUNPCKHPS  Y1, Y0, Y9
+	VUNPCKLPS  Y3, Y2, Y10
+	VUNPCKHPS  Y3, Y2, Y11
+	VUNPCKLPS  Y5, Y4, Y12
+	VUNPCKHPS  Y5, Y4, Y13
+	VUNPCKLPS  Y7, Y6, Y14
+	VUNPCKHPS  Y7, Y6, Y15
+	VSHUFPS    $0x44, Y10, Y8, Y0
+	VSHUFPS    $0xee, Y10, Y8, Y1
+	VSHUFPS    $0x44, Y11, Y9, Y2
+	VSHUFPS    $0xee, Y11, Y9, Y3
+	VSHUFPS    $0x44, Y14, Y12, Y4
+	VSHUFPS    $0xee, Y14, Y12, Y5
+	VSHUFPS    $0x44, Y15, Y13, Y6
+	VSHUFPS    $0xee, Y15, Y13, Y7
+	VPERM2F128 $0x20, Y4, Y0, Y8
+	VPERM2F128 $0x31, Y4, Y0, Y12
+	VPERM2F128 $0x20, Y5, Y1, Y9
+	VPERM2F128 $0x31, Y5, Y1, Y13
+	VPERM2F128 $0x20, Y6, Y2, Y10
+	VPERM2F128 $0x31, Y6, Y2, Y14
+	VPERM2F128 $0x20, Y7, Y3, Y11
+	VPERM2F128 $0x31, Y7, Y3, Y15
+	VMOVAPS    Y8, Y0
+	VMOVAPS    Y9, Y1
+	VMOVAPS    Y10, Y2
+	VMOVAPS    Y11, Y3
+	VMOVAPS    Y12, Y4
+	VMOVAPS    Y13, Y5
+	VMOVAPS    Y14, Y6
+	VMOVAPS    Y15, Y7
+	VMOVUPS    Y0, (R10)
+	ADDQ       R11, R10
+	VMOVUPS    Y1, (R10)
+	ADDQ       R11, R10
+	VMOVUPS    Y2, (R10)
+	ADDQ       R11, R10
+	VMOVUPS    Y3, (R10)
+	ADDQ       R11, R10
+	VMOVUPS    Y4, (R10)
+	ADDQ       R11, R10
+	VMOVUPS    Y5, (R10)
+	ADDQ       R11, R10
+	VMOVUPS    Y6, (R10)
+	ADDQ       R11, R10
+	VMOVUPS    Y7, (R10)
+	ADDQ       R11, R10
+	ADDQ       $0x10, R13
+	DECQ       R12
+	JNZ        loop
+	VZEROUPPER
+	RET
+
+// func packColsF16(dst *uint32, stride int, src *byte, ld int, n int, w int)
+// Requires: AVX, F16C
+TEXT ·packColsF16(SB), NOSPLIT, $0-48
+	MOVQ dst+0(FP), DI
+	MOVQ stride+8(FP), R8
+	MOVQ src+16(FP), SI
+	MOVQ ld+24(FP), R9
+	MOVQ n+32(FP), R10
+	MOVQ w+40(FP), R12
+	LEAQ (R9)(R9*2), DX
+
+unit:
+	MOVQ SI, AX
+	MOVQ DI, BX
+	MOVQ R12, R11
+
+block:
+	VCVTPH2PS (AX), Y0
+	VMOVUPS   Y0, (BX)
+	ADDQ      $0x10, AX
+	ADDQ      $0x20, BX
+	DECQ      R11
+	JNZ       block
+	ADDQ      R9, SI
+	ADDQ      R8, DI
+	DECQ      R10
+	JNZ       unit
+	VZEROUPPER
+	RET
+
+// func packRowsI16(dst *uint32, stride int, rows *[8]*byte, n int)
+// Requires: AVX, AVX2
+TEXT ·packRowsI16(SB), NOSPLIT, $0-32
+	MOVQ rows+16(FP), R13
+	MOVQ (R13), AX
+	MOVQ 8(R13), BX
+	MOVQ 16(R13), CX
+	MOVQ 24(R13), DX
+	MOVQ 32(R13), SI
+	MOVQ 40(R13), DI
+	MOVQ 48(R13), R8
+	MOVQ 56(R13), R9
+	MOVQ dst+0(FP), R10
+	MOVQ stride+8(FP), R11
+	MOVQ n+24(FP), R12
+	XORQ R13, R13
+
+loop:
+	VPMOVSXBW  (AX)(R13*1), Y0
+	VPMOVSXBW  (BX)(R13*1), Y1
+	VPMOVSXBW  (CX)(R13*1), Y2
+	VPMOVSXBW  (DX)(R13*1), Y3
+	VPMOVSXBW  (SI)(R13*1), Y4
+	VPMOVSXBW  (DI)(R13*1), Y5
+	VPMOVSXBW  (R8)(R13*1), Y6
+	VPMOVSXBW  (R9)(R13*1), Y7
+	VUNPCKLPS  Y1, Y0, Y8
+	VUNPCKHPS  Y1, Y0, Y9
+	VUNPCKLPS  Y3, Y2, Y10
+	VUNPCKHPS  Y3, Y2, Y11
+	VUNPCKLPS  Y5, Y4, Y12
+	VUNPCKHPS  Y5, Y4, Y13
+	VUNPCKLPS  Y7, Y6, Y14
+	VUNPCKHPS  Y7, Y6, Y15
+	VSHUFPS    $0x44, Y10, Y8, Y0
+	VSHUFPS    $0xee, Y10, Y8, Y1
+	VSHUFPS    $0x44, Y11, Y9, Y2
+	VSHUFPS    $0xee, Y11, Y9, Y3
+	VSHUFPS    $0x44, Y14, Y12, Y4
+	VSHUFPS    $0xee, Y14, Y12, Y5
+	VSHUFPS    $0x44, Y15, Y13, Y6
+	VSHUFPS    $0xee, Y15, Y13, Y7
+	VPERM2F128 $0x20, Y4, Y0, Y8
+	VPERM2F128 $0x31, Y4, Y0, Y12
+	VPERM2F128 $0x20, Y5, Y1, Y9
+	VPERM2F128 $0x31, Y5, Y1, Y13
+	VPERM2F128 $0x20, Y6, Y2, Y10
+	VPERM2F128 $0x31, Y6, Y2, Y14
+	VPERM2F128 $0x20, Y7, Y3, Y11
+	VPERM2F128 $0x31, Y7, Y3, Y15
+	VMOVAPS    Y8, Y0
+	VMOVAPS    Y9, Y1
+	VMOVAPS    Y10, Y2
+	VMOVAPS    Y11, Y3
+	VMOVAPS    Y12, Y4
+	VMOVAPS    Y13, Y5
+	VMOVAPS    Y14, Y6
+	VMOVAPS    Y15, Y7
+	VMOVUPS    Y0, (R10)
+	ADDQ       R11, R10
+	VMOVUPS    Y1, (R10)
+	ADDQ       R11, R10
+	VMOVUPS    Y2, (R10)
+	ADDQ       R11, R10
+	VMOVUPS    Y3, (R10)
+	ADDQ       R11, R10
+	VMOVUPS    Y4, (R10)
+	ADDQ       R11, R10
+	VMOVUPS    Y5, (R10)
+	ADDQ       R11, R10
+	VMOVUPS    Y6, (R10)
+	ADDQ       R11, R10
+	VMOVUPS    Y7, (R10)
+	ADDQ       R11, R10
+	ADDQ       $0x10, R13
+	DECQ       R12
+	JNZ        loop
+	VZEROUPPER
+	RET
+
+// func packColsI16(dst *uint32, stride int, src *byte, ld int, n int, w int)
+// Requires: AVX
+TEXT ·packColsI16(SB), NOSPLIT, $0-48
+	MOVQ dst+0(FP), DI
+	MOVQ stride+8(FP), R8
+	MOVQ src+16(FP), SI
+	MOVQ ld+24(FP), R9
+	MOVQ n+32(FP), R10
+	MOVQ w+40(FP), R12
+	LEAQ (R9)(R9*2), DX
+
+unit:
+	MOVQ SI, AX
+	MOVQ DI, BX
+	MOVQ R12, R11
+
+block:
+	VPMOVSXBW  (AX), X0
+	VPMOVSXBW  (AX)(R9*1), X1
+	VPUNPCKLWD X1, X0, X2
+	VPUNPCKHWD X1, X0, X3
+	VMOVUPS    X2, (BX)
+	VMOVUPS    X3, 16(BX)
+	ADDQ       $0x08, AX
+	ADDQ       $0x20, BX
+	DECQ       R11
+	JNZ        block
+	ADDQ       R9, SI
+	ADDQ       R9, SI
+	ADDQ       R8, DI
+	DECQ       R10
+	JNZ        unit
+	VZEROUPPER
+	RET
+
+// func packRowsU8(dst *uint32, stride int, rows *[8]*byte, n int)
+// Requires: AVX, AVX2
+TEXT ·packRowsU8(SB), NOSPLIT, $0-32
+	MOVQ rows+16(FP), R13
+	MOVQ (R13), AX
+	MOVQ 8(R13), BX
+	MOVQ 16(R13), CX
+	MOVQ 24(R13), DX
+	MOVQ 32(R13), SI
+	MOVQ 40(R13), DI
+	MOVQ 48(R13), R8
+	MOVQ 56(R13), R9
+	MOVQ dst+0(FP), R10
+	MOVQ stride+8(FP), R11
+	MOVQ n+24(FP), R12
+	XORQ R13, R13
+
+loop:
+	VMOVUPS    (AX)(R13*1), Y0
+	VPXOR      flip<>+0(SB), Y0, Y0
+	VMOVUPS    (BX)(R13*1), Y1
+	VPXOR      flip<>+0(SB), Y1, Y1
+	VMOVUPS    (CX)(R13*1), Y2
+	VPXOR      flip<>+0(SB), Y2, Y2
+	VMOVUPS    (DX)(R13*1), Y3
+	VPXOR      flip<>+0(SB), Y3, Y3
+	VMOVUPS    (SI)(R13*1), Y4
+	VPXOR      flip<>+0(SB), Y4, Y4
+	VMOVUPS    (DI)(R13*1), Y5
+	VPXOR      flip<>+0(SB), Y5, Y5
+	VMOVUPS    (R8)(R13*1), Y6
+	VPXOR      flip<>+0(SB), Y6, Y6
+	VMOVUPS    (R9)(R13*1), Y7
+	VPXOR      flip<>+0(SB), Y7, Y7
+	VUNPCKLPS  Y1, Y0, Y8
+	VUNPCKHPS  Y1, Y0, Y9
+	VUNPCKLPS  Y3, Y2, Y10
+	VUNPCKHPS  Y3, Y2, Y11
+	VUNPCKLPS  Y5, Y4, Y12
+	VUNPCKHPS  Y5, Y4, Y13
+	VUNPCKLPS  Y7, Y6, Y14
+	VUNPCKHPS  Y7, Y6, Y15
+	VSHUFPS    $0x44, Y10, Y8, Y0
+	VSHUFPS    $0xee, Y10, Y8, Y1
+	VSHUFPS    $0x44, Y11, Y9, Y2
+	VSHUFPS    $0xee, Y11, Y9, Y3
+	VSHUFPS    $0x44, Y14, Y12, Y4
+	VSHUFPS    $0xee, Y14, Y12, Y5
+	VSHUFPS    $0x44, Y15, Y13, Y6
+	VSHUFPS    $0xee, Y15, Y13, Y7
+	VPERM2F128 $0x20, Y4, Y0, Y8
+	VPERM2F128 $0x31, Y4, Y0, Y12
+	VPERM2F128 $0x20, Y5, Y1, Y9
+	VPERM2F128 $0x31, Y5, Y1, Y13
+	VPERM2F128 $0x20, Y6, Y2, Y10
+	VPERM2F128 $0x31, Y6, Y2, Y14
+	VPERM2F128 $0x20, Y7, Y3, Y11
+	VPERM2F128 $0x31, Y7, Y3, Y15
+	VMOVAPS    Y8, Y0
+	VMOVAPS    Y9, Y1
+	VMOVAPS    Y10, Y2
+	VMOVAPS    Y11, Y3
+	VMOVAPS    Y12, Y4
+	VMOVAPS    Y13, Y5
+	VMOVAPS    Y14, Y6
+	VMOVAPS    Y15, Y7
+	VMOVUPS    Y0, (R10)
+	ADDQ       R11, R10
+	VMOVUPS    Y1, (R10)
+	ADDQ       R11, R10
+	VMOVUPS    Y2, (R10)
+	ADDQ       R11, R10
+	VMOVUPS    Y3, (R10)
+	ADDQ       R11, R10
+	VMOVUPS    Y4, (R10)
+	ADDQ       R11, R10
+	VMOVUPS    Y5, (R10)
+	ADDQ       R11, R10
+	VMOVUPS    Y6, (R10)
+	ADDQ       R11, R10
+	VMOVUPS    Y7, (R10)
+	ADDQ       R11, R10
+	ADDQ       $0x20, R13
+	DECQ       R12
+	JNZ        loop
+	VZEROUPPER
+	RET
+
+// func packColsU8(dst *uint32, stride int, src *byte, ld int, n int, w int)
+// Requires: AVX
+TEXT ·packColsU8(SB), NOSPLIT, $0-48
+	MOVQ dst+0(FP), DI
+	MOVQ stride+8(FP), R8
+	MOVQ src+16(FP), SI
+	MOVQ ld+24(FP), R9
+	MOVQ n+32(FP), R10
+	MOVQ w+40(FP), R12
+	LEAQ (R9)(R9*2), DX
+
+unit:
+	MOVQ SI, AX
+	MOVQ DI, BX
+	MOVQ R12, R11
+
+block:
+	VMOVQ      (AX), X0
+	VMOVQ      (AX)(R9*1), X1
+	VMOVQ      (AX)(R9*2), X2
+	VMOVQ      (AX)(DX*1), X3
+	VPUNPCKLBW X1, X0, X0
+	VPUNPCKLBW X3, X2, X1
+	VPXOR      flip<>+0(SB), X0, X0
+	VPXOR      flip<>+0(SB), X1, X1
+	VPUNPCKLWD X1, X0, X2
+	VPUNPCKHWD X1, X0, X3
+	VMOVUPS    X2, (BX)
+	VMOVUPS    X3, 16(BX)
+	ADDQ       $0x08, AX
+	ADDQ       $0x20, BX
+	DECQ       R11
+	JNZ        block
+	ADDQ       R9, SI
+	ADDQ       R9, SI
+	ADDQ       R9, SI
+	ADDQ       R9, SI
+	ADDQ       R8, DI
+	DECQ       R10
+	JNZ        unit
+	VZEROUPPER
+	RET
+
+// func packColsPairs(dst *uint32, stride int, src *byte, ld int, n int, w int)
+// Requires: AVX
+TEXT ·packColsPairs(SB), NOSPLIT, $0-48
+	MOVQ dst+0(FP), DI
+	MOVQ stride+8(FP), R8
+	MOVQ src+16(FP), SI
+	MOVQ ld+24(FP), R9
+	MOVQ n+32(FP), R10
+	MOVQ w+40(FP), R12
+	LEAQ (R9)(R9*2), DX
+
+unit:
+	MOVQ SI, AX
+	MOVQ DI, BX
+	MOVQ R12, R11
+
+block:
+	VMOVUPS    (AX), X0
+	VMOVUPS    (AX)(R9*1), X1
+	VPUNPCKLWD X1, X0, X2
+	VPUNPCKHWD X1, X0, X3
+	VMOVUPS    X2, (BX)
+	VMOVUPS    X3, 16(BX)
+	ADDQ       $0x10, AX
+	ADDQ       $0x20, BX
+	DECQ       R11
+	JNZ        block
+	ADDQ       R9, SI
+	ADDQ       R9, SI
+	ADDQ       R8, DI
+	DECQ       R10
+	JNZ        unit
+	VZEROUPPER
+	RET
+
+// func packColsQuads(dst *uint32, stride int, src *byte, ld int, n int, w int)
+// Requires: AVX
+TEXT ·packColsQuads(SB), NOSPLIT, $0-48
+	MOVQ dst+0(FP), DI
+	MOVQ stride+8(FP), R8
+	MOVQ src+16(FP), SI
+	MOVQ ld+24(FP), R9
+	MOVQ n+32(FP), R10
+	MOVQ w+40(FP), R12
+	LEAQ (R9)(R9*2), DX
+
+unit:
+	MOVQ SI, AX
+	MOVQ DI, BX
+	MOVQ R12, R11
+
+block:
+	VMOVQ      (AX), X0
+	VMOVQ      (AX)(R9*1), X1
+	VMOVQ      (AX)(R9*2), X2
+	VMOVQ      (AX)(DX*1), X3
+	VPUNPCKLBW X1, X0, X0
+	VPUNPCKLBW X3, X2, X1
+	VPUNPCKLWD X1, X0, X2
+	VPUNPCKHWD X1, X0, X3
+	VMOVUPS    X2, (BX)
+	VMOVUPS    X3, 16(BX)
+	ADDQ       $0x08, AX
+	ADDQ       $0x20, BX
+	DECQ       R11
+	JNZ        block
+	ADDQ       R9, SI
+	ADDQ       R9, SI
+	ADDQ       R9, SI
+	ADDQ       R9, SI
+	ADDQ       R8, DI
+	DECQ       R10
+	JNZ        unit
+	VZEROUPPER
+	RET
+
+DATA one<>+0(SB)/4, $0x00000001
+DATA one<>+4(SB)/4, $0x00000001
+DATA one<>+8(SB)/4, $0x00000001
+DATA one<>+12(SB)/4, $0x00000001
+DATA one<>+16(SB)/4, $0x00000001
+DATA one<>+20(SB)/4, $0x00000001
+DATA one<>+24(SB)/4, $0x00000001
+DATA one<>+28(SB)/4, $0x00000001
+GLOBL one<>(SB), RODATA|NOPTR, $32
+
+DATA half<>+0(SB)/4, $0x00007fff
+DATA half<>+4(SB)/4, $0x00007fff
+DATA half<>+8(SB)/4, $0x00007fff
+DATA half<>+12(SB)/4, $0x00007fff
+DATA half<>+16(SB)/4, $0x00007fff
+DATA half<>+20(SB)/4, $0x00007fff
+DATA half<>+24(SB)/4, $0x00007fff
+DATA half<>+28(SB)/4, $0x00007fff
+GLOBL half<>(SB), RODATA|NOPTR, $32
+
+DATA quiet<>+0(SB)/4, $0x00400000
+DATA quiet<>+4(SB)/4, $0x00400000
+DATA quiet<>+8(SB)/4, $0x00400000
+DATA quiet<>+12(SB)/4, $0x00400000
+DATA quiet<>+16(SB)/4, $0x00400000
+DATA quiet<>+20(SB)/4, $0x00400000
+DATA quiet<>+24(SB)/4, $0x00400000
+DATA quiet<>+28(SB)/4, $0x00400000
+GLOBL quiet<>(SB), RODATA|NOPTR, $32
+
+// func dequantizeY(acc *float32, shift *int32, scaleA float32, scaleB *float32, n int)
+// Requires: AVX, AVX2
+TEXT ·dequantizeY(SB), NOSPLIT, $0-40
+	MOVQ         acc+0(FP), DI
+	MOVQ         shift+8(FP), SI
+	MOVQ         scaleB+24(FP), DX
+	MOVQ         n+32(FP), CX
+	VBROADCASTSS scaleA+16(FP), Y1
+
+loop:
+	VMOVDQU   (DI), Y0
+	VPSUBD    (SI), Y0, Y0
+	VCVTDQ2PS Y0, Y0
+	VMULPS    Y1, Y0, Y0
+	VMULPS    (DX), Y0, Y0
+	VMOVUPS   Y0, (DI)
+	ADDQ      $0x20, DI
+	ADDQ      $0x20, SI
+	ADDQ      $0x20, DX
+	DECQ      CX
+	JNZ       loop
+	VZEROUPPER
+	RET
+
+// func storeBF16Y(c *uint16, acc *float32, n int)
+// Requires: AVX, AVX2
+TEXT ·storeBF16Y(SB), NOSPLIT, $0-24
+	MOVQ c+0(FP), DI
+	MOVQ acc+8(FP), SI
+	MOVQ n+16(FP), CX
+
+loop:
+	VMOVUPS      (SI), Y0
+	VPSRLD       $0x10, Y0, Y1
+	VPAND        one<>+0(SB), Y1, Y1
+	VPADDD       half<>+0(SB), Y1, Y1
+	VPADDD       Y0, Y1, Y1
+	VPOR         quiet<>+0(SB), Y0, Y2
+	VCMPPS       $0x03, Y0, Y0, Y3
+	VBLENDVPS    Y3, Y2, Y1, Y1
+	VPSRLD       $0x10, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X0
+	VPACKUSDW    X0, X1, X0
+	VMOVUPS      X0, (DI)
+	ADDQ         $0x20, SI
+	ADDQ         $0x10, DI
+	DECQ         CX
+	JNZ          loop
+	VZEROUPPER
+	RET
+
+// func storeF16Y(c *uint16, acc *float32, n int)
+// Requires: AVX, F16C
+TEXT ·storeF16Y(SB), NOSPLIT, $0-24
+	MOVQ c+0(FP), DI
+	MOVQ acc+8(FP), SI
+	MOVQ n+16(FP), CX
+
+loop:
+	VMOVUPS   (SI), Y0
+	VCVTPS2PH $0x00, Y0, (DI)
+	ADDQ      $0x20, SI
+	ADDQ      $0x10, DI
+	DECQ      CX
+	JNZ       loop
+	VZEROUPPER
+	RET
+
+// func addBF16Y(c *uint16, acc *float32, n int)
+// Requires: AVX, AVX2
+TEXT ·addBF16Y(SB), NOSPLIT, $0-24
+	MOVQ c+0(FP), DI
+	MOVQ acc+8(FP), SI
+	MOVQ n+16(FP), CX
+
+loop:
+	VPMOVZXWD (DI), Y0
+	VPSLLD    $0x10, Y0, Y0
+	VADDPS    (SI), Y0, Y0
+	VMOVUPS   Y0, (SI)
+	ADDQ      $0x20, SI
+	ADDQ      $0x10, DI
+	DECQ      CX
+	JNZ       loop
+	VZEROUPPER
+	RET
+
+// func addF16Y(c *uint16, acc *float32, n int)
+// Requires: AVX, F16C
+TEXT ·addF16Y(SB), NOSPLIT, $0-24
+	MOVQ c+0(FP), DI
+	MOVQ acc+8(FP), SI
+	MOVQ n+16(FP), CX
+
+loop:
+	VCVTPH2PS (DI), Y0
+	VADDPS    (SI), Y0, Y0
+	VMOVUPS   Y0, (SI)
+	ADDQ      $0x20, SI
+	ADDQ      $0x10, DI
+	DECQ      CX
+	JNZ       loop
+	VZEROUPPER
+	RET
+
+// func shiftZ(sum *uint32, b *uint32, stride int, k int, w int)
+// Requires: AVX, AVX512F, AVX512VNNI
+TEXT ·shiftZ(SB), NOSPLIT, $0-40
+	MOVQ         sum+0(FP), DI
+	MOVQ         b+8(FP), SI
+	MOVQ         stride+16(FP), R8
+	MOVQ         k+24(FP), R9
+	MOVQ         w+32(FP), R10
+	VBROADCASTSS flip<>+0(SB), Z1
+
+vector:
+	VMOVDQU32 (DI), Z0
+	MOVQ      SI, AX
+	MOVQ      R9, CX
+
+unit:
+	VPDPBUSD  (AX), Z1, Z0
+	ADDQ      R8, AX
+	DECQ      CX
+	JNZ       unit
+	VMOVDQU32 Z0, (DI)
+	ADDQ      $0x40, DI
+	ADDQ      $0x40, SI
+	DECQ      R10
+	JNZ       vector
 	VZEROUPPER
 	RET

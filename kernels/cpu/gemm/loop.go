@@ -44,14 +44,15 @@ func evenly(n, limit, unit int) int {
 
 // worker holds one thread's buffers.
 type worker struct {
-	a, b buffer // packed operands
-	sums buffer // results that are not kept in C
-	zero uint32 // the one segment of a dense product
+	a, b  buffer // packed operands
+	sums  buffer // results that are not kept in C
+	shift buffer // of the columns of a block: see engine.shift
+	zero  uint32 // the one segment of a dense product
 
 	lines lineSet
 }
 
-func (w *worker) bytes() int64 { return w.a.bytes() + w.b.bytes() + w.sums.bytes() }
+func (w *worker) bytes() int64 { return w.a.bytes() + w.b.bytes() + w.sums.bytes() + w.shift.bytes() }
 
 // multiply computes a rectangle of C block by block.
 func (w *worker) multiply(j *job, r rect) {
@@ -60,6 +61,9 @@ func (w *worker) multiply(j *job, r rect) {
 	w.b.grow(roundUp(j.nc, j.eng.width()) * units)
 	if !j.direct {
 		w.sums.grow(roundUp(j.mc, panel) * j.nc)
+	}
+	if !j.eng.float {
+		w.shift.grow(roundUp(j.nc, j.eng.width()))
 	}
 	for c := r.col0; c < r.col1; c += j.nc {
 		for i := r.row0; i < r.row1; i += j.mc {
@@ -71,6 +75,7 @@ func (w *worker) multiply(j *job, r rect) {
 // block computes one block of C over the whole of K: B's part is packed once per
 // step of K, A's panel by panel just before use.
 func (w *worker) block(j *job, b rect) {
+	clear(w.shift.data)
 	for k0 := 0; ; k0 += j.kc {
 		k := min(j.kc, j.K-k0)
 		w.packB(j, b, k0, k)
@@ -96,6 +101,9 @@ func (w *worker) packB(j *job, b rect, k0, k int) {
 		cols := min(j.eng.width(), b.col1-c)
 		width := roundUp(cols, j.eng.lanes)
 		j.eng.b.pack(w.b.data[at:], width, j.b.part(c, k0), cols, k, &w.lines)
+		if j.eng.shift != nil && units > 0 {
+			j.eng.shift(&w.shift.data[c-b.col0], &w.b.data[at], 4*width, units, width/j.eng.lanes)
+		}
 		at += width * units
 	}
 }

@@ -17,17 +17,8 @@ import (
 // pairs that x and y hold there (Intel SDM, EVEX.512.F3.0F38.W0 52 /r).
 func VDPBF16PS(y, x, acc reg.VecPhysical) { emit("VDPBF16PS", prefixF3, 0x52, y, x, acc) }
 
-// VCVTNE2PS2BF16 rounds hi and lo to bfloat16: lo's in the low half of dst, hi's
-// in the high half (EVEX.512.F2.0F38.W0 72 /r).
-func VCVTNE2PS2BF16(lo, hi, dst reg.VecPhysical) {
-	emit("VCVTNE2PS2BF16", prefixF2, 0x72, lo, hi, dst)
-}
-
-// The pp field of the EVEX prefix.
-const (
-	prefixF3 = 2
-	prefixF2 = 3
-)
+// prefixF3 is the pp field of the EVEX prefix that stands for the byte F3.
+const prefixF3 = 2
 
 // Encode returns the six bytes of a 512-bit instruction of map 0F38 with W = 0
 // over registers: rm is the last source, vvvv the first, reg the destination.

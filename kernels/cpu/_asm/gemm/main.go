@@ -11,5 +11,6 @@ func main() {
 	ConstraintExpr("amd64")
 	tiles()
 	packs()
+	rows()
 	Generate()
 }

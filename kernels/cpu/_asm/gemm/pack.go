@@ -14,14 +14,15 @@ import (
 type source struct {
 	name   string
 	doc    string
-	bytes  int                               // of eight units in a row
-	load   func(m Mem, v reg.VecPhysical)    // eight units of a row
-	rows   int                               // rows of K in a unit
-	width  int                               // bytes of eight columns in one row
+	bytes  int                                // of eight units in a row
+	load   func(m Mem, v reg.VecPhysical)     // eight units of a row
+	rows   int                                // rows of K in a unit
+	width  int                                // bytes of eight columns in one row
 	gather func(row func(i int) Mem, out Mem) // eight columns' units
 }
 
 func packs() {
+	flipTable()
 	for _, s := range sources() {
 		if s.load != nil {
 			s.transpose()
@@ -35,17 +36,112 @@ func packs() {
 func sources() []source {
 	return []source{
 		{
-			name: "32", doc: "a 32-bit word", bytes: 32, load: loadWords,
-			rows: 1, width: 32,
-			gather: func(row func(int) Mem, out Mem) {
-				VMOVUPS(row(0), reg.Y0)
-				VMOVUPS(reg.Y0, out)
-			},
+			name: "32", doc: "a 32-bit word: a float32, two bfloat16 or four int8 of one row",
+			bytes: 32, load: loadWords,
+			rows: 1, width: 32, gather: gatherWords,
+		},
+		{
+			name: "BF16", doc: "a bfloat16 widened to float32",
+			bytes: 16, load: loadBF16,
+			rows: 1, width: 16, gather: widen(loadBF16),
+		},
+		{
+			name: "F16", doc: "a float16 widened to float32",
+			bytes: 16, load: loadF16,
+			rows: 1, width: 16, gather: widen(loadF16),
+		},
+		{
+			name: "I16", doc: "two int8 widened to int16",
+			bytes: 16, load: loadI16,
+			rows: 2, width: 8, gather: gatherI16,
+		},
+		{
+			name: "U8", doc: "four int8, 128 added to each to make uint8",
+			bytes: 32, load: loadFlipped,
+			rows: 4, width: 8, gather: func(row func(int) Mem, out Mem) { gatherBytes(row, out, true) },
+		},
+		{
+			name: "Pairs", doc: "two bfloat16 from two rows",
+			rows: 2, width: 16, gather: gatherPairs,
+		},
+		{
+			name: "Quads", doc: "four int8 from four rows",
+			rows: 4, width: 8, gather: func(row func(int) Mem, out Mem) { gatherBytes(row, out, false) },
 		},
 	}
 }
 
+// flipTable holds the sign bits that make an int8 a uint8, 128 higher.
+func flipTable() {
+	GLOBL("flip", RODATA|NOPTR)
+	for i := 0; i < 8; i++ {
+		DATA(4*i, U32(0x80808080))
+	}
+}
+
+var flip = NewDataAddr(NewStaticSymbol("flip"), 0)
+
 func loadWords(m Mem, v reg.VecPhysical) { VMOVUPS(m, v) }
+
+func loadBF16(m Mem, v reg.VecPhysical) {
+	VPMOVZXWD(m, v)
+	VPSLLD(U8(16), v, v)
+}
+
+func loadF16(m Mem, v reg.VecPhysical) { VCVTPH2PS(m, v) }
+
+func loadI16(m Mem, v reg.VecPhysical) { VPMOVSXBW(m, v) }
+
+func loadFlipped(m Mem, v reg.VecPhysical) {
+	VMOVUPS(m, v)
+	VPXOR(flip, v, v)
+}
+
+func gatherWords(row func(int) Mem, out Mem) {
+	VMOVUPS(row(0), reg.Y0)
+	VMOVUPS(reg.Y0, out)
+}
+
+// widen returns the gather of a type whose units are single elements.
+func widen(load func(Mem, reg.VecPhysical)) func(func(int) Mem, Mem) {
+	return func(row func(int) Mem, out Mem) {
+		load(row(0), reg.Y0)
+		VMOVUPS(reg.Y0, out)
+	}
+}
+
+func gatherPairs(row func(int) Mem, out Mem) {
+	VMOVUPS(row(0), reg.X0)
+	VMOVUPS(row(1), reg.X1)
+	storeInterleaved(out)
+}
+
+func gatherI16(row func(int) Mem, out Mem) {
+	VPMOVSXBW(row(0), reg.X0)
+	VPMOVSXBW(row(1), reg.X1)
+	storeInterleaved(out)
+}
+
+func gatherBytes(row func(int) Mem, out Mem, flipped bool) {
+	for i, x := range []reg.VecPhysical{reg.X0, reg.X1, reg.X2, reg.X3} {
+		VMOVQ(row(i), x)
+	}
+	VPUNPCKLBW(reg.X1, reg.X0, reg.X0)
+	VPUNPCKLBW(reg.X3, reg.X2, reg.X1)
+	if flipped {
+		VPXOR(flip, reg.X0, reg.X0)
+		VPXOR(flip, reg.X1, reg.X1)
+	}
+	storeInterleaved(out)
+}
+
+// storeInterleaved writes the 16-bit words of X0 and X1 in turn.
+func storeInterleaved(out Mem) {
+	VPUNPCKLWD(reg.X1, reg.X0, reg.X2)
+	VPUNPCKHWD(reg.X1, reg.X0, reg.X3)
+	VMOVUPS(reg.X2, out)
+	VMOVUPS(reg.X3, out.Offset(16))
+}
 
 // transpose generates the pack of eight rows that run along K.
 func (s source) transpose() {
@@ -71,7 +167,6 @@ func (s source) transpose() {
 	Load(Param("stride"), stride)
 	Load(Param("n"), left)
 	XORQ(at, at)
-	s.prepare()
 	Label("loop")
 	for i, r := range src {
 		s.load(Mem{Base: r, Index: at, Scale: 1}, ymms[i])
@@ -80,7 +175,6 @@ func (s source) transpose() {
 	for i := range src {
 		VMOVUPS(ymms[i], Mem{Base: dst})
 		ADDQ(stride, dst)
-		_ = i
 	}
 	ADDQ(U8(uint8(s.bytes)), at)
 	DECQ(left)
@@ -88,8 +182,6 @@ func (s source) transpose() {
 	VZEROUPPER()
 	RET()
 }
-
-func (s source) prepare() {}
 
 // transpose8 transposes the 8x8 words in Y0..Y7.
 func transpose8() {
@@ -138,7 +230,6 @@ func (s source) copy() {
 	Load(Param("n"), left)
 	Load(Param("w"), width)
 	LEAQ(Mem{Base: ld, Index: ld, Scale: 2}, ld3)
-	s.prepare()
 	Label("unit")
 	MOVQ(src, from)
 	MOVQ(dst, to)
