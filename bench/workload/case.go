@@ -6,16 +6,17 @@ import (
 	"strings"
 
 	"ofpeak/kernels"
+	"ofpeak/results"
 )
 
 // Techniques, each a group of rows.
 const (
-	Baseline       = "baseline"
-	MixedPrecision = "mixed-precision"
-	DataParallel   = "data-parallel"
-	ModelParallel  = "model-parallel"
-	Sparse         = "sparse"
-	Distributed    = "distributed"
+	Baseline       = string(results.Baseline)
+	MixedPrecision = string(results.MixedPrecision)
+	DataParallel   = string(results.DataParallel)
+	ModelParallel  = string(results.ModelParallel)
+	Sparse         = string(results.Sparse)
+	Distributed    = string(results.Distributed)
 )
 
 // Engines.
@@ -26,15 +27,15 @@ const (
 
 // Passes.
 const (
-	Train   = "train"   // forward, backward and optimizer
-	Forward = "forward" // forward only, as in inference
+	Train   = string(results.Train)   // forward, backward and optimizer
+	Forward = string(results.Forward) // forward only, as in inference
 )
 
 // Devices.
 const (
-	CPU  = "cpu"
-	CUDA = "cuda"
-	Ref  = "ref" // the float64 reference
+	CPU  = string(results.CPU)
+	CUDA = string(results.CUDA)
+	Ref  = "ref" // the float64 reference: checks others, is never timed
 )
 
 // Pipeline schedules.
@@ -72,7 +73,7 @@ type Case struct {
 	Layout       kernels.Layout // of the block's weight matrices
 	Threads      int            // cores of each rank; 0: an equal share of the machine's
 	ISA          string         // variant of every operator that has it; "": the fastest
-	Seed         uint64         // of weights and inputs
+	Seed         int64          // of weights and inputs
 }
 
 // Default is the dense fp32 training step of a model on one rank.
@@ -138,8 +139,8 @@ var fields = []field{
 	}},
 	number("threads", func(c *Case) *int { return &c.Threads }),
 	text("isa", func(c *Case) *string { return &c.ISA }),
-	{"seed", func(c *Case) string { return strconv.FormatUint(c.Seed, 10) }, func(c *Case, s string) (err error) {
-		c.Seed, err = strconv.ParseUint(s, 10, 64)
+	{"seed", func(c *Case) string { return strconv.FormatInt(c.Seed, 10) }, func(c *Case, s string) (err error) {
+		c.Seed, err = strconv.ParseInt(s, 10, 64)
 		return err
 	}},
 }

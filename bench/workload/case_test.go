@@ -69,7 +69,7 @@ func TestParseCaseErrors(t *testing.T) {
 		"model=tiny model=tiny":              "model is given twice",
 		"model=tiny dp=two":                  "dp=two: not a whole number",
 		"model=tiny dp=99999999999999999999": "the number is too large",
-		"model=tiny seed=-1":                 "seed=-1: not a whole number",
+		"model=tiny seed=1.5":                "seed=1.5: not a whole number",
 		"model=tiny layout=block:32":         "--layout block:32 is unknown",
 		"model=tiny layout=block:0@0.5":      "the block's edge",
 		"model=tiny layout=block:8@NaN":      "the kept share",

@@ -14,8 +14,8 @@ type Options struct {
 	Suite      string
 	Techniques []string // keep these only; empty: all
 	Device     string
-	Cores      int    // usable cores of this machine, shared by the ranks of a case on the CPU
-	Seed       uint64 // 0: Default's
+	Cores      int   // usable cores of this machine, shared by the ranks of a case on the CPU
+	Seed       int64 // 0: Default's
 	// Override replaces the suite's lists by its own that are not empty. Its Axes are not used, its Ranks replace those of groups with axes.
 	Override Settings
 }
