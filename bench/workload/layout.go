@@ -41,3 +41,9 @@ func ParseLayout(s string) (kernels.Layout, error) {
 	}
 	return kernels.Layout{Format: kernels.BlockSparse, Block: n, Keep: k}, nil
 }
+
+// Density is the share of the elements of the block's four matrices that is stored and multiplied, each rank's shard by its own width.
+func (c Case) Density() float64 {
+	C, l := c.Model.C, c.Layout
+	return (7*l.Density(C) + l.Density(C/c.TP) + 4*l.Density(4*C/c.TP)) / 12
+}
