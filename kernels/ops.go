@@ -76,9 +76,9 @@ const (
 // shape or type panics at the call, a failure of the device is kept and reported by Sync. Operands must stay alive until then.
 // Outputs must not overlap inputs except where said.
 type Ops interface {
-	// EmbeddingForward: out[b,t,:] = wte[ids[b,t],:] + wpe[t,:]. out (B,T,C), ids int32 (B,T), wte (V,C), wpe (T,C).
+	// EmbeddingForward: out[b·T+t,:] = wte[ids[b,t],:] + wpe[t,:]. out (N,C), ids int32 (B,T), wte (V,C), wpe (T,C).
 	EmbeddingForward(out, ids, wte, wpe Tensor)
-	// EmbeddingBackward: dwte[ids[b,t],:] += dout[b,t,:], dwpe[t,:] += dout[b,t,:]; the sum's order is fixed.
+	// EmbeddingBackward: dwte[ids[b,t],:] += dout[b·T+t,:], dwpe[t,:] += dout[b·T+t,:]; the sum's order is fixed.
 	EmbeddingBackward(dwte, dwpe, dout, ids Tensor)
 
 	// LayerNormForward normalizes each row of x (N,C) (Ba et al., arXiv:1607.06450, equation 4): out = (x-mean)·rstd·gain + bias,
@@ -107,10 +107,10 @@ type Ops interface {
 	Add(out, x, bias, residual Tensor)
 
 	// MSE: loss[0] += Σ(x-target)²/n; dx = 2·(x-target)/n·state[StateScale]. n is the element count of the whole batch, over all
-	// ranks and microbatches. loss has the Stats type.
+	// ranks and microbatches. loss has the Stats type; dx may be absent.
 	MSE(loss, dx, x, target Tensor, n int, state Tensor)
 	// CrossEntropy: loss[0] += Σ -log softmax(logits)[targets]/n; dlogits = (softmax(logits) - onehot)/n·state[StateScale]. logits (N,V),
-	// targets int32 (N); n counts the tokens of the whole batch. dlogits may be logits.
+	// targets int32 (N); n counts the tokens of the whole batch. dlogits may be logits, or absent.
 	CrossEntropy(loss, dlogits, logits, targets Tensor, n int, state Tensor)
 
 	// AdamW updates parameters; see AdamWArgs.
@@ -121,10 +121,10 @@ type Ops interface {
 	// clears StateFound.
 	UpdateScale(state Tensor, dynamic bool)
 
-	// Encode stores the dense matrix (OC,C) in w's layout: it chooses Meta by magnitude (ties: the lower index) and fills Values,
-	// Meta and Scale. dense has Values' type, or Stats' for Int8.
+	// Encode stores the dense matrix (OC,C), of the Stats type, in w's layout: it chooses Meta by magnitude (ties: the lower index)
+	// and fills Values, rounded to their type, Meta and Scale.
 	Encode(w Weight, dense Tensor)
-	// Decode is the dense matrix (OC,C) that w stands for, zeros where nothing is stored.
+	// Decode is the dense matrix (OC,C), of any float type, that w stands for: zeros where nothing is stored.
 	Decode(dense Tensor, w Weight)
 
 	// Cast: dst = src, rounded to nearest even into dst's type.

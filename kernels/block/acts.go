@@ -1,0 +1,90 @@
+package block
+
+import "ofpeak/kernels"
+
+// Acts are one microbatch's activations on one stage. N = B·T.
+type Acts struct {
+	// IDs int32 (B,T) feeds a stage that starts with the embedding; In (N,C) any other. The caller fills them, or points them at its own data.
+	IDs, In kernels.Tensor
+	// Target is what the last stage's loss compares with: (N,C) for the MSE head, int32 (N) for the language model.
+	Target kernels.Tensor
+	// Out (N,C) is what the last block of the stage hands to the next stage.
+	Out kernels.Tensor
+
+	blocks []blockActs
+	head   headActs
+	heap   heap
+}
+
+// NewActs allocates the activations of one microbatch. The caller frees them.
+func (st *Stage) NewActs() (*Acts, error) {
+	c := st.Config
+	a := &Acts{heap: heap{dev: st.dev}}
+	h, ct, n := &a.heap, c.Precision.Compute, c.Batch*c.T
+	if st.embed != nil {
+		a.IDs = h.tensor(kernels.I32, c.Batch, c.T)
+	}
+	a.In = h.tensor(ct, n, c.C)
+	a.Out = a.In
+	for range st.blocks {
+		a.blocks = append(a.blocks, newBlockActs(h, c, a.Out))
+		a.Out = a.blocks[len(a.blocks)-1].out
+	}
+	switch {
+	case st.head != nil:
+		stats := c.Precision.Stats
+		a.head = headActs{
+			norm: h.tensor(ct, n, c.C), mean: h.tensor(stats, n), rstd: h.tensor(stats, n),
+			logits: h.tensor(ct, n, c.V),
+		}
+		if !c.Forward {
+			a.head.dnorm = h.tensor(ct, n, c.C)
+		}
+		a.Target = h.tensor(kernels.I32, n)
+	case st.Last():
+		a.Target = h.tensor(ct, n, c.C)
+	}
+	if h.err != nil {
+		a.Free()
+		return nil, h.err
+	}
+	return a, nil
+}
+
+// Free returns the memory.
+func (a *Acts) Free() { a.heap.free() }
+
+func newBlockActs(h *heap, c Config, in kernels.Tensor) blockActs {
+	b, n, p, hs := c.Batch, c.Batch*c.T, c.C/c.TP, c.C/c.NH
+	ct, st := c.Precision.Compute, c.Precision.Stats
+	a := blockActs{
+		in:  in,
+		ln1: h.tensor(ct, n, c.C), mean1: h.tensor(st, n), rstd1: h.tensor(st, n),
+		qkvRows: h.tensor(ct, n, 3*p), attRows: h.tensor(ct, n, p), lse: h.tensor(st, b, c.NH/c.TP, c.T),
+		res: h.tensor(ct, n, c.C),
+		ln2: h.tensor(ct, n, c.C), mean2: h.tensor(st, n), rstd2: h.tensor(st, n),
+		pre: h.tensor(ct, n, 4*p), gelu: h.tensor(ct, n, 4*p),
+		out: h.tensor(ct, n, c.C),
+	}
+	if h.err == nil {
+		a.qkv = a.qkvRows.Reshape(b, c.T, 3, c.NH/c.TP, hs)
+		a.att = a.attRows.Reshape(b, c.T, c.NH/c.TP, hs)
+	}
+	return a
+}
+
+func newBlockGrads(h *heap, c Config) blockGrads {
+	b, n, p, hs := c.Batch, c.Batch*c.T, c.C/c.TP, c.C/c.NH
+	ct := c.Precision.Compute
+	g := blockGrads{
+		norm: h.tensor(ct, n, c.C), res: h.tensor(ct, n, c.C),
+		qkvRows: h.tensor(ct, n, 3*p), attRows: h.tensor(ct, n, p),
+		pre:  h.tensor(ct, n, 4*p),
+		rows: h.tensor(c.Precision.Stats, b, c.NH/c.TP, c.T),
+	}
+	if h.err == nil {
+		g.qkv = g.qkvRows.Reshape(b, c.T, 3, c.NH/c.TP, hs)
+		g.att = g.attRows.Reshape(b, c.T, c.NH/c.TP, hs)
+	}
+	return g
+}

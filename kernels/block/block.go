@@ -1,0 +1,66 @@
+package block
+
+import "ofpeak/kernels"
+
+// transformer is one pre-LN block: x + attention(norm(x)), then the same with a GELU MLP of width 4C (Xiong et al., "On Layer
+// Normalization in the Transformer Architecture", arXiv:2002.04745, figure 1b).
+type transformer struct {
+	ln1  norm
+	qkv  linear // column-parallel: each rank holds some heads
+	proj linear // row-parallel
+	ln2  norm
+	fc   linear // column-parallel
+	out  linear // row-parallel
+}
+
+// blockActs are what a block's forward leaves for its backward. N = B·T; P is C over the tensor-parallel size.
+type blockActs struct {
+	in           kernels.Tensor // (N,C), the layer below's out
+	ln1, ln2     kernels.Tensor // (N,C)
+	mean1, rstd1 kernels.Tensor // (N)
+	mean2, rstd2 kernels.Tensor // (N)
+	qkv          kernels.Tensor // (B,T,3,NH/TP,HS)
+	qkvRows      kernels.Tensor // the same memory as (N,3P)
+	lse          kernels.Tensor // (B,NH/TP,T)
+	att          kernels.Tensor // (B,T,NH/TP,HS)
+	attRows      kernels.Tensor // the same memory as (N,P)
+	res          kernels.Tensor // (N,C), after attention
+	pre, gelu    kernels.Tensor // (N,4P), before and after GELU
+	out          kernels.Tensor // (N,C)
+}
+
+// blockGrads are a block's activation gradients, shared by all blocks of a stage, since one block runs at a time.
+type blockGrads struct {
+	norm             kernels.Tensor // (N,C)
+	res              kernels.Tensor // (N,C)
+	qkv, att         kernels.Tensor // as in blockActs
+	qkvRows, attRows kernels.Tensor
+	pre              kernels.Tensor // (N,4P)
+	rows             kernels.Tensor // (B,NH/TP,T), scratch of the attention
+}
+
+func (t *transformer) forward(s kernels.Stream, a *blockActs, tp Region) {
+	s.LayerNormForward(a.ln1, a.mean1, a.rstd1, a.in, t.ln1.gain, t.ln1.bias)
+	t.qkv.forward(s, a.qkvRows, a.ln1)
+	s.AttentionForward(a.att, a.lse, a.qkv)
+	t.proj.leave(s, a.res, a.attRows, a.in, tp)
+	s.LayerNormForward(a.ln2, a.mean2, a.rstd2, a.res, t.ln2.gain, t.ln2.bias)
+	s.LinearForward(a.gelu, a.ln2, t.fc.w, kernels.Epilogue{Bias: t.fc.b, Act: kernels.GELU, Aux: a.pre})
+	t.out.leave(s, a.out, a.gelu, a.res, tp)
+}
+
+// backward turns d, the gradient of a.out, into the gradient of a.in, in place.
+func (t *transformer) backward(s kernels.Stream, d kernels.Tensor, a *blockActs, g *blockGrads, tp Region) {
+	s.LinearBackwardWeight(t.out.dw, t.out.db, d, a.gelu)
+	s.LinearBackwardInput(g.pre, d, t.out.w, kernels.Epilogue{Act: kernels.GELU, Aux: a.pre})
+	s.LinearBackwardWeight(t.fc.dw, t.fc.db, g.pre, a.ln2)
+	t.fc.enter(s, g.norm, g.pre, tp)
+	s.LayerNormBackward(g.res, t.ln2.dgain, t.ln2.dbias, g.norm, a.res, a.mean2, a.rstd2, t.ln2.gain, d)
+
+	s.LinearBackwardWeight(t.proj.dw, t.proj.db, g.res, a.attRows)
+	s.LinearBackwardInput(g.attRows, g.res, t.proj.w, kernels.Epilogue{})
+	s.AttentionBackward(g.qkv, g.rows, g.att, a.att, a.lse, a.qkv)
+	s.LinearBackwardWeight(t.qkv.dw, t.qkv.db, g.qkvRows, a.ln1)
+	t.qkv.enter(s, g.norm, g.qkvRows, tp)
+	s.LayerNormBackward(d, t.ln1.dgain, t.ln1.dbias, g.norm, a.in, a.mean1, a.rstd1, t.ln1.gain, g.res)
+}

@@ -1,0 +1,102 @@
+// Package block is a pre-LN Transformer stack written once against kernels.Stream: parameters, activations, forward, backward and
+// AdamW. It runs alike on every device, on one rank or as one rank's part of a tensor- and pipeline-parallel model.
+//
+// A model is a list of layers: an optional token embedding, L blocks, and a head that ends in a loss: mean squared error against a
+// given target, or a language model's cross-entropy. A Stage is a contiguous range of that list.
+//
+// It is not a model zoo: one architecture (GPT-2's, Radford et al. 2019, with learned positions), measured in many ways.
+package block
+
+import (
+	"fmt"
+
+	"ofpeak/kernels"
+)
+
+// Config fixes a model and one rank's part of it.
+type Config struct {
+	C, NH, T, L int
+	V           int // vocabulary of the language model; 0: no embedding, and the head compares with a target
+	Precision   kernels.Precision
+	Layout      kernels.Layout // of the four weight matrices of each block
+	Seed        uint64
+
+	Batch      int // sequences of one microbatch on this rank
+	TP, TPRank int // tensor-parallel size and rank; TP 0 means 1
+	// Lo, Hi is this stage's range of Layers(); both 0 means all.
+	Lo, Hi int
+	// Forward leaves out gradients and optimizer state.
+	Forward bool
+}
+
+// LayerKind is a node of the model's layer graph.
+type LayerKind uint8
+
+const (
+	Embedding LayerKind = iota
+	Block
+	MSEHead
+	LMHead
+)
+
+// String names a kind.
+func (k LayerKind) String() string { return [...]string{"embedding", "block", "mse", "head"}[k] }
+
+// Layers is the whole model's layer list, in forward order.
+func (c Config) Layers() []LayerKind {
+	var ls []LayerKind
+	if c.V > 0 {
+		ls = append(ls, Embedding)
+	}
+	for range c.L {
+		ls = append(ls, Block)
+	}
+	if c.V > 0 {
+		return append(ls, LMHead)
+	}
+	return append(ls, MSEHead)
+}
+
+// normal fills in the defaults.
+func (c Config) normal() Config {
+	if c.TP == 0 {
+		c.TP = 1
+	}
+	if c.Lo == 0 && c.Hi == 0 {
+		c.Hi = len(c.Layers())
+	}
+	return c
+}
+
+// Check is nil, or says which sizes do not fit together.
+func (c Config) Check() error {
+	c = c.normal()
+	switch {
+	case c.C <= 0 || c.NH <= 0 || c.T <= 0 || c.L <= 0 || c.Batch <= 0:
+		return fmt.Errorf("C, NH, T, L and B must be positive, not C=%d NH=%d T=%d L=%d B=%d", c.C, c.NH, c.T, c.L, c.Batch)
+	case c.C%c.NH != 0:
+		return fmt.Errorf("C=%d is not divisible by NH=%d", c.C, c.NH)
+	case c.NH%c.TP != 0:
+		return fmt.Errorf("NH=%d is not divisible by tp=%d", c.NH, c.TP)
+	case c.Lo < 0 || c.Hi > len(c.Layers()) || c.Lo >= c.Hi:
+		return fmt.Errorf("a stage of layers %d to %d does not lie in the model's %d", c.Lo, c.Hi, len(c.Layers()))
+	case c.Layout.Format == kernels.BlockSparse && c.TP > 1:
+		return fmt.Errorf("block sparsity picks blocks over a whole weight row, which tp=%d would cut", c.TP)
+	case c.Precision.Int8 != (c.Layout.Format == kernels.Int8):
+		return fmt.Errorf("precision int8 and weight format int8 go together")
+	case c.Precision.Int8 && !c.Forward:
+		return fmt.Errorf("int8 has no backward pass")
+	}
+	for _, w := range c.matrices() {
+		if err := c.Layout.Check(w[0], w[1]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// matrices are the (OC, C) of a block's four weights on one tensor-parallel rank.
+func (c Config) matrices() [4][2]int {
+	p := c.C / c.TP
+	return [4][2]int{{3 * p, c.C}, {c.C, p}, {4 * p, c.C}, {c.C, 4 * p}}
+}

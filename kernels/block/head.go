@@ -1,0 +1,30 @@
+package block
+
+import "ofpeak/kernels"
+
+// lmHead is the language model's end: a final norm, a product with the (V,C) output matrix, and cross-entropy. Every tensor-parallel
+// rank holds it whole.
+type lmHead struct {
+	ln  norm
+	out linear // no bias
+}
+
+// headActs are what the head's forward leaves for its backward.
+type headActs struct {
+	norm       kernels.Tensor // (N,C)
+	mean, rstd kernels.Tensor // (N)
+	logits     kernels.Tensor // (N,V), overwritten by its gradient
+	dnorm      kernels.Tensor // (N,C)
+}
+
+func (h *lmHead) forward(s kernels.Stream, in kernels.Tensor, a *headActs) {
+	s.LayerNormForward(a.norm, a.mean, a.rstd, in, h.ln.gain, h.ln.bias)
+	h.out.forward(s, a.logits, a.norm)
+}
+
+// backward writes d, the gradient of in, from the gradient of the logits that CrossEntropy left in their place.
+func (h *lmHead) backward(s kernels.Stream, d, in kernels.Tensor, a *headActs) {
+	s.LinearBackwardWeight(h.out.dw, kernels.Tensor{}, a.logits, a.norm)
+	s.LinearBackwardInput(a.dnorm, a.logits, h.out.w, kernels.Epilogue{})
+	s.LayerNormBackward(d, h.ln.dgain, h.ln.dbias, a.dnorm, in, a.mean, a.rstd, h.ln.gain, kernels.Tensor{})
+}

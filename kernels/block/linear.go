@@ -1,0 +1,38 @@
+package block
+
+import "ofpeak/kernels"
+
+// linear is a weight, its bias and their gradients.
+type linear struct {
+	w, dw kernels.Weight
+	b, db kernels.Tensor
+}
+
+// norm is a LayerNorm's parameters and their gradients.
+type norm struct {
+	gain, bias, dgain, dbias kernels.Tensor
+}
+
+// forward is out = x·Wᵀ + b.
+func (l linear) forward(s kernels.Stream, out, x kernels.Tensor) {
+	s.LinearForward(out, x, l.w, kernels.Epilogue{Bias: l.b})
+}
+
+// leave is out = residual + b + x·Wᵀ summed over the tensor-parallel ranks, which each hold a slice of W's columns.
+func (l linear) leave(s kernels.Stream, out, x, residual kernels.Tensor, tp Region) {
+	if tp == nil {
+		s.LinearForward(out, x, l.w, kernels.Epilogue{Bias: l.b, Residual: residual})
+		return
+	}
+	s.LinearForward(out, x, l.w, kernels.Epilogue{})
+	tp.Leave(s, out)
+	s.Add(out, out, l.b, residual)
+}
+
+// enter is dx = dout·W summed over the tensor-parallel ranks, which each hold a slice of W's rows.
+func (l linear) enter(s kernels.Stream, dx, dout kernels.Tensor, tp Region) {
+	s.LinearBackwardInput(dx, dout, l.w, kernels.Epilogue{})
+	if tp != nil {
+		tp.Enter(s, dx)
+	}
+}

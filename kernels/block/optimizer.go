@@ -1,0 +1,44 @@
+package block
+
+import "ofpeak/kernels"
+
+// Hyper are AdamW's settings; weight decay applies to every parameter.
+type Hyper struct {
+	LR, Beta1, Beta2, Eps, WeightDecay float64
+}
+
+// DefaultHyper are GPT-2-like settings (Radford et al. 2019; Brown et al., arXiv:2005.14165, appendix B).
+var DefaultHyper = Hyper{LR: 1e-3, Beta1: 0.9, Beta2: 0.95, Eps: 1e-8, WeightDecay: 0.1}
+
+// ZeroGrads clears gradients and loss before the first microbatch of a step.
+func (st *Stage) ZeroGrads(s kernels.Stream) {
+	s.Fill(st.Loss, 0)
+	if st.size > 0 {
+		s.Fill(st.Grads, 0)
+	}
+}
+
+// CheckGrads marks an overflow in State where the precision scales its loss. Ranks that share a model then sum their StateFound.
+func (st *Stage) CheckGrads(s kernels.Stream) {
+	if st.Precision.ScaleLoss && st.size > 0 {
+		s.FindNonFinite(st.State, st.Grads)
+	}
+}
+
+// Update is one AdamW step on the range lo to hi of the parameter arenas.
+func (st *Stage) Update(s kernels.Stream, h Hyper, lo, hi int) {
+	if lo == hi {
+		return
+	}
+	a := kernels.AdamWArgs{
+		Master: st.Master.At(lo, hi-lo), Grad: st.Grads.At(lo, hi-lo), M: st.M.At(lo, hi-lo), V: st.V.At(lo, hi-lo),
+		State: st.State, LR: h.LR, Beta1: h.Beta1, Beta2: h.Beta2, Eps: h.Eps, WeightDecay: h.WeightDecay,
+	}
+	if st.Master.Buf != st.Weights.Buf {
+		a.Param = st.Weights.At(lo, hi-lo)
+	}
+	s.AdamW(a)
+}
+
+// EndStep counts the step and adapts the loss scale.
+func (st *Stage) EndStep(s kernels.Stream) { s.UpdateScale(st.State, st.Precision.ScaleLoss) }

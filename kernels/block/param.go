@@ -1,0 +1,127 @@
+package block
+
+import (
+	"fmt"
+	"math"
+
+	"ofpeak/kernels"
+)
+
+// Param is one parameter tensor of a stage. The stage's parameters lie one behind another, in layer order, so that gradient buckets
+// and optimizer shards are plain ranges.
+type Param struct {
+	Name  string
+	Layer int // index in Config.Layers
+	// Off, Len is the parameter's range of stored values; an 8-bit weight has none in the arenas.
+	Off, Len int
+	// OC, C is the dense local shape; a vector has OC 1.
+	OC, C int
+	// Replicated says that every tensor-parallel rank holds the whole tensor.
+	Replicated bool
+
+	id     uint64 // in the whole model
+	shard  shard
+	std    float64 // of the initial values
+	one    bool    // initial values are 1: a gain
+	sparse bool    // stored by Config.Layout
+}
+
+// shard maps a local index of a tensor-parallel shard to the whole tensor. The whole's rows fall in segs equal segments (query, key,
+// value), each cut by rows in parts; or its columns are cut in parts.
+type shard struct {
+	byCol       bool
+	segs        int
+	parts, part int
+}
+
+// Global is the index in the whole dense tensor of element i of the local dense tensor.
+func (p Param) Global(i int) int {
+	row, col := i/p.C, i%p.C
+	if p.Replicated {
+		return i
+	}
+	if p.shard.byCol {
+		return row*p.C*p.shard.parts + p.shard.part*p.C + col
+	}
+	n := p.OC / p.shard.segs
+	seg, r := row/n, row%n
+	return ((seg*p.shard.parts+p.shard.part)*n+r)*p.C + col
+}
+
+// Init is the initial value of element i of the local dense tensor.
+func (p Param) Init(seed uint64, i int) float64 {
+	if p.one {
+		return 1
+	}
+	if p.std == 0 {
+		return 0
+	}
+	return p.std * Normal(seed, p.id, uint64(p.Global(i)))
+}
+
+// align keeps every parameter on a cache line, so that no vector load straddles two.
+const align = 16
+
+// params lists a stage's parameters.
+func params(c Config) []Param {
+	var ps []Param
+	off := 0
+	layers := c.Layers()
+	add := func(layer, slot int, p Param) {
+		p.Layer, p.id, p.Off = layer, uint64(layer*16+slot), off
+		if p.shard.segs == 0 {
+			p.shard.segs = 1
+		}
+		p.shard.parts, p.shard.part = c.TP, c.TPRank
+		p.Replicated = p.Replicated || c.TP == 1
+		p.Len = p.OC * p.C
+		if p.sparse {
+			p.Len = c.Layout.ValueLen(p.OC, p.C)
+			if c.Layout.Format == kernels.Int8 {
+				p.Len = 0 // 8-bit values do not lie among the floats
+			}
+		}
+		off += (p.Len + align - 1) / align * align
+		ps = append(ps, p)
+	}
+	for i := c.Lo; i < c.Hi; i++ {
+		for slot, p := range layerParams(c, layers[i], i) {
+			add(i, slot, p)
+		}
+	}
+	return ps
+}
+
+// layerParams are a layer's parameters in the order of its struct's fields. Scales are GPT-2's: 0.02, and less by the square root of
+// the number of residual additions where a product feeds the residual stream (Radford et al. 2019, section 2.3).
+func layerParams(c Config, kind LayerKind, layer int) []Param {
+	const std = 0.02
+	resid := std / math.Sqrt(2*float64(c.L))
+	gain := func(name string) Param { return Param{Name: name, OC: 1, C: c.C, one: true, Replicated: true} }
+	bias := func(name string) Param { return Param{Name: name, OC: 1, C: c.C, Replicated: true} }
+	p := c.C / c.TP
+	switch kind {
+	case Embedding:
+		return []Param{
+			{Name: "wte", OC: c.V, C: c.C, std: std, Replicated: true},
+			{Name: "wpe", OC: c.T, C: c.C, std: std, Replicated: true},
+		}
+	case Block:
+		h := fmt.Sprintf("h%d.", layer)
+		return []Param{
+			gain(h + "ln1.gain"), bias(h + "ln1.bias"),
+			{Name: h + "qkv.weight", OC: 3 * p, C: c.C, std: std, sparse: true, shard: shard{segs: 3}},
+			{Name: h + "qkv.bias", OC: 3 * p, C: 1, shard: shard{segs: 3}},
+			{Name: h + "proj.weight", OC: c.C, C: p, std: resid, sparse: true, shard: shard{byCol: true}},
+			bias(h + "proj.bias"),
+			gain(h + "ln2.gain"), bias(h + "ln2.bias"),
+			{Name: h + "fc.weight", OC: 4 * p, C: c.C, std: std, sparse: true},
+			{Name: h + "fc.bias", OC: 4 * p, C: 1},
+			{Name: h + "out.weight", OC: c.C, C: 4 * p, std: resid, sparse: true, shard: shard{byCol: true}},
+			bias(h + "out.bias"),
+		}
+	case LMHead:
+		return []Param{gain("lnf.gain"), bias("lnf.bias"), {Name: "head.weight", OC: c.V, C: c.C, std: std, Replicated: true}}
+	}
+	return nil
+}

@@ -1,0 +1,168 @@
+package block
+
+import "ofpeak/kernels"
+
+// Stage is one rank's part of a model: a range of layers, or a tensor-parallel shard of them, with its parameters, gradients and optimizer state.
+type Stage struct {
+	Config
+	Params []Param
+
+	// Weights, Master, Grads, M and V hold all parameters, each (Size()); see Param.Off. Master is Weights where the precision keeps no second copy.
+	Weights, Master, Grads, M, V kernels.Tensor
+	// State is the loss-scale state of kernels.UpdateScale; Loss (1) accumulates over microbatches.
+	State, Loss kernels.Tensor
+
+	dev    kernels.Device
+	heap   heap
+	embed  *embedding
+	blocks []transformer
+	head   *lmHead
+	g      blockGrads
+	kinds  []LayerKind
+	size   int
+}
+
+// Hooks are what a data-parallel strategy does around each layer of a stage. Layers count from the stage's first.
+type Hooks interface {
+	// Gather is called before a layer's weights are read, forward and backward.
+	Gather(layer int)
+	// Ready is called when the backward pass has enqueued the last contribution to a layer's gradients.
+	Ready(layer int)
+}
+
+// New allocates a stage and sets its initial parameters.
+func New(dev kernels.Device, s kernels.Stream, cfg Config) (*Stage, error) {
+	if err := cfg.Check(); err != nil {
+		return nil, err
+	}
+	c := cfg.normal()
+	st := &Stage{Config: c, Params: params(c), dev: dev, heap: heap{dev: dev}, kinds: c.Layers()[c.Lo:c.Hi]}
+	if n := len(st.Params); n > 0 {
+		last := st.Params[n-1]
+		st.size = (last.Off + last.Len + align - 1) / align * align
+	}
+	st.alloc()
+	if st.heap.err == nil {
+		st.bind()
+	}
+	if st.heap.err == nil {
+		st.heap.err = st.init(s)
+	}
+	if st.heap.err != nil {
+		st.Close()
+		return nil, st.heap.err
+	}
+	return st, nil
+}
+
+// Size is the number of elements of the parameter arenas, padding included.
+func (st *Stage) Size() int { return st.size }
+
+// Last reports whether the stage holds the model's head, and so computes the loss.
+func (st *Stage) Last() bool { return st.Hi == len(st.Config.Layers()) }
+
+// LayerCount is the number of layers of this stage.
+func (st *Stage) LayerCount() int { return len(st.kinds) }
+
+// LayerRange is the range of the arenas that holds a layer's parameters; it is empty for the MSE head.
+func (st *Stage) LayerRange(layer int) (lo, hi int) {
+	lo = st.size
+	for _, p := range st.Params {
+		if p.Layer-st.Lo == layer {
+			lo, hi = min(lo, p.Off), (p.Off+p.Len+align-1)/align*align
+		}
+	}
+	return min(lo, hi), hi
+}
+
+// Close frees the stage's memory.
+func (st *Stage) Close() { st.heap.free() }
+
+func (st *Stage) alloc() {
+	p, h := st.Precision, &st.heap
+	st.Weights = h.tensor(p.Compute, st.size)
+	st.Master = st.Weights
+	st.State = h.tensor(p.Stats, kernels.StateLen)
+	st.Loss = h.tensor(p.Stats, 1)
+	if st.Forward {
+		return
+	}
+	if p.Master != p.Compute {
+		st.Master = h.tensor(p.Master, st.size)
+	}
+	st.Grads = h.tensor(p.Stats, st.size)
+	st.M, st.V = h.tensor(p.Master, st.size), h.tensor(p.Master, st.size)
+	for _, k := range st.kinds {
+		if k == Block {
+			st.g = newBlockGrads(h, st.Config)
+			break
+		}
+	}
+}
+
+// Run is one microbatch's forward pass: from a.IDs or a.In to a.Out, and to the logits on the language model's last stage.
+func (st *Stage) Run(s kernels.Stream, a *Acts, tp Region, hooks Hooks) {
+	gather := func(layer int) {
+		if hooks != nil {
+			hooks.Gather(layer)
+		}
+	}
+	layer := 0
+	if st.embed != nil {
+		gather(layer)
+		st.embed.forward(s, a.In, a.IDs)
+		layer++
+	}
+	if len(st.blocks) > 0 {
+		a.blocks[0].in = a.In
+	}
+	for i := range st.blocks {
+		gather(layer)
+		st.blocks[i].forward(s, &a.blocks[i], tp)
+		layer++
+	}
+	if st.head != nil {
+		gather(layer)
+		st.head.forward(s, a.Out, &a.head)
+	}
+}
+
+// AddLoss adds the microbatch's share of the mean loss over count elements (MSE) or tokens (language model) to Loss, and writes what
+// Backward starts from: d (N,C) for the MSE head. d may be absent if no backward pass follows.
+func (st *Stage) AddLoss(s kernels.Stream, a *Acts, d kernels.Tensor, count int) {
+	switch {
+	case st.head == nil:
+		s.MSE(st.Loss, d, a.Out, a.Target, count, st.State)
+	case st.Forward:
+		s.CrossEntropy(st.Loss, kernels.Tensor{}, a.head.logits, a.Target, count, st.State)
+	default:
+		s.CrossEntropy(st.Loss, a.head.logits, a.head.logits, a.Target, count, st.State)
+	}
+}
+
+// Backward is one microbatch's backward pass. d (N,C) holds the gradient of a.Out (unless the language model's head is here, which
+// starts from its logits) and receives the gradient of a.In; parameter gradients are added to Grads.
+func (st *Stage) Backward(s kernels.Stream, a *Acts, d kernels.Tensor, tp Region, hooks Hooks) {
+	layer := len(st.kinds) - 1
+	around := func(f func()) {
+		if hooks != nil {
+			hooks.Gather(layer)
+		}
+		f()
+		if hooks != nil {
+			hooks.Ready(layer)
+		}
+		layer--
+	}
+	if st.head != nil {
+		around(func() { st.head.backward(s, d, a.Out, &a.head) })
+	} else if st.Last() {
+		layer-- // the MSE head has no parameters
+	}
+	for i := len(st.blocks) - 1; i >= 0; i-- {
+		around(func() { st.blocks[i].backward(s, d, &a.blocks[i], &st.g, tp) })
+	}
+	if st.embed != nil {
+		around(func() { st.embed.backward(s, d, a.IDs) })
+	}
+}
