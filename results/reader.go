@@ -66,7 +66,7 @@ func Parse(path string, data []byte) (*File, error) {
 		return nil, fmt.Errorf("%s: holds no header; is it a results CSV of ofpeak?", path)
 	}
 	if err != nil {
-		return nil, syntaxError(path, err)
+		return nil, CSVError(path, err)
 	}
 	f.Header = dec.Header()
 	if err := f.checkHeader(whole); err != nil {
@@ -79,7 +79,7 @@ func Parse(path string, data []byte) (*File, error) {
 			return f, nil
 		}
 		if err != nil {
-			return nil, syntaxError(path, err)
+			return nil, CSVError(path, err)
 		}
 		line, _ := r.FieldPos(0)
 		if err := row.Validate(); err != nil {
@@ -136,7 +136,7 @@ func (f *File) checkSchema(data []byte, at int) error {
 			return nil
 		}
 		if err != nil {
-			return syntaxError(f.Path, err)
+			return CSVError(f.Path, err)
 		}
 		if header || at >= len(record) {
 			continue
@@ -152,8 +152,8 @@ func (f *File) checkSchema(data []byte, at int) error {
 	}
 }
 
-// syntaxError turns the errors of encoding/csv and csvutil into one line that names file, line and column.
-func syntaxError(path string, err error) error {
+// CSVError turns the errors of encoding/csv and csvutil into one line that names file, line and column.
+func CSVError(path string, err error) error {
 	var syntax *csv.ParseError
 	var cell *csvutil.DecodeError
 	switch {

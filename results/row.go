@@ -67,14 +67,15 @@ type Row struct {
 	StepSamplesS  Samples      `csv:"step_samples_s"`
 
 	// Throughput.
-	TokensPerStep           Opt[int64]   `csv:"tokens_per_step"`
-	TokensPerS              Opt[float64] `csv:"tokens_per_s"`
-	ModelFLOPsPerStep       Opt[int64]   `csv:"model_flops_per_step"`
-	ExecutedFLOPsPerStep    Opt[int64]   `csv:"executed_flops_per_step"`
-	FLOPsFormula            string       `csv:"flops_formula"` // name and version
-	TFLOPSTotal             Opt[float64] `csv:"tflops_total"`
-	TFLOPSPerDevice         Opt[float64] `csv:"tflops_per_device"`
-	ExecutedTFLOPSPerDevice Opt[float64] `csv:"executed_tflops_per_device"`
+	TokensPerStep             Opt[int64]   `csv:"tokens_per_step"`
+	TokensPerS                Opt[float64] `csv:"tokens_per_s"`
+	ModelFLOPsPerStep         Opt[int64]   `csv:"model_flops_per_step"`
+	ExecutedFLOPsPerStep      Opt[int64]   `csv:"executed_flops_per_step"`
+	FLOPsFormula              string       `csv:"flops_formula"` // name and version
+	TFLOPSTotal               Opt[float64] `csv:"tflops_total"`
+	TFLOPSPerDevice           Opt[float64] `csv:"tflops_per_device"`
+	ExecutedTFLOPSPerDevice   Opt[float64] `csv:"executed_tflops_per_device"`
+	DenseEquivTFLOPSPerDevice Opt[float64] `csv:"dense_equiv_tflops_per_device"` // as if sparse weights were dense
 
 	// Shares of a peak: share_* of the model FLOPs (MFU), hfu_* of the executed FLOPs (HFU), both of the peak that the basis names.
 	ShareSurveyPct     Opt[float64] `csv:"share_survey_pct"`

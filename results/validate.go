@@ -233,6 +233,7 @@ func (r *Row) performance() []cell {
 		{"tflops_total", &r.TFLOPSTotal},
 		{"tflops_per_device", &r.TFLOPSPerDevice},
 		{"executed_tflops_per_device", &r.ExecutedTFLOPSPerDevice},
+		{"dense_equiv_tflops_per_device", &r.DenseEquivTFLOPSPerDevice},
 		{"share_survey_pct", &r.ShareSurveyPct},
 		{"hfu_survey_pct", &r.HFUSurveyPct},
 		{"share_vendor_pct", &r.ShareVendorPct},
