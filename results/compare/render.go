@@ -109,7 +109,7 @@ func label(r *results.Row, varying map[string]bool) string {
 // sideBySide has one line per case and file, the base's first.
 func (t *Table) sideBySide() render.Table {
 	out := render.Table{
-		Header: []string{"case", "file", "tokens/s", "survey %", "vendor %", "measured %", "ratio", "95 % interval", "p", "samples", "verdict"},
+		Header: []string{"case", "file", "tokens/s", "survey %", "vendor %", "meas. %", "ratio", "95% CI", "p", "n", "verdict"},
 		Right:  []int{2, 3, 4, 5, 6, 7, 8, 9},
 	}
 	varying := t.varying()
@@ -132,7 +132,7 @@ func interval(p Pair) string {
 	if !ok {
 		return ""
 	}
-	return fmt.Sprintf("%.3f to %.3f", low, p.Ratio.High.Or(math.NaN()))
+	return fmt.Sprintf("%.3f–%.3f", low, p.Ratio.High.Or(math.NaN()))
 }
 
 func probability(p float64) string {
