@@ -81,9 +81,12 @@ func (t Table) Write(w io.Writer, f Format, width int) error {
 	return err
 }
 
+// gap stands between columns.
+const gap = "  "
+
 // plain separates columns by spaces alone, so that a table can be read, copied and cut.
 var plain = table.Style{
-	Box:     table.BoxStyle{MiddleHorizontal: "-", MiddleSeparator: "-", MiddleVertical: " ", PaddingRight: "  "},
+	Box:     table.BoxStyle{MiddleHorizontal: "-", MiddleSeparator: "-", MiddleVertical: " ", PaddingRight: gap},
 	Format:  table.FormatOptions{Header: text.FormatDefault, Row: text.FormatDefault},
 	Options: table.Options{SeparateHeader: true},
 }
@@ -116,15 +119,15 @@ func (t Table) columns(width int) []table.ColumnConfig {
 // fit gives each column its natural width, then takes from the widest until all fit. A column keeps at least eight characters, so that a table may stay
 // wider than a very narrow terminal.
 func (t Table) fit(width int) []int {
-	const least, gap = 8, 2
+	const least = 8
 	widths := make([]int, len(t.Header))
-	total := 0
+	total := -len(gap)
 	for c := range widths {
 		widths[c] = utf8.RuneCountInString(t.Header[c])
 		for _, row := range t.Rows {
 			widths[c] = max(widths[c], utf8.RuneCountInString(row[c]))
 		}
-		total += widths[c] + gap
+		total += widths[c] + len(gap)
 	}
 	for width > 0 && total > width {
 		widest := slices.Max(widths)
@@ -137,10 +140,14 @@ func (t Table) fit(width int) []int {
 	return widths
 }
 
+// trimLines removes the gap after the last column.
 func trimLines(s string) string {
 	lines := strings.Split(s, "\n")
-	for i := range lines {
-		lines[i] = strings.TrimRight(lines[i], " ")
+	for i, line := range lines {
+		if rule := strings.Trim(line, "-") == "" && len(line) > len(gap); rule {
+			line = line[:len(line)-len(gap)]
+		}
+		lines[i] = strings.TrimRight(line, " ")
 	}
 	return strings.Join(lines, "\n")
 }
