@@ -57,6 +57,7 @@ func newRootCmd(stdout, stderr io.Writer, open openFunc) *cobra.Command {
 		newRunCmd(stdout, stderr, open),
 		newChipsCmd(stdout),
 		newDoctorCmd(stdout),
+		newPeakCmd(stdout),
 	)
 	return root
 }
