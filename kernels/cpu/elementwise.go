@@ -44,8 +44,12 @@ func fillWith[T comparable](x []T, v T) {
 		clear(x)
 		return
 	}
-	for done := copy(x, []T{v}); done < len(x); done *= 2 {
-		copy(x[done:], x[:min(done, 4096)])
+	if len(x) == 0 {
+		return
+	}
+	x[0] = v
+	for done := 1; done < len(x); {
+		done += copy(x[done:], x[:min(done, block)])
 	}
 }
 
