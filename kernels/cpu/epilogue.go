@@ -78,5 +78,5 @@ func (e *activationSlope) Row(row, col int, acc []float32) {
 	widened.Put(buf)
 }
 
-// widened are the blocks that epilogues widen 16-bit operands into; gemm does not tell them which worker they run on.
+// widened are the blocks that 16-bit operands are widened into by code that does not know which worker it runs on.
 var widened = sync.Pool{New: func() any { return new([block]float32) }}
