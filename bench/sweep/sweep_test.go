@@ -104,7 +104,7 @@ func TestRunSmoke(t *testing.T) {
 		if got, ok := row.ScalingEfficiency.Get(); ok != (c.World() > 1) || ok && got != scaling {
 			t.Errorf("%s: scaling efficiency %v, want %v", row.Case, row.ScalingEfficiency, scaling)
 		}
-		if over := c.World() == 4; over != (row.Reason == "oversubscribed: 4 ranks of 1 threads share 2 cores") {
+		if over := c.World() == 4; over != (row.Reason == "oversubscribed: 4 threads of 4 ranks share 2 cores") {
 			t.Errorf("%s: reason %q", row.Case, row.Reason)
 		}
 	}

@@ -131,6 +131,9 @@ func checkLayout(c Case) error {
 		return fmt.Errorf("--precision int8 stores dense weights only; pass --layout dense")
 	}
 	C, tp := c.Model.C, c.TP
+	if c.Layout.Format == kernels.BlockSparse && tp > 1 {
+		return fmt.Errorf("--layout %s keeps blocks of whole weight rows, which tp=%d would cut; take tp=1 or --layout 2:4", LayoutString(c.Layout), tp)
+	}
 	for _, w := range [][2]int{{3 * C / tp, C}, {C, C / tp}, {4 * C / tp, C}, {C, 4 * C / tp}} {
 		if err := c.Layout.Check(w[0], w[1]); err != nil {
 			return fmt.Errorf("--layout %s with model %s and tp=%d: %w; change the layout or C", LayoutString(c.Layout), c.Model, tp, err)

@@ -20,6 +20,11 @@ type engine struct {
 	// shift adds to sums of columns what a shift of A adds to the product, for
 	// tiles whose A is unsigned; nil for the others.
 	shift func(sum, b *uint32, stride, k, w int)
+
+	// For sparse rows: of panels of 1, 2, 4 and 8 vectors; the elements, and
+	// sums to transpose, as float32 units.
+	sparse      []sparseFunc
+	wide, words packer
 }
 
 // width returns the columns of the widest tile.
@@ -39,6 +44,16 @@ func (e *engine) depth() int { return e.a.depth }
 //
 // Segments are runs of K that lie apart in A: one for a dense product.
 type tileFunc func(k, segs int, seg *uint32, a, b, c *uint32, ldc, rows, cols, add int)
+
+// sparseFunc computes, for j < width:
+//
+//	for r := range rows {
+//		for i := starts[r]; i < starts[r+1]; i++ {
+//			acc += values[index[i]] * panel[local[i]*width+j]
+//		}
+//		if add != 0 { sums[r*width+j] += acc } else { sums[r*width+j] = acc }
+//	}
+type sparseFunc func(rows int, starts *uint32, local *uint16, index *uint32, values, panel, sums *float32, add int)
 
 // packer brings elements of one type into units.
 type packer struct {

@@ -3671,3 +3671,411 @@ unit:
 	JNZ       vector
 	VZEROUPPER
 	RET
+
+// func sparseRowsZ1(rows int, starts *uint32, local *uint16, index *uint32, values *float32, panel *float32, sums *float32, add int)
+// Requires: AVX, AVX512F
+TEXT ·sparseRowsZ1(SB), NOSPLIT, $0-64
+	MOVQ rows+0(FP), AX
+	MOVQ starts+8(FP), BX
+	MOVQ local+16(FP), CX
+	MOVQ index+24(FP), DX
+	MOVQ values+32(FP), SI
+	MOVQ panel+40(FP), DI
+	MOVQ sums+48(FP), R8
+	MOVQ add+56(FP), R9
+	MOVL (BX), R10
+
+row:
+	MOVL    4(BX), R11
+	ADDQ    $0x04, BX
+	VXORPS  Y1, Y1, Y1
+	TESTQ   R9, R9
+	JZ      enter
+	VMOVUPS (R8), Z1
+	JMP     enter
+
+kept:
+	MOVWLZX      (CX)(R10*2), R12
+	MOVL         (DX)(R10*4), R13
+	SHLQ         $0x06, R12
+	VBROADCASTSS (SI)(R13*4), Z0
+	VFMADD231PS  (DI)(R12*1), Z0, Z1
+	INCQ         R10
+
+enter:
+	CMPQ    R10, R11
+	JNE     kept
+	VMOVUPS Z1, (R8)
+	ADDQ    $0x00000040, R8
+	DECQ    AX
+	JNZ     row
+	VZEROUPPER
+	RET
+
+// func sparseRowsY1(rows int, starts *uint32, local *uint16, index *uint32, values *float32, panel *float32, sums *float32, add int)
+// Requires: AVX, FMA3
+TEXT ·sparseRowsY1(SB), NOSPLIT, $0-64
+	MOVQ rows+0(FP), AX
+	MOVQ starts+8(FP), BX
+	MOVQ local+16(FP), CX
+	MOVQ index+24(FP), DX
+	MOVQ values+32(FP), SI
+	MOVQ panel+40(FP), DI
+	MOVQ sums+48(FP), R8
+	MOVQ add+56(FP), R9
+	MOVL (BX), R10
+
+row:
+	MOVL    4(BX), R11
+	ADDQ    $0x04, BX
+	VXORPS  Y1, Y1, Y1
+	TESTQ   R9, R9
+	JZ      enter
+	VMOVUPS (R8), Y1
+	JMP     enter
+
+kept:
+	MOVWLZX      (CX)(R10*2), R12
+	MOVL         (DX)(R10*4), R13
+	SHLQ         $0x05, R12
+	VBROADCASTSS (SI)(R13*4), Y0
+	VFMADD231PS  (DI)(R12*1), Y0, Y1
+	INCQ         R10
+
+enter:
+	CMPQ    R10, R11
+	JNE     kept
+	VMOVUPS Y1, (R8)
+	ADDQ    $0x00000020, R8
+	DECQ    AX
+	JNZ     row
+	VZEROUPPER
+	RET
+
+// func sparseRowsZ2(rows int, starts *uint32, local *uint16, index *uint32, values *float32, panel *float32, sums *float32, add int)
+// Requires: AVX, AVX512F
+TEXT ·sparseRowsZ2(SB), NOSPLIT, $0-64
+	MOVQ rows+0(FP), AX
+	MOVQ starts+8(FP), BX
+	MOVQ local+16(FP), CX
+	MOVQ index+24(FP), DX
+	MOVQ values+32(FP), SI
+	MOVQ panel+40(FP), DI
+	MOVQ sums+48(FP), R8
+	MOVQ add+56(FP), R9
+	MOVL (BX), R10
+
+row:
+	MOVL    4(BX), R11
+	ADDQ    $0x04, BX
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	TESTQ   R9, R9
+	JZ      enter
+	VMOVUPS (R8), Z1
+	VMOVUPS 64(R8), Z2
+	JMP     enter
+
+kept:
+	MOVWLZX      (CX)(R10*2), R12
+	MOVL         (DX)(R10*4), R13
+	SHLQ         $0x07, R12
+	VBROADCASTSS (SI)(R13*4), Z0
+	VFMADD231PS  (DI)(R12*1), Z0, Z1
+	VFMADD231PS  64(DI)(R12*1), Z0, Z2
+	INCQ         R10
+
+enter:
+	CMPQ    R10, R11
+	JNE     kept
+	VMOVUPS Z1, (R8)
+	VMOVUPS Z2, 64(R8)
+	ADDQ    $0x00000080, R8
+	DECQ    AX
+	JNZ     row
+	VZEROUPPER
+	RET
+
+// func sparseRowsY2(rows int, starts *uint32, local *uint16, index *uint32, values *float32, panel *float32, sums *float32, add int)
+// Requires: AVX, FMA3
+TEXT ·sparseRowsY2(SB), NOSPLIT, $0-64
+	MOVQ rows+0(FP), AX
+	MOVQ starts+8(FP), BX
+	MOVQ local+16(FP), CX
+	MOVQ index+24(FP), DX
+	MOVQ values+32(FP), SI
+	MOVQ panel+40(FP), DI
+	MOVQ sums+48(FP), R8
+	MOVQ add+56(FP), R9
+	MOVL (BX), R10
+
+row:
+	MOVL    4(BX), R11
+	ADDQ    $0x04, BX
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	TESTQ   R9, R9
+	JZ      enter
+	VMOVUPS (R8), Y1
+	VMOVUPS 32(R8), Y2
+	JMP     enter
+
+kept:
+	MOVWLZX      (CX)(R10*2), R12
+	MOVL         (DX)(R10*4), R13
+	SHLQ         $0x06, R12
+	VBROADCASTSS (SI)(R13*4), Y0
+	VFMADD231PS  (DI)(R12*1), Y0, Y1
+	VFMADD231PS  32(DI)(R12*1), Y0, Y2
+	INCQ         R10
+
+enter:
+	CMPQ    R10, R11
+	JNE     kept
+	VMOVUPS Y1, (R8)
+	VMOVUPS Y2, 32(R8)
+	ADDQ    $0x00000040, R8
+	DECQ    AX
+	JNZ     row
+	VZEROUPPER
+	RET
+
+// func sparseRowsZ4(rows int, starts *uint32, local *uint16, index *uint32, values *float32, panel *float32, sums *float32, add int)
+// Requires: AVX, AVX512F
+TEXT ·sparseRowsZ4(SB), NOSPLIT, $0-64
+	MOVQ rows+0(FP), AX
+	MOVQ starts+8(FP), BX
+	MOVQ local+16(FP), CX
+	MOVQ index+24(FP), DX
+	MOVQ values+32(FP), SI
+	MOVQ panel+40(FP), DI
+	MOVQ sums+48(FP), R8
+	MOVQ add+56(FP), R9
+	MOVL (BX), R10
+
+row:
+	MOVL    4(BX), R11
+	ADDQ    $0x04, BX
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	TESTQ   R9, R9
+	JZ      enter
+	VMOVUPS (R8), Z1
+	VMOVUPS 64(R8), Z2
+	VMOVUPS 128(R8), Z3
+	VMOVUPS 192(R8), Z4
+	JMP     enter
+
+kept:
+	MOVWLZX      (CX)(R10*2), R12
+	MOVL         (DX)(R10*4), R13
+	SHLQ         $0x08, R12
+	VBROADCASTSS (SI)(R13*4), Z0
+	VFMADD231PS  (DI)(R12*1), Z0, Z1
+	VFMADD231PS  64(DI)(R12*1), Z0, Z2
+	VFMADD231PS  128(DI)(R12*1), Z0, Z3
+	VFMADD231PS  192(DI)(R12*1), Z0, Z4
+	INCQ         R10
+
+enter:
+	CMPQ    R10, R11
+	JNE     kept
+	VMOVUPS Z1, (R8)
+	VMOVUPS Z2, 64(R8)
+	VMOVUPS Z3, 128(R8)
+	VMOVUPS Z4, 192(R8)
+	ADDQ    $0x00000100, R8
+	DECQ    AX
+	JNZ     row
+	VZEROUPPER
+	RET
+
+// func sparseRowsY4(rows int, starts *uint32, local *uint16, index *uint32, values *float32, panel *float32, sums *float32, add int)
+// Requires: AVX, FMA3
+TEXT ·sparseRowsY4(SB), NOSPLIT, $0-64
+	MOVQ rows+0(FP), AX
+	MOVQ starts+8(FP), BX
+	MOVQ local+16(FP), CX
+	MOVQ index+24(FP), DX
+	MOVQ values+32(FP), SI
+	MOVQ panel+40(FP), DI
+	MOVQ sums+48(FP), R8
+	MOVQ add+56(FP), R9
+	MOVL (BX), R10
+
+row:
+	MOVL    4(BX), R11
+	ADDQ    $0x04, BX
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	TESTQ   R9, R9
+	JZ      enter
+	VMOVUPS (R8), Y1
+	VMOVUPS 32(R8), Y2
+	VMOVUPS 64(R8), Y3
+	VMOVUPS 96(R8), Y4
+	JMP     enter
+
+kept:
+	MOVWLZX      (CX)(R10*2), R12
+	MOVL         (DX)(R10*4), R13
+	SHLQ         $0x07, R12
+	VBROADCASTSS (SI)(R13*4), Y0
+	VFMADD231PS  (DI)(R12*1), Y0, Y1
+	VFMADD231PS  32(DI)(R12*1), Y0, Y2
+	VFMADD231PS  64(DI)(R12*1), Y0, Y3
+	VFMADD231PS  96(DI)(R12*1), Y0, Y4
+	INCQ         R10
+
+enter:
+	CMPQ    R10, R11
+	JNE     kept
+	VMOVUPS Y1, (R8)
+	VMOVUPS Y2, 32(R8)
+	VMOVUPS Y3, 64(R8)
+	VMOVUPS Y4, 96(R8)
+	ADDQ    $0x00000080, R8
+	DECQ    AX
+	JNZ     row
+	VZEROUPPER
+	RET
+
+// func sparseRowsZ8(rows int, starts *uint32, local *uint16, index *uint32, values *float32, panel *float32, sums *float32, add int)
+// Requires: AVX, AVX512F
+TEXT ·sparseRowsZ8(SB), NOSPLIT, $0-64
+	MOVQ rows+0(FP), AX
+	MOVQ starts+8(FP), BX
+	MOVQ local+16(FP), CX
+	MOVQ index+24(FP), DX
+	MOVQ values+32(FP), SI
+	MOVQ panel+40(FP), DI
+	MOVQ sums+48(FP), R8
+	MOVQ add+56(FP), R9
+	MOVL (BX), R10
+
+row:
+	MOVL    4(BX), R11
+	ADDQ    $0x04, BX
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	VXORPS  Y8, Y8, Y8
+	TESTQ   R9, R9
+	JZ      enter
+	VMOVUPS (R8), Z1
+	VMOVUPS 64(R8), Z2
+	VMOVUPS 128(R8), Z3
+	VMOVUPS 192(R8), Z4
+	VMOVUPS 256(R8), Z5
+	VMOVUPS 320(R8), Z6
+	VMOVUPS 384(R8), Z7
+	VMOVUPS 448(R8), Z8
+	JMP     enter
+
+kept:
+	MOVWLZX      (CX)(R10*2), R12
+	MOVL         (DX)(R10*4), R13
+	SHLQ         $0x09, R12
+	VBROADCASTSS (SI)(R13*4), Z0
+	VFMADD231PS  (DI)(R12*1), Z0, Z1
+	VFMADD231PS  64(DI)(R12*1), Z0, Z2
+	VFMADD231PS  128(DI)(R12*1), Z0, Z3
+	VFMADD231PS  192(DI)(R12*1), Z0, Z4
+	VFMADD231PS  256(DI)(R12*1), Z0, Z5
+	VFMADD231PS  320(DI)(R12*1), Z0, Z6
+	VFMADD231PS  384(DI)(R12*1), Z0, Z7
+	VFMADD231PS  448(DI)(R12*1), Z0, Z8
+	INCQ         R10
+
+enter:
+	CMPQ    R10, R11
+	JNE     kept
+	VMOVUPS Z1, (R8)
+	VMOVUPS Z2, 64(R8)
+	VMOVUPS Z3, 128(R8)
+	VMOVUPS Z4, 192(R8)
+	VMOVUPS Z5, 256(R8)
+	VMOVUPS Z6, 320(R8)
+	VMOVUPS Z7, 384(R8)
+	VMOVUPS Z8, 448(R8)
+	ADDQ    $0x00000200, R8
+	DECQ    AX
+	JNZ     row
+	VZEROUPPER
+	RET
+
+// func sparseRowsY8(rows int, starts *uint32, local *uint16, index *uint32, values *float32, panel *float32, sums *float32, add int)
+// Requires: AVX, FMA3
+TEXT ·sparseRowsY8(SB), NOSPLIT, $0-64
+	MOVQ rows+0(FP), AX
+	MOVQ starts+8(FP), BX
+	MOVQ local+16(FP), CX
+	MOVQ index+24(FP), DX
+	MOVQ values+32(FP), SI
+	MOVQ panel+40(FP), DI
+	MOVQ sums+48(FP), R8
+	MOVQ add+56(FP), R9
+	MOVL (BX), R10
+
+row:
+	MOVL    4(BX), R11
+	ADDQ    $0x04, BX
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	VXORPS  Y8, Y8, Y8
+	TESTQ   R9, R9
+	JZ      enter
+	VMOVUPS (R8), Y1
+	VMOVUPS 32(R8), Y2
+	VMOVUPS 64(R8), Y3
+	VMOVUPS 96(R8), Y4
+	VMOVUPS 128(R8), Y5
+	VMOVUPS 160(R8), Y6
+	VMOVUPS 192(R8), Y7
+	VMOVUPS 224(R8), Y8
+	JMP     enter
+
+kept:
+	MOVWLZX      (CX)(R10*2), R12
+	MOVL         (DX)(R10*4), R13
+	SHLQ         $0x08, R12
+	VBROADCASTSS (SI)(R13*4), Y0
+	VFMADD231PS  (DI)(R12*1), Y0, Y1
+	VFMADD231PS  32(DI)(R12*1), Y0, Y2
+	VFMADD231PS  64(DI)(R12*1), Y0, Y3
+	VFMADD231PS  96(DI)(R12*1), Y0, Y4
+	VFMADD231PS  128(DI)(R12*1), Y0, Y5
+	VFMADD231PS  160(DI)(R12*1), Y0, Y6
+	VFMADD231PS  192(DI)(R12*1), Y0, Y7
+	VFMADD231PS  224(DI)(R12*1), Y0, Y8
+	INCQ         R10
+
+enter:
+	CMPQ    R10, R11
+	JNE     kept
+	VMOVUPS Y1, (R8)
+	VMOVUPS Y2, 32(R8)
+	VMOVUPS Y3, 64(R8)
+	VMOVUPS Y4, 96(R8)
+	VMOVUPS Y5, 128(R8)
+	VMOVUPS Y6, 160(R8)
+	VMOVUPS Y7, 192(R8)
+	VMOVUPS Y8, 224(R8)
+	ADDQ    $0x00000100, R8
+	DECQ    AX
+	JNZ     row
+	VZEROUPPER
+	RET
