@@ -55,7 +55,7 @@ type Row struct {
 
 	// Outcome.
 	Status Status `csv:"status"`
-	Reason string `csv:"reason"` // why the status is not ok
+	Reason string `csv:"reason"` // why the status is not ok, or what to beware of in an ok row
 
 	// Measurement: the time of one step is the maximum over the ranks.
 	WarmupSteps   Opt[int]     `csv:"warmup_steps"`
