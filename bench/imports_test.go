@@ -2,12 +2,16 @@ package main
 
 import (
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 )
 
-// devices and communicators are concrete: only this command and what compares them may name them.
+// devices and communicators are concrete: only what wires the command, and what compares them, may name them.
 var concrete = []string{"kernels/ref", "kernels/cpu", "kernels/cuda", "kernels/gograph", "parallel/comm/local", "parallel/comm/mpi", "parallel/comm/nccl"}
+
+// wiring starts devices and worlds for the command.
+var wiring = []string{"bench/rig"}
 
 // comparing holds devices against the reference, and strategies against one device, which they must name for that.
 var comparing = []string{"kernels/verify", "kernels/kerneltest", "parallel/paralleltest"}
@@ -42,8 +46,8 @@ func forbidden(from, to string) string {
 			return "siblings do not import each other"
 		}
 	}
-	if c := member(to, concrete); c != "" && from != "bench" && !within(from, append(comparing, c)...) {
-		return "only the command and tests name a concrete device or communicator"
+	if c := member(to, concrete); c != "" && from != "bench" && !within(from, slices.Concat(wiring, comparing, []string{c})...) {
+		return "only the command's wiring and tests name a concrete device or communicator"
 	}
 	return ""
 }
