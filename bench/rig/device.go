@@ -1,8 +1,6 @@
 package rig
 
 import (
-	"fmt"
-
 	"ofpeak/bench/workload"
 	"ofpeak/kernels"
 	"ofpeak/kernels/block"
@@ -36,7 +34,7 @@ func (r *Rig) open(c workload.Case, rank int) (kernels.Device, error) {
 // supports asks a device about every operator of the case.
 func (r *Rig) supports(c workload.Case) error {
 	if c.Engine == workload.Gorgonia {
-		return fmt.Errorf("--engine gorgonia: not in this build")
+		return checkGorgonia(c)
 	}
 	dev, err := r.open(c, 0)
 	if err != nil {

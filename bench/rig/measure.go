@@ -40,6 +40,9 @@ func (m measurement) diverged() bool {
 
 // measure steps a case by the rule.
 func (r *Rig) measure(ctx context.Context, c workload.Case) (measurement, error) {
+	if c.Engine == workload.Gorgonia {
+		return r.measureGorgonia(ctx, c)
+	}
 	var mu sync.Mutex
 	var m measurement
 	err := r.launcher(c).Run(ctx, strategy(c), func(ctx context.Context, rank *parallel.Rank) error {
