@@ -16,11 +16,12 @@ import (
 
 func main() { os.Exit(run(os.Stdout, os.Stderr, os.Args[1:])) }
 
-// run is the command as a function: it returns the exit status, 130 after ctrl-C as a shell expects.
+// run is the command as a function: it returns the exit status.
 func run(stdout, stderr io.Writer, args []string) int {
 	return execute(newRootCmd(stdout, stderr, openRunner), stderr, args)
 }
 
+// execute runs the command. An error becomes one line on stderr.
 func execute(root *cobra.Command, stderr io.Writer, args []string) int {
 	root.SetArgs(args)
 	err := root.Execute()
@@ -32,7 +33,16 @@ func execute(root *cobra.Command, stderr io.Writer, args []string) int {
 		message += "; see ofpeak --help"
 	}
 	fmt.Fprintln(stderr, "ofpeak:", message)
-	if errors.Is(err, sweep.ErrInterrupted) {
+	return exitStatus(err)
+}
+
+// exitStatus is what the error asks for, 130 after ctrl-C as a shell expects, otherwise 1.
+func exitStatus(err error) int {
+	var own interface{ ExitCode() int }
+	switch {
+	case errors.As(err, &own):
+		return own.ExitCode()
+	case errors.Is(err, sweep.ErrInterrupted):
 		return 130
 	}
 	return 1
@@ -55,6 +65,7 @@ func newRootCmd(stdout, stderr io.Writer, open openFunc) *cobra.Command {
 	})
 	root.AddCommand(
 		newRunCmd(stdout, stderr, open),
+		newCompareCmd(stdout),
 		newChipsCmd(stdout),
 		newDoctorCmd(stdout),
 		newPeakCmd(stdout),

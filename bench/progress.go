@@ -3,25 +3,29 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
+	"strings"
 
 	"github.com/schollz/progressbar/v3"
-	"golang.org/x/term"
 
 	"ofpeak/bench/workload"
 	"ofpeak/results"
+	"ofpeak/results/render"
 )
+
+// barSpace is what the bar itself takes of a line: percentage, 20 characters, count and times.
+const barSpace = 56
 
 // progress shows a run on stderr: a line for each finished case, and on a terminal a bar below them that names the running one.
 type progress struct {
 	w       io.Writer
 	n, done int
+	width   int                      // of the terminal
 	bar     *progressbar.ProgressBar // nil: no terminal
 }
 
 func newProgress(w io.Writer, n int) *progress {
 	p := &progress{w: w, n: n}
-	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+	if p.width = render.Width(w); p.width > 0 {
 		p.bar = progressbar.NewOptions(n, progressbar.OptionSetWriter(w), progressbar.OptionShowCount(), progressbar.OptionSetWidth(20),
 			progressbar.OptionSetPredictTime(true), progressbar.OptionShowDescriptionAtLineEnd(), progressbar.OptionClearOnFinish())
 	}
@@ -31,7 +35,8 @@ func newProgress(w io.Writer, n int) *progress {
 // Begin names the case on the bar.
 func (p *progress) Begin(c workload.Case) {
 	if p.bar != nil {
-		p.bar.Describe(c.String())
+		what := strings.Join(fields(c.String()), " ")
+		p.bar.Describe(what[:min(len(what), max(0, p.width-barSpace))])
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -15,6 +16,7 @@ import (
 	"ofpeak/bench/sweep"
 	"ofpeak/bench/workload"
 	"ofpeak/results"
+	"ofpeak/results/compare"
 )
 
 // fakeRunner has two cores that do 1e9 model FLOPs a second each, and no 8-bit products. Its times are made up of the case alone.
@@ -198,6 +200,14 @@ func TestDefaultPath(t *testing.T) {
 	} {
 		if got := defaultPath("My.host", m, at); got != filepath.FromSlash(want) {
 			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+}
+
+func TestExitStatus(t *testing.T) {
+	for want, err := range map[int]error{1: errors.New("any"), 130: fmt.Errorf("run: %w", sweep.ErrInterrupted), 3: fmt.Errorf("compare: %w", &compare.GateError{})} {
+		if got := exitStatus(err); got != want {
+			t.Errorf("%v: got %d, want %d", err, got, want)
 		}
 	}
 }

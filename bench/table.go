@@ -19,8 +19,8 @@ type column struct {
 var columns = []column{
 	{"technique", false, func(r results.Row) string { return string(r.Technique) }},
 	{"precision", false, func(r results.Row) string { return string(r.Precision) }},
-	{"model", false, func(r results.Row) string { return fields(r)[2] }},
-	{"what", false, func(r results.Row) string { return strings.Join(fields(r)[3:], " ") }},
+	{"model", false, func(r results.Row) string { return fields(r.Case)[2] }},
+	{"what", false, func(r results.Row) string { return strings.Join(fields(r.Case)[3:], " ") }},
 	{"step", true, func(r results.Row) string { return format(r.StepMedianS, duration) }},
 	{"±%", true, precision},
 	{"tokens/s", true, func(r results.Row) string { return format(r.TokensPerS, count) }},
@@ -65,11 +65,11 @@ func writeTable(w io.Writer, rows []results.Row) error {
 	return err
 }
 
-// fields are the values of the row's case, without key where the value speaks for itself, and without seed and device, which all rows share.
+// fields are the values of a case's line, without key where the value speaks for itself, and without seed and device, which all rows share.
 // The first three are technique, precision and model.
-func fields(r results.Row) []string {
+func fields(line string) []string {
 	var values []string
-	for field := range strings.FieldsSeq(r.Case) {
+	for field := range strings.FieldsSeq(line) {
 		switch key, value, _ := strings.Cut(field, "="); key {
 		case "technique", "precision", "model", "engine", "pass", "schedule", "layout", "isa":
 			values = append(values, value)

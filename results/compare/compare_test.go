@@ -229,6 +229,13 @@ func TestThreadsFollowTheHardware(t *testing.T) {
 	if want := []string{"threads_per_rank: 2, 96", "variants: none, avx512"}; !slices.Equal(table.Pairs[0].Notes, want) {
 		t.Errorf("notes %q; want %q", table.Pairs[0].Notes, want)
 	}
+	// What an ok row warns of is shown.
+	warned := base
+	warned.Reason = "oversubscribed"
+	table = mustCompare(t, newFile("a", base), newFile("b", warned))
+	if want := []string{"other oversubscribed"}; !slices.Equal(table.Pairs[0].Notes, want) {
+		t.Errorf("notes %q; want %q", table.Pairs[0].Notes, want)
+	}
 	// Two candidates: neither is the partner.
 	larger := large
 	larger.ThreadsPerRank = results.Some(48)

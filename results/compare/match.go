@@ -142,11 +142,17 @@ func forbidden(a, b *results.Row) string {
 	return ""
 }
 
-// notes are the differences that explain a ratio without forbidding it.
+// notes are the differences that explain a ratio without forbidding it, and what each row warns of.
 func notes(a, b *results.Row) []string {
 	out := differences(a, b) // none but threads can be left
 	if a.VariantsUsed != b.VariantsUsed {
 		out = append(out, fmt.Sprintf("variants: %s, %s", orNone(a.VariantsUsed), orNone(b.VariantsUsed)))
+	}
+	if a.Reason != "" {
+		out = append(out, "base "+a.Reason)
+	}
+	if b.Reason != "" {
+		out = append(out, "other "+b.Reason)
 	}
 	return out
 }

@@ -3,7 +3,6 @@ package compare
 import (
 	"fmt"
 	"io"
-	"math"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -18,13 +17,16 @@ func (t *Table) Write(w io.Writer, f render.Format, width int) error {
 	if f == render.CSV {
 		return t.csv().Write(w, f, width)
 	}
+	if f == render.Markdown {
+		width = 0
+	}
 	d := document{w: w, format: f, width: width}
 	d.list("Files", t.legend())
 	if common := t.common(); common != "" {
 		d.paragraph("All cases: " + common)
 	}
 	if len(t.Pairs) > 0 {
-		d.table(t.sideBySide())
+		d.table(t.sideBySide(width))
 	}
 	d.paragraph(t.summary())
 	d.list("Shares of peak", t.bases())
@@ -106,8 +108,8 @@ func label(r *results.Row, varying map[string]bool) string {
 	return strings.Join(parts, " ")
 }
 
-// sideBySide has one line per case and file, the base's first.
-func (t *Table) sideBySide() render.Table {
+// sideBySide has one line per case and file, the base's first. Too narrow a terminal costs it the samples, then the p-values; the verdicts hold both.
+func (t *Table) sideBySide(width int) render.Table {
 	out := render.Table{
 		Header: []string{"case", "file", "tokens/s", "survey %", "vendor %", "meas. %", "ratio", "95% CI", "p", "n", "verdict"},
 		Right:  []int{2, 3, 4, 5, 6, 7, 8, 9},
@@ -118,9 +120,15 @@ func (t *Table) sideBySide() render.Table {
 			out.Rows = append(out.Rows, slices.Concat([]string{label(p.Base.Row, varying)}, speed(p.Base), []string{"", "", "", fmt.Sprint(p.Ratio.NX), ""}))
 		}
 		out.Rows = append(out.Rows, slices.Concat([]string{""}, speed(p.Other), []string{
-			fmt.Sprintf("%.3f", p.Ratio.Center), interval(p), probability(p.Ratio.P), fmt.Sprint(p.Ratio.NY), string(p.Verdict)}))
+			factor(p.Ratio.Center), interval(p), probability(p.Ratio.P), fmt.Sprint(p.Ratio.NY), string(p.Verdict)}))
 	}
-	return out.DropEmpty()
+	out = out.DropEmpty()
+	for _, dispensable := range []string{"n", "p"} {
+		if !out.Fits(width) {
+			out = out.Without(dispensable)
+		}
+	}
+	return out
 }
 
 func speed(r Ref) []string {
@@ -132,7 +140,15 @@ func interval(p Pair) string {
 	if !ok {
 		return ""
 	}
-	return fmt.Sprintf("%.3f–%.3f", low, p.Ratio.High.Or(math.NaN()))
+	return factor(low) + "–" + factor(p.Ratio.High.Or(low))
+}
+
+// factor shows per mille of a ratio near one, and fewer decimals of a large one.
+func factor(v float64) string {
+	if v >= 10 {
+		return fmt.Sprintf("%.4g", v)
+	}
+	return fmt.Sprintf("%.3f", v)
 }
 
 func probability(p float64) string {

@@ -21,8 +21,8 @@ type engine struct {
 	// tiles whose A is unsigned; nil for the others.
 	shift func(sum, b *uint32, stride, k, w int)
 
-	// For sparse rows: of panels of 1, 2, 4 and 8 vectors; the elements, and
-	// sums to transpose, as float32 units.
+	// For sparse rows: kernels for panels of 16, 32, 64, ... columns; the
+	// elements, and sums to transpose, as float32 units.
 	sparse      []sparseFunc
 	wide, words packer
 }
@@ -49,11 +49,13 @@ type tileFunc func(k, segs int, seg *uint32, a, b, c *uint32, ldc, rows, cols, a
 //
 //	for r := range rows {
 //		for i := starts[r]; i < starts[r+1]; i++ {
-//			acc += values[index[i]] * panel[local[i]*width+j]
+//			acc += values[i] * panel[places[i]/64*width+j]
 //		}
 //		if add != 0 { sums[r*width+j] += acc } else { sums[r*width+j] = acc }
 //	}
-type sparseFunc func(rows int, starts *uint32, local *uint16, index *uint32, values, panel, sums *float32, add int)
+//
+// A place is the offset in bytes of a row in a panel of 16 columns.
+type sparseFunc func(rows int, starts *uint32, places *uint16, values, panel, sums *float32, add int)
 
 // packer brings elements of one type into units.
 type packer struct {

@@ -47,7 +47,7 @@ func asmEngines(t Type) []*engine {
 func avx2(name string, p packer, float bool, tiles ...tileFunc) *engine {
 	return &engine{
 		name: name, lanes: 8, rows: 4, tiles: tiles, a: p, b: p, float: float, row: rowY,
-		sparse: []sparseFunc{sparseRowsY1, sparseRowsY2, sparseRowsY4, sparseRowsY8}, wide: p, words: packF32,
+		sparse: []sparseFunc{sparseRowsY2, sparseRowsY4, sparseRowsY8}, wide: p, words: packF32,
 	}
 }
 

@@ -410,101 +410,88 @@ func shiftZ(sum *uint32, b *uint32, stride int, k int, w int)
 //	for r := range rows {
 //		var acc float32
 //		for i := starts[r]; i < starts[r+1]; i++ {
-//			acc += values[index[i]] * panel[local[i]*16+j]
+//			acc += values[i] * panel[places[i]/64*16+j]
 //		}
 //		if add != 0 { sums[r*16+j] += acc } else { sums[r*16+j] = acc }
 //	}
 //
 //go:noescape
-func sparseRowsZ1(rows int, starts *uint32, local *uint16, index *uint32, values *float32, panel *float32, sums *float32, add int)
-
-// sparseRowsY1 computes, for 0 <= j < 8:
-//
-//	for r := range rows {
-//		var acc float32
-//		for i := starts[r]; i < starts[r+1]; i++ {
-//			acc += values[index[i]] * panel[local[i]*8+j]
-//		}
-//		if add != 0 { sums[r*8+j] += acc } else { sums[r*8+j] = acc }
-//	}
-//
-//go:noescape
-func sparseRowsY1(rows int, starts *uint32, local *uint16, index *uint32, values *float32, panel *float32, sums *float32, add int)
+func sparseRowsZ1(rows int, starts *uint32, places *uint16, values *float32, panel *float32, sums *float32, add int)
 
 // sparseRowsZ2 computes, for 0 <= j < 32:
 //
 //	for r := range rows {
 //		var acc float32
 //		for i := starts[r]; i < starts[r+1]; i++ {
-//			acc += values[index[i]] * panel[local[i]*32+j]
+//			acc += values[i] * panel[places[i]/64*32+j]
 //		}
 //		if add != 0 { sums[r*32+j] += acc } else { sums[r*32+j] = acc }
 //	}
 //
 //go:noescape
-func sparseRowsZ2(rows int, starts *uint32, local *uint16, index *uint32, values *float32, panel *float32, sums *float32, add int)
-
-// sparseRowsY2 computes, for 0 <= j < 16:
-//
-//	for r := range rows {
-//		var acc float32
-//		for i := starts[r]; i < starts[r+1]; i++ {
-//			acc += values[index[i]] * panel[local[i]*16+j]
-//		}
-//		if add != 0 { sums[r*16+j] += acc } else { sums[r*16+j] = acc }
-//	}
-//
-//go:noescape
-func sparseRowsY2(rows int, starts *uint32, local *uint16, index *uint32, values *float32, panel *float32, sums *float32, add int)
+func sparseRowsZ2(rows int, starts *uint32, places *uint16, values *float32, panel *float32, sums *float32, add int)
 
 // sparseRowsZ4 computes, for 0 <= j < 64:
 //
 //	for r := range rows {
 //		var acc float32
 //		for i := starts[r]; i < starts[r+1]; i++ {
-//			acc += values[index[i]] * panel[local[i]*64+j]
+//			acc += values[i] * panel[places[i]/64*64+j]
 //		}
 //		if add != 0 { sums[r*64+j] += acc } else { sums[r*64+j] = acc }
 //	}
 //
 //go:noescape
-func sparseRowsZ4(rows int, starts *uint32, local *uint16, index *uint32, values *float32, panel *float32, sums *float32, add int)
-
-// sparseRowsY4 computes, for 0 <= j < 32:
-//
-//	for r := range rows {
-//		var acc float32
-//		for i := starts[r]; i < starts[r+1]; i++ {
-//			acc += values[index[i]] * panel[local[i]*32+j]
-//		}
-//		if add != 0 { sums[r*32+j] += acc } else { sums[r*32+j] = acc }
-//	}
-//
-//go:noescape
-func sparseRowsY4(rows int, starts *uint32, local *uint16, index *uint32, values *float32, panel *float32, sums *float32, add int)
+func sparseRowsZ4(rows int, starts *uint32, places *uint16, values *float32, panel *float32, sums *float32, add int)
 
 // sparseRowsZ8 computes, for 0 <= j < 128:
 //
 //	for r := range rows {
 //		var acc float32
 //		for i := starts[r]; i < starts[r+1]; i++ {
-//			acc += values[index[i]] * panel[local[i]*128+j]
+//			acc += values[i] * panel[places[i]/64*128+j]
 //		}
 //		if add != 0 { sums[r*128+j] += acc } else { sums[r*128+j] = acc }
 //	}
 //
 //go:noescape
-func sparseRowsZ8(rows int, starts *uint32, local *uint16, index *uint32, values *float32, panel *float32, sums *float32, add int)
+func sparseRowsZ8(rows int, starts *uint32, places *uint16, values *float32, panel *float32, sums *float32, add int)
+
+// sparseRowsY2 computes, for 0 <= j < 16:
+//
+//	for r := range rows {
+//		var acc float32
+//		for i := starts[r]; i < starts[r+1]; i++ {
+//			acc += values[i] * panel[places[i]/64*16+j]
+//		}
+//		if add != 0 { sums[r*16+j] += acc } else { sums[r*16+j] = acc }
+//	}
+//
+//go:noescape
+func sparseRowsY2(rows int, starts *uint32, places *uint16, values *float32, panel *float32, sums *float32, add int)
+
+// sparseRowsY4 computes, for 0 <= j < 32:
+//
+//	for r := range rows {
+//		var acc float32
+//		for i := starts[r]; i < starts[r+1]; i++ {
+//			acc += values[i] * panel[places[i]/64*32+j]
+//		}
+//		if add != 0 { sums[r*32+j] += acc } else { sums[r*32+j] = acc }
+//	}
+//
+//go:noescape
+func sparseRowsY4(rows int, starts *uint32, places *uint16, values *float32, panel *float32, sums *float32, add int)
 
 // sparseRowsY8 computes, for 0 <= j < 64:
 //
 //	for r := range rows {
 //		var acc float32
 //		for i := starts[r]; i < starts[r+1]; i++ {
-//			acc += values[index[i]] * panel[local[i]*64+j]
+//			acc += values[i] * panel[places[i]/64*64+j]
 //		}
 //		if add != 0 { sums[r*64+j] += acc } else { sums[r*64+j] = acc }
 //	}
 //
 //go:noescape
-func sparseRowsY8(rows int, starts *uint32, local *uint16, index *uint32, values *float32, panel *float32, sums *float32, add int)
+func sparseRowsY8(rows int, starts *uint32, places *uint16, values *float32, panel *float32, sums *float32, add int)

@@ -69,13 +69,16 @@ func (p *Pattern24) Bytes() int64 {
 // widest panel, three quarters of an L1 cache of 32 KiB.
 const chunkRows = 48
 
+// placeUnit is what places count a row of a panel by: see sparseFunc.
+const placeUnit = 64
+
 // lists are the kept weights of each row, chunk by chunk of columns: those of
 // row r in chunk q are entries starts[q*(rows+1)+r] to starts[q*(rows+1)+r+1].
 type lists struct {
 	rows, cols int
 	starts     []uint32
-	local      []uint16 // column, counted from the chunk's first
-	index      []uint32 // place among the values
+	places     []uint16 // column, counted from the chunk's first, times placeUnit
+	index      []uint32 // which of the values
 }
 
 // newLists sorts kept weights into lists by counting; each must pass those of a
@@ -89,17 +92,17 @@ func newLists(rows, cols int, each func(yield func(row, col int, index uint32)))
 	}
 	next := append([]uint32(nil), l.starts...)
 	n := l.starts[len(l.starts)-1]
-	l.local, l.index = make([]uint16, n), make([]uint32, n)
+	l.places, l.index = make([]uint16, n), make([]uint32, n)
 	each(func(row, col int, index uint32) {
 		at := next[slot(row, col)]
 		next[slot(row, col)]++
-		l.local[at], l.index[at] = uint16(col%chunkRows), index
+		l.places[at], l.index[at] = uint16(col%chunkRows*placeUnit), index
 	})
 	return l
 }
 
 func (l *lists) bytes() int64 {
-	return int64(4*len(l.starts) + 2*len(l.local) + 4*len(l.index))
+	return int64(4*len(l.starts) + 2*len(l.places) + 4*len(l.index))
 }
 
 // Forward24 computes out = x·wᵀ for x (n, C), a 2:4 weight w (OC, C) with the

@@ -36,40 +36,47 @@ func (c *Context) multiplySparse(l *lists, p *Pattern24, values, in, out Matrix,
 	s := &c.sparse
 	s.job = job{
 		Product: Product{M: n, N: l.rows, K: l.cols, C: out, Epilogue: e}, eng: eng,
-		grid: newGrid(n, l.rows, 8*eng.lanes, 8, c.team.Size()), a: in.rowView(),
+		grid: newGrid(n, l.rows, eng.panelWidth(), 8, c.team.Size()), a: in.rowView(),
 	}
-	s.lists, s.values = l, c.widen(values, p.oc*p.c/2)
+	s.lists, s.values = l, c.gather(l, values)
 	c.run(s)
 	*s = sparseJob{}
 }
 
-// widen returns contiguous values as float32, converting 16-bit ones.
-func (c *Context) widen(values Matrix, n int) *float32 {
-	if values.typ == F32 {
-		return (*float32)(values.base)
-	}
-	c.values.grow(n)
-	c.widener = widenJob{values, unsafe.Slice((*float32)(unsafe.Pointer(&c.values.data[0])), n), &c.engines[values.typ].row}
-	c.run(&c.widener)
-	c.widener = widenJob{}
-	return (*float32)(unsafe.Pointer(&c.values.data[0]))
+// gather returns the values as float32 in the order of the lists. That costs one
+// pass over the weight, and pays from a few hundred tokens on.
+func (c *Context) gather(l *lists, values Matrix) *float32 {
+	c.values.grow(len(l.index))
+	c.gatherer = gatherJob{values, l.index, unsafe.Slice(c.values.float(), len(l.index))}
+	c.run(&c.gatherer)
+	c.gatherer = gatherJob{}
+	return c.values.float()
 }
 
-// widenJob converts 16-bit values to float32.
-type widenJob struct {
-	from Matrix
-	to   []float32
-	ops  *rowOps
+// gatherJob collects values by index.
+type gatherJob struct {
+	from  Matrix
+	index []uint32
+	to    []float32
 }
 
-func (j *widenJob) part(_ *worker, id, workers int) {
+func (j *gatherJob) part(_ *worker, id, workers int) {
 	lo, hi := bounds(len(j.to), workers, id)
-	to, from := j.to[lo:hi], unsafe.Slice((*uint16)(j.from.at(0, lo)), hi-lo)
-	clear(to)
-	if j.from.typ == BF16 {
-		j.ops.addBF16(to, from)
-	} else {
-		j.ops.addF16(to, from)
+	to, index := j.to[lo:hi], j.index[lo:hi]
+	switch j.from.typ {
+	case F32:
+		gather(to, index, unsafe.Slice((*float32)(j.from.base), j.from.len), func(v float32) float32 { return v })
+	case BF16:
+		gather(to, index, unsafe.Slice((*uint16)(j.from.base), j.from.len), bf16ToF32)
+	case F16:
+		gather(to, index, unsafe.Slice((*uint16)(j.from.base), j.from.len), f16ToF32)
+	}
+}
+
+func gather[T any](to []float32, index []uint32, from []T, widen func(T) float32) {
+	index = index[:len(to)]
+	for i := range to {
+		to[i] = widen(from[index[i]])
 	}
 }
 
@@ -78,36 +85,40 @@ func (s *sparseJob) part(w *worker, id, _ int) {
 	if r.empty() {
 		return
 	}
-	width, outputs := 8*s.eng.lanes, min(maxOutputs, r.col1-r.col0)
+	width, outputs := s.eng.panelWidth(), min(maxOutputs, r.col1-r.col0)
 	w.a.grow(chunkRows * width)
 	w.sums.grow(outputs * width)
 	w.b.grow(finishTokens * roundUp(outputs, 8))
-	for t := r.row0; t < r.row1; {
-		vectors, power := 8, 3
-		for vectors > 1 && vectors*s.eng.lanes/2 >= r.row1-t {
-			vectors, power = vectors/2, power-1
+	for t := r.row0; t < r.row1; t += width {
+		power := len(s.eng.sparse) - 1
+		for power > 0 && sparseWidth<<(power-1) >= r.row1-t {
+			power--
 		}
-		tokens := min(vectors*s.eng.lanes, r.row1-t)
 		for o := r.col0; o < r.col1; o += outputs {
-			b := rect{t, t + tokens, o, min(o+outputs, r.col1)}
+			b := rect{t, min(t+width, r.row1), o, min(o+outputs, r.col1)}
 			s.block(w, b, power)
-			s.turn(w, b, vectors*s.eng.lanes)
+			s.turn(w, b, sparseWidth<<power)
 		}
-		t += tokens
 	}
 }
+
+// sparseWidth is the width of the narrowest panel.
+const sparseWidth = 16
+
+// panelWidth returns the width of the widest panel.
+func (e *engine) panelWidth() int { return sparseWidth << (len(e.sparse) - 1) }
 
 // block computes the sums of one panel of tokens and a block of outputs: each
 // chunk of the panel is packed into L1 and all rows pass over it.
 func (s *sparseJob) block(w *worker, b rect, power int) {
-	width := s.eng.lanes << power
+	width := sparseWidth << power
 	for q, col := 0, 0; col < s.K; q, col = q+1, col+chunkRows {
 		k := min(chunkRows, s.K-col)
 		s.eng.wide.pack(w.a.data, width, s.a.part(b.row0, col), b.row1-b.row0, k, &w.lines)
 		starts := s.lists.starts[q*(s.lists.rows+1)+b.col0:]
 		add := min(q, 1)
-		s.eng.sparse[power](b.col1-b.col0, &starts[0], &s.lists.local[0], &s.lists.index[0],
-			s.values, w.a.float(), w.sums.float(), add)
+		s.eng.sparse[power](b.col1-b.col0, &starts[0], &s.lists.places[0], s.values,
+			w.a.float(), w.sums.float(), add)
 	}
 }
 
@@ -127,17 +138,16 @@ func (s *sparseJob) turn(w *worker, b rect, width int) {
 
 // sparseGo returns the portable sparseFunc of a width.
 func sparseGo(width int) sparseFunc {
-	return func(rows int, starts *uint32, local *uint16, index *uint32, values, panel, sums *float32, add int) {
+	return func(rows int, starts *uint32, places *uint16, values, panel, sums *float32, add int) {
 		ends := unsafe.Slice(starts, rows+1)
+		vals, at := unsafe.Slice(values, ends[rows]), unsafe.Slice(places, ends[rows])
 		for r := range rows {
 			acc := unsafe.Slice((*float32)(unsafe.Add(unsafe.Pointer(sums), 4*r*width)), width)
 			if add == 0 {
 				clear(acc)
 			}
 			for i := ends[r]; i < ends[r+1]; i++ {
-				at := int(*(*uint16)(unsafe.Add(unsafe.Pointer(local), 2*i)))
-				v := *(*float32)(unsafe.Add(unsafe.Pointer(values), 4*uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(index), 4*i)))))
-				row := unsafe.Slice((*float32)(unsafe.Add(unsafe.Pointer(panel), 4*at*width)), width)
+				v, row := vals[i], unsafe.Slice((*float32)(unsafe.Add(unsafe.Pointer(panel), 4*width*int(at[i]/placeUnit))), width)
 				for j, x := range row {
 					acc[j] += v * x
 				}
