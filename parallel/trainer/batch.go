@@ -41,8 +41,8 @@ func (t *Trainer) SetTokens(token func(seq, pos int) int32) error {
 }
 
 // SetRegression gives the model without vocabulary its batch: normal inputs, a function of seed and place in the global batch, and as target
-// what a teacher makes of them: one dense block of full precision, of another seed. The last stage's ranks run the teacher whole, and free
-// it before they return.
+// what a teacher makes of them: one dense block of full precision, of another seed and of unit gain: the loss's gradient must not be a small
+// difference of near equals, which 16-bit outputs cannot hold. The last stage's ranks run the teacher whole, and free it before they return.
 func (t *Trainer) SetRegression(seed uint64) error {
 	st := t.Stage
 	if t.language() {
@@ -81,7 +81,7 @@ func (t *Trainer) teach(host []float64, seed uint64) error {
 	p, _ := kernels.PrecisionNamed(name)
 	c := block.Config{
 		C: t.Stage.C, NH: t.Stage.NH, T: t.Stage.T, L: 1, Batch: t.Stage.Batch, Precision: p,
-		Seed: t.Stage.Seed + 1, Forward: true, Hi: 1,
+		Seed: t.Stage.Seed + 1, Forward: true, Hi: 1, UnitGain: true,
 	}
 	teacher, err := block.New(t.dev, t.compute, c)
 	if err != nil {

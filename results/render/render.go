@@ -1,0 +1,218 @@
+// Package render writes a table of cells as aligned text that fits a width, as Markdown or as CSV. It knows nothing of what the cells mean.
+package render
+
+import (
+	"encoding/csv"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
+	"golang.org/x/term"
+)
+
+// Format is a way to write a table.
+type Format string
+
+// Formats.
+const (
+	Text     Format = "text"
+	CSV      Format = "csv"
+	Markdown Format = "md"
+)
+
+// ParseFormat reads the value of a --format flag.
+func ParseFormat(s string) (Format, error) {
+	if f := Format(s); slices.Contains([]Format{Text, CSV, Markdown}, f) {
+		return f, nil
+	}
+	return "", fmt.Errorf("--format %q: is unknown; use text, csv or md", s)
+}
+
+// Table is what to write. Every row has as many cells as Header.
+type Table struct {
+	Header []string
+	Rows   [][]string
+	Right  []int // columns aligned to the right
+}
+
+// Without removes the named columns.
+func (t Table) Without(names ...string) Table {
+	return t.keep(func(c int) bool { return !slices.Contains(names, t.Header[c]) })
+}
+
+// DropEmpty removes the columns that have no text in any row.
+func (t Table) DropEmpty() Table {
+	return t.keep(func(c int) bool {
+		return slices.ContainsFunc(t.Rows, func(row []string) bool { return row[c] != "" })
+	})
+}
+
+func (t Table) keep(wanted func(column int) bool) Table {
+	kept := Table{Rows: make([][]string, len(t.Rows))}
+	for c, name := range t.Header {
+		if !wanted(c) {
+			continue
+		}
+		if slices.Contains(t.Right, c) {
+			kept.Right = append(kept.Right, len(kept.Header))
+		}
+		kept.Header = append(kept.Header, name)
+		for i, row := range t.Rows {
+			kept.Rows[i] = append(kept.Rows[i], row[c])
+		}
+	}
+	return kept
+}
+
+// Write writes the table. Text wraps its left-aligned cells to fit width columns of a terminal; 0 means any width. Where even that is too wide
+// (see Fits), the lines are longer.
+func (t Table) Write(w io.Writer, f Format, width int) error {
+	if f == CSV {
+		return csv.NewWriter(w).WriteAll(append([][]string{t.Header}, t.Rows...))
+	}
+	out := table.NewWriter()
+	out.AppendHeader(cells(t.Header))
+	for _, row := range t.Rows {
+		out.AppendRow(cells(row))
+	}
+	if f != Text {
+		width = 0 // a page wraps by itself
+	}
+	widths, gap := t.fit(width)
+	out.SetColumnConfigs(t.columns(widths))
+	var s string
+	if f == Markdown {
+		s = out.RenderMarkdown()
+	} else {
+		out.SetStyle(plain(gap))
+		s = trimLines(out.Render(), gap)
+	}
+	_, err := fmt.Fprintln(w, s)
+	return err
+}
+
+// plain separates columns by spaces alone, so that a table can be read, copied and cut.
+func plain(gap int) table.Style {
+	return table.Style{
+		Box:     table.BoxStyle{MiddleHorizontal: "-", MiddleSeparator: "-", MiddleVertical: " ", PaddingRight: strings.Repeat(" ", gap)},
+		Format:  table.FormatOptions{Header: text.FormatDefault, Row: text.FormatDefault},
+		Options: table.Options{SeparateHeader: true},
+	}
+}
+
+func cells(row []string) table.Row {
+	out := make(table.Row, len(row))
+	for i, s := range row {
+		out[i] = s
+	}
+	return out
+}
+
+func (t Table) columns(widths []int) []table.ColumnConfig {
+	configs := make([]table.ColumnConfig, len(t.Header))
+	for i := range configs {
+		align := text.AlignLeft
+		if slices.Contains(t.Right, i) {
+			align = text.AlignRight
+		}
+		configs[i] = table.ColumnConfig{Number: i + 1, Align: align, AlignHeader: align, WidthMax: widths[i], WidthMaxEnforcer: text.WrapSoft}
+	}
+	return configs
+}
+
+// leastText is the width below which a left-aligned column is not wrapped. Right-aligned columns hold numbers and are never wrapped.
+const leastText = 12
+
+// Fits reports whether Write can keep to a width.
+func (t Table) Fits(width int) bool {
+	widths, gap := t.fit(width)
+	return width == 0 || total(widths, gap) <= width
+}
+
+// fit finds the widths of the columns and the gap between them: the natural ones, then closer together, then with the widest text taken in until all fits.
+func (t Table) fit(width int) (widths []int, gap int) {
+	widths, gap = make([]int, len(t.Header)), 2
+	for c := range widths {
+		widths[c] = utf8.RuneCountInString(t.Header[c])
+		for _, row := range t.Rows {
+			widths[c] = max(widths[c], utf8.RuneCountInString(row[c]))
+		}
+	}
+	if width == 0 {
+		return widths, gap
+	}
+	if least := t.shrink(widths, gap, 0); total(least, gap) > width {
+		gap = 1
+	}
+	return t.shrink(widths, gap, width), gap
+}
+
+// shrink takes from the widest text column until the columns fit or none has more than leastText.
+func (t Table) shrink(natural []int, gap, width int) []int {
+	widths := slices.Clone(natural)
+	for total(widths, gap) > width {
+		widest := -1
+		for c, w := range widths {
+			if w > leastText && !slices.Contains(t.Right, c) && (widest < 0 || w > widths[widest]) {
+				widest = c
+			}
+		}
+		if widest < 0 {
+			break
+		}
+		widths[widest]--
+	}
+	return widths
+}
+
+func total(widths []int, gap int) int {
+	sum := -gap
+	for _, w := range widths {
+		sum += w + gap
+	}
+	return sum
+}
+
+// trimLines removes the gap after the last column.
+func trimLines(s string, gap int) string {
+	lines := strings.Split(s, "\n")
+	for i, line := range lines {
+		if rule := strings.Trim(line, "-") == "" && len(line) > gap; rule {
+			line = line[:len(line)-gap]
+		}
+		lines[i] = strings.TrimRight(line, " ")
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Width is the width of the terminal that w writes to, or 0 where it is none.
+func Width(w io.Writer) int {
+	f, ok := w.(*os.File)
+	if !ok {
+		return 0
+	}
+	width, _, err := term.GetSize(int(f.Fd()))
+	if err != nil {
+		return 0
+	}
+	return width
+}
+
+// Wrap breaks a paragraph into lines of at most width columns, the later ones indented; 0 means any width.
+func Wrap(s string, width int, indent string) string {
+	if width <= len(indent) {
+		return s
+	}
+	lines := strings.Split(text.WrapSoft(s, width), "\n")
+	if len(lines) == 1 {
+		return s
+	}
+	rest := strings.Join(strings.Fields(strings.TrimPrefix(s, strings.TrimSpace(lines[0]))), " ")
+	rest = text.WrapSoft(rest, width-len(indent))
+	return strings.TrimRight(lines[0], " ") + "\n" + indent + strings.ReplaceAll(rest, "\n", "\n"+indent)
+}
