@@ -1,0 +1,16 @@
+// Command gemm generates the assembly of kernels/cpu/gemm: the register tiles
+// of the matrix product, the packing of its operands, the conversions of its
+// results, and the sparse rows.
+package main
+
+import (
+	. "github.com/mmcloughlin/avo/build"
+)
+
+func main() {
+	ConstraintExpr("amd64")
+	tiles()
+	packs()
+	rows()
+	Generate()
+}

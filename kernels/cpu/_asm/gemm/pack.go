@@ -1,0 +1,256 @@
+package main
+
+import (
+	"fmt"
+
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// source is an element type on its way into 32-bit units: how eight units of
+// one row are loaded (transposing pack), and how eight columns' units are made
+// from the rows of one unit (copying pack).
+type source struct {
+	name   string
+	doc    string
+	bytes  int                                // of eight units in a row
+	load   func(m Mem, v reg.VecPhysical)     // eight units of a row
+	rows   int                                // rows of K in a unit
+	width  int                                // bytes of eight columns in one row
+	gather func(row func(i int) Mem, out Mem) // eight columns' units
+}
+
+func packs() {
+	flipTable()
+	for _, s := range sources() {
+		if s.load != nil {
+			s.transpose()
+		}
+		if s.gather != nil {
+			s.copy()
+		}
+	}
+}
+
+func sources() []source {
+	return []source{
+		{
+			name: "32", doc: "a 32-bit word: a float32, two bfloat16 or four int8 of one row",
+			bytes: 32, load: loadWords,
+			rows: 1, width: 32, gather: gatherWords,
+		},
+		{
+			name: "BF16", doc: "a bfloat16 widened to float32",
+			bytes: 16, load: loadBF16,
+			rows: 1, width: 16, gather: widen(loadBF16),
+		},
+		{
+			name: "F16", doc: "a float16 widened to float32",
+			bytes: 16, load: loadF16,
+			rows: 1, width: 16, gather: widen(loadF16),
+		},
+		{
+			name: "I16", doc: "two int8 widened to int16",
+			bytes: 16, load: loadI16,
+			rows: 2, width: 8, gather: gatherI16,
+		},
+		{
+			name: "U8", doc: "four int8, 128 added to each to make uint8",
+			bytes: 32, load: loadFlipped,
+			rows: 4, width: 8, gather: func(row func(int) Mem, out Mem) { gatherBytes(row, out, true) },
+		},
+		{
+			name: "Pairs", doc: "two bfloat16 from two rows",
+			rows: 2, width: 16, gather: gatherPairs,
+		},
+		{
+			name: "Quads", doc: "four int8 from four rows",
+			rows: 4, width: 8, gather: func(row func(int) Mem, out Mem) { gatherBytes(row, out, false) },
+		},
+	}
+}
+
+// flipTable holds the sign bits that make an int8 a uint8, 128 higher.
+func flipTable() {
+	GLOBL("flip", RODATA|NOPTR)
+	for i := 0; i < 8; i++ {
+		DATA(4*i, U32(0x80808080))
+	}
+}
+
+var flip = NewDataAddr(NewStaticSymbol("flip"), 0)
+
+func loadWords(m Mem, v reg.VecPhysical) { VMOVUPS(m, v) }
+
+func loadBF16(m Mem, v reg.VecPhysical) {
+	VPMOVZXWD(m, v)
+	VPSLLD(U8(16), v, v)
+}
+
+func loadF16(m Mem, v reg.VecPhysical) { VCVTPH2PS(m, v) }
+
+func loadI16(m Mem, v reg.VecPhysical) { VPMOVSXBW(m, v) }
+
+func loadFlipped(m Mem, v reg.VecPhysical) {
+	VMOVUPS(m, v)
+	VPXOR(flip, v, v)
+}
+
+func gatherWords(row func(int) Mem, out Mem) {
+	VMOVUPS(row(0), reg.Y0)
+	VMOVUPS(reg.Y0, out)
+}
+
+// widen returns the gather of a type whose units are single elements.
+func widen(load func(Mem, reg.VecPhysical)) func(func(int) Mem, Mem) {
+	return func(row func(int) Mem, out Mem) {
+		load(row(0), reg.Y0)
+		VMOVUPS(reg.Y0, out)
+	}
+}
+
+func gatherPairs(row func(int) Mem, out Mem) {
+	VMOVUPS(row(0), reg.X0)
+	VMOVUPS(row(1), reg.X1)
+	storeInterleaved(out)
+}
+
+func gatherI16(row func(int) Mem, out Mem) {
+	VPMOVSXBW(row(0), reg.X0)
+	VPMOVSXBW(row(1), reg.X1)
+	storeInterleaved(out)
+}
+
+func gatherBytes(row func(int) Mem, out Mem, flipped bool) {
+	for i, x := range []reg.VecPhysical{reg.X0, reg.X1, reg.X2, reg.X3} {
+		VMOVQ(row(i), x)
+	}
+	VPUNPCKLBW(reg.X1, reg.X0, reg.X0)
+	VPUNPCKLBW(reg.X3, reg.X2, reg.X1)
+	if flipped {
+		VPXOR(flip, reg.X0, reg.X0)
+		VPXOR(flip, reg.X1, reg.X1)
+	}
+	storeInterleaved(out)
+}
+
+// storeInterleaved writes the 16-bit words of X0 and X1 in turn.
+func storeInterleaved(out Mem) {
+	VPUNPCKLWD(reg.X1, reg.X0, reg.X2)
+	VPUNPCKHWD(reg.X1, reg.X0, reg.X3)
+	VMOVUPS(reg.X2, out)
+	VMOVUPS(reg.X3, out.Offset(16))
+}
+
+// transpose generates the pack of eight rows that run along K.
+func (s source) transpose() {
+	name := "packRows" + s.name
+	TEXT(name, NOSPLIT, "func(dst *uint32, stride int, rows *[8]*byte, n int)")
+	Pragma("noescape")
+	Doc(
+		name+" writes eight rows side by side, 8n units of each. A unit is "+s.doc+":",
+		"",
+		"\tfor u := range 8 * n {",
+		"\t\tfor r := range 8 {",
+		"\t\t\tdst[u*stride/4+r] = unit(rows[r], u)",
+		"\t\t}",
+		"\t}",
+	)
+	src := []reg.GPPhysical{reg.RAX, reg.RBX, reg.RCX, reg.RDX, reg.RSI, reg.RDI, reg.R8, reg.R9}
+	dst, stride, left, at := reg.R10, reg.R11, reg.R12, reg.R13
+	Load(Param("rows"), at)
+	for i, r := range src {
+		MOVQ(Mem{Base: at, Disp: 8 * i}, r)
+	}
+	Load(Param("dst"), dst)
+	Load(Param("stride"), stride)
+	Load(Param("n"), left)
+	XORQ(at, at)
+	Label("loop")
+	for i, r := range src {
+		s.load(Mem{Base: r, Index: at, Scale: 1}, ymms[i])
+	}
+	transpose8()
+	for i := range src {
+		VMOVUPS(ymms[i], Mem{Base: dst})
+		ADDQ(stride, dst)
+	}
+	ADDQ(U8(uint8(s.bytes)), at)
+	DECQ(left)
+	JNZ(LabelRef("loop"))
+	VZEROUPPER()
+	RET()
+}
+
+// transpose8 transposes the 8x8 words in Y0..Y7.
+func transpose8() {
+	y := func(i int) reg.VecPhysical { return ymms[i] }
+	for i := 0; i < 8; i += 2 { // pairs of rows into Y8..Y15
+		VUNPCKLPS(y(i+1), y(i), y(8+i))
+		VUNPCKHPS(y(i+1), y(i), y(9+i))
+	}
+	for half := 0; half < 8; half += 4 { // fours of rows into Y0..Y7
+		lo, hi := 8+half, 10+half
+		VSHUFPS(U8(0x44), y(hi), y(lo), y(half))
+		VSHUFPS(U8(0xee), y(hi), y(lo), y(half+1))
+		VSHUFPS(U8(0x44), y(hi+1), y(lo+1), y(half+2))
+		VSHUFPS(U8(0xee), y(hi+1), y(lo+1), y(half+3))
+	}
+	for i := 0; i < 4; i++ { // halves of the columns
+		VPERM2F128(U8(0x20), y(4+i), y(i), y(8+i))
+		VPERM2F128(U8(0x31), y(4+i), y(i), y(12+i))
+	}
+	for i := 0; i < 8; i++ {
+		VMOVAPS(y(8+i), y(i))
+	}
+}
+
+// copy generates the pack of rows of K that run along the panel.
+func (s source) copy() {
+	name := "packCols" + s.name
+	TEXT(name, NOSPLIT, "func(dst *uint32, stride int, src *byte, ld, n, w int)")
+	Pragma("noescape")
+	Doc(
+		name+" writes 8w columns, n units of each. A unit is "+s.doc+":",
+		"",
+		"\tfor u := range n {",
+		"\t\tfor j := range 8 * w {",
+		fmt.Sprintf("\t\t\tdst[u*stride/4+j] = unit(src[u*%d*ld:], j)", s.rows),
+		"\t\t}",
+		"\t}",
+	)
+	dst, stride, src, ld := reg.RDI, reg.R8, reg.RSI, reg.R9
+	left, w, width, from, to := reg.R10, reg.R11, reg.R12, reg.RAX, reg.RBX
+	ld3 := reg.RDX
+	Load(Param("dst"), dst)
+	Load(Param("stride"), stride)
+	Load(Param("src"), src)
+	Load(Param("ld"), ld)
+	Load(Param("n"), left)
+	Load(Param("w"), width)
+	LEAQ(Mem{Base: ld, Index: ld, Scale: 2}, ld3)
+	Label("unit")
+	MOVQ(src, from)
+	MOVQ(dst, to)
+	MOVQ(width, w)
+	Label("block")
+	s.gather(func(i int) Mem {
+		return []Mem{
+			{Base: from}, {Base: from, Index: ld, Scale: 1},
+			{Base: from, Index: ld, Scale: 2}, {Base: from, Index: ld3, Scale: 1},
+		}[i]
+	}, Mem{Base: to})
+	ADDQ(U8(uint8(s.width)), from)
+	ADDQ(U8(32), to)
+	DECQ(w)
+	JNZ(LabelRef("block"))
+	for i := 0; i < s.rows; i++ {
+		ADDQ(ld, src)
+	}
+	ADDQ(stride, dst)
+	DECQ(left)
+	JNZ(LabelRef("unit"))
+	VZEROUPPER()
+	RET()
+}

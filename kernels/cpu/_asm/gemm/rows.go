@@ -1,0 +1,142 @@
+package main
+
+import (
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// rows generates the conversions of finished rows, eight elements a step, and
+// the column sums that undo the shift of int8 to uint8.
+func rows() {
+	roundTables()
+	dequantize()
+	convert("storeBF16", "c[i] = bfloat16(acc[i])", 16, func(acc, c Mem) {
+		VMOVUPS(acc, reg.Y0)
+		roundBF16()
+		VMOVUPS(reg.X0, c)
+	})
+	convert("storeF16", "c[i] = float16(acc[i])", 16, func(acc, c Mem) {
+		VMOVUPS(acc, reg.Y0)
+		VCVTPS2PH(U8(0), reg.Y0, c)
+	})
+	convert("addBF16", "acc[i] += float32(c[i]), of bfloat16", 16, addWide(loadBF16))
+	convert("addF16", "acc[i] += float32(c[i]), of float16", 16, addWide(loadF16))
+	shift()
+}
+
+func addWide(load func(Mem, reg.VecPhysical)) func(acc, c Mem) {
+	return func(acc, c Mem) {
+		load(c, reg.Y0)
+		VADDPS(acc, reg.Y0, reg.Y0)
+		VMOVUPS(reg.Y0, acc)
+	}
+}
+
+// convert generates a loop over acc and c.
+func convert(name, doc string, size int, body func(acc, c Mem)) {
+	TEXT(name+"Y", NOSPLIT, "func(c *uint16, acc *float32, n int)")
+	Pragma("noescape")
+	Doc(name+"Y is", "", "\tfor i := range 8 * n { "+doc+" }")
+	Load(Param("c"), reg.RDI)
+	Load(Param("acc"), reg.RSI)
+	Load(Param("n"), reg.RCX)
+	Label("loop")
+	body(Mem{Base: reg.RSI}, Mem{Base: reg.RDI})
+	ADDQ(U8(32), reg.RSI)
+	ADDQ(U8(uint8(size)), reg.RDI)
+	DECQ(reg.RCX)
+	JNZ(LabelRef("loop"))
+	VZEROUPPER()
+	RET()
+}
+
+func roundTables() {
+	for _, t := range []struct {
+		name string
+		v    uint32
+	}{{"one", 1}, {"half", 0x7fff}, {"quiet", 0x400000}} {
+		GLOBL(t.name, RODATA|NOPTR)
+		for i := 0; i < 8; i++ {
+			DATA(4*i, U32(t.v))
+		}
+	}
+}
+
+// roundBF16 rounds Y0 to eight bfloat16 in X0: to nearest, ties to even; a NaN
+// is made quiet instead, since rounding could carry it to infinity.
+func roundBF16() {
+	VPSRLD(U8(16), reg.Y0, reg.Y1)
+	VPAND(table("one"), reg.Y1, reg.Y1)
+	VPADDD(table("half"), reg.Y1, reg.Y1)
+	VPADDD(reg.Y0, reg.Y1, reg.Y1)
+	VPOR(table("quiet"), reg.Y0, reg.Y2)
+	VCMPPS(U8(3), reg.Y0, reg.Y0, reg.Y3)
+	VBLENDVPS(reg.Y3, reg.Y2, reg.Y1, reg.Y1)
+	VPSRLD(U8(16), reg.Y1, reg.Y1)
+	VEXTRACTI128(U8(1), reg.Y1, reg.X0)
+	VPACKUSDW(reg.X0, reg.X1, reg.X0)
+}
+
+func table(name string) Mem { return NewDataAddr(NewStaticSymbol(name), 0) }
+
+func dequantize() {
+	TEXT("dequantizeY", NOSPLIT, "func(acc *float32, shift *int32, scaleA float32, scaleB *float32, n int)")
+	Pragma("noescape")
+	Doc("dequantizeY is, with the int32 sums in acc,", "",
+		"\tfor i := range 8 * n { acc[i] = scaleA * float32(int32(acc[i])-shift[i]) * scaleB[i] }")
+	Load(Param("acc"), reg.RDI)
+	Load(Param("shift"), reg.RSI)
+	Load(Param("scaleB"), reg.RDX)
+	Load(Param("n"), reg.RCX)
+	scale, _ := Param("scaleA").Resolve()
+	VBROADCASTSS(scale.Addr, reg.Y1)
+	Label("loop")
+	VMOVDQU(Mem{Base: reg.RDI}, reg.Y0)
+	VPSUBD(Mem{Base: reg.RSI}, reg.Y0, reg.Y0)
+	VCVTDQ2PS(reg.Y0, reg.Y0)
+	VMULPS(reg.Y1, reg.Y0, reg.Y0)
+	VMULPS(Mem{Base: reg.RDX}, reg.Y0, reg.Y0)
+	VMOVUPS(reg.Y0, Mem{Base: reg.RDI})
+	for _, r := range []reg.GPPhysical{reg.RDI, reg.RSI, reg.RDX} {
+		ADDQ(U8(32), r)
+	}
+	DECQ(reg.RCX)
+	JNZ(LabelRef("loop"))
+	VZEROUPPER()
+	RET()
+}
+
+// shift generates the column sums of a packed panel of int8.
+func shift() {
+	TEXT("shiftZ", NOSPLIT, "func(sum, b *uint32, stride, k, w int)")
+	Pragma("noescape")
+	Doc("shiftZ adds to int32 sums of 16w columns of a packed panel, for the 128 too much in each uint8 of A:", "",
+		"\tfor u := range k {",
+		"\t\tfor j := range 16 * w { sum[j] += 128 * (the four int8 of b[u*stride/4+j]) }",
+		"\t}")
+	sum, b, stride, k, w := reg.RDI, reg.RSI, reg.R8, reg.R9, reg.R10
+	at, left := reg.RAX, reg.RCX
+	Load(Param("sum"), sum)
+	Load(Param("b"), b)
+	Load(Param("stride"), stride)
+	Load(Param("k"), k)
+	Load(Param("w"), w)
+	VBROADCASTSS(flip, reg.Z1)
+	Label("vector")
+	VMOVDQU32(Mem{Base: sum}, reg.Z0)
+	MOVQ(b, at)
+	MOVQ(k, left)
+	Label("unit")
+	VPDPBUSD(Mem{Base: at}, reg.Z1, reg.Z0)
+	ADDQ(stride, at)
+	DECQ(left)
+	JNZ(LabelRef("unit"))
+	VMOVDQU32(reg.Z0, Mem{Base: sum})
+	ADDQ(U8(64), sum)
+	ADDQ(U8(64), b)
+	DECQ(w)
+	JNZ(LabelRef("vector"))
+	VZEROUPPER()
+	RET()
+}

@@ -1,0 +1,297 @@
+package main
+
+import (
+	"fmt"
+
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+
+	"ofpeak/kernels/cpu/_asm/evex"
+)
+
+// panel is the number of rows in a packed panel of A.
+const panel = 8
+
+// tile describes one register tile: rows by vectors accumulators.
+type tile struct {
+	name    string
+	isa     isa
+	vectors int
+	float   bool
+	doc     string // the product of two units, as Go
+	mac     func(a, b, acc reg.VecPhysical)
+}
+
+// isa is a vector length and how many rows of A fit its registers.
+type isa struct {
+	suffix string
+	lanes  int
+	rows   int
+	vec    func(i int) reg.VecPhysical
+}
+
+var (
+	zmm = isa{"Z", 16, 8, func(i int) reg.VecPhysical { return zmms[i] }}
+	ymm = isa{"Y", 8, 4, func(i int) reg.VecPhysical { return ymms[i] }}
+)
+
+var (
+	zmms = []reg.VecPhysical{
+		reg.Z0, reg.Z1, reg.Z2, reg.Z3, reg.Z4, reg.Z5, reg.Z6, reg.Z7,
+		reg.Z8, reg.Z9, reg.Z10, reg.Z11, reg.Z12, reg.Z13, reg.Z14, reg.Z15,
+		reg.Z16, reg.Z17, reg.Z18, reg.Z19, reg.Z20, reg.Z21, reg.Z22, reg.Z23,
+		reg.Z24, reg.Z25, reg.Z26, reg.Z27, reg.Z28, reg.Z29, reg.Z30, reg.Z31,
+	}
+	ymms = []reg.VecPhysical{
+		reg.Y0, reg.Y1, reg.Y2, reg.Y3, reg.Y4, reg.Y5, reg.Y6, reg.Y7,
+		reg.Y8, reg.Y9, reg.Y10, reg.Y11, reg.Y12, reg.Y13, reg.Y14, reg.Y15,
+	}
+)
+
+func tiles() {
+	fma := func(a, b, acc reg.VecPhysical) { VFMADD231PS(b, a, acc) }
+	bf16 := func(a, b, acc reg.VecPhysical) { evex.VDPBF16PS(b, a, acc) }
+	vnni := func(a, b, acc reg.VecPhysical) { VPDPBUSD(b, a, acc) }
+	madd := func(a, b, acc reg.VecPhysical) {
+		VPMADDWD(b, a, reg.Y0)
+		VPADDD(reg.Y0, acc, acc)
+	}
+	maskTable()
+	for v := 1; v <= 3; v++ {
+		tile{"F32", zmm, v, true, "a*b", fma}.generate()
+		tile{"BF16", zmm, v, true, "a.lo*b.lo + a.hi*b.hi (bfloat16 pairs)", bf16}.generate()
+		tile{"I8", zmm, v, false, "the sum of four uint8(a)*int8(b)", vnni}.generate()
+		tile{"F32", ymm, v, true, "a*b", fma}.generate()
+		tile{"I16", ymm, v, false, "a.lo*b.lo + a.hi*b.hi (int16 pairs)", madd}.generate()
+	}
+}
+
+// maskTable holds eight set and eight clear words: a load at (8-t)*4 masks t lanes.
+func maskTable() {
+	GLOBL("lanemask", RODATA|NOPTR)
+	for i := 0; i < 16; i++ {
+		v := uint32(0)
+		if i < 8 {
+			v = 0xffffffff
+		}
+		DATA(4*i, U32(v))
+	}
+}
+
+// Registers that every tile uses.
+var (
+	rSeg, rSegs = reg.RBX, reg.RCX // the next segment, and how many are left
+	rA, rAk     = reg.RSI, reg.R8  // A's panel, and the place in it
+	rB          = reg.RDI
+	rC, rLdc    = reg.RDX, reg.R9
+	rRows       = reg.R10
+	rK, rLeft   = reg.R13, reg.RAX // units in a segment, and how many are left
+	rTmp, rCols = reg.R11, reg.R12
+)
+
+func (t tile) generate() {
+	t.header()
+	loadArgs()
+	t.prefetch()
+	t.zero()
+	t.loop()
+	t.store()
+	if t.isa.lanes == 8 || t.isa.lanes == 16 {
+		VZEROUPPER()
+	}
+	RET()
+}
+
+func (t tile) header() {
+	name := fmt.Sprintf("tile%s%s%d", t.name, t.isa.suffix, t.vectors)
+	elem := map[bool]string{true: "float32", false: "int32"}[t.float]
+	TEXT(name, NOSPLIT, "func(k, segs int, seg *uint32, a, b, c *uint32, ldc, rows, cols, add int)")
+	Pragma("noescape")
+	Doc(
+		fmt.Sprintf("%s computes, for 0 <= i < min(rows, %d) and 0 <= j < cols <= %d:", name, t.isa.rows, t.vectors*t.isa.lanes),
+		"",
+		fmt.Sprintf("\tvar acc %s", elem),
+		"\tfor s := range segs {",
+		"\t\tfor u := range k {",
+		fmt.Sprintf("\t\t\tacc += dot(a[seg[s]/4+u*%d+i], b[(s*k+u)*%d+j])", panel, t.vectors*t.isa.lanes),
+		"\t\t}",
+		"\t}",
+		"\tif add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }",
+		"",
+		"where dot of two units is "+t.doc+".",
+	)
+}
+
+func loadArgs() {
+	Load(Param("k"), rK)
+	Load(Param("segs"), rSegs)
+	Load(Param("seg"), rSeg)
+	Load(Param("a"), rA)
+	Load(Param("b"), rB)
+	Load(Param("c"), rC)
+	Load(Param("ldc"), rLdc)
+	SHLQ(U8(2), rLdc)
+	Load(Param("rows"), rRows)
+}
+
+// prefetch asks for the tile of C early: it was last used a whole sweep ago.
+func (t tile) prefetch() {
+	MOVQ(rC, rTmp)
+	for r := 0; r < t.isa.rows; r++ {
+		for line := 0; line*64 < t.vectors*t.isa.lanes*4; line++ {
+			PREFETCHT0(Mem{Base: rTmp, Disp: 64 * line})
+		}
+		if r+1 < t.isa.rows {
+			ADDQ(rLdc, rTmp)
+		}
+	}
+}
+
+// acc is the accumulator of row r and vector v; the lowest registers stay free
+// for operands.
+func (t tile) acc(r, v int) reg.VecPhysical {
+	first := map[int]int{16: 8, 8: 4}[t.isa.lanes]
+	return t.isa.vec(first + r*t.vectors + v)
+}
+
+func (t tile) zero() {
+	for r := 0; r < t.isa.rows; r++ {
+		for v := 0; v < t.vectors; v++ {
+			acc := t.acc(r, v)
+			if t.isa.lanes == 16 {
+				VPXORD(acc, acc, acc)
+			} else {
+				VXORPS(acc, acc, acc)
+			}
+		}
+	}
+}
+
+// loop walks the segments, and the units within each.
+func (t tile) loop() {
+	TESTQ(rSegs, rSegs)
+	JZ(LabelRef("stored"))
+	Label("segment")
+	MOVL(Mem{Base: rSeg}, rAk.As32())
+	ADDQ(U8(4), rSeg)
+	ADDQ(rA, rAk)
+	MOVQ(rK, rLeft)
+	Label("unit")
+	t.step()
+	ADDQ(U8(4*panel), rAk)
+	ADDQ(U32(uint32(4*t.vectors*t.isa.lanes)), rB)
+	DECQ(rLeft)
+	JNZ(LabelRef("unit"))
+	DECQ(rSegs)
+	JNZ(LabelRef("segment"))
+	Label("stored")
+}
+
+// step multiplies one unit of K: every row's unit of A by all vectors of B. The
+// int16 product needs a register for its sums, so there B stays in memory order
+// but is loaded anew for each row.
+func (t tile) step() {
+	spare := 1 // register 0 is the madd's temporary
+	for v := 0; v < t.vectors && t.name != "I16"; v++ {
+		t.load(Mem{Base: rB, Disp: 4 * v * t.isa.lanes}, t.isa.vec(spare+v))
+	}
+	for r := 0; r < t.isa.rows; r++ {
+		a := t.isa.vec(0)
+		if t.name == "I16" {
+			a = t.isa.vec(1)
+		}
+		t.broadcast(Mem{Base: rAk, Disp: 4 * r}, a)
+		for v := 0; v < t.vectors; v++ {
+			b := t.isa.vec(spare + v)
+			if t.name == "I16" {
+				b = t.isa.vec(2 + v%2)
+				t.load(Mem{Base: rB, Disp: 4 * v * t.isa.lanes}, b)
+			}
+			t.mac(a, b, t.acc(r, v))
+		}
+	}
+}
+
+func (t tile) load(m Mem, v reg.VecPhysical)      { VMOVUPS(m, v) }
+func (t tile) broadcast(m Mem, v reg.VecPhysical) { VBROADCASTSS(m, v) }
+
+// store writes the rows that exist, adding to C or not, the last vector masked.
+func (t tile) store() {
+	Load(Param("cols"), rCols)
+	SUBQ(U8(uint8((t.vectors-1)*t.isa.lanes)), rCols)
+	t.mask()
+	Load(Param("add"), rTmp)
+	TESTQ(rTmp, rTmp)
+	JNZ(LabelRef("add"))
+	t.storeRows(false)
+	Label("add")
+	t.storeRows(true)
+	Label("done")
+}
+
+// mask turns the number of lanes of the last vector, in rCols, into a mask: in
+// K1, or in the register that holds B's first vector.
+func (t tile) mask() {
+	if t.isa.lanes == 16 {
+		MOVQ(I32(-1), rTmp)
+		BZHIQ(rCols, rTmp, rTmp)
+		KMOVW(rTmp.As32(), reg.K1)
+		return
+	}
+	table := NewDataAddr(NewStaticSymbol("lanemask"), 0)
+	LEAQ(table, rTmp)
+	NEGQ(rCols)
+	VMOVUPS(Mem{Base: rTmp, Index: rCols, Scale: 4, Disp: 32}, reg.Y1)
+}
+
+func (t tile) storeRows(add bool) {
+	for r := 0; r < t.isa.rows; r++ {
+		for v := 0; v < t.vectors; v++ {
+			m := Mem{Base: rC, Disp: 4 * v * t.isa.lanes}
+			if v+1 < t.vectors {
+				t.storeFull(m, t.acc(r, v), add)
+			} else {
+				t.storeMasked(m, t.acc(r, v), add)
+			}
+		}
+		if r+1 < t.isa.rows {
+			DECQ(rRows)
+			JZ(LabelRef("done"))
+			ADDQ(rLdc, rC)
+		}
+	}
+	JMP(LabelRef("done"))
+}
+
+func (t tile) storeFull(m Mem, acc reg.VecPhysical, add bool) {
+	if add {
+		t.sum(m, acc)
+	}
+	VMOVUPS(acc, m)
+}
+
+func (t tile) storeMasked(m Mem, acc reg.VecPhysical, add bool) {
+	old := t.isa.vec(0)
+	if t.isa.lanes == 16 {
+		if add {
+			VMOVUPS_Z(m, reg.K1, old)
+			t.sum(old, acc)
+		}
+		VMOVUPS(acc, reg.K1, m)
+		return
+	}
+	if add {
+		VMASKMOVPS(m, reg.Y1, old)
+		t.sum(old, acc)
+	}
+	VMASKMOVPS(acc, reg.Y1, m)
+}
+
+func (t tile) sum(x Op, acc reg.VecPhysical) {
+	if t.float {
+		VADDPS(x, acc, acc)
+	} else {
+		VPADDD(x, acc, acc)
+	}
+}

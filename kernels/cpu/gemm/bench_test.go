@@ -1,0 +1,69 @@
+package gemm
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"ofpeak/kernels/cpu/team"
+)
+
+// benchTeams are the teams that benchmarks run on: one core, then all.
+func benchTeams(b *testing.B) []*team.Team {
+	cores, err := team.Cores()
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := team.Pin(cores[0]); err != nil {
+		b.Fatal(err)
+	}
+	teams := []*team.Team{team.New(cores[:1])}
+	if len(cores) > 1 {
+		teams = append(teams, team.New(cores))
+	}
+	return teams
+}
+
+// kinds are the products of a linear layer: forward, input gradient, weight gradient.
+var kinds = []struct {
+	name           string
+	transA, transB bool
+}{{"NT", false, true}, {"NN", false, false}, {"TN", true, false}}
+
+func benchMultiply(b *testing.B, in Type, sizes ...int) {
+	for _, tm := range benchTeams(b) {
+		for _, v := range Variants(in) {
+			for _, n := range sizes {
+				if v == "go" && n > 512 {
+					continue
+				}
+				for _, kind := range kinds {
+					b.Run(fmt.Sprintf("cores=%d/%s/%s/n=%d", tm.Size(), v, kind.name, n), func(b *testing.B) {
+						benchSquare(b, tm, in, v, n, kind.transA, kind.transB)
+					})
+				}
+			}
+		}
+	}
+}
+
+func benchSquare(b *testing.B, tm *team.Team, in Type, variant string, n int, transA, transB bool) {
+	ctx := NewContext(tm)
+	if err := ctx.Select(in, variant); err != nil {
+		b.Fatal(err)
+	}
+	rng := rand.New(rand.NewPCG(1, 1))
+	p := Product{M: n, N: n, K: n, C: newArray(rng, F32, n, n, 0).matrix()}
+	_, p.A = operand(rng, in, n, n, transA, 0)
+	_, p.B = operand(rng, in, n, n, transB, 0)
+	for b.Loop() {
+		ctx.Multiply(p)
+	}
+	flops := 2 * float64(n) * float64(n) * float64(n) * float64(b.N)
+	b.ReportMetric(flops/float64(b.Elapsed().Nanoseconds()), "GFLOPS")
+}
+
+func BenchmarkF32(b *testing.B)  { benchMultiply(b, F32, 512, 768, 1024, 2048) }
+func BenchmarkBF16(b *testing.B) { benchMultiply(b, BF16, 512, 1024, 2048) }
+func BenchmarkF16(b *testing.B)  { benchMultiply(b, F16, 512, 1024) }
+func BenchmarkI8(b *testing.B)   { benchMultiply(b, I8, 512, 1024, 2048) }

@@ -1,0 +1,64 @@
+package gemm
+
+import "unsafe"
+
+// panel is the number of rows of A packed side by side.
+const panel = 8
+
+// engine is one way to multiply operands of one type: a register tile, and the
+// packing that brings elements into its 32-bit units. A unit holds one float32,
+// two bfloat16 or four int8 that are neighbours along K.
+type engine struct {
+	name  string
+	lanes int        // columns in a vector
+	rows  int        // rows that one call of a tile computes; divides panel
+	tiles []tileFunc // of one vector, two, ...
+	a, b  packer
+	float bool // sums are float32, else int32
+	row   rowOps
+
+	// shift adds to sums of columns what a shift of A adds to the product, for
+	// tiles whose A is unsigned; nil for the others.
+	shift func(sum, b *uint32, stride, k, w int)
+}
+
+// width returns the columns of the widest tile.
+func (e *engine) width() int { return e.lanes * len(e.tiles) }
+
+// depth returns the elements of K in a unit.
+func (e *engine) depth() int { return e.a.depth }
+
+// tileFunc computes, for i < min(rows, engine.rows) and j < cols:
+//
+//	for s := range segs {
+//		for u := range k {
+//			acc += dot(a[seg[s]/4+u*panel+i], b[(s*k+u)*width+j])
+//		}
+//	}
+//	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
+//
+// Segments are runs of K that lie apart in A: one for a dense product.
+type tileFunc func(k, segs int, seg *uint32, a, b, c *uint32, ldc, rows, cols, add int)
+
+// packer brings elements of one type into units.
+type packer struct {
+	depth int // elements of K in a unit
+	size  int // bytes of an element
+
+	// unit makes a unit of n elements, step bytes apart; missing ones are zero.
+	unit func(p unsafe.Pointer, step uintptr, n int) uint32
+
+	// rows packs eight lines that run along K, n groups of eight units; cols
+	// packs n units of 8w lines whose elements run across. Nil where only unit
+	// serves. stride is in bytes, of a packed unit row.
+	rows func(dst *uint32, stride int, rows *[8]*byte, n int)
+	cols func(dst *uint32, stride int, src *byte, ld, n, w int)
+}
+
+// variants holds the engines of each operand type, slowest first.
+var variants = func() (v [I8 + 1][]*engine) {
+	for t := range v {
+		v[t] = append([]*engine{goEngines[t]}, asmEngines(Type(t))...)
+	}
+	return v
+}()

@@ -1,0 +1,89 @@
+package gemm
+
+import (
+	"unsafe"
+
+	"ofpeak/kernels/cpu/isa"
+)
+
+//go:generate go -C ../_asm run ./gemm -out ../gemm/gemm_gen_amd64.s -stubs ../gemm/gemm_gen_amd64.go -pkg gemm
+
+// The packers of each operand type, and of each kind of unit.
+var (
+	packF32  = packer{depth: 1, size: 4, unit: unitF32, rows: packRows32, cols: packCols32}
+	packBF16 = packer{depth: 1, size: 2, unit: unitBF16, rows: packRowsBF16, cols: packColsBF16}
+	packF16  = packer{depth: 1, size: 2, unit: unitF16, rows: packRowsF16, cols: packColsF16}
+	packPair = packer{depth: 2, size: 2, unit: unitPair, rows: packRows32, cols: packColsPairs}
+	packI16  = packer{depth: 2, size: 1, unit: unitI16, rows: packRowsI16, cols: packColsI16}
+	packU8   = packer{depth: 4, size: 1, unit: unitU8, rows: packRowsU8, cols: packColsU8}
+	packI8   = packer{depth: 4, size: 1, unit: unitQuad, rows: packRows32, cols: packColsQuads}
+)
+
+// asmEngines returns the variants in assembly that this CPU runs, slowest first.
+func asmEngines(t Type) []*engine {
+	var list []*engine
+	widened := map[Type]packer{F32: packF32, BF16: packBF16, F16: packF16}
+	p, isFloat := widened[t]
+	if isFloat && isa.Best() >= isa.AVX2 {
+		list = append(list, avx2("avx2", p, true, tileF32Y1, tileF32Y2, tileF32Y3))
+	}
+	if isFloat && isa.Best() >= isa.AVX512 {
+		list = append(list, avx512("avx512", p, p, true, tileF32Z1, tileF32Z2, tileF32Z3))
+	}
+	if t == BF16 && isa.BF16() {
+		list = append(list, avx512("avx512bf16", packPair, packPair, true, tileBF16Z1, tileBF16Z2, tileBF16Z3))
+	}
+	if t == I8 && isa.Best() >= isa.AVX2 {
+		list = append(list, avx2("avx2", packI16, false, tileI16Y1, tileI16Y2, tileI16Y3))
+	}
+	if t == I8 && isa.VNNI() {
+		e := avx512("avx512vnni", packU8, packI8, false, tileI8Z1, tileI8Z2, tileI8Z3)
+		e.shift = shiftZ
+		list = append(list, e)
+	}
+	return list
+}
+
+func avx2(name string, p packer, float bool, tiles ...tileFunc) *engine {
+	return &engine{name: name, lanes: 8, rows: 4, tiles: tiles, a: p, b: p, float: float, row: rowY}
+}
+
+func avx512(name string, a, b packer, float bool, tiles ...tileFunc) *engine {
+	return &engine{name: name, lanes: 16, rows: 8, tiles: tiles, a: a, b: b, float: float, row: rowY}
+}
+
+// rowY converts rows eight elements at a time, the rest in Go.
+var rowY = rowOps{
+	dequantize: func(acc []float32, shift []int32, scaleA float32, scaleB []float32) {
+		n := len(acc) &^ 7
+		if n > 0 {
+			dequantizeY(&acc[0], &shift[0], scaleA, &scaleB[0], n/8)
+		}
+		dequantizeGo(acc[n:], shift[n:], scaleA, scaleB[n:])
+	},
+	addBF16: func(acc []float32, c []uint16) {
+		n := whole(acc, c, addBF16Y)
+		addBF16Go(acc[n:], c[n:])
+	},
+	addF16: func(acc []float32, c []uint16) {
+		n := whole(acc, c, addF16Y)
+		addF16Go(acc[n:], c[n:])
+	},
+	storeBF16: func(c []uint16, acc []float32) {
+		n := whole(acc, c, storeBF16Y)
+		storeBF16Go(c[n:], acc[n:])
+	},
+	storeF16: func(c []uint16, acc []float32) {
+		n := whole(acc, c, storeF16Y)
+		storeF16Go(c[n:], acc[n:])
+	},
+}
+
+// whole converts the whole groups of eight and returns how many elements that is.
+func whole(acc []float32, c []uint16, f func(c *uint16, acc *float32, n int)) int {
+	if len(acc) < 8 {
+		return 0
+	}
+	f(unsafe.SliceData(c), unsafe.SliceData(acc), len(acc)/8)
+	return len(acc) &^ 7
+}

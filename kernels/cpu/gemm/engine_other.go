@@ -1,0 +1,6 @@
+//go:build !amd64
+
+package gemm
+
+// asmEngines returns nothing: only the portable variants exist here.
+func asmEngines(Type) []*engine { return nil }

@@ -1,0 +1,103 @@
+package gemm
+
+import "unsafe"
+
+// rowOps converts rows of sums. All slices have the same length.
+type rowOps struct {
+	dequantize func(acc []float32, shift []int32, scaleA float32, scaleB []float32) // from int32, in place
+	addBF16    func(acc []float32, c []uint16)
+	addF16     func(acc []float32, c []uint16)
+	storeBF16  func(c []uint16, acc []float32)
+	storeF16   func(c []uint16, acc []float32)
+}
+
+// ones stand for the scales that a product lacks.
+var ones = func() (v [maxColumns]float32) {
+	for i := range v {
+		v[i] = 1
+	}
+	return v
+}()
+
+// finish turns the finished sums of a panel of rows into elements of C.
+func (w *worker) finish(j *job, b rect, row, rows int) {
+	if j.direct && j.Epilogue == nil {
+		return
+	}
+	base, stride := w.target(j, b, row)
+	n := b.col1 - b.col0
+	for r := range rows {
+		sums := unsafe.Add(base, 4*r*stride)
+		if j.C.typ == I32 {
+			j.storeI32(row+r, b.col0, unsafe.Slice((*int32)(sums), n), w.shiftRow(n))
+			continue
+		}
+		acc := unsafe.Slice((*float32)(sums), n)
+		if !j.eng.float {
+			j.dequantize(row+r, b.col0, acc, w.shiftRow(n))
+		}
+		j.storeFloat(row+r, b.col0, acc)
+	}
+}
+
+// shiftRow returns what to subtract from a row of int32 sums.
+func (w *worker) shiftRow(n int) []int32 {
+	return unsafe.Slice((*int32)(unsafe.Pointer(&w.shift.data[0])), n)
+}
+
+func (j *job) storeI32(row, col int, sums, shift []int32) {
+	c := unsafe.Slice((*int32)(j.C.at(row, col)), len(sums))
+	if !j.Accumulate {
+		clear(c)
+	}
+	for i, v := range sums {
+		c[i] += v - shift[i]
+	}
+}
+
+// storeFloat accumulates, applies the epilogue and converts one row.
+func (j *job) storeFloat(row, col int, acc []float32) {
+	ops, n := &j.eng.row, len(acc)
+	if j.Accumulate && !j.direct {
+		j.addOld(row, col, acc)
+	}
+	if j.Epilogue != nil {
+		j.Epilogue.Row(row, col, acc)
+	}
+	switch j.C.typ {
+	case F32:
+		if !j.direct {
+			copy(unsafe.Slice((*float32)(j.C.at(row, col)), n), acc)
+		}
+	case BF16:
+		ops.storeBF16(unsafe.Slice((*uint16)(j.C.at(row, col)), n), acc)
+	case F16:
+		ops.storeF16(unsafe.Slice((*uint16)(j.C.at(row, col)), n), acc)
+	}
+}
+
+func (j *job) dequantize(row, col int, acc []float32, shift []int32) {
+	scaleA, scaleB := float32(1), ones[:len(acc)]
+	if j.ScaleA != nil {
+		scaleA = j.ScaleA[row]
+	}
+	if j.ScaleB != nil {
+		scaleB = j.ScaleB[col : col+len(acc)]
+	}
+	j.eng.row.dequantize(acc, shift, scaleA, scaleB)
+}
+
+// addOld adds what C holds.
+func (j *job) addOld(row, col int, acc []float32) {
+	p, n := j.C.at(row, col), len(acc)
+	switch j.C.typ {
+	case F32:
+		for i, v := range unsafe.Slice((*float32)(p), n) {
+			acc[i] += v
+		}
+	case BF16:
+		j.eng.row.addBF16(acc, unsafe.Slice((*uint16)(p), n))
+	case F16:
+		j.eng.row.addF16(acc, unsafe.Slice((*uint16)(p), n))
+	}
+}

@@ -1,0 +1,162 @@
+package gemm
+
+import "unsafe"
+
+// Block sizes. A panel of A takes panel*maxUnits*4 bytes, to stay in L1; a block
+// of B at most maxUnits*maxColumns*4, to stay in L2; sums that are not kept in C
+// itself at most maxRows*maxColumns*4.
+const (
+	maxUnits   = 320 // units of K
+	maxColumns = 576
+	maxRows    = 1024
+)
+
+// job is a product with all that is decided about it before the work starts.
+type job struct {
+	Product
+	eng        *engine
+	grid       grid
+	a, b       view
+	kc, nc, mc int  // block sizes, in elements
+	direct     bool // sums are kept in C
+}
+
+func (j *job) plan(p Product, e *engine, workers int) {
+	*j = job{Product: p, eng: e, grid: newGrid(p.M, p.N, workers)}
+	j.a, j.b = p.A.rowView(), p.B.columnView()
+	j.direct = p.C.typ == F32 && e.float
+	unit := 8 * e.depth()
+	j.kc = evenly(p.K, maxUnits*e.depth(), unit)
+	rows, cols := j.grid.largest(p.M, p.N)
+	j.nc = evenly(cols, maxColumns, e.width())
+	j.mc = rows
+	if !j.direct {
+		j.mc = evenly(rows, maxRows, panel)
+	}
+}
+
+// evenly returns the size of the fewest parts of n that are at most limit long,
+// as a multiple of unit.
+func evenly(n, limit, unit int) int {
+	parts := max(1, ceil(n, limit))
+	return max(unit, roundUp(ceil(n, parts), unit))
+}
+
+// worker holds one thread's buffers.
+type worker struct {
+	a, b  buffer // packed operands
+	sums  buffer // results that are not kept in C
+	shift buffer // of the columns of a block: see engine.shift
+	zero  uint32 // the one segment of a dense product
+
+	lines lineSet
+}
+
+func (w *worker) bytes() int64 { return w.a.bytes() + w.b.bytes() + w.sums.bytes() + w.shift.bytes() }
+
+// multiply computes a rectangle of C block by block.
+func (w *worker) multiply(j *job, r rect) {
+	units := ceil(j.kc, j.eng.depth())
+	w.a.grow(panel * units)
+	w.b.grow(roundUp(j.nc, j.eng.width()) * units)
+	if !j.direct {
+		w.sums.grow(roundUp(j.mc, panel) * j.nc)
+	}
+	if !j.eng.float {
+		w.shift.grow(roundUp(j.nc, j.eng.width()))
+	}
+	for c := r.col0; c < r.col1; c += j.nc {
+		for i := r.row0; i < r.row1; i += j.mc {
+			w.block(j, rect{i, min(i+j.mc, r.row1), c, min(c+j.nc, r.col1)})
+		}
+	}
+}
+
+// block computes one block of C over the whole of K: B's part is packed once per
+// step of K, A's panel by panel just before use.
+func (w *worker) block(j *job, b rect) {
+	clear(w.shift.data)
+	for k0 := 0; ; k0 += j.kc {
+		k := min(j.kc, j.K-k0)
+		w.packB(j, b, k0, k)
+		for row := b.row0; row < b.row1; row += panel {
+			rows := min(panel, b.row1-row)
+			j.eng.a.pack(w.a.data, panel, j.a.part(row, k0), rows, k, &w.lines)
+			c, ldc := w.target(j, b, row)
+			add := k0 > 0 || j.direct && j.Accumulate
+			w.sweep(j.eng, b, rows, ceil(k, j.eng.depth()), c, ldc, add)
+			if k0+k == j.K {
+				w.finish(j, b, row, rows)
+			}
+		}
+		if k0+k == j.K {
+			return
+		}
+	}
+}
+
+func (w *worker) packB(j *job, b rect, k0, k int) {
+	units, at := ceil(k, j.eng.depth()), 0
+	for c := b.col0; c < b.col1; c += j.eng.width() {
+		cols := min(j.eng.width(), b.col1-c)
+		width := roundUp(cols, j.eng.lanes)
+		j.eng.b.pack(w.b.data[at:], width, j.b.part(c, k0), cols, k, &w.lines)
+		if j.eng.shift != nil && units > 0 {
+			j.eng.shift(&w.shift.data[c-b.col0], &w.b.data[at], 4*width, units, width/j.eng.lanes)
+		}
+		at += width * units
+	}
+}
+
+// target returns where the sums of a panel of rows go, and their row stride. A
+// block whose K is not divided needs one panel of sums only.
+func (w *worker) target(j *job, b rect, row int) (unsafe.Pointer, int) {
+	if j.direct {
+		return j.C.at(row, b.col0), j.C.stride
+	}
+	if j.kc >= j.K {
+		row = b.row0
+	}
+	return unsafe.Pointer(&w.sums.data[(row-b.row0)*j.nc]), j.nc
+}
+
+// sweep multiplies the packed panel of A with every panel of the block of B.
+func (w *worker) sweep(e *engine, b rect, rows, units int, c unsafe.Pointer, ldc int, add bool) {
+	flag, at, segs := 0, 0, 1
+	if add {
+		flag = 1
+	}
+	if units == 0 {
+		segs = 0
+	}
+	for n := b.col1 - b.col0; n > 0; n -= e.width() {
+		cols := min(n, e.width())
+		vectors := ceil(cols, e.lanes)
+		for r := 0; r < rows; r += e.rows {
+			e.tiles[vectors-1](units, segs, &w.zero, &w.a.data[r], &w.b.data[at],
+				(*uint32)(unsafe.Add(c, 4*r*ldc)), ldc, rows-r, cols, flag)
+		}
+		at += vectors * e.lanes * units
+		c = unsafe.Add(c, 4*cols)
+	}
+}
+
+// buffer is scratch memory aligned to cache lines.
+type buffer struct {
+	data []uint32
+	size int
+}
+
+const lineWords = 16
+
+// grow makes the buffer hold at least n words. What it held is lost.
+func (b *buffer) grow(n int) {
+	if n <= len(b.data) {
+		return
+	}
+	raw := make([]uint32, n+lineWords)
+	skip := -uintptr(unsafe.Pointer(&raw[0])) / 4 % lineWords
+	b.data, b.size = raw[skip:][:n], len(raw)
+}
+
+func (b *buffer) bytes() int64 { return 4 * int64(b.size) }
