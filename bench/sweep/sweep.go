@@ -1,0 +1,133 @@
+// Package sweep measures the cases of a run one after the other on a Runner and keeps one row of each, on the disk before the next begins.
+// It knows neither devices nor terminals: the Runner measures, an Observer shows.
+package sweep
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"ofpeak/bench/workload"
+	"ofpeak/results"
+)
+
+// Machine is what a Runner measures on.
+type Machine struct {
+	Device results.DeviceKind
+	Name   string // of the device, as it reports it
+	Chip   string // row of the chip table, or ""
+	Cores  int    // CPU cores that the ranks of a case share
+}
+
+// Runner measures single cases on one kind of device.
+type Runner interface {
+	Machine() Machine
+	// Check is nil, or the reason in one line why this machine cannot run c.
+	Check(c workload.Case) error
+	// Run measures c, which passed Check, verifies what it computed, fills in row from its measurement columns on, and settles it. It ends
+	// after the current step when ctx is done; the row is then left unsettled. Identity, environment and relative columns are not its task.
+	Run(ctx context.Context, c workload.Case, row *results.Row)
+}
+
+// Observer is told of each case of a run.
+type Observer interface {
+	Begin(c workload.Case)
+	End(row *results.Row)
+}
+
+// Appender keeps rows; results.Writer is one.
+type Appender interface{ Append(*results.Row) error }
+
+// ErrInterrupted is returned by Run when its context ended first.
+var ErrInterrupted = errors.New("interrupted; the finished rows are kept")
+
+// Check asks the runner about every case that makes sense, and returns the plan with its reasons filled in.
+func Check(r Runner, plan []workload.Planned) []workload.Planned {
+	out := make([]workload.Planned, len(plan))
+	for i, p := range plan {
+		if p.Skip == nil {
+			p.Skip = r.Check(p.Case)
+		}
+		out[i] = p
+	}
+	return out
+}
+
+// Run measures the cases of a checked plan, appends their rows and returns them in the order written: what is skipped first, at once. It ends with
+// the first row that cannot be kept, or with ErrInterrupted.
+func Run(ctx context.Context, r Runner, env Environment, plan []workload.Planned, to Appender, o Observer) ([]results.Row, error) {
+	s := run{runner: r, env: env, to: to, observer: o, done: map[workload.Case]float64{}}
+	for _, p := range plan {
+		if p.Skip != nil {
+			if err := s.skip(p); err != nil {
+				return s.rows, err
+			}
+		}
+	}
+	for _, p := range plan {
+		if p.Skip != nil {
+			continue
+		}
+		if ctx.Err() != nil {
+			return s.rows, ErrInterrupted
+		}
+		if err := s.measure(ctx, p.Case); err != nil {
+			return s.rows, err
+		}
+	}
+	return s.rows, nil
+}
+
+type run struct {
+	runner   Runner
+	env      Environment
+	to       Appender
+	observer Observer
+	rows     []results.Row
+	done     map[workload.Case]float64 // tokens/s of trusted rows
+}
+
+func (s *run) skip(p workload.Planned) error {
+	row := NewRow(p.Case, s.runner.Machine(), s.env, time.Now())
+	row.Settle(results.Skipped, p.Skip.Error())
+	s.observer.Begin(p.Case)
+	return s.keep(&row)
+}
+
+func (s *run) measure(ctx context.Context, c workload.Case) error {
+	s.observer.Begin(c)
+	row := NewRow(c, s.runner.Machine(), s.env, time.Now())
+	s.runner.Run(ctx, c, &row)
+	if row.Status == "" {
+		if ctx.Err() != nil {
+			return ErrInterrupted
+		}
+		panic("sweep: the runner left a row unsettled")
+	}
+	if tokens, ok := row.TokensPerS.Get(); ok {
+		s.done[c] = tokens
+		relate(&row, c, s.runner.Machine().Cores, s.done)
+	}
+	if row.Status == results.OK && row.Reason == "" {
+		row.Reason = caution(c, s.runner.Machine())
+	}
+	return s.keep(&row)
+}
+
+func (s *run) keep(row *results.Row) error {
+	if err := s.to.Append(row); err != nil {
+		return err
+	}
+	s.rows = append(s.rows, *row)
+	s.observer.End(row)
+	return nil
+}
+
+// caution is what a reader of a good row should know, or "".
+func caution(c workload.Case, m Machine) string {
+	if threads := c.RankThreads(m.Cores); m.Device == results.CPU && threads*c.World() > m.Cores {
+		return fmt.Sprintf("oversubscribed: %d ranks of %d threads share %d cores", c.World(), threads, m.Cores)
+	}
+	return ""
+}

@@ -1,0 +1,225 @@
+package workload
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"ofpeak/kernels"
+	"ofpeak/results"
+)
+
+// Techniques, each a group of rows.
+const (
+	Baseline       = string(results.Baseline)
+	MixedPrecision = string(results.MixedPrecision)
+	DataParallel   = string(results.DataParallel)
+	ModelParallel  = string(results.ModelParallel)
+	Sparse         = string(results.Sparse)
+	Distributed    = string(results.Distributed)
+)
+
+// Engines.
+const (
+	Native   = "native"   // our block over a kernels.Device
+	Gorgonia = "gorgonia" // the same block as a Gorgonia graph
+)
+
+// Passes.
+const (
+	Train   = string(results.Train)   // forward, backward and optimizer
+	Forward = string(results.Forward) // forward only, as in inference
+)
+
+// Devices.
+const (
+	CPU  = string(results.CPU)
+	CUDA = string(results.CUDA)
+	Ref  = "ref" // the float64 reference: checks others, is never timed
+)
+
+// Pipeline schedules.
+const (
+	GPipe = "gpipe" // all forwards, then all backwards (Huang et al., arXiv:1811.06965)
+	F1B1  = "1f1b"  // one forward, one backward (Narayanan et al., arXiv:1806.03377)
+)
+
+// Names in the order in which they are listed to users.
+var (
+	Techniques = []string{Baseline, MixedPrecision, DataParallel, ModelParallel, Sparse, Distributed}
+	Engines    = []string{Native, Gorgonia}
+	Passes     = []string{Train, Forward}
+	Devices    = []string{CPU, CUDA, Ref}
+	Schedules  = []string{GPipe, F1B1}
+)
+
+// DefaultBucketBytes is small enough that the gradients of one gpt2 block (28 MB in float32) fill several buckets, whose
+// all-reduces can overlap with the rest of the backward pass.
+const DefaultBucketBytes = 4 << 20
+
+// Case is one measurement: everything that decides what runs, and nothing about where. It is comparable, and String is the line that
+// reproduces it. Model.B is the batch of all ranks together, so every strategy computes the same numbers as one device.
+type Case struct {
+	Technique    string // the row's group; Classify(c) says which
+	Engine       string
+	Precision    string // a name of kernels.Precisions
+	Model        Model
+	Pass         string
+	Device       string
+	DP, TP, PP   int            // ranks along the data, tensor and pipeline axis
+	Schedule     string         // of the pipeline; "" if PP is 1
+	Microbatches int            // a step's batch is processed in so many parts
+	BucketBytes  int            // gradients are all-reduced in pieces of this size
+	Layout       kernels.Layout // of the block's weight matrices
+	Threads      int            // cores of each rank; 0: an equal share of the machine's
+	ISA          string         // variant of every operator that has it; "": the fastest
+	Seed         int64          // of weights and inputs
+}
+
+// Default is the dense fp32 training step of a model on one rank.
+func Default(m Model) Case {
+	return Case{Technique: Baseline, Engine: Native, Precision: "fp32", Model: m, Pass: Train, Device: CPU, DP: 1, TP: 1, PP: 1,
+		Microbatches: 1, BucketBytes: DefaultBucketBytes, Seed: 1}
+}
+
+// World is the number of ranks.
+func (c Case) World() int { return c.DP * c.TP * c.PP }
+
+// Classify names the technique that a case shows: the most specific of its parts, so that bf16 with data parallelism is
+// data-parallel, and sparse weights in bf16 are sparse.
+func Classify(c Case) string {
+	axes := 0
+	for _, n := range []int{c.DP, c.TP, c.PP} {
+		if n > 1 {
+			axes++
+		}
+	}
+	switch {
+	case axes > 1:
+		return Distributed
+	case c.DP > 1:
+		return DataParallel
+	case axes == 1:
+		return ModelParallel
+	case c.Layout.Format != kernels.Dense:
+		return Sparse
+	case c.Precision != "fp32" && c.Precision != "fp64":
+		return MixedPrecision
+	}
+	return Baseline
+}
+
+// field is one key=value of a case's line.
+type field struct {
+	key string
+	get func(*Case) string
+	set func(*Case, string) error
+}
+
+// fields are in the order of the line. The first three are always written, the others where they differ from Default.
+var fields = []field{
+	text("technique", func(c *Case) *string { return &c.Technique }),
+	text("precision", func(c *Case) *string { return &c.Precision }),
+	{"model", func(c *Case) string { return c.Model.String() }, func(c *Case, s string) (err error) {
+		c.Model, err = ParseModel(s)
+		return err
+	}},
+	text("engine", func(c *Case) *string { return &c.Engine }),
+	text("pass", func(c *Case) *string { return &c.Pass }),
+	text("device", func(c *Case) *string { return &c.Device }),
+	number("dp", func(c *Case) *int { return &c.DP }),
+	number("tp", func(c *Case) *int { return &c.TP }),
+	number("pp", func(c *Case) *int { return &c.PP }),
+	text("schedule", func(c *Case) *string { return &c.Schedule }),
+	number("microbatches", func(c *Case) *int { return &c.Microbatches }),
+	number("bucket_bytes", func(c *Case) *int { return &c.BucketBytes }),
+	{"layout", func(c *Case) string { return LayoutString(c.Layout) }, func(c *Case, s string) (err error) {
+		c.Layout, err = ParseLayout(s)
+		return err
+	}},
+	number("threads", func(c *Case) *int { return &c.Threads }),
+	text("isa", func(c *Case) *string { return &c.ISA }),
+	{"seed", func(c *Case) string { return strconv.FormatInt(c.Seed, 10) }, func(c *Case, s string) (err error) {
+		c.Seed, err = strconv.ParseInt(s, 10, 64)
+		return err
+	}},
+}
+
+func text(key string, at func(*Case) *string) field {
+	return field{key, func(c *Case) string { return *at(c) }, func(c *Case, s string) error { *at(c) = s; return nil }}
+}
+
+func number(key string, at func(*Case) *int) field {
+	return field{key, func(c *Case) string { return strconv.Itoa(*at(c)) }, func(c *Case, s string) (err error) {
+		*at(c), err = strconv.Atoi(s)
+		return err
+	}}
+}
+
+// String is the line from which ParseCase makes the same case: technique, precision, model, and what differs from Default.
+func (c Case) String() string {
+	var parts []string
+	usual := Default(c.Model)
+	for i, f := range fields {
+		if v := f.get(&c); i < 3 || v != f.get(&usual) {
+			parts = append(parts, f.key+"="+v)
+		}
+	}
+	return strings.Join(parts, " ")
+}
+
+// ParseCase reads a line of key=value fields as String writes them. model is required, a missing technique is what Classify says, other
+// missing fields are those of Default. The case is not validated.
+func ParseCase(line string) (Case, error) {
+	c := Default(Model{})
+	seen := map[string]bool{}
+	for part := range strings.FieldsSeq(line) {
+		key, value, _ := strings.Cut(part, "=")
+		f, ok := fieldNamed(key)
+		if !ok {
+			return Case{}, fmt.Errorf("--case: unknown field %q; known: %s", key, fieldNames())
+		}
+		if seen[key] {
+			return Case{}, fmt.Errorf("--case: %s is given twice; keep one", key)
+		}
+		seen[key] = true
+		if err := f.set(&c, value); err != nil {
+			return Case{}, fmt.Errorf("--case: %s=%s: %w", key, value, plain(err))
+		}
+	}
+	if !seen["model"] {
+		return Case{}, fmt.Errorf("--case: no model; add model=NAME with a name of %s", strings.Join(PresetNames(), ", "))
+	}
+	if !seen["technique"] {
+		c.Technique = Classify(c)
+	}
+	return c, nil
+}
+
+func fieldNamed(key string) (field, bool) {
+	for _, f := range fields {
+		if f.key == key {
+			return f, true
+		}
+	}
+	return field{}, false
+}
+
+func fieldNames() string {
+	var names []string
+	for _, f := range fields {
+		names = append(names, f.key)
+	}
+	return strings.Join(names, ", ")
+}
+
+// plain drops strconv's function name and input, which the caller names better.
+func plain(err error) error {
+	if n, ok := err.(*strconv.NumError); ok {
+		if n.Err == strconv.ErrRange {
+			return fmt.Errorf("the number is too large")
+		}
+		return fmt.Errorf("not a whole number")
+	}
+	return err
+}

@@ -1,0 +1,246 @@
+package workload
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"ofpeak/kernels"
+)
+
+// Options choose the cases of a run.
+type Options struct {
+	Suite      string
+	Techniques []string // keep these only; empty: all
+	Device     string
+	Cores      int   // usable cores of this machine, shared by the ranks of a case on the CPU
+	Seed       int64 // 0: Default's
+	// Override replaces the suite's lists by its own that are not empty. Its Axes are not used, its Ranks replace those of groups with axes.
+	Override Settings
+}
+
+// Planned is a case of a run, and why it cannot be measured anywhere, if so.
+type Planned struct {
+	Case Case
+	Skip error // nil: runs where the device can
+}
+
+// Expand makes the cases of a run in the order in which they are measured, each once. Before a case stand the two that its relative
+// columns need: BaselineOf and OneRankOf. A combination that makes no sense is kept with its reason, as long as each technique asked
+// for and each number of ranks asked for has a case that does; otherwise that reason is the error.
+func Expand(o Options) ([]Planned, error) {
+	suite, err := SuiteNamed(o.Suite)
+	if err != nil {
+		return nil, err
+	}
+	p := plan{cores: o.Cores, seen: map[Case]bool{}}
+	for _, group := range suite.Groups {
+		p.addGroup(group.override(o.Override), o)
+	}
+	return p.cases, p.check(o)
+}
+
+// override takes o's lists where they are not empty.
+func (s Settings) override(o Settings) Settings {
+	return Settings{
+		Models:       or(o.Models, s.Models),
+		Engines:      or(o.Engines, s.Engines),
+		Passes:       or(o.Passes, s.Passes),
+		Precisions:   or(o.Precisions, s.Precisions),
+		Layouts:      or(o.Layouts, s.Layouts),
+		Axes:         s.Axes,
+		Ranks:        or(o.Ranks, s.Ranks),
+		Schedules:    or(o.Schedules, s.Schedules),
+		Microbatches: or(o.Microbatches, s.Microbatches),
+		BucketBytes:  or(o.BucketBytes, s.BucketBytes),
+		Threads:      or(o.Threads, s.Threads),
+		ISAs:         or(o.ISAs, s.ISAs),
+	}
+}
+
+func or[T any](first, second []T) []T {
+	if len(first) > 0 {
+		return first
+	}
+	return second
+}
+
+// plan collects cases.
+type plan struct {
+	cores  int
+	cases  []Planned
+	seen   map[Case]bool
+	failed []failure
+}
+
+// failure is why there is nothing to measure for a technique on a number of ranks.
+type failure struct {
+	technique string
+	ranks     int
+	err       error
+}
+
+func (p *plan) addGroup(s Settings, o Options) {
+	base := Default(Model{})
+	base.Device = cmp.Or(o.Device, base.Device)
+	base.Seed = cmp.Or(o.Seed, base.Seed)
+	if base.Device == Ref {
+		base.Precision = "fp64"
+	}
+	cases := cross([]Case{base}, s.Models, func(c *Case, m Model) { c.Model = m })
+	cases = cross(cases, s.Passes, func(c *Case, v string) { c.Pass = v })
+	cases = cross(cases, s.Engines, func(c *Case, v string) { c.Engine = v })
+	cases = cross(cases, s.Precisions, func(c *Case, v string) { c.Precision = v })
+	cases = cross(cases, s.Layouts, func(c *Case, l kernels.Layout) { c.Layout = l })
+	if len(s.Axes) > 0 {
+		var meshes []mesh
+		if meshes = p.meshes(s); len(meshes) == 0 {
+			return
+		}
+		cases = cross(cases, meshes, func(c *Case, m mesh) { c.DP, c.TP, c.PP = m.dp, m.tp, m.pp })
+	}
+	cases = cross(cases, or(s.Schedules, []string{F1B1}), func(c *Case, v string) { c.Schedule = v })
+	cases = cross(cases, or(s.Microbatches, []int{0}), func(c *Case, n int) { c.Microbatches = n })
+	cases = cross(cases, s.BucketBytes, func(c *Case, n int) { c.BucketBytes = n })
+	cases = cross(cases, s.Threads, func(c *Case, n int) { c.Threads = n })
+	cases = cross(cases, s.ISAs, func(c *Case, v string) { c.ISA = v })
+	for _, c := range cases {
+		if c.Precision == "int8" && len(o.Override.Passes) == 0 {
+			c.Pass = Forward // int8 has no other
+		}
+		if c = c.settled(p.cores); len(o.Techniques) == 0 || slices.Contains(o.Techniques, c.Technique) {
+			p.add(c)
+		}
+	}
+}
+
+// cross is each case with each value of a list in turn, or the cases as they are if the list is empty.
+func cross[T any](cases []Case, list []T, set func(*Case, T)) []Case {
+	if len(list) == 0 {
+		return cases
+	}
+	var out []Case
+	for _, c := range cases {
+		for _, v := range list {
+			set(&c, v)
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// add plans a case behind the cases that it is compared with.
+func (p *plan) add(c Case) {
+	if p.seen[c] {
+		return
+	}
+	err := c.Validate()
+	if err != nil {
+		p.failed = append(p.failed, failure{c.Technique, c.World(), err})
+	} else if base := BaselineOf(c); base != c {
+		p.add(base)
+		if one := OneRankOf(c, p.cores); one != c {
+			p.add(one)
+		}
+	}
+	p.seen[c] = true
+	p.cases = append(p.cases, Planned{c, err})
+}
+
+// check reports the first failure of a technique or a number of ranks that was asked for in vain.
+func (p *plan) check(o Options) error {
+	vain := func(concerns func(technique string, ranks int) bool, otherwise error) error {
+		for _, c := range p.cases {
+			if c.Skip == nil && concerns(c.Case.Technique, c.Case.World()) {
+				return nil
+			}
+		}
+		for _, f := range p.failed {
+			if concerns(f.technique, f.ranks) {
+				return f.err
+			}
+		}
+		return otherwise
+	}
+	for _, t := range o.Techniques {
+		if !slices.Contains(Techniques, t) {
+			return fmt.Errorf("--technique %s is unknown; take one of %s", t, strings.Join(Techniques, ", "))
+		}
+		none := fmt.Errorf("--technique %s: no case of suite %s with these options; drop an option or take another technique", t, o.Suite)
+		if err := vain(func(technique string, _ int) bool { return technique == t }, none); err != nil {
+			return err
+		}
+	}
+	for _, n := range o.Override.Ranks {
+		none := fmt.Errorf("--ranks %d: no technique chosen splits over ranks; add --technique %s", n, DataParallel)
+		if err := vain(func(_ string, ranks int) bool { return ranks == n }, none); err != nil {
+			return err
+		}
+	}
+	return vain(func(string, int) bool { return true }, fmt.Errorf("no case with these options; drop one"))
+}
+
+// settled gives fields that do not matter to the case, and those left to choose, their one value.
+func (c Case) settled(cores int) Case {
+	if c.PP == 1 {
+		c.Schedule = ""
+	}
+	if c.DP == 1 {
+		c.BucketBytes = DefaultBucketBytes
+	}
+	if c.Microbatches == 0 {
+		c.Microbatches = defaultMicrobatches(c)
+	}
+	if c.Threads == share(cores, c.World()) {
+		c.Threads = 0
+	}
+	c.Technique = Classify(c)
+	return c
+}
+
+// defaultMicrobatches is one without a pipeline. A pipeline gets the most microbatches that divide a rank's batch, up to four a stage:
+// its bubble, (pp-1)/(m+pp-1) of the step, is then small, and more of them would only make the matrix products thinner.
+func defaultMicrobatches(c Case) int {
+	if c.PP == 1 {
+		return 1
+	}
+	batch := c.Model.B / c.DP
+	for m := 4 * c.PP; m > 1; m-- {
+		if batch > 0 && batch%m == 0 {
+			return m
+		}
+	}
+	return 1
+}
+
+// RankThreads is the number of cores that each rank of the case uses on a machine with so many.
+func (c Case) RankThreads(cores int) int {
+	if c.Threads > 0 {
+		return c.Threads
+	}
+	return share(cores, c.World())
+}
+
+func share(cores, ranks int) int { return max(1, cores/max(1, ranks)) }
+
+// BaselineOf is the case that c's speed-up is measured against: dense fp32 (fp64 on the reference) on one rank with all cores, of the
+// same model, pass, device, instruction set and seed.
+func BaselineOf(c Case) Case {
+	b := Default(c.Model)
+	b.Pass, b.Device, b.ISA, b.Seed = c.Pass, c.Device, c.ISA, c.Seed
+	if b.Device == Ref {
+		b.Precision = "fp64"
+	}
+	return b
+}
+
+// OneRankOf is the case that c's scaling efficiency is measured against: the same on one rank that has as many cores as each of c's.
+func OneRankOf(c Case, cores int) Case {
+	threads := c.RankThreads(cores)
+	if c.Device == CUDA {
+		threads = 0
+	}
+	c.DP, c.TP, c.PP, c.Microbatches, c.Schedule, c.Threads = 1, 1, 1, 1, "", threads
+	return c.settled(cores)
+}

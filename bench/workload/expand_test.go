@@ -1,0 +1,158 @@
+package workload
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+// Each suite has every technique, each case once, valid but for what a preset cannot be split into, and behind the cases it is compared with.
+func TestSuites(t *testing.T) {
+	for _, s := range Suites {
+		cases, err := Expand(Options{Suite: s.Name, Cores: 2})
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := map[Case]int{}
+		found := map[string]bool{}
+		for i, p := range cases {
+			if j, twice := at[p.Case]; twice {
+				t.Errorf("%s: cases %d and %d are %s", s.Name, j, i, p.Case)
+			}
+			at[p.Case] = i
+			if p.Skip != nil {
+				if s.Name != "full" {
+					t.Errorf("%s: %s: %v", s.Name, p.Case, p.Skip)
+				}
+				continue
+			}
+			found[p.Case.Technique] = true
+			for _, ref := range []Case{BaselineOf(p.Case), OneRankOf(p.Case, 2)} {
+				if j, ok := at[ref]; !ok || j > i {
+					t.Errorf("%s: %s stands before %s", s.Name, p.Case, ref)
+				}
+			}
+		}
+		for _, technique := range Techniques {
+			if !found[technique] {
+				t.Errorf("%s: no case of %s", s.Name, technique)
+			}
+		}
+	}
+}
+
+func lines(t *testing.T, o Options) []string {
+	t.Helper()
+	cases, err := Expand(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	for _, p := range cases {
+		line := p.Case.String()
+		if p.Skip != nil {
+			line = "skip " + line
+		}
+		out = append(out, line)
+	}
+	return out
+}
+
+func TestExpand(t *testing.T) {
+	tiny, small := models("tiny"), models("small")
+	for _, test := range []struct {
+		name string
+		o    Options
+		want []string
+	}{
+		{"a technique brings what it is compared with", Options{Suite: "smoke", Techniques: []string{DataParallel}, Cores: 8}, []string{
+			"technique=baseline precision=fp32 model=tiny",
+			"technique=baseline precision=fp32 model=tiny threads=4",
+			"technique=data-parallel precision=fp32 model=tiny dp=2",
+			"technique=mixed-precision precision=bf16 model=tiny threads=4",
+			"technique=data-parallel precision=bf16 model=tiny dp=2",
+		}},
+		{"one core cannot be shared", Options{Suite: "smoke", Techniques: []string{DataParallel}, Override: Settings{Precisions: []string{"fp32"}}, Cores: 1}, []string{
+			"technique=baseline precision=fp32 model=tiny",
+			"technique=data-parallel precision=fp32 model=tiny dp=2",
+		}},
+		{"int8 runs forward", Options{Suite: "smoke", Techniques: []string{MixedPrecision}, Override: Settings{Precisions: []string{"int8"}}, Cores: 2}, []string{
+			"technique=baseline precision=fp32 model=tiny pass=forward",
+			"technique=mixed-precision precision=int8 model=tiny pass=forward",
+			"skip technique=mixed-precision precision=int8 model=tiny engine=gorgonia pass=forward",
+		}},
+		{"ranks and layouts are replaced", Options{Suite: "quick", Techniques: []string{ModelParallel}, Cores: 4, Seed: 3,
+			Override: Settings{Models: models("1b"), Ranks: []int{2, 4}, Schedules: []string{GPipe}}}, []string{
+			"technique=baseline precision=fp32 model=1b seed=3",
+			"technique=baseline precision=fp32 model=1b threads=2 seed=3",
+			"technique=model-parallel precision=fp32 model=1b tp=2 seed=3",
+			"technique=baseline precision=fp32 model=1b threads=1 seed=3",
+			"technique=model-parallel precision=fp32 model=1b tp=4 seed=3",
+			"technique=model-parallel precision=fp32 model=1b pp=2 schedule=gpipe microbatches=4 seed=3",
+			"skip technique=model-parallel precision=fp32 model=1b pp=4 schedule=gpipe microbatches=4 seed=3",
+		}},
+		{"devices without threads", Options{Suite: "smoke", Techniques: []string{ModelParallel}, Device: CUDA, Cores: 8,
+			Override: Settings{Models: small, Schedules: []string{F1B1}, Microbatches: []int{2}}}, []string{
+			"technique=baseline precision=fp32 model=small device=cuda",
+			"technique=model-parallel precision=fp32 model=small device=cuda tp=2 microbatches=2",
+			"technique=model-parallel precision=fp32 model=small device=cuda pp=2 schedule=1f1b microbatches=2",
+		}},
+		{"the reference computes in fp64", Options{Suite: "smoke", Techniques: []string{Sparse}, Device: Ref, Cores: 2,
+			Override: Settings{Models: tiny, Precisions: []string{"fp64"}, Passes: []string{Train}}}, []string{
+			"technique=baseline precision=fp64 model=tiny device=ref",
+			"technique=sparse precision=fp64 model=tiny device=ref layout=2:4",
+			"technique=sparse precision=fp64 model=tiny device=ref layout=block:16@0.5",
+			"technique=sparse precision=fp64 model=tiny device=ref layout=block:16@0.25",
+		}},
+	} {
+		if got := lines(t, test.o); !slices.Equal(got, test.want) {
+			t.Errorf("%s: got\n%s\nwant\n%s", test.name, strings.Join(got, "\n"), strings.Join(test.want, "\n"))
+		}
+	}
+}
+
+func TestExpandErrors(t *testing.T) {
+	for want, o := range map[string]Options{
+		"--suite huge is unknown; take one of smoke, quick, full":             {Suite: "huge"},
+		"--technique magic is unknown":                                        {Suite: "smoke", Techniques: []string{"magic"}},
+		"--precision fp8 is unknown":                                          {Suite: "smoke", Override: Settings{Precisions: []string{"fp8"}}},
+		"not divisible by dp=3":                                               {Suite: "smoke", Override: Settings{Ranks: []int{3}}},
+		"NH=4 heads cannot be split over tp=3":                                {Suite: "smoke", Techniques: []string{ModelParallel}, Override: Settings{Ranks: []int{3}}},
+		"--ranks 2 cannot be split over dp*tp with 2 or more each; take 4, 8": {Suite: "smoke", Techniques: []string{Distributed}, Override: Settings{Ranks: []int{2}}},
+		"--ranks 4: no technique chosen splits over ranks":                    {Suite: "smoke", Techniques: []string{Sparse}, Override: Settings{Ranks: []int{4}}},
+		"--ranks 0 is outside 1":                                              {Suite: "smoke", Override: Settings{Ranks: []int{0}}},
+		"--ranks 1000000000000 is outside 1":                                  {Suite: "smoke", Override: Settings{Ranks: []int{1e12}}},
+		"--technique baseline: no case of suite smoke with these options":     {Suite: "smoke", Techniques: []string{Baseline}, Override: Settings{Precisions: []string{"bf16"}}},
+		"C=10 is not divisible by NH=3":                                       {Suite: "quick", Override: Settings{Models: []Model{{C: 10, NH: 3, T: 4, L: 1, B: 8}}}},
+	} {
+		o.Cores = 2
+		if _, err := Expand(o); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want ...%s...", err, want)
+		}
+	}
+}
+
+func TestFactor(t *testing.T) {
+	for _, test := range []struct {
+		axes  string
+		ranks int
+		want  mesh
+	}{
+		{"dp", 6, mesh{6, 1, 1}},
+		{"tp*pp", 1, mesh{1, 1, 1}},
+		{"dp*tp", 4, mesh{2, 2, 1}},
+		{"dp*pp", 6, mesh{3, 1, 2}},
+		{"dp*tp", 8, mesh{4, 2, 1}},
+		{"dp*tp", 36, mesh{6, 6, 1}},
+		{"dp*tp*pp", 12, mesh{3, 2, 2}},
+	} {
+		if got, err := factor(test.axes, test.ranks); err != nil || got != test.want {
+			t.Errorf("%s %d: got %v, %v, want %v", test.axes, test.ranks, got, err, test.want)
+		}
+	}
+	for _, prime := range []int{-4, 0, 2, 3, 7, 65537} {
+		if m, err := factor("dp*tp", prime); err == nil {
+			t.Errorf("%d became %v", prime, m)
+		}
+	}
+}

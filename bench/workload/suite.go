@@ -1,0 +1,94 @@
+package workload
+
+import (
+	"fmt"
+	"strings"
+
+	"ofpeak/kernels"
+)
+
+// Settings are lists of options; their product is a group of cases. An empty list stands for Default's value.
+type Settings struct {
+	Models       []Model
+	Engines      []string
+	Passes       []string
+	Precisions   []string
+	Layouts      []kernels.Layout
+	Axes         []string // mesh axes that the ranks are split over: dp, tp, pp, or a product as in dp*tp; "": one rank
+	Ranks        []int    // per entry of Axes
+	Schedules    []string // where pp is above 1
+	Microbatches []int    // 0: one, or in a pipeline as many as Expand chooses
+	BucketBytes  []int
+	Threads      []int
+	ISAs         []string
+}
+
+// Suite is a named run: groups of settings in the order in which they are measured.
+type Suite struct {
+	Name, About string
+	Groups      []Settings
+}
+
+var (
+	dense    = kernels.Layout{}
+	twoFour  = kernels.Layout{Format: kernels.Sparse24}
+	products = []string{"dp*tp", "dp*pp", "tp*pp"}
+)
+
+func blocks(edge int, keep float64) kernels.Layout {
+	return kernels.Layout{Format: kernels.BlockSparse, Block: edge, Keep: keep}
+}
+
+func models(names ...string) []Model {
+	var ms []Model
+	for _, name := range names {
+		m, err := Preset(name)
+		if err != nil {
+			panic("workload: a suite names no preset")
+		}
+		ms = append(ms, m)
+	}
+	return ms
+}
+
+// breadth is every technique on some models, with block-sparse weights of an edge that suits their widths.
+func breadth(on []Model, edge int) []Settings {
+	half, quarter := blocks(edge, 0.5), blocks(edge, 0.25)
+	return []Settings{
+		{Models: on},
+		{Models: on, Engines: []string{Gorgonia}},
+		{Models: on, Precisions: []string{"bf16", "fp16"}},
+		{Models: on, Passes: []string{Forward}, Precisions: []string{"fp32", "int8"}},
+		{Models: on, Axes: []string{"dp", "tp"}, Ranks: []int{2}},
+		{Models: on, Axes: []string{"pp"}, Ranks: []int{2}, Schedules: []string{GPipe, F1B1}},
+		{Models: on, Layouts: []kernels.Layout{twoFour, half, quarter}},
+		{Models: on, Precisions: []string{"bf16"}, Axes: []string{"dp"}, Ranks: []int{2}},
+		{Models: on, Precisions: []string{"bf16"}, Layouts: []kernels.Layout{twoFour}},
+		{Models: on, Axes: products, Ranks: []int{4}},
+	}
+}
+
+// Suites lists the suites by length: smoke proves in seconds that everything runs, quick measures in minutes, full takes every preset, and as
+// long as the widest one needs.
+var Suites = []Suite{
+	{"smoke", "every technique on the tiny model, under 30 s", breadth(models("tiny"), 16)},
+	{"quick", "the main techniques on the gpt2 model, every technique on the small one, under 4 minutes", append([]Settings{
+		{Models: models("gpt2"), Precisions: []string{"fp32", "bf16", "fp16"}},
+		{Models: models("gpt2"), Passes: []string{Forward}, Precisions: []string{"fp32", "int8"}},
+		{Models: models("gpt2"), Axes: []string{"dp", "tp"}, Ranks: []int{2}},
+		{Models: models("gpt2"), Layouts: []kernels.Layout{twoFour, blocks(32, 0.5)}},
+	}, breadth(models("small"), 32)...)},
+	{"full", "every technique on every preset that fits this machine", breadth(presets, 16)},
+}
+
+// SuiteNamed finds a suite by its name.
+func SuiteNamed(name string) (Suite, error) {
+	var names []string
+	for _, s := range Suites {
+		if s.Name == name {
+			return s, nil
+		}
+		names = append(names, s.Name)
+	}
+	return Suite{}, fmt.Errorf("--suite %s is unknown; take one of %s", name, strings.Join(names, ", "))
+}

@@ -1,0 +1,154 @@
+package workload
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"ofpeak/kernels"
+)
+
+// maxRanks bounds each axis of the mesh, so that their product stays in an int.
+const maxRanks = 1 << 16
+
+// Validate is nil if the case makes sense on some machine. Otherwise its one line names the flag and the way out. Whether this machine's
+// device can run the case is another question, which needs the device.
+func (c Case) Validate() error {
+	for _, check := range []func(Case) error{checkNames, checkModel, checkMesh, checkPrecision, checkPipeline, checkLayout, checkEngine, checkTechnique} {
+		if err := check(c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkNames(c Case) error {
+	var precisions []string
+	for _, p := range kernels.Precisions {
+		precisions = append(precisions, p.Name)
+	}
+	for _, f := range []struct {
+		flag, value string
+		known       []string
+	}{
+		{"technique", c.Technique, Techniques},
+		{"engine", c.Engine, Engines},
+		{"precision", c.Precision, precisions},
+		{"pass", c.Pass, Passes},
+		{"device", c.Device, Devices},
+		{"schedule", c.Schedule, append([]string{""}, Schedules...)},
+	} {
+		if !slices.Contains(f.known, f.value) {
+			return fmt.Errorf("--%s %s is unknown; take one of %s", f.flag, f.value, strings.TrimPrefix(strings.Join(f.known, ", "), ", "))
+		}
+	}
+	return nil
+}
+
+func checkModel(c Case) error {
+	m := c.Model
+	for _, d := range []struct {
+		name string
+		n    int
+	}{{"C", m.C}, {"NH", m.NH}, {"T", m.T}, {"L", m.L}, {"B", m.B}} {
+		if d.n < 1 || d.n > maxDim {
+			return fmt.Errorf("--model: %s=%d is outside 1 to %d", d.name, d.n, maxDim)
+		}
+	}
+	if m.V < 0 || m.V > maxDim {
+		return fmt.Errorf("--model: V=%d is outside 0 to %d", m.V, maxDim)
+	}
+	if m.C%m.NH != 0 {
+		return fmt.Errorf("--model %s: C=%d is not divisible by NH=%d; change one", m, m.C, m.NH)
+	}
+	return nil
+}
+
+func checkMesh(c Case) error {
+	for _, d := range []struct {
+		name  string
+		n, lo int
+	}{{"dp", c.DP, 1}, {"tp", c.TP, 1}, {"pp", c.PP, 1}, {"threads", c.Threads, 0}} {
+		if d.n < d.lo || d.n > maxRanks {
+			return fmt.Errorf("--%s %d is outside %d to %d", d.name, d.n, d.lo, maxRanks)
+		}
+	}
+	if c.Microbatches < 1 || c.Microbatches > maxDim {
+		return fmt.Errorf("--microbatches %d is outside 1 to %d", c.Microbatches, maxDim)
+	}
+	if c.BucketBytes < 1 {
+		return fmt.Errorf("--bucket-bytes %d is no positive size", c.BucketBytes)
+	}
+	m := c.Model
+	if parts := c.DP * c.Microbatches; m.B%parts != 0 {
+		return fmt.Errorf("--model %s: the batch B=%d is not divisible by dp=%d times microbatches=%d; change --ranks or pass --model %s,B=%d",
+			m, m.B, c.DP, c.Microbatches, m, (m.B/parts+1)*parts)
+	}
+	if m.NH%c.TP != 0 {
+		return fmt.Errorf("--model %s: NH=%d heads cannot be split over tp=%d ranks; change --ranks to divide NH", m, m.NH, c.TP)
+	}
+	if m.T%c.TP != 0 {
+		return fmt.Errorf("--model %s: T=%d tokens cannot be split over tp=%d ranks; pass --model %s,T=%d", m, m.T, c.TP, m, (m.T/c.TP+1)*c.TP)
+	}
+	if m.V%c.TP != 0 {
+		return fmt.Errorf("--model %s: the vocabulary V=%d cannot be split over tp=%d ranks; change V or --ranks", m, m.V, c.TP)
+	}
+	if c.PP > m.L {
+		return fmt.Errorf("--model %s: L=%d layers make no pp=%d stages; pass --model %s,L=%d or fewer --ranks", m, m.L, c.PP, m, c.PP)
+	}
+	return nil
+}
+
+func checkPrecision(c Case) error {
+	if c.Precision == "int8" && c.Pass != Forward {
+		return fmt.Errorf("--precision int8 has no backward pass; pass --pass forward")
+	}
+	if (c.Precision == "fp64") != (c.Device == Ref) {
+		return fmt.Errorf("--precision %s on --device %s: fp64 and the ref device go together only; change one", c.Precision, c.Device)
+	}
+	return nil
+}
+
+func checkPipeline(c Case) error {
+	switch {
+	case c.PP > 1 && c.Schedule == "":
+		return fmt.Errorf("pp=%d needs --schedule %s", c.PP, strings.Join(Schedules, " or "))
+	case c.PP == 1 && c.Schedule != "":
+		return fmt.Errorf("--schedule %s needs pipeline stages; add pp=2 or drop it", c.Schedule)
+	case c.PP > 1 && c.Pass == Forward:
+		return fmt.Errorf("--pass forward runs no pipeline schedule; take pp=1 or --pass train")
+	}
+	return nil
+}
+
+// checkLayout looks at each rank's shard of the block's four matrices: QKV and the MLP's first are split by output channels, the
+// projections behind them by input channels.
+func checkLayout(c Case) error {
+	if c.Layout.Format == kernels.Int8 {
+		return fmt.Errorf("--layout int8 is chosen by --precision int8")
+	}
+	if c.Layout.Format != kernels.Dense && c.Precision == "int8" {
+		return fmt.Errorf("--precision int8 stores dense weights only; pass --layout dense")
+	}
+	C, tp := c.Model.C, c.TP
+	for _, w := range [][2]int{{3 * C / tp, C}, {C, C / tp}, {4 * C / tp, C}, {C, 4 * C / tp}} {
+		if err := c.Layout.Check(w[0], w[1]); err != nil {
+			return fmt.Errorf("--layout %s with model %s and tp=%d: %w; change the layout or C", LayoutString(c.Layout), c.Model, tp, err)
+		}
+	}
+	return nil
+}
+
+func checkEngine(c Case) error {
+	if c.Engine == Gorgonia && (c.World() > 1 || c.Layout.Format != kernels.Dense || c.Precision != "fp32" || c.Device != CPU || c.Model.V > 0) {
+		return fmt.Errorf("--engine gorgonia runs a dense fp32 block stack on one cpu rank only; pass --engine native")
+	}
+	return nil
+}
+
+func checkTechnique(c Case) error {
+	if want := Classify(c); c.Technique != want {
+		return fmt.Errorf("--technique %s: the other fields describe %s; change the technique, precision, layout, dp, tp or pp", c.Technique, want)
+	}
+	return nil
+}

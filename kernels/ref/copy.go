@@ -1,0 +1,104 @@
+package ref
+
+import (
+	"gorgonia.org/tensor"
+
+	"ofpeak/kernels"
+)
+
+func (s *stream) Cast(dst, src kernels.Tensor) {
+	kernels.CheckCast(dst, src)
+	write(dst, read(src))
+}
+
+func (s *stream) Fill(dst kernels.Tensor, v float64) {
+	kernels.CheckFill(dst)
+	lo, hi := dst.Off, dst.Off+dst.Size()
+	switch d := data(dst).(type) {
+	case []int32:
+		fill(d[lo:hi], int32(v))
+	case []int8:
+		fill(d[lo:hi], int8(v))
+	case []uint8:
+		fill(d[lo:hi], uint8(v))
+	default:
+		values := make([]float64, hi-lo)
+		fill(values, v)
+		write(dst, values)
+	}
+}
+
+func fill[E any](d []E, v E) {
+	for i := range d {
+		d[i] = v
+	}
+}
+
+func (s *stream) Copy(dst, src kernels.Tensor) {
+	kernels.CheckCopy(dst, src)
+	lo, from, n := dst.Off, src.Off, dst.Size()
+	switch d := data(dst).(type) {
+	case []float64:
+		copy(d[lo:lo+n], data(src).([]float64)[from:])
+	case []float32:
+		copy(d[lo:lo+n], data(src).([]float32)[from:])
+	case []uint16:
+		copy(d[lo:lo+n], data(src).([]uint16)[from:])
+	case []int32:
+		copy(d[lo:lo+n], data(src).([]int32)[from:])
+	case []int8:
+		copy(d[lo:lo+n], data(src).([]int8)[from:])
+	case []uint8:
+		copy(d[lo:lo+n], data(src).([]uint8)[from:])
+	}
+}
+
+func (s *stream) Upload(dst kernels.Tensor, src *tensor.Dense) {
+	if src.DataSize() != dst.Size() {
+		panic("ref: Upload: sizes differ")
+	}
+	switch h := src.Data().(type) {
+	case []float64:
+		write(dst, h)
+	case []float32:
+		wide := make([]float64, len(h))
+		for i, v := range h {
+			wide[i] = float64(v)
+		}
+		write(dst, wide)
+	case []int32:
+		copy(ints[int32](dst), h)
+	case []int8:
+		copy(ints[int8](dst), h)
+	case []uint8:
+		copy(ints[uint8](dst), h)
+	default:
+		panic("ref: Upload: unsupported host type")
+	}
+}
+
+func (s *stream) Download(dst *tensor.Dense, src kernels.Tensor) error {
+	if dst.DataSize() != src.Size() {
+		panic("ref: Download: sizes differ")
+	}
+	switch h := dst.Data().(type) {
+	case []float64:
+		copy(h, read(src))
+	case []float32:
+		if src.DType() == kernels.F64 {
+			panic("ref: Download: host type narrower than the device's")
+		}
+		for i, v := range read(src) {
+			h[i] = float32(v)
+		}
+	case []int32:
+		copy(h, ints[int32](src))
+	case []int8:
+		copy(h, ints[int8](src))
+	case []uint8:
+		copy(h, ints[uint8](src))
+	default:
+		panic("ref: Download: unsupported host type")
+	}
+	return s.Sync()
+}

@@ -1,0 +1,49 @@
+// Package comm is the contract of collective communication between ranks, with NCCL's semantics: a call enqueues on a stream and
+// returns, the ranks of a communicator make the same calls in the same order, and the first failure sticks. What a collective costs is
+// counted here too, by the rules of nccl-tests.
+//
+// It moves and sums tensors; it is not a message queue, and it does not start processes.
+package comm
+
+import (
+	"errors"
+
+	"ofpeak/kernels"
+)
+
+// ErrAborted is wrapped by every error that a communicator reports after an Abort.
+var ErrAborted = errors.New("communicator aborted")
+
+// Communicator connects the ranks of one group. All calls of one communicator go to one stream, or to streams ordered by events. Tensors of
+// one call have the same type and size on every rank; p is Size(). Only sums are reduced: in rank order, in at least float32, so that
+// every rank gets the same bits.
+type Communicator interface {
+	Rank() int
+	Size() int
+
+	// AllReduce: dst (n) = Σ over ranks of src (n); dst may be src.
+	AllReduce(s kernels.Stream, dst, src kernels.Tensor)
+	// ReduceScatter: dst (n) = part Rank() of Σ over ranks of src (p·n).
+	ReduceScatter(s kernels.Stream, dst, src kernels.Tensor)
+	// AllGather: part r of dst (p·n) = src (n) of rank r; src may be part Rank() of dst.
+	AllGather(s kernels.Stream, dst, src kernels.Tensor)
+	// Broadcast: buf = buf of root.
+	Broadcast(s kernels.Stream, buf kernels.Tensor, root int)
+	// AllToAll: part r of dst (p·n) = part Rank() of rank r's src (p·n).
+	AllToAll(s kernels.Stream, dst, src kernels.Tensor)
+	// Send returns, in stream order, when peer's Recv has taken src.
+	Send(s kernels.Stream, src kernels.Tensor, peer int)
+	// Recv fills dst from peer's Send.
+	Recv(s kernels.Stream, dst kernels.Tensor, peer int)
+	// Barrier holds the stream until every rank's stream is there.
+	Barrier(s kernels.Stream)
+
+	// Split makes one communicator for every color, its ranks ordered by key and then by rank. It is called by all ranks and waits for
+	// them. A rank with a negative color gets nil.
+	Split(color, key int) (Communicator, error)
+	// Abort makes all pending and later calls of this communicator, and of all others made from the same world, fail with err.
+	Abort(err error)
+	// Counts is what this rank's calls have moved so far.
+	Counts() Counts
+	Close() error
+}

@@ -1,0 +1,193 @@
+package local
+
+import (
+	"fmt"
+
+	"ofpeak/kernels"
+	"ofpeak/parallel/comm"
+)
+
+// AllReduce: dst = Σ over ranks of src.
+func (c *communicator) AllReduce(s kernels.Stream, dst, src kernels.Tensor) {
+	if !sameSize(dst, src) {
+		panic("local: all-reduce into a tensor of another type or size")
+	}
+	c.enqueue(s, comm.AllReduce, dst, src, 0, (*communicator).allReduce)
+}
+
+// allReduce sums this rank's part over all ranks, then fetches the others' parts. With dst in src's place no one reads what another has
+// overwritten: part r of every buffer is read only by rank r until all parts are summed.
+func (c *communicator) allReduce(k *call) error {
+	if err := c.meet(k); err != nil {
+		return err
+	}
+	n := k.src.Size()
+	lo, hi := c.part(c.rank, n)
+	c.sum(k, k.dst, lo, lo, hi)
+	if err := c.sync(); err != nil {
+		return err
+	}
+	for r := range c.g.brings {
+		if r != c.rank {
+			lo, hi := c.part(r, n)
+			move(k.dst, lo, c.g.brings[r].dst, lo, hi-lo)
+		}
+	}
+	return c.sync()
+}
+
+// ReduceScatter: dst = part Rank() of Σ over ranks of src.
+func (c *communicator) ReduceScatter(s kernels.Stream, dst, src kernels.Tensor) {
+	if src.DType() != dst.DType() || src.Size() != dst.Size()*c.Size() {
+		panic("local: reduce-scatter needs src of Size() times dst")
+	}
+	c.enqueue(s, comm.ReduceScatter, dst, src, 0, (*communicator).reduceScatter)
+}
+
+func (c *communicator) reduceScatter(k *call) error {
+	if err := c.meet(k); err != nil {
+		return err
+	}
+	n := k.dst.Size()
+	c.sum(k, k.dst, 0, c.rank*n, c.rank*n+n)
+	return c.sync()
+}
+
+// AllGather: part r of dst = src of rank r.
+func (c *communicator) AllGather(s kernels.Stream, dst, src kernels.Tensor) {
+	if src.DType() != dst.DType() || dst.Size() != src.Size()*c.Size() {
+		panic("local: all-gather needs dst of Size() times src")
+	}
+	c.enqueue(s, comm.AllGather, dst, src, 0, (*communicator).allGather)
+}
+
+func (c *communicator) allGather(k *call) error {
+	if err := c.meet(k); err != nil {
+		return err
+	}
+	n := k.src.Size()
+	for r := range c.g.brings {
+		move(k.dst, r*n, c.g.brings[r].src, 0, n)
+	}
+	return c.sync()
+}
+
+// Broadcast: buf = buf of root.
+func (c *communicator) Broadcast(s kernels.Stream, buf kernels.Tensor, root int) {
+	c.checkPeer(root)
+	c.enqueue(s, comm.Broadcast, buf, kernels.Tensor{}, root, (*communicator).broadcast)
+}
+
+func (c *communicator) broadcast(k *call) error {
+	if err := c.meet(k); err != nil {
+		return err
+	}
+	if c.rank != k.root {
+		move(k.dst, 0, c.g.brings[k.root].dst, 0, k.dst.Size())
+	}
+	return c.sync()
+}
+
+// AllToAll: part r of dst = part Rank() of rank r's src.
+func (c *communicator) AllToAll(s kernels.Stream, dst, src kernels.Tensor) {
+	if !sameSize(dst, src) || src.Size()%c.Size() != 0 {
+		panic("local: all-to-all needs tensors of one size divisible by Size()")
+	}
+	c.enqueue(s, comm.AllToAll, dst, src, 0, (*communicator).allToAll)
+}
+
+func (c *communicator) allToAll(k *call) error {
+	if err := c.meet(k); err != nil {
+		return err
+	}
+	n := k.src.Size() / c.Size()
+	for r := range c.g.brings {
+		move(k.dst, r*n, c.g.brings[r].src, c.rank*n, n)
+	}
+	return c.sync()
+}
+
+// Barrier holds the stream until every rank's stream is there.
+func (c *communicator) Barrier(s kernels.Stream) {
+	c.enqueue(s, comm.Barrier, kernels.Tensor{}, kernels.Tensor{}, 0, (*communicator).barrier)
+}
+
+func (c *communicator) barrier(k *call) error {
+	if err := c.meet(k); err != nil {
+		return err
+	}
+	return c.sync()
+}
+
+// Send hands src to peer's Recv.
+func (c *communicator) Send(s kernels.Stream, src kernels.Tensor, peer int) {
+	c.checkPeer(peer)
+	c.enqueue(s, comm.SendRecv, kernels.Tensor{}, src, peer, (*communicator).send)
+}
+
+func (c *communicator) send(k *call) error {
+	f, p := c.g.fault, &c.g.pairs[c.rank*c.Size()+k.root]
+	select {
+	case p.offer <- k.src:
+	case <-f.done:
+		return f.get()
+	}
+	select {
+	case err := <-p.taken:
+		return err
+	case <-f.done:
+		return f.get()
+	}
+}
+
+// Recv fills dst from peer's Send.
+func (c *communicator) Recv(s kernels.Stream, dst kernels.Tensor, peer int) {
+	c.checkPeer(peer)
+	c.enqueue(s, comm.SendRecv, dst, kernels.Tensor{}, peer, (*communicator).recv)
+}
+
+func (c *communicator) recv(k *call) error {
+	f, p := c.g.fault, &c.g.pairs[k.root*c.Size()+c.rank]
+	var src kernels.Tensor
+	select {
+	case src = <-p.offer:
+	case <-f.done:
+		return f.get()
+	}
+	var err error
+	if sameSize(k.dst, src) {
+		move(k.dst, 0, src, 0, src.Size())
+	} else {
+		err = fmt.Errorf("local: rank %d sends %d %v, rank %d expects %d %v",
+			c.g.world[k.root], src.Size(), src.DType(), c.g.world[c.rank], k.dst.Size(), k.dst.DType())
+	}
+	select {
+	case p.taken <- err:
+		return err
+	case <-f.done:
+		return f.get()
+	}
+}
+
+func (c *communicator) checkPeer(r int) {
+	if r < 0 || r >= c.Size() {
+		panic("local: no such rank in this communicator")
+	}
+}
+
+// meet waits for all ranks and shows each the others' operands. Before the next call a sync must follow, for until then others read them.
+func (c *communicator) meet(k *call) error {
+	c.g.brings[c.rank] = *k
+	if err := c.sync(); err != nil {
+		return err
+	}
+	return c.g.mismatch()
+}
+
+// sync waits for all ranks' streams.
+func (c *communicator) sync() error {
+	if !c.g.stream.wait(c.rank, c.g.fault.done) {
+		return c.g.fault.get()
+	}
+	return nil
+}

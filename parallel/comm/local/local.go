@@ -1,0 +1,173 @@
+// Package local connects ranks that are goroutines of one process, each with a device of host memory: the CPU's or the reference's.
+//
+// It has no rings and no trees, for memory is shared: in a reduction every rank sums its own part of all ranks' buffers, in rank order,
+// so that the result has the same bits on every rank and in every run. It does not reach other processes.
+package local
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"ofpeak/kernels"
+	"ofpeak/parallel/comm"
+)
+
+var errClosed = errors.New("local: use of a closed communicator")
+
+// New connects a world of ranks; communicator i belongs to rank i.
+func New(ranks int) []comm.Communicator {
+	if ranks < 1 {
+		panic("local: a world needs at least one rank")
+	}
+	members := make([]int, ranks)
+	for i := range members {
+		members[i] = i
+	}
+	return newGroup(newFault(), members).communicators()
+}
+
+// group is what the ranks of one communicator share.
+type group struct {
+	fault  *fault
+	world  []int // world rank of each member, for messages
+	stream barrier
+	host   barrier
+	brings []call          // per rank: its operands of the collective in progress
+	pairs  []pair          // from·size+to
+	asks   []ask           // per rank: its operands of the Split in progress
+	splits []*communicator // per rank: the result
+}
+
+// ask is one rank's part in a Split.
+type ask struct{ rank, color, key int }
+
+// communicator is one rank's end of a group.
+type communicator struct {
+	g      *group
+	rank   int
+	closed bool
+
+	mu     sync.Mutex // guards what the enqueuing goroutine and the stream share
+	counts comm.Counts
+	free   []*call
+
+	parts  []kernels.Tensor // scratch of a reduction: every rank's share
+	shapes [][1]int         // their shapes
+}
+
+func newGroup(f *fault, world []int) *group {
+	n := len(world)
+	g := &group{
+		fault: f, world: world, stream: newBarrier(n), host: newBarrier(n),
+		brings: make([]call, n), pairs: make([]pair, n*n), asks: make([]ask, n), splits: make([]*communicator, n),
+	}
+	for i := range g.pairs {
+		g.pairs[i] = newPair()
+	}
+	return g
+}
+
+func (g *group) communicators() []comm.Communicator {
+	cs := make([]comm.Communicator, len(g.world))
+	for r := range cs {
+		cs[r] = g.member(r)
+	}
+	return cs
+}
+
+func (g *group) member(rank int) *communicator {
+	n := len(g.world)
+	return &communicator{g: g, rank: rank, parts: make([]kernels.Tensor, n), shapes: make([][1]int, n+1)}
+}
+
+// Rank is this end's place in the group.
+func (c *communicator) Rank() int { return c.rank }
+
+// Size is the number of ranks.
+func (c *communicator) Size() int { return len(c.g.world) }
+
+// Counts is what this rank's calls have moved so far.
+func (c *communicator) Counts() comm.Counts {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.counts
+}
+
+// Abort makes every communicator of this world fail with err. The first call decides the error.
+func (c *communicator) Abort(err error) { c.g.fault.set(err) }
+
+// Close makes later calls of this end fail.
+func (c *communicator) Close() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closed = true
+	return nil
+}
+
+// Split groups the ranks by color; see comm.Communicator.
+func (c *communicator) Split(color, key int) (comm.Communicator, error) {
+	g := c.g
+	if err := g.fault.get(); err != nil {
+		return nil, err
+	}
+	g.asks[c.rank] = ask{c.rank, color, key}
+	if !g.host.wait(c.rank, g.fault.done) {
+		return nil, g.fault.get()
+	}
+	if c.rank == 0 {
+		g.split()
+	}
+	if !g.host.wait(c.rank, g.fault.done) {
+		return nil, g.fault.get()
+	}
+	if color < 0 {
+		return nil, nil
+	}
+	return g.splits[c.rank], nil
+}
+
+// split fills g.splits from g.asks.
+func (g *group) split() {
+	asks := slices.Clone(g.asks)
+	slices.SortFunc(asks, func(a, b ask) int {
+		return cmp.Or(cmp.Compare(a.color, b.color), cmp.Compare(a.key, b.key), cmp.Compare(a.rank, b.rank))
+	})
+	for len(asks) > 0 {
+		n := 1
+		for n < len(asks) && asks[n].color == asks[0].color {
+			n++
+		}
+		world := make([]int, n)
+		for i, a := range asks[:n] {
+			world[i] = g.world[a.rank]
+		}
+		child := newGroup(g.fault, world)
+		for i, a := range asks[:n] {
+			g.splits[a.rank] = child.member(i)
+		}
+		asks = asks[n:]
+	}
+}
+
+// mismatch is nil, or says which rank made another call than rank 0.
+func (g *group) mismatch() error {
+	first := &g.brings[0]
+	for r := range g.brings {
+		k := &g.brings[r]
+		if k.op != first.op || k.root != first.root || !sameSize(k.dst, first.dst) || !sameSize(k.src, first.src) {
+			return fmt.Errorf("local: rank %d calls %v while rank %d calls %v: all ranks must make the same calls in the same order",
+				g.world[r], k, g.world[0], first)
+		}
+	}
+	return nil
+}
+
+func sameSize(a, b kernels.Tensor) bool {
+	if a.None() || b.None() {
+		return a.None() == b.None()
+	}
+	return a.DType() == b.DType() && a.Size() == b.Size()
+}

@@ -1,0 +1,105 @@
+package parallel
+
+import (
+	"errors"
+	"fmt"
+
+	"ofpeak/kernels"
+	"ofpeak/parallel/comm"
+)
+
+// Rank is what one of a world's ranks works with: a device, streams and communicators. Each communicator is used from one stream only.
+type Rank struct {
+	ID, World int
+	Coord
+	Strategy Strategy // with its defaults filled in
+	Device   kernels.Device
+
+	// Compute runs the model, and the collectives that it waits for; Reduce the gradient all-reduce; Pipe the transfers between stages.
+	Compute, Reduce, Pipe kernels.Stream
+
+	// All is the world. On the axes: DP connects the ranks that differ in their data only, TP in their part of each layer, PP in
+	// their stage, in order.
+	All, DP, TP, PP comm.Communicator
+	// Model connects the ranks that hold one copy of the model (the product of TP and PP), Data those that hold the same part of each
+	// layer (the product of DP and PP).
+	Model, Data comm.Communicator
+
+	cleanups []func()
+}
+
+// Defer keeps f until the rank's streams are idle and no other rank can read its memory any more; then all f run, the last first. It
+// is the place to free device memory.
+func (r *Rank) Defer(f func()) { r.cleanups = append(r.cleanups, f) }
+
+// Counts is what this rank's communicators have moved.
+func (r *Rank) Counts() comm.Counts {
+	var sum comm.Counts
+	for _, c := range []comm.Communicator{r.All, r.DP, r.TP, r.PP, r.Model, r.Data} {
+		if c != nil {
+			sum = sum.Plus(c.Counts())
+		}
+	}
+	return sum
+}
+
+// Sync waits for all streams.
+func (r *Rank) Sync() error {
+	var errs []error
+	for _, s := range r.streams() {
+		errs = append(errs, s.Sync())
+	}
+	return errors.Join(errs...)
+}
+
+func (r *Rank) streams() []kernels.Stream {
+	var ss []kernels.Stream
+	for _, s := range []kernels.Stream{r.Compute, r.Reduce, r.Pipe} {
+		if s != nil {
+			ss = append(ss, s)
+		}
+	}
+	return ss
+}
+
+// open makes streams and communicators. All ranks call it at the same time.
+func (r *Rank) open() error {
+	for _, s := range []*kernels.Stream{&r.Compute, &r.Reduce, &r.Pipe} {
+		var err error
+		if *s, err = r.Device.NewStream(); err != nil {
+			return fmt.Errorf("stream: %w", err)
+		}
+	}
+	c := r.Coord
+	for _, axis := range []struct {
+		comm *comm.Communicator
+		same Coord // ranks with equal values here form a group
+	}{
+		{&r.DP, Coord{TP: c.TP, PP: c.PP}},
+		{&r.TP, Coord{DP: c.DP, PP: c.PP}},
+		{&r.PP, Coord{DP: c.DP, TP: c.TP}},
+		{&r.Model, Coord{DP: c.DP}},
+		{&r.Data, Coord{TP: c.TP}},
+	} {
+		var err error
+		if *axis.comm, err = r.All.Split(r.Strategy.Mesh().Rank(axis.same), r.ID); err != nil {
+			return fmt.Errorf("split: %w", err)
+		}
+	}
+	return nil
+}
+
+// close releases everything. The world has ended: all ranks' streams are idle.
+func (r *Rank) close() error {
+	var errs []error
+	for i := len(r.cleanups) - 1; i >= 0; i-- {
+		r.cleanups[i]()
+	}
+	for _, s := range r.streams() {
+		errs = append(errs, s.Close())
+	}
+	if r.Device != nil {
+		errs = append(errs, r.Device.Close())
+	}
+	return errors.Join(errs...)
+}

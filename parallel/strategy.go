@@ -1,0 +1,100 @@
+// Package parallel says how a model's training is split over ranks, and starts the ranks. A Strategy is data; a Mesh places ranks on its
+// axes; a Rank is what one of them works with; a Launcher runs a body as every rank of a world. The techniques themselves are in dp,
+// tp and pp, and trainer composes them.
+//
+// It does not schedule jobs on machines: a launcher of the field starts processes, and this package runs inside them.
+package parallel
+
+import (
+	"fmt"
+	"strings"
+
+	"ofpeak/parallel/pp"
+)
+
+// Strategy splits one training run. The zero Strategy is one rank; every field's zero is its default.
+type Strategy struct {
+	DP int // data-parallel ranks: the batch is split
+	TP int // tensor-parallel ranks: every layer is split
+	PP int // pipeline stages: the list of layers is split
+
+	// Schedule names one of pp.Names; "" is "1f1b".
+	Schedule string
+	// Microbatches are what each data-parallel rank cuts its share of the batch into.
+	Microbatches int
+	// BucketBytes is the size of the ranges in which gradients are all-reduced while the backward still runs; 0 is DefaultBucket.
+	BucketBytes int64
+	// Naive all-reduces the gradients at once after the backward instead.
+	Naive bool
+	// EqualStages cuts the pipeline by equal counts of layers instead of by cost.
+	EqualStages bool
+	// StageBytes is the memory that the partitioner allows a stage; 0 means any.
+	StageBytes int64
+}
+
+// DefaultBucket is PyTorch DDP's bucket_cap_mb of 25 (Li et al., "PyTorch Distributed", arXiv:2006.15704, section 3.2.3).
+const DefaultBucket = 25 << 20
+
+// Normal fills in the defaults.
+func (s Strategy) Normal() Strategy {
+	s.DP, s.TP, s.PP, s.Microbatches = max(s.DP, 1), max(s.TP, 1), max(s.PP, 1), max(s.Microbatches, 1)
+	if s.Schedule == "" {
+		s.Schedule = "1f1b"
+	}
+	if s.BucketBytes == 0 {
+		s.BucketBytes = DefaultBucket
+	}
+	return s
+}
+
+// Check is nil if a world of so many ranks can run the strategy on a global batch of so many sequences.
+func (s Strategy) Check(world, batch int) error {
+	if s.DP < 0 || s.TP < 0 || s.PP < 0 || s.Microbatches < 0 || s.BucketBytes < 0 || s.StageBytes < 0 {
+		return fmt.Errorf("dp, tp, pp, microbatches and bytes cannot be negative: leave out what is not wanted")
+	}
+	s = s.Normal()
+	m := s.Mesh()
+	if m.World() != world {
+		return fmt.Errorf("dp·tp·pp = %d·%d·%d = %d does not make a world of %d ranks: use %d ranks or other factors",
+			s.DP, s.TP, s.PP, m.World(), world, m.World())
+	}
+	if _, ok := pp.Named(s.Schedule); !ok {
+		return fmt.Errorf("unknown schedule %q: use one of %s", s.Schedule, strings.Join(pp.Names, ", "))
+	}
+	if parts := s.DP * s.Microbatches; batch%parts != 0 {
+		return fmt.Errorf("a batch of %d does not divide into dp·microbatches = %d·%d: use a batch of %d",
+			batch, s.DP, s.Microbatches, (batch/parts+1)*parts)
+	}
+	return nil
+}
+
+// Mesh is the strategy's arrangement of ranks.
+func (s Strategy) Mesh() Mesh {
+	s = s.Normal()
+	return Mesh{DP: s.DP, TP: s.TP, PP: s.PP}
+}
+
+// String is the strategy as a case line shows it, such as "dp2·tp2·pp2 1f1b m4".
+func (s Strategy) String() string {
+	s = s.Normal()
+	var axes []string
+	for _, a := range []struct {
+		name string
+		size int
+	}{{"dp", s.DP}, {"tp", s.TP}, {"pp", s.PP}} {
+		if a.size > 1 {
+			axes = append(axes, fmt.Sprintf("%s%d", a.name, a.size))
+		}
+	}
+	text := strings.Join(axes, "·")
+	if text == "" {
+		text = "one rank"
+	}
+	if s.PP > 1 {
+		text += " " + s.Schedule
+	}
+	if s.Microbatches > 1 {
+		text += fmt.Sprintf(" m%d", s.Microbatches)
+	}
+	return text
+}

@@ -1,0 +1,85 @@
+package render
+
+import (
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+var sample = Table{
+	Header: []string{"case", "empty", "tokens/s"},
+	Rows: [][]string{
+		{"data-parallel bf16 tiny with quite a long description", "", "1.5"},
+		{`a, "quoted" | piped`, "", "12345.5"},
+	},
+	Right: []int{2},
+}
+
+func TestWrite(t *testing.T) {
+	tests := []struct {
+		format Format
+		want   string
+	}{
+		{Text, "case                                                   tokens/s\n" +
+			"-----------------------------------------------------------------\n" +
+			"data-parallel bf16 tiny with quite a long description       1.5\n" +
+			"a, \"quoted\" | piped                                     12345.5\n"},
+		{CSV, "case,tokens/s\ndata-parallel bf16 tiny with quite a long description,1.5\n\"a, \"\"quoted\"\" | piped\",12345.5\n"},
+		{Markdown, "| case | tokens/s |\n|:--- | ---:|\n| data-parallel bf16 tiny with quite a long description | 1.5 |\n| a, \"quoted\" \\| piped | 12345.5 |\n"},
+	}
+	for _, test := range tests {
+		var out strings.Builder
+		if err := sample.DropEmpty().Write(&out, test.format, 0); err != nil || out.String() != test.want {
+			t.Errorf("%s: %v\n%s\nwant\n%s", test.format, err, out.String(), test.want)
+		}
+	}
+}
+
+func TestTextFitsTheWidth(t *testing.T) {
+	for width := 26; width <= 90; width++ {
+		var out strings.Builder
+		if err := sample.Write(&out, Text, width); err != nil {
+			t.Fatal(err)
+		}
+		for _, line := range strings.Split(out.String(), "\n") {
+			if n := utf8.RuneCountInString(line); n > width {
+				t.Errorf("width %d: a line has %d characters: %q", width, n, line)
+			}
+		}
+		for _, word := range []string{"data-parallel", "description", "12345.5"} {
+			if width >= 40 && !strings.Contains(out.String(), word) {
+				t.Errorf("width %d: %q is lost:\n%s", width, word, out.String())
+			}
+		}
+	}
+}
+
+func TestWrap(t *testing.T) {
+	const s = "- one two three four five six"
+	tests := []struct {
+		width int
+		want  string
+	}{
+		{0, s},
+		{80, s},
+		{12, "- one two\n  three four\n  five six"},
+	}
+	for _, test := range tests {
+		if got := Wrap(s, test.width, "  "); got != test.want {
+			t.Errorf("width %d: %q; want %q", test.width, got, test.want)
+		}
+	}
+}
+
+func TestParseFormat(t *testing.T) {
+	for _, good := range []string{"text", "csv", "md"} {
+		if f, err := ParseFormat(good); err != nil || string(f) != good {
+			t.Errorf("%s: %v, %v", good, f, err)
+		}
+	}
+	for _, bad := range []string{"", "CSV", "html"} {
+		if _, err := ParseFormat(bad); err == nil {
+			t.Errorf("%q is a format", bad)
+		}
+	}
+}

@@ -1,0 +1,124 @@
+package results
+
+import (
+	"time"
+
+	"github.com/jszwec/csvutil"
+)
+
+// SchemaVersion is the version of the columns of Row. It rises when a column is added, removed or changes its meaning.
+const SchemaVersion = 1
+
+// Row is one case and its result: one line of a results CSV. The columns stand in the order of the fields; docs/csv.md gives the meaning of each.
+// The zero values of Opt, Samples and of the optional strings mean "not measured" or "does not apply" and are written as empty cells.
+type Row struct {
+	// Identity: what was asked for. Case is the line that reproduces the row; the fields after it are what comparisons pair by.
+	Schema         int          `csv:"schema"`
+	Case           string       `csv:"case"`
+	Technique      Technique    `csv:"technique"`
+	Precision      Precision    `csv:"precision"`
+	Engine         string       `csv:"engine"` // native, gorgonia
+	Model          string       `csv:"model"`  // preset, or custom
+	Pass           Pass         `csv:"pass"`
+	C              int          `csv:"c"`                // channels
+	NH             int          `csv:"nh"`               // heads
+	T              int          `csv:"t"`                // tokens of a sequence
+	L              int          `csv:"l"`                // blocks
+	B              int          `csv:"b"`                // sequences of a step, over all ranks
+	Vocab          Opt[int]     `csv:"vocab"`            // of a language model
+	DP             int          `csv:"dp"`               // data-parallel ranks
+	TP             int          `csv:"tp"`               // tensor-parallel ranks
+	PP             int          `csv:"pp"`               // pipeline stages
+	Ranks          int          `csv:"ranks"`            // world size
+	ThreadsPerRank Opt[int]     `csv:"threads_per_rank"` // CPU only
+	Schedule       string       `csv:"schedule"`         // of the pipeline
+	Microbatches   Opt[int]     `csv:"microbatches"`
+	BucketBytes    Opt[int64]   `csv:"bucket_bytes"` // of the gradient all-reduce
+	SparseFormat   string       `csv:"sparse_format"`
+	SparseDensity  Opt[float64] `csv:"sparse_density"` // kept weights / all weights
+	Variants       string       `csv:"variants"`       // forced by the user; empty: the device chose
+	Seed           int64        `csv:"seed"`
+
+	// Environment: where it ran.
+	Commit          string     `csv:"commit"`
+	ToolVersion     string     `csv:"tool_version"`
+	Host            string     `csv:"host"`
+	OSArch          string     `csv:"os_arch"`
+	Device          DeviceKind `csv:"device"`
+	DeviceName      string     `csv:"device_name"`
+	Chip            string     `csv:"chip"` // row of the chip table, or empty
+	CoresUsed       Opt[int]   `csv:"cores_used"`
+	VariantsUsed    string     `csv:"variants_used"` // what ran
+	GoVersion       string     `csv:"go_version"`
+	LibraryVersions string     `csv:"library_versions"`
+	UTCTime         time.Time  `csv:"utc_time"`
+
+	// Outcome.
+	Status Status `csv:"status"`
+	Reason string `csv:"reason"` // why the status is not ok
+
+	// Measurement: the time of one step is the maximum over the ranks.
+	WarmupSteps   Opt[int]     `csv:"warmup_steps"`
+	SampleCount   Opt[int]     `csv:"samples"`
+	StepMedianS   Opt[float64] `csv:"step_median_s"`
+	StepCILowS    Opt[float64] `csv:"step_ci_low_s"`  // 95 %
+	StepCIHighS   Opt[float64] `csv:"step_ci_high_s"` // 95 %
+	StepSpreadPct Opt[float64] `csv:"step_spread_pct"`
+	StepSamplesS  Samples      `csv:"step_samples_s"`
+
+	// Throughput.
+	TokensPerStep             Opt[int64]   `csv:"tokens_per_step"`
+	TokensPerS                Opt[float64] `csv:"tokens_per_s"`
+	ModelFLOPsPerStep         Opt[int64]   `csv:"model_flops_per_step"`
+	ExecutedFLOPsPerStep      Opt[int64]   `csv:"executed_flops_per_step"`
+	FLOPsFormula              string       `csv:"flops_formula"` // name and version
+	TFLOPSTotal               Opt[float64] `csv:"tflops_total"`
+	TFLOPSPerDevice           Opt[float64] `csv:"tflops_per_device"`
+	ExecutedTFLOPSPerDevice   Opt[float64] `csv:"executed_tflops_per_device"`
+	DenseEquivTFLOPSPerDevice Opt[float64] `csv:"dense_equiv_tflops_per_device"` // as if sparse weights were dense
+
+	// Shares of a peak: share_* of the model FLOPs (MFU), hfu_* of the executed FLOPs (HFU), both of the peak that the basis names.
+	ShareSurveyPct     Opt[float64] `csv:"share_survey_pct"`
+	HFUSurveyPct       Opt[float64] `csv:"hfu_survey_pct"`
+	ShareSurveyBasis   string       `csv:"share_survey_basis"`
+	ShareVendorPct     Opt[float64] `csv:"share_vendor_pct"`
+	HFUVendorPct       Opt[float64] `csv:"hfu_vendor_pct"`
+	ShareVendorBasis   string       `csv:"share_vendor_basis"`
+	ShareMeasuredPct   Opt[float64] `csv:"share_measured_pct"`
+	HFUMeasuredPct     Opt[float64] `csv:"hfu_measured_pct"`
+	ShareMeasuredBasis string       `csv:"share_measured_basis"`
+
+	// Memory and communication.
+	PeakBytesPerRank Opt[int64]   `csv:"peak_bytes_per_rank"` // counted by the device's allocator
+	ProcessPeakBytes Opt[int64]   `csv:"process_peak_bytes"`
+	CommBytes        Opt[int64]   `csv:"comm_bytes"` // sent by one rank in one step
+	CommExposedS     Opt[float64] `csv:"comm_exposed_s"`
+
+	// Phases of one step.
+	ForwardS   Opt[float64] `csv:"forward_s"`
+	BackwardS  Opt[float64] `csv:"backward_s"`
+	OptimizerS Opt[float64] `csv:"optimizer_s"`
+	CommS      Opt[float64] `csv:"comm_s"`
+
+	// Relative to other rows of the same run.
+	SpeedupVsBaseline Opt[float64] `csv:"speedup_vs_baseline"`
+	ScalingEfficiency Opt[float64] `csv:"scaling_efficiency"`
+
+	// Correctness.
+	MaxRelError       Opt[float64] `csv:"max_rel_error"`
+	ErrorTolerance    Opt[float64] `csv:"error_tolerance"`
+	VerifiedModel     string       `csv:"verified_model"` // the preset that was held against the reference
+	LossFirst         Opt[float64] `csv:"loss_first"`
+	LossLast          Opt[float64] `csv:"loss_last"`
+	FinalLoss         Opt[float64] `csv:"final_loss"`
+	FinalLossBaseline Opt[float64] `csv:"final_loss_baseline"`
+}
+
+// Columns are the names of the columns, in order.
+func Columns() []string {
+	names, err := csvutil.Header(Row{}, "csv")
+	if err != nil {
+		panic("results: Row has no header")
+	}
+	return names
+}
