@@ -1,0 +1,102 @@
+package cpu
+
+import (
+	"math"
+	"sync/atomic"
+
+	"ofpeak/kernels"
+	"ofpeak/kernels/cpu/vec"
+)
+
+// attentionDims are the dims of qkv (B,T,3,NH,HS) and out (B,T,NH,HS).
+type attentionDims struct {
+	b, t, nh, hs int
+	wide         int     // hs rounded up to whole panels
+	scale        float32 // 1/√HS
+}
+
+func dimsOf(qkv kernels.Tensor) attentionDims {
+	s := qkv.Shape
+	return attentionDims{b: s[0], t: s[1], nh: s[3], hs: s[4], wide: roundUp(s[4], vec.PanelCols), scale: float32(1 / math.Sqrt(float64(s[4])))}
+}
+
+// roundUp is the next multiple of step from n.
+func roundUp(n, step int) int { return (n + step - 1) / step * step }
+
+// heads is the number of independent heads of the batch.
+func (d *attentionDims) heads() int { return d.b * d.nh }
+
+// work is the number of multiply-adds of a product of scores.
+func (d *attentionDims) work() int { return d.heads() * d.t * d.t * d.hs }
+
+// The three parts of a token's qkv.
+const (
+	query = iota
+	key
+	value
+)
+
+// in is where row t of a head's query, key or value starts in qkv; head counts over the batch.
+func (d *attentionDims) in(head, t, which int) int {
+	return (((head/d.nh*d.t+t)*3+which)*d.nh + head%d.nh) * d.hs
+}
+
+// out is where row t of a head starts in out.
+func (d *attentionDims) out(head, t int) int {
+	return ((head/d.nh*d.t+t)*d.nh + head%d.nh) * d.hs
+}
+
+// units cuts every head into groups of tiles, so that there are some for each worker, and hands them out to whoever is free: the
+// last first, since under a causal mask later queries cost more.
+type units struct {
+	heads, groups int
+	taken         atomic.Int64
+}
+
+// unitsPerWorker evens out the differences between units.
+const unitsPerWorker = 4
+
+func (u *units) start(heads, tiles, workers int) {
+	u.heads, u.groups = heads, 1
+	if workers > 1 {
+		u.groups = min(tiles, (unitsPerWorker*workers+heads-1)/heads)
+	}
+	u.taken.Store(0)
+}
+
+// next takes a unit: one group of one head.
+func (u *units) next() (head, group int, ok bool) {
+	i := int(u.taken.Add(1)) - 1
+	return i % u.heads, u.groups - 1 - i/u.heads, i < u.heads*u.groups
+}
+
+// place says where a row of a head starts in a tensor.
+type place func(d *attentionDims, head, t int) int
+
+func queryPlace(d *attentionDims, head, t int) int { return d.in(head, t, query) }
+func keyPlace(d *attentionDims, head, t int) int   { return d.in(head, t, key) }
+func valuePlace(d *attentionDims, head, t int) int { return d.in(head, t, value) }
+func outPlace(d *attentionDims, head, t int) int   { return d.out(head, t) }
+
+// packRows copies rows lo to hi of a head into dst, wide apart; columns past hs and rows past T are zero.
+func (d *attentionDims) packRows(dst []float32, set *vec.Set, x values, at place, head, lo, hi int) {
+	for t := lo; t < hi; t++ {
+		row := dst[(t-lo)*d.wide:][:d.wide]
+		if t >= d.t {
+			clear(row)
+			continue
+		}
+		copy(row, x.load(set, at(d, head, t), d.hs, row))
+		clear(row[d.hs:])
+	}
+}
+
+// transpose turns packed rows, wide apart, into dst (HS, len(rows)/wide).
+func (d *attentionDims) transpose(dst, rows []float32) {
+	n := len(rows) / d.wide
+	for j := range n {
+		for i, v := range rows[j*d.wide:][:d.hs] {
+			dst[i*n+j] = v
+		}
+	}
+}

@@ -1,0 +1,143 @@
+package cpu
+
+import (
+	"math"
+
+	"ofpeak/kernels"
+	"ofpeak/kernels/cpu/vec"
+)
+
+type attentionForward struct {
+	out, lse, qkv kernels.Tensor
+	dims          attentionDims
+	variant       variant
+}
+
+// AttentionForward is causal multi-head attention on qkv (B,T,3,NH,HS); see kernels.Ops. Its scratch is two packed heads and a few
+// tiles for each worker.
+func (s *Stream) AttentionForward(out, lse, qkv kernels.Tensor) {
+	kernels.CheckAttentionForward(out, lse, qkv)
+	enqueue(s, &s.pools.attentionForward, attentionForward{out, lse, qkv, dimsOf(qkv), s.dev.chosen[kernels.OpAttention]})
+}
+
+func (c *attentionForward) run(s *Stream) {
+	tiles := (c.dims.t + queryTile - 1) / queryTile
+	if c.variant.naive {
+		tiles = 1
+	}
+	s.units.start(c.dims.heads(), tiles, s.workers(c.dims.work()))
+	s.share(c, c.dims.work())
+}
+
+func (c *attentionForward) part(s *Stream, worker, _ int) {
+	if c.variant.naive {
+		c.naive(s, worker)
+		return
+	}
+	f := newFlashForward(c, &s.arenas[worker])
+	tiles := (c.dims.t + queryTile - 1) / queryTile
+	for {
+		head, group, ok := s.units.next()
+		if !ok {
+			return
+		}
+		lo, hi := span(tiles, group, s.units.groups)
+		f.unit(head, lo, hi)
+	}
+}
+
+// Tiles of FlashAttention-2's forward pass (arXiv:2307.08691, algorithm 1): a panel of six queries against keyTile keys at a time,
+// so that the scores stay in the first-level cache.
+const (
+	queryTile = 8 * vec.PanelRows
+	keyTile   = 128
+)
+
+// flashForward is a worker's state over a tile of queries. All rows are wide apart, scores keyTile apart.
+type flashForward struct {
+	attentionDims
+	set      *vec.Set
+	qkv, dst values
+	lse      []float32
+	kT       []float32 // packed head, transposed tile by tile: (T/keyTile, HS, keyTile)
+	v        []float32 // packed head: (T, wide)
+	q, o     []float32 // scaled queries and unnormalized outputs: (queryTile, wide)
+	scores   []float32 // one panel: (PanelRows, keyTile)
+	top, sum []float32 // of each query: the largest score so far, and Σ exp(score-top)
+}
+
+func newFlashForward(c *attentionForward, a *arena) *flashForward {
+	d := c.dims
+	keys := roundUp(d.t, keyTile)
+	return &flashForward{
+		attentionDims: d, set: c.variant.set, qkv: valuesOf(c.qkv), dst: valuesOf(c.out), lse: floats(c.lse),
+		kT: a.take(keys * d.hs), v: a.take(keys * d.wide),
+		q: a.take(queryTile * d.wide), o: a.take(max(queryTile, keyTile) * d.wide), scores: a.take(vec.PanelRows * keyTile),
+		top: a.take(queryTile), sum: a.take(queryTile),
+	}
+}
+
+// unit does tiles lo to hi of the queries of a head.
+func (f *flashForward) unit(head, lo, hi int) {
+	for k := 0; k < min(f.t, hi*queryTile); k += keyTile {
+		rows := f.o[:keyTile*f.wide] // not in use yet
+		f.packRows(rows, f.set, f.qkv, keyPlace, head, k, k+keyTile)
+		f.transpose(f.kT[k*f.hs:][:keyTile*f.hs], rows)
+		f.packRows(f.v[k*f.wide:][:keyTile*f.wide], f.set, f.qkv, valuePlace, head, k, k+keyTile)
+	}
+	for tile := lo; tile < hi; tile++ {
+		f.tile(head, tile*queryTile)
+	}
+}
+
+// tile does the queries from first on.
+func (f *flashForward) tile(head, first int) {
+	rows := min(queryTile, roundUp(f.t-first, vec.PanelRows))
+	f.packRows(f.q, f.set, f.qkv, queryPlace, head, first, first+rows)
+	f.set.Scale(f.q[:rows*f.wide], f.q, f.scale)
+	for k := 0; k < first+rows; k += keyTile {
+		for r := 0; r < rows; r += vec.PanelRows {
+			if first+r+vec.PanelRows > k {
+				f.panel(first, r, k)
+			}
+		}
+	}
+	for r := range min(rows, f.t-first) {
+		o := f.o[r*f.wide:][:f.hs]
+		f.set.Scale(o, o, 1/f.sum[r])
+		f.dst.store(f.set, f.out(head, first+r), o)
+		f.lse[head*f.t+first+r] = f.top[r] + float32(math.Log(float64(f.sum[r])))
+	}
+}
+
+// panel adds keys k to k+keyTile to queries first+r to first+r+PanelRows. A key past the last query of the panel is not touched;
+// one past some query counts as zero there.
+func (f *flashForward) panel(first, r, k int) {
+	keys := min(keyTile, first+r+vec.PanelRows-k)
+	f.set.Panel(f.scores, keyTile, f.q[r*f.wide:], f.wide, 1, f.kT[k*f.hs:], keyTile, roundUp(keys, vec.PanelCols), f.hs, false)
+	for i := range vec.PanelRows {
+		row := f.scores[i*keyTile:][:keys]
+		seen := min(keys, max(0, first+r+i+1-k))
+		if seen > 0 {
+			f.softmax(r+i, row[:seen], k > 0)
+		}
+		clear(row[seen:])
+	}
+	f.set.Panel(f.o[r*f.wide:], f.wide, f.scores, keyTile, 1, f.v[k*f.wide:], f.wide, f.wide, keys, k > 0)
+}
+
+// softmax replaces scores of query r by exp(score-top). Where top rises, what was summed so far shrinks.
+func (f *flashForward) softmax(r int, scores []float32, more bool) {
+	top := f.set.Max(scores)
+	switch {
+	case !more:
+		f.top[r], f.sum[r] = top, 0
+	case top > f.top[r]:
+		shrink := float32(math.Exp(float64(f.top[r] - top)))
+		f.top[r] = top
+		f.sum[r] *= shrink
+		o := f.o[r*f.wide:][:f.wide]
+		f.set.Scale(o, o, shrink)
+	}
+	f.sum[r] += f.set.ExpSum(scores, scores, 1, f.top[r])
+}

@@ -1,0 +1,102 @@
+package cpu
+
+import (
+	"sync"
+	"time"
+
+	"ofpeak/kernels"
+)
+
+// event counts its records, so that a Wait knows which one it waits for.
+type event struct {
+	mu           sync.Mutex
+	changed      sync.Cond
+	issued, done uint64
+	at           time.Time // when the last one completed
+}
+
+func newEvent() *event {
+	e := &event{}
+	e.changed.L = &e.mu
+	return e
+}
+
+// issue counts a record that was enqueued.
+func (e *event) issue() uint64 {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.issued++
+	return e.issued
+}
+
+// last is the number of the record issued last, 0 if there was none.
+func (e *event) last() uint64 {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.issued
+}
+
+func (e *event) complete(number uint64) {
+	e.mu.Lock()
+	e.done, e.at = number, time.Now()
+	e.mu.Unlock()
+	e.changed.Broadcast()
+}
+
+func (e *event) await(number uint64) {
+	e.mu.Lock()
+	for e.done < number {
+		e.changed.Wait()
+	}
+	e.mu.Unlock()
+}
+
+// Since is the time from start's last record to e's, which must both have completed.
+func (e *event) Since(start kernels.Event) time.Duration {
+	s := asEvent(start)
+	s.mu.Lock()
+	from := s.at
+	s.mu.Unlock()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if from.IsZero() || e.at.IsZero() {
+		panic("cpu: Since of an event that was never recorded")
+	}
+	return e.at.Sub(from)
+}
+
+func (e *event) Close() error { return nil }
+
+func asEvent(e kernels.Event) *event {
+	own, ok := e.(*event)
+	if !ok {
+		panic("cpu: an event of another device")
+	}
+	return own
+}
+
+type record struct {
+	e      *event
+	number uint64
+}
+
+// Record completes e when all that was enqueued before it has run, or was skipped because of an error.
+func (s *Stream) Record(e kernels.Event) {
+	own := asEvent(e)
+	enqueueAlways(s, &s.pools.record, record{own, own.issue()})
+}
+
+func (c *record) run(*Stream) { c.e.complete(c.number) }
+
+type wait struct {
+	e      *event
+	number uint64
+}
+
+// Wait holds what is enqueued later until e's last Record has completed; an event that was never recorded holds nothing.
+func (s *Stream) Wait(e kernels.Event) {
+	own := asEvent(e)
+	enqueueAlways(s, &s.pools.wait, wait{own, own.last()})
+}
+
+func (c *wait) run(*Stream) { c.e.await(c.number) }

@@ -1,0 +1,175 @@
+package cpu
+
+import (
+	"slices"
+	"unsafe"
+
+	"ofpeak/kernels"
+	"ofpeak/kernels/cpu/gemm"
+)
+
+// selectProduct makes products use a variant: for each type the last one that does not come after it in productVariants.
+func (s *Stream) selectProduct(v variant) {
+	if s.linear == v.name {
+		return
+	}
+	order := productVariants()
+	limit := slices.Index(order, v.name)
+	for _, t := range productTypes {
+		for _, name := range gemm.Variants(t) {
+			if slices.Index(order, name) > limit {
+				continue
+			}
+			if err := s.product.Select(t, name); err != nil {
+				panic(err)
+			}
+		}
+	}
+	s.linear = v.name
+}
+
+// matrixOf views a float tensor as a matrix of so many columns.
+func matrixOf(t kernels.Tensor, columns int) gemm.Matrix {
+	switch v := valuesOf(t); v.t {
+	case kernels.F32:
+		return gemm.NewF32(v.f32, columns)
+	case kernels.F16:
+		return gemm.NewF16(v.f16, columns)
+	default:
+		return gemm.NewBF16(v.f16, columns)
+	}
+}
+
+type linearForward struct {
+	out, x  kernels.Tensor
+	w       kernels.Weight
+	e       kernels.Epilogue
+	variant variant
+	scales  []float32 // of the rows of x, for int8
+	rounded []int8    // x in those steps
+}
+
+// LinearForward: out (N,OC) = epilogue(x (N,C)·Wᵀ).
+func (s *Stream) LinearForward(out, x kernels.Tensor, w kernels.Weight, e kernels.Epilogue) {
+	kernels.CheckLinearForward(out, x, w, e)
+	enqueue(s, &s.pools.linearForward, linearForward{out: out, x: x, w: w, e: e, variant: s.dev.chosen[kernels.OpLinear]})
+}
+
+func (c *linearForward) run(s *Stream) {
+	s.selectProduct(c.variant)
+	s.common.reset()
+	p := gemm.Product{M: c.x.Rows(), N: c.w.OC, K: c.w.C, C: matrixOf(c.out, c.w.OC)}
+	s.epilogue.open(c.e, c.w.OC, c.variant.set)
+	if in := &s.epilogue.residual; !c.e.Residual.None() && c.e.Residual.Buf == c.out.Buf && c.e.Residual.Off == c.out.Off {
+		// The product's sums may grow in place, over the residual: they start from it, or it is set aside.
+		if c.e.Act == kernels.NoAct {
+			p.Accumulate, *in = true, values{}
+		} else {
+			*in = s.setAside(*in, c.out.Size())
+		}
+	}
+	if s.epilogue.used() {
+		p.Epilogue = &s.epilogue
+	}
+	if c.w.Format == kernels.Int8 {
+		c.quantize(s)
+		p.A, p.ScaleA = gemm.NewI8(c.rounded, c.w.C), c.scales
+		p.B, p.ScaleB = gemm.NewI8(int8s(c.w.Values), c.w.C).T(), floats(c.w.Scale)
+	} else {
+		p.A, p.B = matrixOf(c.x, c.w.C), s.denseWeight(c.w).T()
+	}
+	s.product.Multiply(p)
+}
+
+// setAside copies values to scratch.
+func (s *Stream) setAside(v values, n int) values {
+	kept := s.common.take(n)
+	copy(kept, v.load(s.set, 0, n, kept))
+	return values{t: kernels.F32, f32: kept}
+}
+
+// quantize rounds each row of x to its own 8-bit scale.
+func (c *linearForward) quantize(s *Stream) {
+	n := c.x.Size()
+	c.scales = s.common.take(c.x.Rows())
+	c.rounded = unsafe.Slice((*int8)(unsafe.Pointer(unsafe.SliceData(s.common.take((n+3)/4)))), n)
+	s.share(c, n)
+}
+
+func (c *linearForward) part(s *Stream, worker, workers int) {
+	x, width := valuesOf(c.x), c.w.C
+	buf := s.arenas[worker].take(width)
+	lo, hi := span(c.x.Rows(), worker, workers)
+	for i := lo; i < hi; i++ {
+		c.scales[i] = quantizeRow(c.variant.set, c.rounded[i*width:][:width], x.load(c.variant.set, i*width, width, buf))
+	}
+}
+
+type linearBackwardInput struct {
+	dx, dout kernels.Tensor
+	w        kernels.Weight
+	e        kernels.Epilogue
+	variant  variant
+}
+
+// LinearBackwardInput: dx (N,C) = epilogue(dout (N,OC)·W).
+func (s *Stream) LinearBackwardInput(dx, dout kernels.Tensor, w kernels.Weight, e kernels.Epilogue) {
+	kernels.CheckLinearBackwardInput(dx, dout, w, e)
+	enqueue(s, &s.pools.linearBackwardInput, linearBackwardInput{dx, dout, w, e, s.dev.chosen[kernels.OpLinear]})
+}
+
+func (c *linearBackwardInput) run(s *Stream) {
+	s.selectProduct(c.variant)
+	s.common.reset()
+	p := gemm.Product{M: c.dout.Rows(), N: c.w.C, K: c.w.OC, A: matrixOf(c.dout, c.w.OC), C: matrixOf(c.dx, c.w.C)}
+	p.B = s.denseWeight(c.w)
+	if c.e.Act != kernels.NoAct {
+		s.slope = activationSlope{valuesOf(c.e.Aux), c.w.C, c.variant.set}
+		p.Epilogue = &s.slope
+	}
+	s.product.Multiply(p)
+}
+
+type linearBackwardWeight struct {
+	dw             kernels.Weight
+	dbias, dout, x kernels.Tensor
+	variant        variant
+}
+
+// LinearBackwardWeight: dw (OC,C) += doutᵀ·x at the stored positions; dbias (OC) += Σ_n dout, unless dbias is absent.
+func (s *Stream) LinearBackwardWeight(dw kernels.Weight, dbias, dout, x kernels.Tensor) {
+	kernels.CheckLinearBackwardWeight(dw, dbias, dout, x)
+	enqueue(s, &s.pools.linearBackwardWeight, linearBackwardWeight{dw, dbias, dout, x, s.dev.chosen[kernels.OpLinear]})
+}
+
+func (c *linearBackwardWeight) run(s *Stream) {
+	s.selectProduct(c.variant)
+	s.common.reset()
+	p := gemm.Product{M: c.dw.OC, N: c.dw.C, K: c.x.Rows(), A: matrixOf(c.dout, c.dw.OC).T(), B: matrixOf(c.x, c.dw.C)}
+	if c.dw.Format == kernels.Dense {
+		p.C, p.Accumulate = matrixOf(c.dw.Values, c.dw.C), true
+		s.product.Multiply(p)
+	} else {
+		dense := s.common.take(c.dw.OC * c.dw.C)
+		p.C = gemm.NewF32(dense, c.dw.C)
+		s.product.Multiply(p)
+		addStored(c.dw, dense)
+	}
+	if !c.dbias.None() {
+		s.share(c, c.dout.Size())
+	}
+}
+
+// part adds a range of columns of dout to dbias.
+func (c *linearBackwardWeight) part(s *Stream, worker, workers int) {
+	set, dout, width := c.variant.set, valuesOf(c.dout), c.dw.OC
+	lo, hi := spanLines(width, worker, workers)
+	a := &s.arenas[worker]
+	buf, sum := a.take(hi-lo), a.take(hi-lo)
+	clear(sum)
+	for i := range c.dout.Rows() {
+		set.Add(sum, sum, dout.load(set, i*width+lo, hi-lo, buf))
+	}
+	dbias := floats(c.dbias)[lo:hi]
+	set.Add(dbias, dbias, sum)
+}

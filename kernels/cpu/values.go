@@ -1,0 +1,76 @@
+package cpu
+
+import (
+	"ofpeak/kernels"
+	"ofpeak/kernels/cpu/vec"
+)
+
+// values is a float tensor's memory, read and written in runs of float32.
+type values struct {
+	t   kernels.DType
+	f32 []float32
+	f16 []uint16
+}
+
+func bufferOf(t kernels.Tensor) *buffer {
+	b, ok := t.Buf.(*buffer)
+	if !ok {
+		panic("cpu: a tensor of another device")
+	}
+	return b
+}
+
+// valuesOf opens a tensor; an absent one has no values.
+func valuesOf(t kernels.Tensor) values {
+	if t.None() {
+		return values{}
+	}
+	b, lo, hi := bufferOf(t), t.Off, t.Off+t.Size()
+	if b.t == kernels.F32 {
+		return values{t: b.t, f32: b.f32[lo:hi]}
+	}
+	return values{t: b.t, f16: b.f16[lo:hi]}
+}
+
+// load gives n values from lo: the memory itself where it is float32, else buf with the widened values.
+func (v values) load(set *vec.Set, lo, n int, buf []float32) []float32 {
+	switch v.t {
+	case kernels.F32:
+		return v.f32[lo : lo+n]
+	case kernels.F16:
+		set.FromF16(buf[:n], v.f16[lo:lo+n])
+	default:
+		set.FromBF16(buf[:n], v.f16[lo:lo+n])
+	}
+	return buf[:n]
+}
+
+// dest gives where to compute the n values from lo: the memory itself where it is float32, else buf. store ends it.
+func (v values) dest(lo, n int, buf []float32) []float32 {
+	if v.t == kernels.F32 {
+		return v.f32[lo : lo+n]
+	}
+	return buf[:n]
+}
+
+// store writes values from lo, rounded. It does nothing for a float32 run that dest gave.
+func (v values) store(set *vec.Set, lo int, x []float32) {
+	if len(x) == 0 {
+		return
+	}
+	switch v.t {
+	case kernels.F32:
+		if dst := v.f32[lo : lo+len(x)]; &dst[0] != &x[0] {
+			copy(dst, x)
+		}
+	case kernels.F16:
+		set.ToF16(v.f16[lo:lo+len(x)], x)
+	default:
+		set.ToBF16(v.f16[lo:lo+len(x)], x)
+	}
+}
+
+func floats(t kernels.Tensor) []float32 { return bufferOf(t).f32[t.Off : t.Off+t.Size()] }
+func ints(t kernels.Tensor) []int32     { return bufferOf(t).i32[t.Off : t.Off+t.Size()] }
+func int8s(t kernels.Tensor) []int8     { return bufferOf(t).i8[t.Off : t.Off+t.Size()] }
+func bytes(t kernels.Tensor) []uint8    { return bufferOf(t).u8[t.Off : t.Off+t.Size()] }

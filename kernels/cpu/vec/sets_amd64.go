@@ -1,0 +1,3 @@
+package vec
+
+var sets = []*Set{portable}
