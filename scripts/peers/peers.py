@@ -238,7 +238,7 @@ def measure(suite, names, args, folder, rows):
         if len(cores) < threads:
             print(f"skipped: {threads} threads need as many cores, there are {len(cores)}")
             continue
-        ours = Peer([build_ours(folder)], cores)
+        ours = Peer([build_ours(folder), suite], cores)
         for name in names:
             need, arguments = PEERS[name]
             try:

@@ -44,3 +44,5 @@ func transpose(yes bool) blas.Transpose {
 }
 
 func (w *sgemm) sample(count int) []float64 { return pick(w.c, count, same) }
+
+func (w *sgemm) close() {}

@@ -1,5 +1,6 @@
-// Command ours answers the peers' line protocol (docs/peers.md) with ofpeak's own kernels or, given "gonum", with gonum's BLAS. It
-// uses the cores that its affinity mask allows, one thread each. It is not a benchmark by itself: scripts/peers/peers.py drives it.
+// Command ours answers the peers' line protocol (docs/peers.md): "ours products" with ofpeak's matrix products, "ours train" with its
+// training step, "ours gonum" with gonum's BLAS. It uses the cores that its affinity mask allows, one thread each. It is not a
+// benchmark by itself: scripts/peers/peers.py drives it.
 package main
 
 import (
@@ -11,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"ofpeak/kernels/cpu/team"
 )
 
 const (
@@ -24,6 +27,7 @@ type work interface {
 	step() error
 	// sample gives results that every peer must agree on.
 	sample(count int) []float64
+	close()
 }
 
 // peer prepares requests: operands are made and one call has run before it returns.
@@ -44,13 +48,19 @@ func main() {
 }
 
 func newPeer(args []string) (peer, error) {
-	switch {
-	case len(args) == 0:
-		return newOurs()
-	case len(args) == 1 && args[0] == "gonum":
+	cores, err := team.Cores()
+	if err != nil {
+		return nil, err
+	}
+	switch strings.Join(args, " ") {
+	case "products":
+		return newProducts(cores)
+	case "train":
+		return trainer{cores}, nil
+	case "gonum":
 		return gonumPeer{}, nil
 	}
-	return nil, errors.New("usage: ours [gonum]")
+	return nil, errors.New("usage: ours products | train | gonum")
 }
 
 // serve answers each line of in with a line of out until in ends.
@@ -64,7 +74,7 @@ func serve(in io.Reader, out io.Writer, p peer) error {
 		answer, err := "", error(nil)
 		answer, w, err = reply(p, w, strings.Fields(lines.Text()))
 		if err != nil {
-			answer = "no " + err.Error()
+			answer = "no " + strings.Join(strings.Fields(err.Error()), " ") // one line
 		}
 		if _, err := fmt.Fprintln(out, answer); err != nil {
 			return err
@@ -77,8 +87,14 @@ func serve(in io.Reader, out io.Writer, p peer) error {
 func reply(p peer, w work, words []string) (string, work, error) {
 	switch {
 	case len(words) == 4 && words[0] == "prepare":
+		if w != nil {
+			w.close()
+		}
 		w, err := p.prepare(words[1], words[2], words[3])
-		return "ok", w, err
+		if err != nil {
+			return "", nil, err
+		}
+		return "ok", w, nil
 	case w == nil:
 		return "", nil, errors.New("request was prepared")
 	case len(words) == 2 && words[0] == "time":

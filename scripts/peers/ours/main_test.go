@@ -55,13 +55,17 @@ func ask(t *testing.T, p peer, lines ...string) []string {
 	return strings.Split(strings.TrimSpace(out.String()), "\n")
 }
 
-func peers(t *testing.T) []peer {
+func peers(t *testing.T, names ...string) []peer {
 	t.Helper()
-	o, err := newOurs()
-	if err != nil {
-		t.Fatal(err)
+	var ps []peer
+	for _, name := range names {
+		p, err := newPeer([]string{name})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ps = append(ps, p)
 	}
-	return []peer{o, gonumPeer{}}
+	return ps
 }
 
 func TestProductsAreTheDefinition(t *testing.T) {
@@ -73,7 +77,7 @@ func TestProductsAreTheDefinition(t *testing.T) {
 		"bf16-bf16": func(x float32) float64 { return float64(kernels.F32FromBF16(kernels.BF16FromF32(x))) },
 		"int8":      func(x float32) float64 { return math.RoundToEven(float64(x) * 32) },
 	}
-	for _, p := range peers(t) {
+	for _, p := range peers(t, "products", "gonum") {
 		for dtype, round := range rounds {
 			if p.name() == "gonum" && dtype != "fp32" {
 				continue
@@ -102,7 +106,7 @@ func TestProductsAreTheDefinition(t *testing.T) {
 }
 
 func TestWrongRequestsAreRefused(t *testing.T) {
-	for _, p := range peers(t) {
+	for _, p := range peers(t, "products", "gonum") {
 		got := ask(t, p, "time 1", "prepare forward 3x3 fp32", "prepare forward 0x3x3 fp32", "prepare hop 3x3x3 fp32",
 			"prepare forward 3x3x3 fp7", "prepare forward 3x3x3 fp32", "sample many", "dance")
 		want := []string{"ready " + p.name(), "no request was prepared", "no shape 3x3; give tokens x in x out",
@@ -112,6 +116,51 @@ func TestWrongRequestsAreRefused(t *testing.T) {
 			if i >= len(got) || got[i] != want[i] {
 				t.Fatalf("%s: answers %q, want %q", p.name(), got, want)
 			}
+		}
+	}
+}
+
+// The first three losses of a small block fall, and are those of another precision up to its rounding.
+func TestTrainingLossesFall(t *testing.T) {
+	p := peers(t, "train")[0]
+	losses := map[string][]float64{}
+	for _, dtype := range []string{"fp32", "bf16"} {
+		got := ask(t, p, "prepare train 32x4x24x2x2 "+dtype, "time 0", "sample 3")
+		if len(got) != 4 || got[1] != "ok" {
+			t.Fatalf("answers %q", got)
+		}
+		for _, field := range strings.Fields(got[3]) {
+			v, err := strconv.ParseFloat(field, 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			losses[dtype] = append(losses[dtype], v)
+		}
+	}
+	if fp32 := losses["fp32"]; len(fp32) != 3 || !(fp32[0] > fp32[1] && fp32[1] > fp32[2] && fp32[2] > 0) {
+		t.Fatalf("fp32 losses %v", fp32)
+	}
+	for i, v := range losses["fp32"] {
+		if b := losses["bf16"][i]; math.Abs(b-v) > kernels.BF16.Eps()*v {
+			t.Errorf("loss %d is %g in bf16, %g in fp32", i, b, v)
+		}
+	}
+}
+
+func TestWrongTrainingIsRefused(t *testing.T) {
+	got := ask(t, peers(t, "train")[0], "prepare train 32x4x24 fp32", "prepare train 32x5x24x1x1 fp32", "prepare train 32x4x24x1x1 fp7",
+		"prepare forward 3x3x3 fp32", "time 1")
+	want := []string{"ready ofpeak", "no shape 32x4x24; give C x NH x T x L x B", "no C=32 is not divisible by NH=5", "no type fp7 here",
+		"no operation forward here", "no request was prepared"}
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("answers %q, want %q", got, want)
+	}
+}
+
+func TestUsage(t *testing.T) {
+	for _, args := range [][]string{nil, {"dance"}, {"train", "gonum"}} {
+		if p, err := newPeer(args); err == nil {
+			t.Errorf("%q made %s", args, p.name())
 		}
 	}
 }

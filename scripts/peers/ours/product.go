@@ -58,31 +58,25 @@ func same(x float32) float32 { return x }
 
 func asI8(x float32) int8 { return int8(math.RoundToEven(float64(x * 32))) }
 
-// ours multiplies with kernels/cpu/gemm and trains with kernels/block on the CPU device.
-type ours struct {
-	cores []int
-	ctx   *gemm.Context
-}
+// products multiplies with kernels/cpu/gemm.
+type products struct{ ctx *gemm.Context }
 
-func newOurs() (*ours, error) {
-	cores, err := team.Cores()
-	if err != nil {
-		return nil, err
-	}
+// newProducts binds the calling goroutine to the first core.
+func newProducts(cores []int) (products, error) {
 	if err := team.Pin(cores[0]); err != nil {
-		return nil, err
+		return products{}, err
 	}
-	return &ours{cores: cores, ctx: gemm.NewContext(team.New(cores))}, nil
+	return products{gemm.NewContext(team.New(cores))}, nil
 }
 
-func (o *ours) name() string { return "ofpeak" }
+func (p products) name() string { return "ofpeak" }
 
-func (o *ours) prepare(op, text, dtype string) (work, error) {
+func (p products) prepare(op, text, dtype string) (work, error) {
 	s, err := parseShape(op, text)
 	if err != nil {
 		return nil, err
 	}
-	w := &product{ctx: o.ctx, p: gemm.Product{M: s.m, N: s.n, K: s.k}}
+	w := &product{ctx: p.ctx, p: gemm.Product{M: s.m, N: s.n, K: s.k}}
 	switch dtype {
 	case "fp32":
 		w.p.A, w.p.B = operands(s, same, gemm.NewF32)
@@ -143,3 +137,5 @@ func (w *product) step() error {
 }
 
 func (w *product) sample(count int) []float64 { return w.pick(count) }
+
+func (w *product) close() {}
