@@ -55,7 +55,7 @@ type Row struct {
 
 	// Outcome.
 	Status Status `csv:"status"`
-	Reason string `csv:"reason"` // why the status is not ok
+	Reason string `csv:"reason"` // why the status is not ok, or what to beware of in an ok row
 
 	// Measurement: the time of one step is the maximum over the ranks.
 	WarmupSteps   Opt[int]     `csv:"warmup_steps"`
@@ -99,6 +99,7 @@ type Row struct {
 	BackwardS  Opt[float64] `csv:"backward_s"`
 	OptimizerS Opt[float64] `csv:"optimizer_s"`
 	CommS      Opt[float64] `csv:"comm_s"`
+	BubbleS    Opt[float64] `csv:"bubble_s"` // waiting for other pipeline stages
 
 	// Relative to other rows of the same run.
 	SpeedupVsBaseline Opt[float64] `csv:"speedup_vs_baseline"`
@@ -112,6 +113,7 @@ type Row struct {
 	LossLast          Opt[float64] `csv:"loss_last"`
 	FinalLoss         Opt[float64] `csv:"final_loss"`
 	FinalLossBaseline Opt[float64] `csv:"final_loss_baseline"`
+	SkippedSteps      Opt[int]     `csv:"skipped_steps"` // by dynamic loss scaling
 }
 
 // Columns are the names of the columns, in order.

@@ -95,7 +95,7 @@ func NewRow(c workload.Case, m Machine, e Environment, now time.Time) results.Ro
 	}
 	if c.Layout.Format != kernels.Dense {
 		row.SparseFormat, _, _ = strings.Cut(workload.LayoutString(c.Layout), "@")
-		row.SparseDensity = results.Some(c.Density())
+		row.SparseDensity = results.Finite(c.Density()) // a block wider than the matrix has none
 	}
 	return row
 }

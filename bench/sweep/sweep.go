@@ -127,7 +127,7 @@ func (s *run) keep(row *results.Row) error {
 // caution is what a reader of a good row should know, or "".
 func caution(c workload.Case, m Machine) string {
 	if threads := c.RankThreads(m.Cores); m.Device == results.CPU && threads*c.World() > m.Cores {
-		return fmt.Sprintf("oversubscribed: %d ranks of %d threads share %d cores", c.World(), threads, m.Cores)
+		return fmt.Sprintf("oversubscribed: %d threads of %d ranks share %d cores", threads*c.World(), c.World(), m.Cores)
 	}
 	return ""
 }

@@ -3,12 +3,14 @@ package sweep
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"runtime/debug"
 	"slices"
 	"testing"
 	"time"
 
 	"ofpeak/bench/workload"
+	"ofpeak/kernels"
 	"ofpeak/results"
 )
 
@@ -104,7 +106,7 @@ func TestRunSmoke(t *testing.T) {
 		if got, ok := row.ScalingEfficiency.Get(); ok != (c.World() > 1) || ok && got != scaling {
 			t.Errorf("%s: scaling efficiency %v, want %v", row.Case, row.ScalingEfficiency, scaling)
 		}
-		if over := c.World() == 4; over != (row.Reason == "oversubscribed: 4 ranks of 1 threads share 2 cores") {
+		if over := c.World() == 4; over != (row.Reason == "oversubscribed: 4 threads of 4 ranks share 2 cores") {
 			t.Errorf("%s: reason %q", row.Case, row.Reason)
 		}
 	}
@@ -168,6 +170,53 @@ func TestRunEndsWhenRowsCannotBeKept(t *testing.T) {
 	if err == nil || err.Error() != "disk full" || len(rows) != 3 || len(f.runs) != 3 {
 		t.Errorf("got %d rows after %d runs, %v", len(rows), len(f.runs), err)
 	}
+}
+
+// Whatever the options, a plan's rows can be written: also of cases that make no sense.
+func TestAnySkippedRowCanBeKept(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 1))
+	kept := 0
+	for range 400 {
+		o := workload.Options{Suite: "smoke", Cores: 1 + random.IntN(8), Override: workload.Settings{
+			Models:       pick(random, workload.Model{C: 48, NH: 3, T: 7, L: 1, B: 5, V: 11}, workload.Model{C: 1, NH: 1, T: 1, L: 1, B: 1}),
+			Passes:       pick(random, workload.Forward, workload.Train),
+			Engines:      pick(random, workload.Gorgonia, workload.Native),
+			Precisions:   pick(random, "int8", "bf16", "fp64"),
+			Layouts:      pick(random, kernels.Layout{Format: kernels.BlockSparse, Block: 512, Keep: 0.1}, kernels.Layout{Format: kernels.Sparse24}, kernels.Layout{}),
+			Ranks:        pick(random, 1, 2, 4, 60000),
+			Schedules:    pick(random, workload.GPipe),
+			Microbatches: pick(random, -1, 0, 3),
+			BucketBytes:  pick(random, -1, 100),
+			Threads:      pick(random, -3, 0, 64),
+			ISAs:         pick(random, "go", "none"),
+		}}
+		plan, err := workload.Expand(o)
+		if err != nil {
+			continue
+		}
+		for _, p := range plan {
+			row := NewRow(p.Case, Machine{results.CPU, "fake cpu", "", o.Cores}, Environment{}, time.Now())
+			row.Settle(results.Skipped, "not run")
+			if err := row.Validate(); err != nil {
+				t.Errorf("%s: %v", p.Case, err)
+			}
+			kept++
+		}
+	}
+	if kept < 500 {
+		t.Errorf("only %d rows were looked at", kept)
+	}
+}
+
+// pick is some of the values, often none.
+func pick[T any](random *rand.Rand, values ...T) []T {
+	var out []T
+	for _, v := range values {
+		if random.IntN(5) == 0 {
+			out = append(out, v)
+		}
+	}
+	return out
 }
 
 func TestNewRow(t *testing.T) {

@@ -146,7 +146,9 @@ func TestValidate(t *testing.T) {
 		{"model=tiny precision=int8 pass=forward layout=2:4", "stores dense weights only"},
 		{"model=tiny precision=fp64", "fp64 and the ref device go together"},
 		{"model=tiny layout=block:48@0.5", "needs a weight divisible by its block of 48"},
-		{"model=tiny layout=block:32@0.5 tp=4", "needs a weight divisible by its block of 32"},
+		{"model=tiny layout=block:32@0.5 tp=2", "keeps blocks of whole weight rows, which tp=2 would cut"},
+		{"model=tiny layout=2:4 tp=16", "NH=4 heads cannot be split over tp=16"},
+		{"model=C=48,NH=4,T=4,L=1,B=1 layout=2:4 tp=4", "needs C divisible by 8, not 12"},
 		{"model=C=36,NH=4,T=4,L=1,B=1 layout=2:4", "needs C divisible by 8, not 36"},
 		{"model=tiny engine=gorgonia dp=2", "--engine gorgonia"},
 	} {

@@ -27,8 +27,8 @@ type Planned struct {
 }
 
 // Expand makes the cases of a run in the order in which they are measured, each once. Before a case stand the two that its relative
-// columns need: BaselineOf and OneRankOf. A combination that makes no sense is kept with its reason, as long as each technique asked
-// for and each number of ranks asked for has a case that does; otherwise that reason is the error.
+// columns need: BaselineOf and OneRankOf. An unknown name or a number out of range is an error. A combination that makes no sense is kept with its reason, as long as each
+// technique asked for and each number of ranks asked for has a case that does; otherwise that reason is the error.
 func Expand(o Options) ([]Planned, error) {
 	suite, err := SuiteNamed(o.Suite)
 	if err != nil {
@@ -148,8 +148,13 @@ func (p *plan) add(c Case) {
 	p.cases = append(p.cases, Planned{c, err})
 }
 
-// check reports the first failure of a technique or a number of ranks that was asked for in vain.
+// check reports an unknown name or a number out of range, then the first failure of a technique or a number of ranks that was asked for in vain.
 func (p *plan) check(o Options) error {
+	for _, c := range p.cases {
+		if err := cmp.Or(checkNames(c.Case), checkRanges(c.Case)); err != nil {
+			return err
+		}
+	}
 	vain := func(concerns func(technique string, ranks int) bool, otherwise error) error {
 		for _, c := range p.cases {
 			if c.Skip == nil && concerns(c.Case.Technique, c.Case.World()) {

@@ -50,7 +50,7 @@ func Preset(name string) (Model, error) {
 			return m, nil
 		}
 	}
-	return Model{}, fmt.Errorf("--model %s is unknown; take one of %s, or C=..,NH=..,T=..,L=..,B=..", name, strings.Join(PresetNames(), ", "))
+	return Model{}, fmt.Errorf("--model %s is unknown; take one of %s, or all of C=N,NH=N,T=N,L=N,B=N", name, strings.Join(PresetNames(), ", "))
 }
 
 // HS is the head size.

@@ -30,7 +30,6 @@ type Suite struct {
 }
 
 var (
-	dense    = kernels.Layout{}
 	twoFour  = kernels.Layout{Format: kernels.Sparse24}
 	products = []string{"dp*tp", "dp*pp", "tp*pp"}
 )

@@ -2,6 +2,7 @@ package workload
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -14,7 +15,7 @@ const maxRanks = 1 << 16
 // Validate is nil if the case makes sense on some machine. Otherwise its one line names the flag and the way out. Whether this machine's
 // device can run the case is another question, which needs the device.
 func (c Case) Validate() error {
-	for _, check := range []func(Case) error{checkNames, checkModel, checkMesh, checkPrecision, checkPipeline, checkLayout, checkEngine, checkTechnique} {
+	for _, check := range []func(Case) error{checkNames, checkRanges, checkModel, checkMesh, checkPrecision, checkPipeline, checkLayout, checkEngine, checkTechnique} {
 		if err := check(c); err != nil {
 			return err
 		}
@@ -45,40 +46,33 @@ func checkNames(c Case) error {
 	return nil
 }
 
-func checkModel(c Case) error {
+// checkRanges looks at each number alone.
+func checkRanges(c Case) error {
 	m := c.Model
 	for _, d := range []struct {
-		name string
-		n    int
-	}{{"C", m.C}, {"NH", m.NH}, {"T", m.T}, {"L", m.L}, {"B", m.B}} {
-		if d.n < 1 || d.n > maxDim {
-			return fmt.Errorf("--model: %s=%d is outside 1 to %d", d.name, d.n, maxDim)
+		what      string
+		n, lo, hi int
+	}{
+		{"--model: C=", m.C, 1, maxDim}, {"--model: NH=", m.NH, 1, maxDim}, {"--model: T=", m.T, 1, maxDim},
+		{"--model: L=", m.L, 1, maxDim}, {"--model: B=", m.B, 1, maxDim}, {"--model: V=", m.V, 0, maxDim},
+		{"--dp ", c.DP, 1, maxRanks}, {"--tp ", c.TP, 1, maxRanks}, {"--pp ", c.PP, 1, maxRanks}, {"--threads ", c.Threads, 0, maxRanks},
+		{"--microbatches ", c.Microbatches, 1, maxDim}, {"--bucket-bytes ", c.BucketBytes, 1, math.MaxInt},
+	} {
+		if d.n < d.lo || d.n > d.hi {
+			return fmt.Errorf("%s%d is outside %d to %d", d.what, d.n, d.lo, d.hi)
 		}
 	}
-	if m.V < 0 || m.V > maxDim {
-		return fmt.Errorf("--model: V=%d is outside 0 to %d", m.V, maxDim)
-	}
-	if m.C%m.NH != 0 {
+	return nil
+}
+
+func checkModel(c Case) error {
+	if m := c.Model; m.C%m.NH != 0 {
 		return fmt.Errorf("--model %s: C=%d is not divisible by NH=%d; change one", m, m.C, m.NH)
 	}
 	return nil
 }
 
 func checkMesh(c Case) error {
-	for _, d := range []struct {
-		name  string
-		n, lo int
-	}{{"dp", c.DP, 1}, {"tp", c.TP, 1}, {"pp", c.PP, 1}, {"threads", c.Threads, 0}} {
-		if d.n < d.lo || d.n > maxRanks {
-			return fmt.Errorf("--%s %d is outside %d to %d", d.name, d.n, d.lo, maxRanks)
-		}
-	}
-	if c.Microbatches < 1 || c.Microbatches > maxDim {
-		return fmt.Errorf("--microbatches %d is outside 1 to %d", c.Microbatches, maxDim)
-	}
-	if c.BucketBytes < 1 {
-		return fmt.Errorf("--bucket-bytes %d is no positive size", c.BucketBytes)
-	}
 	m := c.Model
 	if parts := c.DP * c.Microbatches; m.B%parts != 0 {
 		return fmt.Errorf("--model %s: the batch B=%d is not divisible by dp=%d times microbatches=%d; change --ranks or pass --model %s,B=%d",
@@ -131,6 +125,9 @@ func checkLayout(c Case) error {
 		return fmt.Errorf("--precision int8 stores dense weights only; pass --layout dense")
 	}
 	C, tp := c.Model.C, c.TP
+	if c.Layout.Format == kernels.BlockSparse && tp > 1 {
+		return fmt.Errorf("--layout %s keeps blocks of whole weight rows, which tp=%d would cut; take tp=1 or --layout 2:4", LayoutString(c.Layout), tp)
+	}
 	for _, w := range [][2]int{{3 * C / tp, C}, {C, C / tp}, {4 * C / tp, C}, {C, 4 * C / tp}} {
 		if err := c.Layout.Check(w[0], w[1]); err != nil {
 			return fmt.Errorf("--layout %s with model %s and tp=%d: %w; change the layout or C", LayoutString(c.Layout), c.Model, tp, err)

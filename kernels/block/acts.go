@@ -17,14 +17,21 @@ type Acts struct {
 }
 
 // NewActs allocates the activations of one microbatch. The caller frees them.
-func (st *Stage) NewActs() (*Acts, error) {
+func (st *Stage) NewActs() (*Acts, error) { return st.newActs(true) }
+
+// NewActsAround leaves out the model's input and target, for a caller that points IDs or In, and Target, at its own before each Run.
+func (st *Stage) NewActsAround() (*Acts, error) { return st.newActs(false) }
+
+func (st *Stage) newActs(data bool) (*Acts, error) {
 	c := st.Config
 	a := &Acts{heap: heap{dev: st.dev}}
 	h, ct, n := &a.heap, c.Precision.Compute, c.Batch*c.T
-	if st.embed != nil {
+	if st.embed != nil && data {
 		a.IDs = h.tensor(kernels.I32, c.Batch, c.T)
 	}
-	a.In = h.tensor(ct, n, c.C)
+	if st.embed != nil || st.Lo > 0 || data {
+		a.In = h.tensor(ct, n, c.C)
+	}
 	a.Out = a.In
 	for range st.blocks {
 		a.blocks = append(a.blocks, newBlockActs(h, c, a.Out))
@@ -40,8 +47,10 @@ func (st *Stage) NewActs() (*Acts, error) {
 		if !c.Forward {
 			a.head.dnorm = h.tensor(ct, n, c.C)
 		}
-		a.Target = h.tensor(kernels.I32, n)
-	case st.Last():
+		if data {
+			a.Target = h.tensor(kernels.I32, n)
+		}
+	case st.Last() && data:
 		a.Target = h.tensor(ct, n, c.C)
 	}
 	if h.err != nil {

@@ -27,6 +27,9 @@ type Config struct {
 	Lo, Hi int
 	// Forward leaves out gradients and optimizer state.
 	Forward bool
+	// UnitGain starts each matrix at a standard deviation of 1/√C, so that its outputs have the scale of its inputs (LeCun et al., "Efficient
+	// BackProp", 1998, section 4.6). Such a block changes its input a lot, as a teacher should.
+	UnitGain bool
 }
 
 // LayerKind is a node of the model's layer graph.

@@ -27,9 +27,13 @@ func (st *Stage) CheckGrads(s kernels.Stream) {
 
 // Update is one AdamW step on the range lo to hi of the parameter arenas.
 func (st *Stage) Update(s kernels.Stream, h Hyper, lo, hi int) {
-	if lo == hi {
-		return
+	if lo < hi {
+		s.AdamW(st.UpdateArgs(h, lo, hi))
 	}
+}
+
+// UpdateArgs are the operands of Update on a range that is not empty, for a caller that makes them once.
+func (st *Stage) UpdateArgs(h Hyper, lo, hi int) kernels.AdamWArgs {
 	a := kernels.AdamWArgs{
 		Master: st.Master.At(lo, hi-lo), Grad: st.Grads.At(lo, hi-lo), M: st.M.At(lo, hi-lo), V: st.V.At(lo, hi-lo),
 		State: st.State, LR: h.LR, Beta1: h.Beta1, Beta2: h.Beta2, Eps: h.Eps, WeightDecay: h.WeightDecay,
@@ -37,7 +41,7 @@ func (st *Stage) Update(s kernels.Stream, h Hyper, lo, hi int) {
 	if st.Master.Buf != st.Weights.Buf {
 		a.Param = st.Weights.At(lo, hi-lo)
 	}
-	s.AdamW(a)
+	return a
 }
 
 // EndStep counts the step and adapts the loss scale.

@@ -86,6 +86,9 @@ func params(c Config) []Param {
 	}
 	for i := c.Lo; i < c.Hi; i++ {
 		for slot, p := range layerParams(c, layers[i], i) {
+			if c.UnitGain && p.sparse {
+				p.std = 1 / math.Sqrt(float64(p.C))
+			}
 			add(i, slot, p)
 		}
 	}

@@ -51,6 +51,9 @@ func (t Table) Write(w io.Writer, f render.Format, width int) error {
 	if f == render.CSV {
 		return t.csv().Write(w, f, width)
 	}
+	if f == render.Markdown {
+		width = 0
+	}
 	if err := t.summary().Write(w, f, width); err != nil {
 		return err
 	}
@@ -126,6 +129,9 @@ func (c Chip) WriteDetail(w io.Writer, f render.Format, width int) error {
 	}
 	if f == render.CSV {
 		return out.Write(w, f, width)
+	}
+	if f == render.Markdown {
+		width = 0
 	}
 	fmt.Fprintf(w, "%s %s\n\n", c.Maker, c.Name)
 	if err := out.Write(w, f, width); err != nil {

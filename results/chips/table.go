@@ -47,11 +47,18 @@ func (t Table) With(path string) (Table, error) {
 // a GPU (MIG), another memory size and another form factor are other chips.
 func (t Table) Lookup(name string) (Chip, bool) {
 	name = strings.TrimSpace(name)
+	if c, ok := t.row(name); ok {
+		return c, true
+	}
 	for device, row := range aliases {
 		if strings.EqualFold(device, name) {
-			name = row
+			return t.row(row)
 		}
 	}
+	return Chip{}, false
+}
+
+func (t Table) row(name string) (Chip, bool) {
 	i := slices.IndexFunc(t, func(c Chip) bool { return strings.EqualFold(c.Name, name) })
 	if i < 0 {
 		return Chip{}, false

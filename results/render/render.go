@@ -40,12 +40,22 @@ type Table struct {
 	Right  []int // columns aligned to the right
 }
 
-// DropEmpty removes the columns that have no text in any row, and keeps the rest in order.
+// Without removes the named columns.
+func (t Table) Without(names ...string) Table {
+	return t.keep(func(c int) bool { return !slices.Contains(names, t.Header[c]) })
+}
+
+// DropEmpty removes the columns that have no text in any row.
 func (t Table) DropEmpty() Table {
-	var kept Table
-	kept.Rows = make([][]string, len(t.Rows))
+	return t.keep(func(c int) bool {
+		return slices.ContainsFunc(t.Rows, func(row []string) bool { return row[c] != "" })
+	})
+}
+
+func (t Table) keep(wanted func(column int) bool) Table {
+	kept := Table{Rows: make([][]string, len(t.Rows))}
 	for c, name := range t.Header {
-		if !slices.ContainsFunc(t.Rows, func(row []string) bool { return row[c] != "" }) {
+		if !wanted(c) {
 			continue
 		}
 		if slices.Contains(t.Right, c) {
@@ -59,7 +69,8 @@ func (t Table) DropEmpty() Table {
 	return kept
 }
 
-// Write writes the table. Text wraps its cells to fit width columns of a terminal; 0 means any width.
+// Write writes the table. Text wraps its left-aligned cells to fit width columns of a terminal; 0 means any width. Where even that is too wide
+// (see Fits), the lines are longer.
 func (t Table) Write(w io.Writer, f Format, width int) error {
 	if f == CSV {
 		return csv.NewWriter(w).WriteAll(append([][]string{t.Header}, t.Rows...))
@@ -69,23 +80,29 @@ func (t Table) Write(w io.Writer, f Format, width int) error {
 	for _, row := range t.Rows {
 		out.AppendRow(cells(row))
 	}
-	out.SetColumnConfigs(t.columns(width))
+	if f != Text {
+		width = 0 // a page wraps by itself
+	}
+	widths, gap := t.fit(width)
+	out.SetColumnConfigs(t.columns(widths))
 	var s string
 	if f == Markdown {
 		s = out.RenderMarkdown()
 	} else {
-		out.SetStyle(plain)
-		s = trimLines(out.Render())
+		out.SetStyle(plain(gap))
+		s = trimLines(out.Render(), gap)
 	}
 	_, err := fmt.Fprintln(w, s)
 	return err
 }
 
 // plain separates columns by spaces alone, so that a table can be read, copied and cut.
-var plain = table.Style{
-	Box:     table.BoxStyle{MiddleHorizontal: "-", MiddleSeparator: "-", MiddleVertical: " ", PaddingRight: "  "},
-	Format:  table.FormatOptions{Header: text.FormatDefault, Row: text.FormatDefault},
-	Options: table.Options{SeparateHeader: true},
+func plain(gap int) table.Style {
+	return table.Style{
+		Box:     table.BoxStyle{MiddleHorizontal: "-", MiddleSeparator: "-", MiddleVertical: " ", PaddingRight: strings.Repeat(" ", gap)},
+		Format:  table.FormatOptions{Header: text.FormatDefault, Row: text.FormatDefault},
+		Options: table.Options{SeparateHeader: true},
+	}
 }
 
 func cells(row []string) table.Row {
@@ -96,51 +113,79 @@ func cells(row []string) table.Row {
 	return out
 }
 
-func (t Table) columns(width int) []table.ColumnConfig {
-	widths := t.fit(width)
+func (t Table) columns(widths []int) []table.ColumnConfig {
 	configs := make([]table.ColumnConfig, len(t.Header))
 	for i := range configs {
 		align := text.AlignLeft
 		if slices.Contains(t.Right, i) {
 			align = text.AlignRight
 		}
-		configs[i] = table.ColumnConfig{Number: i + 1, Align: align, AlignHeader: align}
-		if width > 0 {
-			configs[i].WidthMax = widths[i]
-			configs[i].WidthMaxEnforcer = text.WrapSoft
-		}
+		configs[i] = table.ColumnConfig{Number: i + 1, Align: align, AlignHeader: align, WidthMax: widths[i], WidthMaxEnforcer: text.WrapSoft}
 	}
 	return configs
 }
 
-// fit gives each column its natural width, then takes from the widest until all fit. A column keeps at least eight characters, so that a table may stay
-// wider than a very narrow terminal.
-func (t Table) fit(width int) []int {
-	const least, gap = 8, 2
-	widths := make([]int, len(t.Header))
-	total := 0
+// leastText is the width below which a left-aligned column is not wrapped. Right-aligned columns hold numbers and are never wrapped.
+const leastText = 12
+
+// Fits reports whether Write can keep to a width.
+func (t Table) Fits(width int) bool {
+	widths, gap := t.fit(width)
+	return width == 0 || total(widths, gap) <= width
+}
+
+// fit finds the widths of the columns and the gap between them: the natural ones, then closer together, then with the widest text taken in until all fits.
+func (t Table) fit(width int) (widths []int, gap int) {
+	widths, gap = make([]int, len(t.Header)), 2
 	for c := range widths {
 		widths[c] = utf8.RuneCountInString(t.Header[c])
 		for _, row := range t.Rows {
 			widths[c] = max(widths[c], utf8.RuneCountInString(row[c]))
 		}
-		total += widths[c] + gap
 	}
-	for width > 0 && total > width {
-		widest := slices.Max(widths)
-		if widest <= least {
+	if width == 0 {
+		return widths, gap
+	}
+	if least := t.shrink(widths, gap, 0); total(least, gap) > width {
+		gap = 1
+	}
+	return t.shrink(widths, gap, width), gap
+}
+
+// shrink takes from the widest text column until the columns fit or none has more than leastText.
+func (t Table) shrink(natural []int, gap, width int) []int {
+	widths := slices.Clone(natural)
+	for total(widths, gap) > width {
+		widest := -1
+		for c, w := range widths {
+			if w > leastText && !slices.Contains(t.Right, c) && (widest < 0 || w > widths[widest]) {
+				widest = c
+			}
+		}
+		if widest < 0 {
 			break
 		}
-		widths[slices.Index(widths, widest)]--
-		total--
+		widths[widest]--
 	}
 	return widths
 }
 
-func trimLines(s string) string {
+func total(widths []int, gap int) int {
+	sum := -gap
+	for _, w := range widths {
+		sum += w + gap
+	}
+	return sum
+}
+
+// trimLines removes the gap after the last column.
+func trimLines(s string, gap int) string {
 	lines := strings.Split(s, "\n")
-	for i := range lines {
-		lines[i] = strings.TrimRight(lines[i], " ")
+	for i, line := range lines {
+		if rule := strings.Trim(line, "-") == "" && len(line) > gap; rule {
+			line = line[:len(line)-gap]
+		}
+		lines[i] = strings.TrimRight(line, " ")
 	}
 	return strings.Join(lines, "\n")
 }

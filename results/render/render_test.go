@@ -21,7 +21,7 @@ func TestWrite(t *testing.T) {
 		want   string
 	}{
 		{Text, "case                                                   tokens/s\n" +
-			"-----------------------------------------------------------------\n" +
+			"---------------------------------------------------------------\n" +
 			"data-parallel bf16 tiny with quite a long description       1.5\n" +
 			"a, \"quoted\" | piped                                     12345.5\n"},
 		{CSV, "case,tokens/s\ndata-parallel bf16 tiny with quite a long description,1.5\n\"a, \"\"quoted\"\" | piped\",12345.5\n"},
@@ -29,28 +29,42 @@ func TestWrite(t *testing.T) {
 	}
 	for _, test := range tests {
 		var out strings.Builder
-		if err := sample.DropEmpty().Write(&out, test.format, 0); err != nil || out.String() != test.want {
+		width := 0
+		if test.format != Text {
+			width = 20 // only text knows a terminal
+		}
+		if err := sample.DropEmpty().Write(&out, test.format, width); err != nil || out.String() != test.want {
 			t.Errorf("%s: %v\n%s\nwant\n%s", test.format, err, out.String(), test.want)
 		}
 	}
 }
 
 func TestTextFitsTheWidth(t *testing.T) {
-	for width := 26; width <= 90; width++ {
+	for width := 15; width <= 90; width++ {
 		var out strings.Builder
 		if err := sample.Write(&out, Text, width); err != nil {
 			t.Fatal(err)
 		}
+		widest := 0
 		for _, line := range strings.Split(out.String(), "\n") {
-			if n := utf8.RuneCountInString(line); n > width {
-				t.Errorf("width %d: a line has %d characters: %q", width, n, line)
-			}
+			widest = max(widest, utf8.RuneCountInString(line))
 		}
-		for _, word := range []string{"data-parallel", "description", "12345.5"} {
-			if width >= 40 && !strings.Contains(out.String(), word) {
-				t.Errorf("width %d: %q is lost:\n%s", width, word, out.String())
-			}
+		if fits := width >= 12+5+8+2; sample.Fits(width) != fits || (widest <= width) != fits {
+			t.Errorf("width %d: Fits is %v, the widest line has %d", width, sample.Fits(width), widest)
 		}
+		if !strings.Contains(out.String(), "12345.5") {
+			t.Errorf("width %d: a number is broken:\n%s", width, out.String())
+		}
+	}
+	if !sample.Fits(0) {
+		t.Error("no width does not fit")
+	}
+}
+
+func TestWithout(t *testing.T) {
+	got := sample.Without("empty", "none")
+	if strings.Join(got.Header, " ") != "case tokens/s" || got.Rows[0][1] != "1.5" || len(got.Right) != 1 || got.Right[0] != 1 {
+		t.Errorf("%+v", got)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"math"
 	"slices"
 	"sort"
+	"sync"
 
 	moremath "github.com/aclements/go-moremath/stats"
 	"golang.org/x/perf/benchmath"
@@ -83,8 +84,21 @@ func Compare(x, y []float64) Ratio {
 	return r
 }
 
-// criticalU is the largest k with P(U <= k) <= Alpha/2, or -1: exact for the sizes at which the test is, else by the same normal approximation.
+// criticalUs keeps what criticalU found, as most cases of a file have equally many samples.
+var criticalUs sync.Map // of [2]int to int
+
+// criticalU is the largest k with P(U <= k) <= Alpha/2, or -1.
 func criticalU(nx, ny int) int {
+	if k, ok := criticalUs.Load([2]int{nx, ny}); ok {
+		return k.(int)
+	}
+	k := findCriticalU(nx, ny)
+	criticalUs.Store([2]int{nx, ny}, k)
+	return k
+}
+
+// findCriticalU is exact for the sizes at which the test is, else it takes the same normal approximation.
+func findCriticalU(nx, ny int) int {
 	if nx <= moremath.MannWhitneyExactLimit && ny <= moremath.MannWhitneyExactLimit {
 		d := moremath.UDist{N1: nx, N2: ny}
 		return sort.Search(nx*ny, func(k int) bool { return d.CDF(float64(k)) > Alpha/2 }) - 1

@@ -11,10 +11,20 @@ import (
 // allocates nothing once a product of its size was seen. It serves one caller at
 // a time.
 type Context struct {
-	team    *team.Team
-	engines [I8 + 1]*engine
-	workers []*worker
-	job     job
+	team     *team.Team
+	engines  [I8 + 1]*engine
+	workers  []*worker
+	task     task // what Part works on: one of those below
+	job      job
+	sparse   sparseJob
+	gatherer gatherJob
+	mask     mask
+	values   buffer // sparse values in the order of their lists
+}
+
+// task is one kind of work, shared by the workers.
+type task interface {
+	part(w *worker, id, workers int)
 }
 
 // NewContext returns a context that uses the fastest variants.
@@ -62,7 +72,7 @@ func (c *Context) Variant(t Type) string { return c.engines[t].name }
 
 // Bytes returns the size of the buffers that the context holds.
 func (c *Context) Bytes() int64 {
-	var n int64
+	n := c.values.bytes()
 	for _, w := range c.workers {
 		n += w.bytes()
 	}
@@ -75,15 +85,18 @@ func (c *Context) Multiply(p Product) {
 	if p.M == 0 || p.N == 0 {
 		return
 	}
-	c.job.plan(p, c.engines[p.A.typ], c.team.Size())
-	c.team.Run(c)
+	c.job.plan(p, c.engines[p.A.typ], nil, c.team.Size())
+	c.run(&c.job)
 	c.job = job{}
 }
 
-// Part computes one worker's rectangle of the current product. It is called by
-// the team.
+func (c *Context) run(t task) {
+	c.task = t
+	c.team.Run(c)
+	c.task = nil
+}
+
+// Part does one worker's share of the current task. It is called by the team.
 func (c *Context) Part(worker, workers int) {
-	if r := c.job.grid.rect(worker, c.job.M, c.job.N); !r.empty() {
-		c.workers[worker].multiply(&c.job, r)
-	}
+	c.task.part(c.workers[worker], worker, workers)
 }

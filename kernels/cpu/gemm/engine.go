@@ -20,6 +20,11 @@ type engine struct {
 	// shift adds to sums of columns what a shift of A adds to the product, for
 	// tiles whose A is unsigned; nil for the others.
 	shift func(sum, b *uint32, stride, k, w int)
+
+	// For sparse rows: kernels for panels of 16, 32, 64, ... columns; the
+	// elements, and sums to transpose, as float32 units.
+	sparse      []sparseFunc
+	wide, words packer
 }
 
 // width returns the columns of the widest tile.
@@ -39,6 +44,18 @@ func (e *engine) depth() int { return e.a.depth }
 //
 // Segments are runs of K that lie apart in A: one for a dense product.
 type tileFunc func(k, segs int, seg *uint32, a, b, c *uint32, ldc, rows, cols, add int)
+
+// sparseFunc computes, for j < width:
+//
+//	for r := range rows {
+//		for i := starts[r]; i < starts[r+1]; i++ {
+//			acc += values[i] * panel[places[i]/64*width+j]
+//		}
+//		if add != 0 { sums[r*width+j] += acc } else { sums[r*width+j] = acc }
+//	}
+//
+// A place is the offset in bytes of a row in a panel of 16 columns.
+type sparseFunc func(rows int, starts *uint32, places *uint16, values, panel, sums *float32, add int)
 
 // packer brings elements of one type into units.
 type packer struct {

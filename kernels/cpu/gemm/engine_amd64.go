@@ -28,16 +28,16 @@ func asmEngines(t Type) []*engine {
 		list = append(list, avx2("avx2", p, true, tileF32Y1, tileF32Y2, tileF32Y3))
 	}
 	if isFloat && isa.Best() >= isa.AVX512 {
-		list = append(list, avx512("avx512", p, p, true, tileF32Z1, tileF32Z2, tileF32Z3))
+		list = append(list, avx512("avx512", p, p, p, tileF32Z1, tileF32Z2, tileF32Z3))
 	}
 	if t == BF16 && isa.BF16() {
-		list = append(list, avx512("avx512bf16", packPair, packPair, true, tileBF16Z1, tileBF16Z2, tileBF16Z3))
+		list = append(list, avx512("avx512bf16", packPair, packPair, packBF16, tileBF16Z1, tileBF16Z2, tileBF16Z3))
 	}
 	if t == I8 && isa.Best() >= isa.AVX2 {
 		list = append(list, avx2("avx2", packI16, false, tileI16Y1, tileI16Y2, tileI16Y3))
 	}
 	if t == I8 && isa.VNNI() {
-		e := avx512("avx512vnni", packU8, packI8, false, tileI8Z1, tileI8Z2, tileI8Z3)
+		e := avx512("avx512vnni", packU8, packI8, packer{}, tileI8Z1, tileI8Z2, tileI8Z3)
 		e.shift = shiftZ
 		list = append(list, e)
 	}
@@ -45,11 +45,17 @@ func asmEngines(t Type) []*engine {
 }
 
 func avx2(name string, p packer, float bool, tiles ...tileFunc) *engine {
-	return &engine{name: name, lanes: 8, rows: 4, tiles: tiles, a: p, b: p, float: float, row: rowY}
+	return &engine{
+		name: name, lanes: 8, rows: 4, tiles: tiles, a: p, b: p, float: float, row: rowY,
+		sparse: []sparseFunc{sparseRowsY2, sparseRowsY4, sparseRowsY8}, wide: p, words: packF32,
+	}
 }
 
-func avx512(name string, a, b packer, float bool, tiles ...tileFunc) *engine {
-	return &engine{name: name, lanes: 16, rows: 8, tiles: tiles, a: a, b: b, float: float, row: rowY}
+func avx512(name string, a, b, wide packer, tiles ...tileFunc) *engine {
+	return &engine{
+		name: name, lanes: 16, rows: 8, tiles: tiles, a: a, b: b, float: wide.unit != nil, row: rowY,
+		sparse: []sparseFunc{sparseRowsZ1, sparseRowsZ2, sparseRowsZ4, sparseRowsZ8}, wide: wide, words: packF32,
+	}
 }
 
 // rowY converts rows eight elements at a time, the rest in Go.

@@ -57,6 +57,10 @@ func (j *job) storeI32(row, col int, sums, shift []int32) {
 
 // storeFloat accumulates, applies the epilogue and converts one row.
 func (j *job) storeFloat(row, col int, acc []float32) {
+	if j.mask != nil {
+		j.mask.add(row, col, acc)
+		return
+	}
 	ops, n := &j.eng.row, len(acc)
 	if j.Accumulate && !j.direct {
 		j.addOld(row, col, acc)

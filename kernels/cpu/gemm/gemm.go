@@ -79,6 +79,11 @@ func (m *Matrix) at(i, j int) unsafe.Pointer {
 	return unsafe.Add(m.base, (i*m.stride+j)*m.typ.Size())
 }
 
+// float32s views n elements of a row of float32 storage.
+func (m *Matrix) float32s(row, col, n int) []float32 {
+	return unsafe.Slice((*float32)(m.at(row, col)), n)
+}
+
 // fits reports whether the storage holds rows by cols elements.
 func (m *Matrix) fits(rows, cols int) bool {
 	if m.trans {
@@ -122,13 +127,8 @@ type Product struct {
 
 // check panics on what only a programming error can cause.
 func (p *Product) check() {
+	p.checkOperands()
 	switch {
-	case p.M < 0 || p.N < 0 || p.K < 0:
-		panic("gemm: negative dimension")
-	case p.A.typ != p.B.typ:
-		panic("gemm: A and B differ in type")
-	case p.A.typ == I32:
-		panic("gemm: int32 operand")
 	case p.C.typ == I8:
 		panic("gemm: int8 result")
 	case p.C.typ == I32 && (p.A.typ != I8 || p.Epilogue != nil || p.ScaleA != nil || p.ScaleB != nil):
@@ -137,13 +137,24 @@ func (p *Product) check() {
 		panic("gemm: scales without int8 operands")
 	case p.C.trans:
 		panic("gemm: transposed result")
-	case !p.A.fits(p.M, p.K):
-		panic("gemm: A is too short or its stride too small")
-	case !p.B.fits(p.K, p.N):
-		panic("gemm: B is too short or its stride too small")
 	case !p.C.fits(p.M, p.N):
 		panic("gemm: C is too short or its stride too small")
 	case p.ScaleA != nil && len(p.ScaleA) < p.M || p.ScaleB != nil && len(p.ScaleB) < p.N:
 		panic("gemm: too few scales")
+	}
+}
+
+func (p *Product) checkOperands() {
+	switch {
+	case p.M < 0 || p.N < 0 || p.K < 0:
+		panic("gemm: negative dimension")
+	case p.A.typ != p.B.typ:
+		panic("gemm: A and B differ in type")
+	case p.A.typ == I32:
+		panic("gemm: int32 operand")
+	case !p.A.fits(p.M, p.K):
+		panic("gemm: A is too short or its stride too small")
+	case !p.B.fits(p.K, p.N):
+		panic("gemm: B is too short or its stride too small")
 	}
 }

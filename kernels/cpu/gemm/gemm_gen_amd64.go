@@ -404,3 +404,94 @@ func addF16Y(c *uint16, acc *float32, n int)
 //
 //go:noescape
 func shiftZ(sum *uint32, b *uint32, stride int, k int, w int)
+
+// sparseRowsZ1 computes, for 0 <= j < 16:
+//
+//	for r := range rows {
+//		var acc float32
+//		for i := starts[r]; i < starts[r+1]; i++ {
+//			acc += values[i] * panel[places[i]/64*16+j]
+//		}
+//		if add != 0 { sums[r*16+j] += acc } else { sums[r*16+j] = acc }
+//	}
+//
+//go:noescape
+func sparseRowsZ1(rows int, starts *uint32, places *uint16, values *float32, panel *float32, sums *float32, add int)
+
+// sparseRowsZ2 computes, for 0 <= j < 32:
+//
+//	for r := range rows {
+//		var acc float32
+//		for i := starts[r]; i < starts[r+1]; i++ {
+//			acc += values[i] * panel[places[i]/64*32+j]
+//		}
+//		if add != 0 { sums[r*32+j] += acc } else { sums[r*32+j] = acc }
+//	}
+//
+//go:noescape
+func sparseRowsZ2(rows int, starts *uint32, places *uint16, values *float32, panel *float32, sums *float32, add int)
+
+// sparseRowsZ4 computes, for 0 <= j < 64:
+//
+//	for r := range rows {
+//		var acc float32
+//		for i := starts[r]; i < starts[r+1]; i++ {
+//			acc += values[i] * panel[places[i]/64*64+j]
+//		}
+//		if add != 0 { sums[r*64+j] += acc } else { sums[r*64+j] = acc }
+//	}
+//
+//go:noescape
+func sparseRowsZ4(rows int, starts *uint32, places *uint16, values *float32, panel *float32, sums *float32, add int)
+
+// sparseRowsZ8 computes, for 0 <= j < 128:
+//
+//	for r := range rows {
+//		var acc float32
+//		for i := starts[r]; i < starts[r+1]; i++ {
+//			acc += values[i] * panel[places[i]/64*128+j]
+//		}
+//		if add != 0 { sums[r*128+j] += acc } else { sums[r*128+j] = acc }
+//	}
+//
+//go:noescape
+func sparseRowsZ8(rows int, starts *uint32, places *uint16, values *float32, panel *float32, sums *float32, add int)
+
+// sparseRowsY2 computes, for 0 <= j < 16:
+//
+//	for r := range rows {
+//		var acc float32
+//		for i := starts[r]; i < starts[r+1]; i++ {
+//			acc += values[i] * panel[places[i]/64*16+j]
+//		}
+//		if add != 0 { sums[r*16+j] += acc } else { sums[r*16+j] = acc }
+//	}
+//
+//go:noescape
+func sparseRowsY2(rows int, starts *uint32, places *uint16, values *float32, panel *float32, sums *float32, add int)
+
+// sparseRowsY4 computes, for 0 <= j < 32:
+//
+//	for r := range rows {
+//		var acc float32
+//		for i := starts[r]; i < starts[r+1]; i++ {
+//			acc += values[i] * panel[places[i]/64*32+j]
+//		}
+//		if add != 0 { sums[r*32+j] += acc } else { sums[r*32+j] = acc }
+//	}
+//
+//go:noescape
+func sparseRowsY4(rows int, starts *uint32, places *uint16, values *float32, panel *float32, sums *float32, add int)
+
+// sparseRowsY8 computes, for 0 <= j < 64:
+//
+//	for r := range rows {
+//		var acc float32
+//		for i := starts[r]; i < starts[r+1]; i++ {
+//			acc += values[i] * panel[places[i]/64*64+j]
+//		}
+//		if add != 0 { sums[r*64+j] += acc } else { sums[r*64+j] = acc }
+//	}
+//
+//go:noescape
+func sparseRowsY8(rows int, starts *uint32, places *uint16, values *float32, panel *float32, sums *float32, add int)

@@ -17,17 +17,19 @@ type job struct {
 	eng        *engine
 	grid       grid
 	a, b       view
-	kc, nc, mc int  // block sizes, in elements
-	direct     bool // sums are kept in C
+	kc, nc, mc int   // block sizes, in elements
+	direct     bool  // sums are kept in C
+	mask       *mask // adds rows of the result to sparse values instead of storing them
 }
 
-func (j *job) plan(p Product, e *engine, workers int) {
-	*j = job{Product: p, eng: e, grid: newGrid(p.M, p.N, workers)}
+func (j *job) plan(p Product, e *engine, m *mask, workers int) {
+	*j = job{Product: p, eng: e, grid: newGrid(p.M, p.N, panel, columnUnit, workers)}
 	j.a, j.b = p.A.rowView(), p.B.columnView()
-	j.direct = p.C.typ == F32 && e.float
+	j.direct = p.C.typ == F32 && e.float && m == nil
+	j.mask = m
 	unit := 8 * e.depth()
 	j.kc = evenly(p.K, maxUnits*e.depth(), unit)
-	rows, cols := j.grid.largest(p.M, p.N)
+	rows, cols := j.grid.largest()
 	j.nc = evenly(cols, maxColumns, e.width())
 	j.mc = rows
 	if !j.direct {
@@ -53,6 +55,13 @@ type worker struct {
 }
 
 func (w *worker) bytes() int64 { return w.a.bytes() + w.b.bytes() + w.sums.bytes() + w.shift.bytes() }
+
+// part computes one worker's rectangle.
+func (j *job) part(w *worker, id, _ int) {
+	if r := j.grid.rect(id); !r.empty() {
+		w.multiply(j, r)
+	}
+}
 
 // multiply computes a rectangle of C block by block.
 func (w *worker) multiply(j *job, r rect) {
@@ -158,5 +167,8 @@ func (b *buffer) grow(n int) {
 	skip := -uintptr(unsafe.Pointer(&raw[0])) / 4 % lineWords
 	b.data, b.size = raw[skip:][:n], len(raw)
 }
+
+// float returns the buffer's start as float32.
+func (b *buffer) float() *float32 { return (*float32)(unsafe.Pointer(&b.data[0])) }
 
 func (b *buffer) bytes() int64 { return 4 * int64(b.size) }

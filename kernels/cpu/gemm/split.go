@@ -1,6 +1,9 @@
 package gemm
 
-// columnUnit is the granularity in which columns are dealt out.
+import "math"
+
+// columnUnit is the granularity in which the columns of a dense result are dealt
+// out.
 const columnUnit = 16
 
 // rect is a rectangle of C: rows row0 <= i < row1, columns col0 <= j < col1.
@@ -8,45 +11,49 @@ type rect struct{ row0, row1, col0, col1 int }
 
 func (r rect) empty() bool { return r.row0 >= r.row1 || r.col0 >= r.col1 }
 
-// grid is a split of C among rows*cols workers.
-type grid struct{ rows, cols int }
+// grid is a split of an m by n result among rows*cols workers, in units of so
+// many rows and columns.
+type grid struct {
+	m, n             int
+	rowUnit, colUnit int
+	rows, cols       int
+}
 
 // packCost is the time to pack one element, in multiplications of a whole
 // vector of 16: what a split pays for each row and column of a rectangle, since
 // every worker packs for itself.
 const packCost = 0.5
 
-// newGrid splits an m by n result among workers so that the largest rectangle
-// takes least time, packing included. It may leave workers idle where the shape
-// does not divide.
-func newGrid(m, n, workers int) grid {
-	best, bestCost := grid{1, 1}, -1.0
+// newGrid splits a result among workers so that the largest rectangle takes
+// least time, packing included. It may leave workers idle where the shape does
+// not divide.
+func newGrid(m, n, rowUnit, colUnit, workers int) grid {
+	var best grid
+	bestCost := math.Inf(1)
 	for rows := 1; rows <= workers; rows++ {
-		g := grid{rows, workers / rows}
-		h, w := g.largest(m, n)
-		cost := float64(h)*float64(w)/columnUnit + packCost*float64(h+w)
-		if bestCost < 0 || cost < bestCost {
+		g := grid{m, n, rowUnit, colUnit, rows, workers / rows}
+		h, w := g.largest()
+		if cost := float64(h)*float64(w)/16 + packCost*float64(h+w); cost < bestCost {
 			best, bestCost = g, cost
 		}
 	}
 	return best
 }
 
-// rect returns a worker's rectangle of an m by n result.
-func (g grid) rect(worker, m, n int) rect {
+// largest returns the size of the largest rectangle, before the result's edge
+// cuts it.
+func (g grid) largest() (rows, cols int) {
+	return ceil(ceil(g.m, g.rowUnit), g.rows) * g.rowUnit, ceil(ceil(g.n, g.colUnit), g.cols) * g.colUnit
+}
+
+// rect returns a worker's rectangle, which may be empty.
+func (g grid) rect(worker int) rect {
 	if worker >= g.rows*g.cols {
 		return rect{}
 	}
-	i, j := worker/g.cols, worker%g.cols
-	r0, r1 := bounds(ceil(m, panel), g.rows, i)
-	c0, c1 := bounds(ceil(n, columnUnit), g.cols, j)
-	return rect{r0 * panel, min(r1*panel, m), c0 * columnUnit, min(c1*columnUnit, n)}
-}
-
-// largest returns the size of the largest rectangle, before the result's edge
-// cuts it.
-func (g grid) largest(m, n int) (rows, cols int) {
-	return ceil(ceil(m, panel), g.rows) * panel, ceil(ceil(n, columnUnit), g.cols) * columnUnit
+	r0, r1 := bounds(ceil(g.m, g.rowUnit), g.rows, worker/g.cols)
+	c0, c1 := bounds(ceil(g.n, g.colUnit), g.cols, worker%g.cols)
+	return rect{r0 * g.rowUnit, min(r1*g.rowUnit, g.m), c0 * g.colUnit, min(c1*g.colUnit, g.n)}
 }
 
 // bounds returns part i of n things dealt out evenly to parts.

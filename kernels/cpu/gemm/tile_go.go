@@ -5,11 +5,13 @@ import "unsafe"
 // goEngines are the portable variants by operand type: narrow types are widened
 // while they are packed.
 var goEngines = [I8 + 1]*engine{
-	F32:  goEngine(tileGo[float32], packer{depth: 1, size: 4, unit: unitF32}, true),
+	F32:  goEngine(tileGo[float32], packF32Go, true),
 	BF16: goEngine(tileGo[float32], packer{depth: 1, size: 2, unit: unitBF16}, true),
 	F16:  goEngine(tileGo[float32], packer{depth: 1, size: 2, unit: unitF16}, true),
 	I8:   goEngine(tileGo[int32], packer{depth: 1, size: 1, unit: unitI8}, false),
 }
+
+var packF32Go = packer{depth: 1, size: 4, unit: unitF32}
 
 // goColumns is the width of the portable tile: with two rows, as many sums as
 // scalar registers hold beside their operands.
@@ -19,6 +21,7 @@ func goEngine(tile tileFunc, p packer, float bool) *engine {
 	return &engine{
 		name: "go", lanes: goColumns, rows: panel, tiles: []tileFunc{tile},
 		a: p, b: p, float: float, row: goRow,
+		sparse: []sparseFunc{sparseGo(16), sparseGo(32), sparseGo(64)}, wide: p, words: packF32Go,
 	}
 }
 

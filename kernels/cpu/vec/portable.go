@@ -41,38 +41,37 @@ func axpy(dst, x []float32, a float32) {
 	}
 }
 
-// The tanh form of GELU is x·σ(2u) with u = √(2/π)·(x + 0.044715·x³), because 1 + tanh(u) = 2·σ(2u). Beyond ±geluBound σ is 0 or 1
-// in float32; clamping there keeps x³ finite.
+// The tanh form of GELU is x·σ(2u) with u = √(2/π)·(x + 0.044715·x³), because 1 + tanh(u) = 2·σ(2u). Clamping x keeps x³ finite:
+// at ±geluBound σ is 0 or 1 in float32, and at ±slopeBound the derivative is, while e^(-2u) is still finite.
 const (
 	geluBound  = 12
+	slopeBound = 10
 	geluLinear = 2 * 0.7978845608028654
 	geluCubic  = geluLinear * 0.044715
 )
 
 func gelu(dst, x []float32) {
 	for i := range dst {
-		s, _ := sigmoid2u(x[i])
+		s, _ := sigmoid(clamp(x[i], geluBound))
 		dst[i] = x[i] * s
 	}
 }
 
 func geluGrad(dst, dout, x []float32) {
 	for i := range dst {
-		s, slope := sigmoid2u(x[i])
-		c := clamp(x[i])
-		dst[i] = dout[i] * (s + s*(1-s)*c*slope)
+		c := clamp(x[i], slopeBound)
+		s, e := sigmoid(c)
+		dst[i] = dout[i] * (s + s*s*e*c*(geluLinear+3*geluCubic*c*c)) // s·e is 1-s without cancellation
 	}
 }
 
-// sigmoid2u is σ(2u) and the derivative of 2u at x.
-func sigmoid2u(x float32) (s, slope float32) {
-	c := clamp(x)
-	q := c * c
-	s = 1 / (1 + exp(-c*(geluLinear+geluCubic*q)))
-	return s, geluLinear + 3*geluCubic*q
+// sigmoid is σ(2u) and e^(-2u) at x.
+func sigmoid(x float32) (s, e float32) {
+	e = exp(-x * (geluLinear + geluCubic*x*x))
+	return 1 / (1 + e), e
 }
 
-func clamp(x float32) float32 { return max(-geluBound, min(geluBound, x)) }
+func clamp(x, bound float32) float32 { return max(-bound, min(bound, x)) }
 
 func sum(x []float32) float32 {
 	var s float32

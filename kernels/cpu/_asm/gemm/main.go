@@ -12,5 +12,6 @@ func main() {
 	tiles()
 	packs()
 	rows()
+	sparse()
 	Generate()
 }

@@ -1,0 +1,56 @@
+package main
+
+import (
+	"bytes"
+	"encoding/csv"
+	"io"
+	"strconv"
+	"strings"
+	"testing"
+
+	"ofpeak/kernels/cpu/peak"
+	"ofpeak/results/render"
+)
+
+func TestPeakTable(t *testing.T) {
+	var out bytes.Buffer
+	err := peakTable(peak.Figures{
+		Cores:      64,
+		Rates:      []peak.Rate{{Type: "float32", Variant: "avx512", One: 117.25, All: 7400}, {Type: "int8", Variant: "go", One: 5.375, All: 10}},
+		Bandwidths: []peak.Bandwidth{{Kind: "triad", Bytes: 1 << 27, One: 23.5, All: 410}},
+	}).Write(&out, render.Text, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "peak.txt", out.String())
+}
+
+func TestPeakMeasures(t *testing.T) {
+	var out, errs bytes.Buffer
+	if status := run(&out, &errs, []string{"peak", "--time", "1ms", "--format", "csv"}); status != 0 {
+		t.Fatalf("status %d, %s", status, errs.String())
+	}
+	records, err := csv.NewReader(&out).ReadAll()
+	if err != nil || len(records) < 5 {
+		t.Fatalf("got %q, %v", records, err)
+	}
+	for _, r := range records[1:] {
+		for _, cell := range r[2:4] {
+			if v, err := strconv.ParseFloat(cell, 64); err != nil || !(v > 0) {
+				t.Errorf("%s %s: %q is no rate", r[0], r[1], cell)
+			}
+		}
+	}
+}
+
+func TestPeakErrors(t *testing.T) {
+	for args, want := range map[string]string{
+		"peak --time 0s":    "ofpeak: --time 0s is no time to measure; take 60ms or more\n",
+		"peak --format xml": "ofpeak: --format \"xml\": is unknown; use text, csv or md\n",
+	} {
+		var errs bytes.Buffer
+		if status := run(io.Discard, &errs, strings.Fields(args)); status != 1 || errs.String() != want {
+			t.Errorf("%s: status %d, %s", args, status, errs.String())
+		}
+	}
+}

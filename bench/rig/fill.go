@@ -1,0 +1,160 @@
+package rig
+
+import (
+	"fmt"
+	"strings"
+
+	"ofpeak/bench/workload"
+	"ofpeak/kernels"
+	"ofpeak/kernels/block"
+	"ofpeak/kernels/cpu/peak"
+	"ofpeak/kernels/cpu/team"
+	"ofpeak/results"
+	"ofpeak/results/chips"
+)
+
+// fill sets the columns that were measured, as far as the case came.
+func (r *Rig) fill(row *results.Row, c workload.Case, m measurement) {
+	row.VariantsUsed = m.variants
+	row.WarmupSteps, row.SampleCount = results.Some(m.WarmupSteps), results.Some(len(m.Samples))
+	row.StepSamplesS = m.Samples
+	row.PeakBytesPerRank = positive(m.peakBytes)
+	if m.processKnown {
+		row.ProcessPeakBytes = results.Some(m.processBytes)
+	}
+	if len(m.Samples) == 0 {
+		return
+	}
+	s := m.Summary()
+	row.StepMedianS, row.StepCILowS, row.StepCIHighS, row.StepSpreadPct = results.Some(s.Median), s.Low, s.High, s.SpreadPct
+	row.LossFirst, row.LossLast = results.Finite(m.lossFirst), results.Finite(m.lossLast)
+	row.TokensPerStep = results.Some(int64(c.Model.Tokens()))
+	row.TokensPerS = results.Some(float64(c.Model.Tokens()) / s.Median)
+	r.fillFLOPs(row, c, s.Median)
+	if c.Engine == workload.Gorgonia {
+		return // no events inside of its graph
+	}
+	row.CommBytes, row.CommExposedS = results.Some(m.commBytes), results.Some(m.phases.exposed)
+	row.ForwardS, row.BackwardS = results.Some(m.phases.forward), results.Some(m.phases.backward)
+	row.OptimizerS, row.CommS = results.Some(m.phases.optimizer), results.Some(m.phases.comm)
+	row.BubbleS = results.Some(m.phases.bubble)
+	if row.Precision == "fp16" && c.Pass == workload.Train {
+		row.SkippedSteps = results.Some(m.skippedSteps)
+	}
+}
+
+func positive(n int64) results.Opt[int64] {
+	if n <= 0 {
+		return results.Opt[int64]{}
+	}
+	return results.Some(n)
+}
+
+func (r *Rig) fillFLOPs(row *results.Row, c workload.Case, seconds float64) {
+	w := work(c)
+	perDevice := func(f block.FLOPs) results.Opt[float64] {
+		return results.Some(f.Total() / seconds / float64(c.World()) / 1e12)
+	}
+	row.FLOPsFormula = block.CostVersion
+	row.ModelFLOPsPerStep = results.Some(int64(w.Model.Total()))
+	row.ExecutedFLOPsPerStep = results.Some(int64(w.Executed.Total()))
+	row.TFLOPSTotal = results.Some(w.Model.Total() / seconds / 1e12)
+	row.TFLOPSPerDevice = perDevice(w.Model)
+	row.ExecutedTFLOPSPerDevice = perDevice(w.Executed)
+	row.DenseEquivTFLOPSPerDevice = perDevice(w.Dense)
+}
+
+// fillShares divides what one rank does by the peaks of its share of the machine.
+func (r *Rig) fillShares(row *results.Row, c workload.Case, m measurement) {
+	seconds, ok := row.StepMedianS.Get()
+	if !ok {
+		return
+	}
+	w, ranks := work(c), float64(c.World())
+	model, executed := works(w.Model, ranks), works(w.Executed, ranks)
+	measured := r.measuredPeak(c)
+	row.ShareMeasuredPct, row.ShareMeasuredBasis = chips.Share(model, seconds, measured)
+	row.HFUMeasuredPct, _ = chips.Share(executed, seconds, measured)
+	if r.machine.Chip == "" {
+		return
+	}
+	row.ShareSurveyPct, row.ShareSurveyBasis = chips.Share(model, seconds, r.chip.SurveyPeak)
+	row.HFUSurveyPct, _ = chips.Share(executed, seconds, r.chip.SurveyPeak)
+	row.ShareVendorPct, row.ShareVendorBasis = chips.Share(model, seconds, r.chip.Vendor)
+	row.HFUVendorPct, _ = chips.Share(executed, seconds, r.chip.Vendor)
+}
+
+func works(f block.FLOPs, ranks float64) []chips.Work {
+	var ws []chips.Work
+	for t, n := range f {
+		if n > 0 {
+			ws = append(ws, chips.Work{DType: kernels.DType(t).String(), FLOPs: n / ranks})
+		}
+	}
+	return ws
+}
+
+// rateTypes are the operand types, as package peak names them, whose multiply-add rate bounds each type: the CPU widens fp16 before it multiplies, and
+// bf16 too where it has no instruction for it.
+var rateTypes = map[string][]string{"fp32": {"float32"}, "fp16": {"float32"}, "bf16": {"bfloat16", "float32"}, "int8": {"int8"}}
+
+// measuredPeak is the multiply-add rate, from registers, of one rank's share of the cores that the case uses.
+func (r *Rig) measuredPeak(c workload.Case) chips.Peak {
+	cores := min(len(r.cores), c.World()*c.RankThreads(len(r.cores)))
+	share := float64(cores) / float64(c.World())
+	return func(dtype string, _ bool) (chips.Figure, bool) {
+		dtype = strings.ToLower(dtype)
+		for _, typ := range rateTypes[dtype] {
+			best, ok := bestRate(r.ratesOn(cores), typ, c.ISA)
+			if !ok {
+				continue
+			}
+			gops := best.All / float64(cores) * share
+			return chips.Figure{TOPS: gops / 1e3, Basis: fmt.Sprintf("measured %s multiply-adds, %s, %.4g GOPS for %s per rank", typ, best.Variant, gops, coresText(share))}, true
+		}
+		return chips.Figure{}, false
+	}
+}
+
+func coresText(n float64) string {
+	if n == 1 {
+		return "1 core"
+	}
+	return fmt.Sprintf("%.3g cores", n)
+}
+
+// bestRate is the fastest variant of a type that the case may use.
+func bestRate(rates []peak.Rate, typ, isa string) (peak.Rate, bool) {
+	var best peak.Rate
+	for _, rate := range rates {
+		if rate.Type == typ && rate.All > best.All && allowed(rate.Variant, isa) {
+			best = rate
+		}
+	}
+	return best, best.All > 0
+}
+
+// allowed reports whether a variant lies within an instruction set that caps it.
+func allowed(variant, isa string) bool {
+	level := func(v string) int {
+		switch {
+		case strings.HasPrefix(v, "avx512"):
+			return 2
+		case v == "avx2":
+			return 1
+		}
+		return 0
+	}
+	return isa == "" || level(variant) <= level(isa)
+}
+
+// ratesOn measures the ceilings of so many cores once a run, before the first row that needs them.
+func (r *Rig) ratesOn(cores int) []peak.Rate {
+	if rates, ok := r.rates[cores]; ok {
+		return rates
+	}
+	t := team.New(r.cores[:cores])
+	defer t.Close()
+	r.rates[cores] = peak.Rates(t, peak.DefaultTime)
+	return r.rates[cores]
+}

@@ -1,0 +1,103 @@
+package rig
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	"ofpeak/bench/workload"
+	"ofpeak/kernels"
+	"ofpeak/parallel"
+	"ofpeak/parallel/trainer"
+	"ofpeak/results"
+)
+
+// The language-model check: a byte-level model so small that it learns something in a second.
+const (
+	checkC, checkNH, checkT, checkL, checkB = 64, 4, 64, 2, 8
+	checkSteps, checkTail                   = 60, 5
+	checkVocab                              = 256
+)
+
+// learn trains a small language model with the case's technique, and with dense fp32 on one rank, on the same text from the same start,
+// and keeps the mean loss of the last steps of each. Only a pass that trains can learn.
+func (r *Rig) learn(ctx context.Context, c workload.Case, row *results.Row) error {
+	lm, ok := learnable(c)
+	if !ok {
+		return nil
+	}
+	base := workload.BaselineOf(lm)
+	loss, err := r.finalLoss(ctx, lm)
+	if err != nil {
+		return fmt.Errorf("training check: %w", err)
+	}
+	want, err := r.finalLoss(ctx, base)
+	if err != nil {
+		return fmt.Errorf("training check, baseline: %w", err)
+	}
+	row.FinalLoss, row.FinalLossBaseline = results.Finite(loss), results.Finite(want)
+	if !(loss < math.Log(checkVocab)) {
+		return fmt.Errorf("%w: after %d steps the language model's loss is %.3g, no better than guessing (%.3g)", errWrong, checkSteps, loss, math.Log(checkVocab))
+	}
+	return nil
+}
+
+// learnable is the case's technique on the check's model, or false where it trains nothing of ours or does not fit.
+func learnable(c workload.Case) (workload.Case, bool) {
+	if c.Pass != workload.Train || c.Engine != workload.Native {
+		return c, false
+	}
+	parts := c.DP * c.Microbatches
+	c.Model = workload.Model{
+		C: checkC, NH: max(checkNH, c.TP), T: checkT, L: max(checkL, c.PP), V: checkVocab,
+		B: (checkB + parts - 1) / parts * parts,
+	}
+	if c.Layout.Format == kernels.BlockSparse {
+		c.Layout.Block = min(c.Layout.Block, checkC/4) // as many blocks a row as make the kept share what it says
+	}
+	return c, c.Validate() == nil
+}
+
+// finalLoss trains the check once for each technique of a run.
+func (r *Rig) finalLoss(ctx context.Context, c workload.Case) (float64, error) {
+	if loss, ok := r.learned[c]; ok {
+		return loss, nil
+	}
+	var loss float64
+	err := r.launcher(c).Run(ctx, strategy(c), func(ctx context.Context, rank *parallel.Rank) error {
+		t, err := trainer.New(rank, trainerConfig(c))
+		if err != nil {
+			return err
+		}
+		var losses []float64
+		for i := range checkSteps {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if err := setBatch(t, c, r.corpus, i); err != nil {
+				return err
+			}
+			report, err := step(t)
+			if err != nil {
+				return err
+			}
+			losses = append(losses, report.Loss)
+		}
+		if rank.ID == 0 {
+			loss = mean(lastOf(losses, checkTail))
+		}
+		return nil
+	})
+	if err == nil {
+		r.learned[c] = loss
+	}
+	return loss, err
+}
+
+func mean(s []float64) float64 {
+	sum := 0.0
+	for _, v := range s {
+		sum += v
+	}
+	return sum / float64(len(s))
+}

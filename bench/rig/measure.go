@@ -1,0 +1,159 @@
+package rig
+
+import (
+	"context"
+	"math"
+	"slices"
+	"sync"
+	"time"
+
+	"ofpeak/bench/host"
+	"ofpeak/bench/measure"
+	"ofpeak/bench/workload"
+	"ofpeak/kernels/block"
+	"ofpeak/parallel"
+	"ofpeak/parallel/trainer"
+)
+
+// measurement is what stepping a case told.
+type measurement struct {
+	measure.Result
+	lossFirst, lossLast float64
+	variants            string
+	peakBytes           int64 // of the rank that took most, by its device's allocator
+	processBytes        int64
+	processKnown        bool
+	commBytes           int64 // of the rank that moved most, in one step
+	phases              phases
+	skippedSteps        int // by loss scaling
+}
+
+// phases are seconds of one step: the mean over the samples, of the rank where each is longest.
+type phases struct {
+	forward, backward, optimizer, comm, exposed, bubble float64
+}
+
+// diverged reports a loss that is no number, or that training raised.
+func (m measurement) diverged() bool {
+	return math.IsNaN(m.lossLast) || math.IsInf(m.lossLast, 0) || m.lossLast > m.lossFirst*(1+1e-3)
+}
+
+// measure steps a case by the rule.
+func (r *Rig) measure(ctx context.Context, c workload.Case) (measurement, error) {
+	var mu sync.Mutex
+	var m measurement
+	err := r.launcher(c).Run(ctx, strategy(c), func(ctx context.Context, rank *parallel.Rank) error {
+		one, err := r.measureRank(ctx, c, rank)
+		mu.Lock()
+		defer mu.Unlock()
+		m = m.join(one)
+		return err
+	})
+	m.processBytes, m.processKnown = host.PeakMemory()
+	return m, err
+}
+
+// join keeps the worst of both. Samples and losses are the same on all ranks.
+func (m measurement) join(n measurement) measurement {
+	out := n
+	if len(m.Samples) > len(n.Samples) {
+		out = m
+	}
+	out.peakBytes, out.commBytes = max(m.peakBytes, n.peakBytes), max(m.commBytes, n.commBytes)
+	a, b := m.phases, n.phases
+	out.phases = phases{max(a.forward, b.forward), max(a.backward, b.backward), max(a.optimizer, b.optimizer),
+		max(a.comm, b.comm), max(a.exposed, b.exposed), max(a.bubble, b.bubble)}
+	return out
+}
+
+// measureRank is one rank's part. All ranks take the same steps, since all are told the slowest rank's time of each.
+func (r *Rig) measureRank(ctx context.Context, c workload.Case, rank *parallel.Rank) (measurement, error) {
+	var m measurement
+	t, err := trainer.New(rank, trainerConfig(c))
+	if err != nil {
+		return m, err
+	}
+	x, err := newExchange(rank)
+	if err != nil {
+		return m, err
+	}
+	if err := setBatch(t, c, r.corpus, 0); err != nil {
+		return m, err
+	}
+	rank.Device.ResetPeak()
+	m.variants = variantsOf(rank.Device)
+	var reports []trainer.Report
+	m.Result, err = measure.Run(r.rule, func() (float64, error) {
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
+		if err := x.together(); err != nil {
+			return 0, err
+		}
+		start := time.Now()
+		report, err := step(t)
+		took := time.Since(start).Seconds()
+		if err != nil {
+			return 0, err
+		}
+		reports = append(reports, report)
+		return x.largest(took)
+	})
+	m.peakBytes = rank.Device.Memory().Peak
+	if len(reports) > 0 {
+		m.lossFirst, m.lossLast = reports[0].Loss, reports[len(reports)-1].Loss
+	}
+	m.phases, m.commBytes = meanPhases(reports[min(len(reports), m.WarmupSteps):])
+	if err == nil && t.Stage.Precision.ScaleLoss && !t.Stage.Forward {
+		_, _, m.skippedSteps, err = t.Scaling()
+	}
+	return m, err
+}
+
+// step runs the case's pass once and waits for it.
+func step(t *trainer.Trainer) (trainer.Report, error) {
+	if t.Stage.Forward {
+		t.ForwardPass()
+	} else {
+		t.TrainStep()
+	}
+	return t.Sync()
+}
+
+// setBatch gives the trainer the inputs of one step.
+func setBatch(t *trainer.Trainer, c workload.Case, text workload.Corpus, step int) error {
+	if c.Model.V == 0 {
+		return t.SetRegression(uint64(c.Seed))
+	}
+	return t.SetTokens(func(seq, pos int) int32 {
+		ids, next := text.Window(uint64(c.Seed), step, seq, c.Model.T)
+		if pos == c.Model.T {
+			return int32(next[pos-1])
+		}
+		return int32(ids[pos])
+	})
+}
+
+func meanPhases(reports []trainer.Report) (phases, int64) {
+	var p phases
+	var bytes int64
+	if len(reports) == 0 {
+		return p, 0
+	}
+	for _, r := range reports {
+		p.forward += r.Forward.Seconds()
+		p.backward += r.Backward.Seconds()
+		p.optimizer += r.Optimizer.Seconds()
+		p.comm += r.Communication.Seconds()
+		p.exposed += r.Exposed.Seconds()
+		p.bubble += r.Bubble.Seconds()
+		bytes = max(bytes, r.CommBytes)
+	}
+	n := float64(len(reports))
+	return phases{p.forward / n, p.backward / n, p.optimizer / n, p.comm / n, p.exposed / n, p.bubble / n}, bytes
+}
+
+// work is what all ranks of a case compute together in one step.
+func work(c workload.Case) block.Work { return trainerConfig(c).Model.TotalWork() }
+
+func lastOf(s []float64, n int) []float64 { return slices.Clone(s[max(0, len(s)-n):]) }

@@ -1,0 +1,131 @@
+// Package rig measures cases on this machine: it opens the device of each rank, trains, times, verifies against the float64 reference,
+// lets a small language model show that the technique still learns, and divides by the peaks. It is the one place, beside tests, that
+// names concrete devices and communicators.
+package rig
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"ofpeak/bench/host"
+	"ofpeak/bench/measure"
+	"ofpeak/bench/sweep"
+	"ofpeak/bench/workload"
+	"ofpeak/kernels/cpu/peak"
+	"ofpeak/kernels/cpu/team"
+	"ofpeak/results"
+	"ofpeak/results/chips"
+)
+
+// Options are what a user says about the device and how it is measured.
+type Options struct {
+	Chip string // row of the chip table; "": none, since no row is a CPU's
+	Data string // text of the language-model check; "": the built-in corpus
+	Rule measure.Rule
+}
+
+// Rig measures on the CPU. It implements sweep.Runner.
+type Rig struct {
+	rule    measure.Rule
+	machine sweep.Machine
+	cores   []int
+	chip    chips.Chip
+	corpus  workload.Corpus
+	rates   map[int][]peak.Rate        // by cores in use
+	refs    map[workload.Case]snapshot // verified references of this run
+	learned map[workload.Case]float64  // final losses of this run
+}
+
+// New finds the cores that this process may use and reads the text of the language-model check.
+func New(o Options) (*Rig, error) {
+	cores, err := team.Cores()
+	if err != nil { // no affinity on this system: ranks are told apart by number only
+		cores = make([]int, host.Cores())
+	}
+	cores = cores[:min(len(cores), host.Cores())]
+	r := &Rig{
+		rule: o.Rule, cores: cores, corpus: workload.DefaultCorpus(),
+		machine: sweep.Machine{Device: results.CPU, Name: host.CPUName(), Chip: o.Chip, Cores: len(cores)},
+		rates:   map[int][]peak.Rate{}, refs: map[workload.Case]snapshot{}, learned: map[workload.Case]float64{},
+	}
+	if o.Chip != "" {
+		chip, ok := chips.Builtin().Lookup(o.Chip)
+		if !ok {
+			return nil, fmt.Errorf("--chip %q: is not in the table; see ofpeak chips", o.Chip)
+		}
+		r.chip, r.machine.Chip = chip, chip.Name
+	}
+	if o.Data != "" {
+		if r.corpus, err = workload.ReadCorpus(o.Data, checkT); err != nil {
+			return nil, err
+		}
+	}
+	return r, nil
+}
+
+// Close is for the interface's sake: devices live only as long as a case.
+func (r *Rig) Close() error { return nil }
+
+// Machine is the CPU with the cores that this process may use.
+func (r *Rig) Machine() sweep.Machine { return r.machine }
+
+// Check is nil, or why this machine cannot run the case.
+func (r *Rig) Check(c workload.Case) error {
+	if threads := c.RankThreads(len(r.cores)); threads > len(r.cores) {
+		return fmt.Errorf("--threads %d is more than the %d cores that this process may use", threads, len(r.cores))
+	}
+	if c.Device != workload.CPU && c.Device != workload.Ref {
+		return fmt.Errorf("--device %s: this build drives the cpu only", c.Device)
+	}
+	if _, available := host.Memory(os.DirFS("/")); available > 0 {
+		if err := c.CheckMemory(available); err != nil {
+			return err
+		}
+	}
+	return r.supports(c)
+}
+
+// Run measures, verifies and fills in a case's row.
+func (r *Rig) Run(ctx context.Context, c workload.Case, row *results.Row) {
+	host.ResetPeakMemory()
+	m, err := r.measure(ctx, c)
+	if ctx.Err() != nil {
+		return
+	}
+	r.fill(row, c, m)
+	if err != nil {
+		row.Settle(results.Failed, err.Error())
+		return
+	}
+	r.fillShares(row, c, m)
+	status, reason := r.judge(ctx, c, m, row)
+	if ctx.Err() == nil {
+		row.Settle(status, reason)
+	}
+}
+
+// judge verifies the case and lets it learn. Its error is a row that cannot be believed.
+func (r *Rig) judge(ctx context.Context, c workload.Case, m measurement, row *results.Row) (results.Status, string) {
+	if m.diverged() {
+		return results.Wrong, fmt.Sprintf("the loss went from %g to %g: training diverged", m.lossFirst, m.lossLast)
+	}
+	if err := r.verify(ctx, c, row); err != nil {
+		return statusOf(err), err.Error()
+	}
+	if err := r.learn(ctx, c, row); err != nil {
+		return statusOf(err), err.Error()
+	}
+	return results.OK, ""
+}
+
+// errWrong is wrapped by what was computed and is not right.
+var errWrong = errors.New("wrong numbers")
+
+func statusOf(err error) results.Status {
+	if errors.Is(err, errWrong) {
+		return results.Wrong
+	}
+	return results.Failed
+}

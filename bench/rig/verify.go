@@ -1,0 +1,178 @@
+package rig
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"ofpeak/bench/workload"
+	"ofpeak/kernels"
+	"ofpeak/kernels/block"
+	"ofpeak/parallel"
+	"ofpeak/parallel/trainer"
+	"ofpeak/results"
+)
+
+// snapshot is what one step leaves: the loss, every gradient (training) or the outputs (forward pass), as whole tensors.
+type snapshot struct {
+	loss    float64
+	tensors map[string][]float64
+}
+
+// verify trains one step of the case on a model small enough for the float64 reference, with the same strategy, layout, precision and
+// instruction set, and holds the loss and every gradient against one reference device.
+func (r *Rig) verify(ctx context.Context, c workload.Case, row *results.Row) error {
+	small := verifiable(c)
+	want, err := r.reference(ctx, small)
+	if err != nil {
+		return fmt.Errorf("reference: %w", err)
+	}
+	got, err := r.snapshot(ctx, small)
+	if err != nil {
+		return fmt.Errorf("verification: %w", err)
+	}
+	worst, where := 0.0, ""
+	for name, w := range want.tensors {
+		if e := kernels.RelError(got.tensors[name], w); e >= worst {
+			worst, where = e, name
+		}
+	}
+	if e := kernels.RelError([]float64{got.loss}, []float64{want.loss}); e > worst {
+		worst, where = e, "loss"
+	}
+	tolerance := tolerance(c)
+	row.MaxRelError, row.ErrorTolerance = results.Finite(worst), results.Some(tolerance)
+	row.VerifiedModel = small.Model.String()
+	if !(worst <= tolerance) {
+		return fmt.Errorf("%w: %s is off by %.2g of the float64 reference, more than %.2g", errWrong, where, worst, tolerance)
+	}
+	return nil
+}
+
+// tolerance bounds the relative error of one step, element by element, by the compute type's rounding. fp32 also sums in fp32, over as many
+// terms as a product has; a 16-bit type rounds what is stored between some thirty operators, each within fp32 sums. An 8-bit product rounds to
+// 1/127 of a row's largest value, but most of an output is the residual that it is added to. A wrong kernel is off by far more.
+func tolerance(c workload.Case) float64 {
+	p, _ := kernels.PrecisionNamed(c.Precision)
+	switch {
+	case p.Int8:
+		return 0.02
+	case p.Compute == kernels.F64:
+		return 1e-10
+	case p.Compute == kernels.F32:
+		return 64 * p.Compute.Eps()
+	}
+	return 16 * p.Compute.Eps()
+}
+
+// verifyTokens is the longest sequence that is verified: no multiple of any tile, yet of several tiles.
+const verifyTokens = 76
+
+// verifiable is the case with as small a model as its strategy and layout allow, of the same head size.
+func verifiable(c workload.Case) workload.Case {
+	c.Model.Name = ""
+	hs, full := min(c.Model.HS(), 64), c.Model
+	c.Model.B = c.DP * c.Microbatches
+	c.Model.L = min(full.L, max(2, c.PP))
+	c.Model.T = min(full.T, verifyTokens) / c.TP * c.TP
+	for heads := c.TP; heads*hs <= full.C; heads += c.TP {
+		if c.Model.NH, c.Model.C = heads, heads*hs; heads >= 2 && c.Validate() == nil {
+			return c
+		}
+	}
+	c.Model.C, c.Model.NH = full.C, full.NH
+	return c
+}
+
+// reference is the snapshot of one float64 device, made once a run for each model and layout.
+func (r *Rig) reference(ctx context.Context, c workload.Case) (snapshot, error) {
+	c.Technique, c.Engine, c.Precision, c.Device, c.ISA, c.Threads = workload.Baseline, workload.Native, "fp64", workload.Ref, "", 0
+	c.DP, c.TP, c.PP, c.Schedule, c.Microbatches, c.BucketBytes = 1, 1, 1, "", 1, workload.DefaultBucketBytes
+	if s, ok := r.refs[c]; ok {
+		return s, nil
+	}
+	s, err := r.snapshot(ctx, c)
+	if err == nil {
+		r.refs[c] = s
+	}
+	return s, err
+}
+
+// snapshot takes one step of the case.
+func (r *Rig) snapshot(ctx context.Context, c workload.Case) (snapshot, error) {
+	var mu sync.Mutex
+	whole := snapshot{tensors: map[string][]float64{}}
+	err := r.launcher(c).Run(ctx, strategy(c), func(_ context.Context, rank *parallel.Rank) error {
+		t, err := trainer.New(rank, trainerConfig(c))
+		if err != nil {
+			return err
+		}
+		if err := setBatch(t, c, r.corpus, 0); err != nil {
+			return err
+		}
+		report, err := step(t)
+		if err != nil {
+			return err
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		whole.loss = report.Loss
+		if t.Stage.Forward {
+			return whole.addOutputs(t, rank)
+		}
+		return whole.addGradients(t, rank)
+	})
+	return whole, err
+}
+
+// addGradients puts a rank's gradients in their places in the whole tensors.
+func (s *snapshot) addGradients(t *trainer.Trainer, rank *parallel.Rank) error {
+	scale, _, skipped, err := t.Scaling()
+	if err != nil {
+		return err
+	}
+	if skipped > 0 {
+		return errors.New("the gradients overflowed at the initial loss scale")
+	}
+	for i, p := range t.Stage.Params {
+		local, err := t.Stage.Read(rank.Compute, i, t.Stage.Grads)
+		if err != nil {
+			return err
+		}
+		s.scatter(p, local, t.Stage.TP, scale)
+	}
+	return nil
+}
+
+func (s *snapshot) scatter(p block.Param, local []float64, tp int, scale float64) {
+	whole, ok := s.tensors[p.Name]
+	if !ok {
+		n := len(local)
+		if !p.Replicated {
+			n *= tp
+		}
+		whole = make([]float64, n)
+		s.tensors[p.Name] = whole
+	}
+	for i, v := range local {
+		whole[p.Global(i)] = v / scale
+	}
+}
+
+// addOutputs puts a rank's last outputs in their place.
+func (s *snapshot) addOutputs(t *trainer.Trainer, rank *parallel.Rank) error {
+	if !t.Stage.Last() {
+		return nil
+	}
+	local, err := t.Outputs()
+	if err != nil {
+		return err
+	}
+	const name = "outputs"
+	if s.tensors[name] == nil {
+		s.tensors[name] = make([]float64, len(local)*rank.Strategy.DP)
+	}
+	copy(s.tensors[name][rank.Coord.DP*len(local):], local)
+	return nil
+}

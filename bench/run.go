@@ -1,0 +1,257 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"ofpeak/bench/measure"
+	"ofpeak/bench/sweep"
+	"ofpeak/bench/workload"
+	"ofpeak/results"
+)
+
+// runFlags are the flags of ofpeak run.
+type runFlags struct {
+	suite, device, chip, data, out string
+	cases, models, techniques      []string
+	engines, passes, precisions    []string
+	layouts, schedules, isas       []string
+	ranks, microbatches, buckets   []int
+	threads                        []int
+	seed                           int64
+	list                           bool
+	seconds, targetPct             float64
+}
+
+func newRunCmd(stdout, stderr io.Writer, open openFunc) *cobra.Command {
+	f := &runFlags{}
+	cmd := &cobra.Command{
+		Use:   "run",
+		Short: "Measure a suite of cases and write one CSV row of each",
+		Long: `Run measures a suite of cases on this machine, prints a table and writes a CSV with one row per case.
+
+A flag that takes a list replaces that list in every group of the suite: --precision bf16 runs the suite in bf16, --ranks 4 splits
+over four ranks what the suite splits over two. --technique keeps only some techniques. The rows that speed-up and scaling
+efficiency are measured against come along in every case.`,
+		Example: `  ofpeak run --suite smoke
+  ofpeak run --technique data-parallel,model-parallel --model gpt2,L=2,B=8 --ranks 2
+  ofpeak run --case 'technique=sparse precision=bf16 model=small layout=block:32@0.25'`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			// A second ctrl-C ends the process at once.
+			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+			defer stop()
+			context.AfterFunc(ctx, stop)
+			return f.run(ctx, stdout, stderr, open)
+		},
+	}
+	f.register(cmd)
+	return cmd
+}
+
+func (f *runFlags) register(cmd *cobra.Command) {
+	p := cmd.Flags()
+	p.StringVar(&f.suite, "suite", "quick", "smoke, quick or full")
+	p.StringArrayVar(&f.cases, "case", nil, "measure just this case, a line as --list prints it; may be repeated")
+	p.BoolVar(&f.list, "list", false, "print the cases and why some would be skipped; measure nothing")
+	p.StringVar(&f.out, "out", "", "CSV to create (default results/runs/HOST-CHIP-TIME.csv)")
+
+	p.StringVar(&f.device, "device", "auto", "auto, cpu or cuda")
+	p.StringVar(&f.chip, "chip", "", "row of the chip table to compare with (default: as detected)")
+	p.StringVar(&f.data, "data", "", "text file for the language-model check (default: built in)")
+	p.Int64Var(&f.seed, "seed", 0, "seed of weights and inputs (default 1)")
+	p.Float64Var(&f.seconds, "seconds", 0, "seconds of samples after which a case is measured enough (default: the suite's)")
+	p.Float64Var(&f.targetPct, "target", 0, "percent within which the median must be known to stop earlier (default: the suite's)")
+
+	p.StringSliceVar(&f.techniques, "technique", nil, "keep only these: "+strings.Join(workload.Techniques, ", "))
+	p.StringArrayVar(&f.models, "model", nil, "presets ("+strings.Join(workload.PresetNames(), ", ")+"), changed as in gpt2,B=8, or C=..,NH=..,T=..,L=..,B=..")
+	p.StringSliceVar(&f.precisions, "precision", nil, "fp32, bf16, fp16, int8")
+	p.StringSliceVar(&f.passes, "pass", nil, "train, forward")
+	p.StringSliceVar(&f.engines, "engine", nil, "native, gorgonia")
+	p.StringSliceVar(&f.layouts, "layout", nil, "dense, 2:4, block:EDGE@KEEP")
+	p.IntSliceVar(&f.ranks, "ranks", nil, "ranks of the parallel techniques")
+	p.StringSliceVar(&f.schedules, "schedule", nil, "pipeline schedules: gpipe, 1f1b")
+	p.IntSliceVar(&f.microbatches, "microbatches", nil, "microbatches of a step; 0: as suits the pipeline")
+	p.IntSliceVar(&f.buckets, "bucket-bytes", nil, "size of the gradient buckets of data parallelism")
+	p.IntSliceVar(&f.threads, "threads", nil, "cores of each rank; 0: an equal share of all")
+	p.StringSliceVar(&f.isas, "isa", nil, "force a variant of the operators, such as go, avx2 or avx512")
+	for _, list := range []string{"suite", "technique", "model", "precision", "pass", "engine", "layout", "ranks", "schedule", "microbatches",
+		"bucket-bytes", "threads", "isa", "seed"} {
+		cmd.MarkFlagsMutuallyExclusive("case", list)
+	}
+}
+
+// run does everything that can fail for a wrong flag before it measures anything.
+func (f *runFlags) run(ctx context.Context, stdout, stderr io.Writer, open openFunc) error {
+	rule, err := f.rule()
+	if err != nil {
+		return err
+	}
+	if !slices.Contains([]string{"auto", workload.CPU, workload.CUDA}, f.device) {
+		return fmt.Errorf("--device %s is unknown; take auto, cpu or cuda", f.device)
+	}
+	if err := checkChip(f.chip); err != nil {
+		return err
+	}
+	r, err := open(runnerOptions{Device: f.device, Chip: f.chip, Data: f.data, Rule: rule})
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	plan, err := f.plan(r.Machine())
+	if err != nil {
+		return err
+	}
+	plan = sweep.Check(r, plan)
+	if f.list {
+		return listPlan(stdout, plan)
+	}
+	w, err := f.create(r.Machine())
+	if err != nil {
+		return err
+	}
+	defer w.Close()
+	return measureAll(ctx, stdout, stderr, r, plan, w)
+}
+
+func measureAll(ctx context.Context, stdout, stderr io.Writer, r sweep.Runner, plan []workload.Planned, w *results.Writer) error {
+	shown := newProgress(stderr, len(plan))
+	rows, err := sweep.Run(ctx, r, sweep.ThisEnvironment(), plan, w, shown)
+	shown.close()
+	if len(rows) > 0 {
+		if err := writeTable(stdout, rows); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintf(stdout, "\n%s\n", w.Path())
+	if err != nil {
+		return err
+	}
+	return failures(rows)
+}
+
+// failures is an error if a row is failed or wrong: a run that CI watches must not pass then.
+func failures(rows []results.Row) error {
+	n := 0
+	for _, row := range rows {
+		if row.Status == results.Failed || row.Status == results.Wrong {
+			n++
+		}
+	}
+	if n > 0 {
+		return fmt.Errorf("%d of %d rows failed or are wrong; the column reason says why", n, len(rows))
+	}
+	return nil
+}
+
+// rule is the suite's with the user's changes.
+func (f *runFlags) rule() (measure.Rule, error) {
+	suite, err := workload.SuiteNamed(f.suite)
+	if err != nil {
+		return measure.Rule{}, err
+	}
+	rule := map[string]measure.Rule{"smoke": measure.Smoke, "quick": measure.Quick, "full": measure.Full}[suite.Name]
+	if f.seconds < 0 || f.targetPct < 0 {
+		return rule, fmt.Errorf("--seconds %g and --target %g must not be negative", f.seconds, f.targetPct)
+	}
+	if f.seconds > 0 {
+		rule.Seconds, rule.LimitSeconds = f.seconds, max(rule.LimitSeconds, f.seconds)
+	}
+	if f.targetPct > 0 {
+		rule.TargetPct = f.targetPct
+	}
+	return rule, rule.Check()
+}
+
+// plan is the cases of --case, or those of the suite with the user's lists.
+func (f *runFlags) plan(m sweep.Machine) ([]workload.Planned, error) {
+	var plan []workload.Planned
+	for _, line := range f.cases {
+		c, err := workload.ParseCase(line)
+		if err == nil {
+			err = c.Validate()
+		}
+		if err == nil && c.Device != string(m.Device) {
+			err = fmt.Errorf("--case: device=%s is not the %s that this run is on; add --device %s", c.Device, m.Device, c.Device)
+		}
+		if err != nil {
+			return nil, err
+		}
+		plan = append(plan, workload.Planned{Case: c})
+	}
+	if len(plan) > 0 {
+		return plan, nil
+	}
+	o := workload.Options{Suite: f.suite, Techniques: f.techniques, Device: string(m.Device), Cores: m.Cores, Seed: f.seed,
+		Override: workload.Settings{Engines: f.engines, Passes: f.passes, Precisions: f.precisions, Ranks: f.ranks, Schedules: f.schedules,
+			Microbatches: f.microbatches, BucketBytes: f.buckets, Threads: f.threads, ISAs: f.isas}}
+	for _, text := range f.models {
+		models, err := workload.ParseModels(text)
+		if err != nil {
+			return nil, err
+		}
+		o.Override.Models = append(o.Override.Models, models...)
+	}
+	for _, text := range f.layouts {
+		l, err := workload.ParseLayout(text)
+		if err != nil {
+			return nil, err
+		}
+		o.Override.Layouts = append(o.Override.Layouts, l)
+	}
+	return workload.Expand(o)
+}
+
+// listPlan prints each case as a line for --case.
+func listPlan(w io.Writer, plan []workload.Planned) error {
+	for _, p := range plan {
+		line := p.Case.String()
+		if p.Skip != nil {
+			line += "  # skipped: " + p.Skip.Error()
+		}
+		if _, err := fmt.Fprintln(w, line); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// create makes the CSV, so that a place where nothing can be written is found before hours of work.
+func (f *runFlags) create(m sweep.Machine) (*results.Writer, error) {
+	if f.out != "" {
+		return results.Create(f.out)
+	}
+	path := defaultPath(sweep.ThisEnvironment().Host, m, time.Now())
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return nil, fmt.Errorf("%w; choose a writable place with --out", err)
+	}
+	return results.Create(path)
+}
+
+// defaultPath is results/runs/HOST-CHIP-TIME.csv with the chip, or the device's own name, in UTC.
+func defaultPath(host string, m sweep.Machine, now time.Time) string {
+	name := m.Chip
+	if name == "" {
+		name = m.Name
+	}
+	return filepath.Join("results", "runs", slug(host)+"-"+slug(name)+"-"+now.UTC().Format("20060102T150405Z")+".csv")
+}
+
+// slug makes any name fit for a file: lower-case letters and digits, runs of anything else as one dash.
+func slug(name string) string {
+	words := strings.FieldsFunc(strings.ToLower(name), func(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') })
+	if len(words) == 0 {
+		return "unknown"
+	}
+	return strings.Join(words, "-")
+}

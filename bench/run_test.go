@@ -1,0 +1,228 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"ofpeak/bench/sweep"
+	"ofpeak/bench/workload"
+	"ofpeak/results"
+	"ofpeak/results/compare"
+)
+
+// fakeRunner has two cores that do 1e9 model FLOPs a second each, and no 8-bit products. Its times are made up of the case alone.
+type fakeRunner struct {
+	opened runnerOptions
+	closed int
+	ran    []workload.Case
+	during func(n int, row *results.Row) // called with the row of the n-th case
+}
+
+func (f *fakeRunner) open(o runnerOptions) (runner, error) {
+	f.opened = o
+	return f, nil
+}
+
+func (f *fakeRunner) Close() error { f.closed++; return nil }
+
+func (f *fakeRunner) Machine() sweep.Machine {
+	return sweep.Machine{Device: results.CPU, Name: "Fake CPU 2000 (R)", Cores: 2}
+}
+
+func (f *fakeRunner) Check(c workload.Case) error {
+	if c.Precision == "int8" {
+		return errors.New("the device has no 8-bit products")
+	}
+	return nil
+}
+
+func (f *fakeRunner) Run(_ context.Context, c workload.Case, row *results.Row) {
+	f.ran = append(f.ran, c)
+	flops := 6 * float64(c.Model.L*c.Model.LayerParams()*c.Model.Tokens())
+	step := flops / 1e9 / float64(min(2, c.World()*c.RankThreads(2)))
+	row.SampleCount = results.Some(6)
+	row.StepMedianS, row.StepCILowS, row.StepCIHighS = results.Some(step), results.Some(step*0.99), results.Some(step*1.01)
+	row.TokensPerS = results.Some(float64(c.Model.Tokens()) / step)
+	row.TFLOPSPerDevice = results.Some(flops / step / 1e12)
+	row.ShareMeasuredPct, row.ShareMeasuredBasis = results.Some(50.0), "fake"
+	row.Settle(results.OK, "")
+	if f.during != nil {
+		f.during(len(f.ran), row)
+	}
+}
+
+// ofpeak runs the command on the fake device.
+func (f *fakeRunner) ofpeak(args ...string) (status int, stdout, stderr string) {
+	var out, errs bytes.Buffer
+	status = execute(newRootCmd(&out, &errs, f.open), &errs, args)
+	return status, out.String(), errs.String()
+}
+
+func TestRunSmokeSuite(t *testing.T) {
+	f := &fakeRunner{}
+	path := filepath.Join(t.TempDir(), "smoke.csv")
+	status, stdout, stderr := f.ofpeak("run", "--suite", "smoke", "--out", path, "--seconds", "0.5")
+	if status != 0 || f.closed != 1 || f.opened.Rule.Seconds != 0.5 || f.opened.Device != "auto" {
+		t.Errorf("status %d, closed %d times, opened with %+v", status, f.closed, f.opened)
+	}
+	golden(t, "run-smoke.out", strings.ReplaceAll(stdout, path, "OUT.csv"))
+	golden(t, "run-smoke.err", stderr)
+	file, err := results.Read(path)
+	if err != nil || len(file.Rows) != len(f.ran)+1 || len(file.Warnings) > 0 {
+		t.Errorf("%d cases: got %+v, %v", len(f.ran), file, err)
+	}
+}
+
+func TestRunList(t *testing.T) {
+	f := &fakeRunner{}
+	status, stdout, stderr := f.ofpeak("run", "--list", "--suite", "quick", "--technique", "model-parallel,mixed-precision", "--model", "tiny,gpt2,B=4")
+	if status != 0 || stderr != "" || len(f.ran) != 0 {
+		t.Errorf("status %d, %d cases run, %s", status, len(f.ran), stderr)
+	}
+	golden(t, "run-list.txt", stdout)
+	for line := range strings.Lines(stdout) {
+		line, _, _ = strings.Cut(line, "#")
+		if c, err := workload.ParseCase(line); err != nil || c.String() != strings.TrimSpace(line) {
+			t.Errorf("%q is no case: %v", line, err)
+		}
+	}
+}
+
+func TestRunCase(t *testing.T) {
+	f := &fakeRunner{}
+	const line = "technique=sparse precision=bf16 model=small layout=block:32@0.25 seed=4"
+	status, stdout, stderr := f.ofpeak("run", "--out", filepath.Join(t.TempDir(), "x.csv"), "--case", line)
+	if status != 0 || len(f.ran) != 1 || f.ran[0].String() != line {
+		t.Errorf("status %d, ran %v\n%s%s", status, f.ran, stdout, stderr)
+	}
+}
+
+// Every wrong input is one line that names the way out, and nothing is measured or written.
+func TestRunErrors(t *testing.T) {
+	dir := t.TempDir()
+	taken := filepath.Join(dir, "taken.csv")
+	if err := os.WriteFile(taken, []byte("mine\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct{ args, want string }{
+		{"walk", `ofpeak: unknown command "walk" for "ofpeak"; see ofpeak --help`},
+		{"run --colour", "ofpeak: unknown flag: --colour; see ofpeak run --help"},
+		{"run extra", `ofpeak: unknown command "extra" for "ofpeak run"; see ofpeak --help`},
+		{"run --ranks two", "invalid argument"},
+		{"run --suite huge", "ofpeak: --suite huge is unknown; take one of smoke, quick, full"},
+		{"run --device tpu", "ofpeak: --device tpu is unknown; take auto, cpu or cuda"},
+		{"run --chip Z9000", `ofpeak: --chip "Z9000": is not in the table; see ofpeak chips`},
+		{"run --seconds -1", "must not be negative"},
+		{"run --model gpt9", "ofpeak: --model gpt9 is unknown; take one of tiny"},
+		{"run --layout 3:4", "ofpeak: --layout 3:4 is unknown; take dense, 2:4"},
+		{"run --technique magic", "ofpeak: --technique magic is unknown; take one of baseline"},
+		{"run --suite smoke --ranks 3", "is not divisible by dp=3"},
+		{"run --technique model-parallel --model gpt2,T=1023,B=4 --ranks 2", "T=1023 tokens cannot be split over tp=2 ranks; pass --model"},
+		{"run --case model=tiny --suite smoke", "none of the others can be"},
+		{"run --case model=tiny --case dp=2", "ofpeak: --case: no model; add model=NAME"},
+		{"run --case model=tiny,dp=2", "unknown dim dp; known: C, NH"},
+		{"run --case device=cuda,model=tiny", "no model"},
+		{"run --out " + dir + "/no/where.csv", "choose a writable place with --out"},
+		{"run --out " + taken, "exists already, and results are never overwritten; choose another file with --out"},
+	} {
+		f := &fakeRunner{}
+		status, stdout, stderr := f.ofpeak(strings.Fields(test.args)...)
+		if status != 1 || stdout != "" || strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, test.want) || len(f.ran) > 0 {
+			t.Errorf("%s: status %d, %d cases run, stdout %q, stderr\n%s\nwant %s", test.args, status, len(f.ran), stdout, stderr, test.want)
+		}
+	}
+	if text, err := os.ReadFile(taken); err != nil || string(text) != "mine\n" {
+		t.Errorf("the file that was there: %q, %v", text, err)
+	}
+	if _, _, stderr := (&fakeRunner{}).ofpeak("run", "--case", "model=tiny device=cuda"); !strings.Contains(stderr, "add --device cuda") {
+		t.Errorf("another device's case: %s", stderr)
+	}
+}
+
+// A row that failed keeps the others, and the status says it.
+func TestRunFailedRow(t *testing.T) {
+	f := &fakeRunner{during: func(n int, row *results.Row) {
+		if n == 2 {
+			row.Settle(results.Failed, "rank 1: broken\npipe")
+		}
+	}}
+	path := filepath.Join(t.TempDir(), "x.csv")
+	status, stdout, stderr := f.ofpeak("run", "--suite", "smoke", "--out", path)
+	if status != 1 || !strings.HasSuffix(stderr, "ofpeak: 1 of 20 rows failed or are wrong; the column reason says why\n") {
+		t.Errorf("status %d\n%s", status, stderr)
+	}
+	if !strings.Contains(stdout, "failed: technique=baseline precision=fp32 model=tiny engine=gorgonia: rank 1: broken pipe\n") {
+		t.Errorf("the table does not tell why:\n%s", stdout)
+	}
+}
+
+// SIGINT ends the run after the current case's step: finished rows are in the file and in the table, and the status is a shell's for ctrl-C.
+func TestRunInterrupt(t *testing.T) {
+	f := &fakeRunner{during: func(n int, row *results.Row) {
+		if n == 3 {
+			self, err := os.FindProcess(os.Getpid())
+			if err == nil {
+				err = self.Signal(os.Interrupt)
+			}
+			if err != nil {
+				t.Error(err)
+			}
+			time.Sleep(100 * time.Millisecond) // for the signal to arrive
+			*row = results.Row{Status: ""}
+		}
+	}}
+	path := filepath.Join(t.TempDir(), "x.csv")
+	status, stdout, stderr := f.ofpeak("run", "--suite", "smoke", "--out", path)
+	if status != 130 || !strings.HasSuffix(stderr, "ofpeak: interrupted; the finished rows are kept\n") {
+		t.Errorf("status %d\n%s", status, stderr)
+	}
+	file, err := results.Read(path)
+	if err != nil || len(file.Rows) != 3 || !strings.Contains(stdout, path) || strings.Count(stdout, "skipped") != 2 {
+		t.Errorf("got %+v, %v\n%s", file, err, stdout)
+	}
+}
+
+func TestDefaultPath(t *testing.T) {
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.FixedZone("", 7200))
+	for want, m := range map[string]sweep.Machine{
+		"results/runs/my-host-fake-cpu-2000-r-20260102T010405Z.csv": {Name: "Fake CPU 2000 (R)"},
+		"results/runs/my-host-h100-nvl-20260102T010405Z.csv":        {Name: "NVIDIA H100 NVL", Chip: "H100 NVL"},
+		"results/runs/my-host-unknown-20260102T010405Z.csv":         {Name: "../处理器"},
+	} {
+		if got := defaultPath("My.host", m, at); got != filepath.FromSlash(want) {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+}
+
+func TestExitStatus(t *testing.T) {
+	for want, err := range map[int]error{1: errors.New("any"), 130: fmt.Errorf("run: %w", sweep.ErrInterrupted), 3: fmt.Errorf("compare: %w", &compare.GateError{})} {
+		if got := exitStatus(err); got != want {
+			t.Errorf("%v: got %d, want %d", err, got, want)
+		}
+	}
+}
+
+func TestVersion(t *testing.T) {
+	var out bytes.Buffer
+	if status := run(&out, io.Discard, []string{"--version"}); status != 0 || !regexp.MustCompile(`^ofpeak \S.* go1\.\S+\n$`).MatchString(out.String()) {
+		t.Errorf("status %d, %q", status, out.String())
+	}
+}
+
+func TestDuration(t *testing.T) {
+	for seconds, want := range map[float64]string{0: "0 µs", 2.5e-6: "2.5 µs", 0.012345: "12.3 ms", 0.9: "900 ms", 1: "1 s", 1234: "1234 s"} {
+		if got := duration(seconds); got != want {
+			t.Errorf("%g: got %s, want %s", seconds, got, want)
+		}
+	}
+}

@@ -1,0 +1,37 @@
+package main
+
+import (
+	"fmt"
+
+	"ofpeak/bench/measure"
+	"ofpeak/bench/sweep"
+	"ofpeak/results/chips"
+)
+
+// runnerOptions are what a user says about the device and how it is measured.
+type runnerOptions struct {
+	Device string // auto, cpu or cuda
+	Chip   string // row of the chip table; "": as detected
+	Data   string // text of the language-model check; "": the built-in corpus
+	Rule   measure.Rule
+}
+
+// openFunc starts the device that cases are measured on.
+type openFunc func(runnerOptions) (runner, error)
+
+// runner is a sweep.Runner that holds a device.
+type runner interface {
+	sweep.Runner
+	Close() error
+}
+
+// checkChip refuses a name that the chip table does not have.
+func checkChip(name string) error {
+	if name == "" {
+		return nil
+	}
+	if _, ok := chips.Builtin().Lookup(name); !ok {
+		return fmt.Errorf("--chip %q: is not in the table; see ofpeak chips", name)
+	}
+	return nil
+}

@@ -1,0 +1,123 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"ofpeak/results"
+	"ofpeak/results/render"
+)
+
+// column is one column of the table that ends a run.
+type column struct {
+	name  string
+	right bool
+	cell  func(results.Row) string
+}
+
+var columns = []column{
+	{"technique", false, func(r results.Row) string { return string(r.Technique) }},
+	{"precision", false, func(r results.Row) string { return string(r.Precision) }},
+	{"model", false, func(r results.Row) string { return fields(r.Case)[2] }},
+	{"what", false, func(r results.Row) string { return strings.Join(fields(r.Case)[3:], " ") }},
+	{"step", true, func(r results.Row) string { return format(r.StepMedianS, duration) }},
+	{"±%", true, precision},
+	{"tokens/s", true, func(r results.Row) string { return format(r.TokensPerS, count) }},
+	{"TFLOPS", true, func(r results.Row) string { return format(r.TFLOPSPerDevice, digits) }},
+	{"survey%", true, func(r results.Row) string { return format(r.ShareSurveyPct, percent) }},
+	{"vendor%", true, func(r results.Row) string { return format(r.ShareVendorPct, percent) }},
+	{"measured%", true, func(r results.Row) string { return format(r.ShareMeasuredPct, percent) }},
+	{"speed-up", true, func(r results.Row) string { return format(r.SpeedupVsBaseline, ratio) }},
+	{"scaling", true, func(r results.Row) string { return format(r.ScalingEfficiency, ratio) }},
+	{"loss", true, func(r results.Row) string { return format(r.FinalLoss, digits) }},
+	{"status", false, func(r results.Row) string { return string(r.Status) }},
+}
+
+// writeTable prints the rows, as wide as the terminal, and below them why some are not ok.
+func writeTable(w io.Writer, rows []results.Row) error {
+	var t render.Table
+	for i, c := range columns {
+		t.Header = append(t.Header, c.name)
+		if c.right {
+			t.Right = append(t.Right, i)
+		}
+	}
+	notes := ""
+	for _, row := range rows {
+		cells := make([]string, len(columns))
+		for i, c := range columns {
+			cells[i] = c.cell(row)
+		}
+		t.Rows = append(t.Rows, cells)
+		if row.Reason != "" {
+			notes += fmt.Sprintf("%s: %s: %s\n", row.Status, row.Case, row.Reason)
+		}
+	}
+	width := render.Width(w)
+	if err := t.DropEmpty().Write(w, render.Text, width); err != nil {
+		return err
+	}
+	if notes == "" {
+		return nil
+	}
+	_, err := fmt.Fprint(w, "\n", notes)
+	return err
+}
+
+// fields are the values of a case's line, without key where the value speaks for itself, and without seed and device, which all rows share.
+// The first three are technique, precision and model.
+func fields(line string) []string {
+	var values []string
+	for field := range strings.FieldsSeq(line) {
+		switch key, value, _ := strings.Cut(field, "="); key {
+		case "technique", "precision", "model", "engine", "pass", "schedule", "layout", "isa":
+			values = append(values, value)
+		case "seed", "device":
+		default:
+			values = append(values, field)
+		}
+	}
+	return values
+}
+
+// precision is half the interval of the median in percent of it.
+func precision(r results.Row) string {
+	low, ok := r.StepCILowS.Get()
+	if !ok {
+		return ""
+	}
+	return percent((r.StepCIHighS.Or(low) - low) / 2 / r.StepMedianS.Or(1) * 100)
+}
+
+func format(v results.Opt[float64], how func(float64) string) string {
+	if x, ok := v.Get(); ok {
+		return how(x)
+	}
+	return ""
+}
+
+func percent(v float64) string { return fmt.Sprintf("%.1f", v) }
+func ratio(v float64) string   { return fmt.Sprintf("%.2f", v) }
+func count(v float64) string   { return fmt.Sprintf("%.0f", v) }
+
+// digits has three of them, or all before the point.
+func digits(v float64) string {
+	if v >= 100 {
+		return count(v)
+	}
+	return fmt.Sprintf("%.3g", v)
+}
+
+// duration has three digits and a unit.
+func duration(seconds float64) string {
+	for _, u := range []struct {
+		size float64
+		name string
+	}{{1, "s"}, {1e-3, "ms"}} {
+		if seconds >= u.size {
+			return digits(seconds/u.size) + " " + u.name
+		}
+	}
+	return digits(seconds/1e-6) + " µs"
+}

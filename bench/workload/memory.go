@@ -1,0 +1,58 @@
+package workload
+
+import (
+	"fmt"
+	"math"
+
+	"ofpeak/kernels"
+)
+
+// CheckMemory is nil if the case's estimated need fits the available bytes: of each GPU, or of the host that all ranks share.
+func (c Case) CheckMemory(available int64) error {
+	need, ranks := c.memory(), 1
+	if c.Device != CUDA {
+		ranks = c.World()
+	}
+	if need*float64(ranks) <= float64(available) {
+		return nil
+	}
+	return fmt.Errorf("needs about %.3g GB of memory and %.3g GB are free; take a smaller --model or more devices", need*float64(ranks)/1e9, float64(available)/1e9)
+}
+
+// memory estimates what a rank holds at least, in bytes: weights of its stage, gradients and optimizer state when training, activations of the
+// microbatches that are in flight, and one block's activation gradients.
+func (c Case) memory() float64 {
+	m := c.Model
+	C, tp := float64(m.C), float64(c.TP)
+	layers := math.Ceil(float64(m.L) / float64(c.PP))
+	tokens := float64(m.Tokens()) / float64(c.DP*c.Microbatches)
+	params := layers*(12*C*C/tp*c.Density()+13*C) + float64(m.V+m.T)*C*min(1, float64(m.V))
+
+	p, _ := kernels.PrecisionNamed(c.Precision)
+	compute, stats, master := float64(p.Compute.Size()), float64(p.Stats.Size()), float64(p.Master.Size())
+	perParam := compute
+	if p.Int8 {
+		perParam = 1
+	}
+	perToken := (4*C + 12*C/tp) * compute
+	transient := 0.0
+	if c.Pass == Train {
+		perParam += stats + 2*master
+		if p.Master != p.Compute {
+			perParam += master
+		}
+		transient = (2*C + 8*C/tp) * compute
+	}
+	return params*perParam + tokens*(perToken*layers*float64(c.inFlight())+transient+float64(m.V)*compute)
+}
+
+// inFlight is how many microbatches' activations a rank keeps at most: all of them under GPipe, one per stage under 1F1B.
+func (c Case) inFlight() int {
+	switch {
+	case c.Schedule == GPipe:
+		return c.Microbatches
+	case c.Schedule == F1B1:
+		return min(c.Microbatches, c.PP)
+	}
+	return 1
+}

@@ -1,0 +1,200 @@
+package block
+
+import "ofpeak/kernels"
+
+// CostVersion names the formulas below. Results that differ in it are not compared.
+const CostVersion = "v1"
+
+// FLOPs counts floating-point (or integer) operations by the type of a product's operands; a multiply-add is two.
+type FLOPs [kernels.U8 + 1]float64
+
+// Total is the FLOPs of all types.
+func (f FLOPs) Total() float64 {
+	sum := 0.0
+	for _, n := range f {
+		sum += n
+	}
+	return sum
+}
+
+// Plus is the sum of two counts.
+func (f FLOPs) Plus(g FLOPs) FLOPs {
+	for t := range f {
+		f[t] += g[t]
+	}
+	return f
+}
+
+// Times is the count of n such works.
+func (f FLOPs) Times(n float64) FLOPs {
+	for t := range f {
+		f[t] *= n
+	}
+	return f
+}
+
+// Work is what a pass computes. Only matrix products count; norms, activations, softmax, embeddings and the optimizer do not (the convention
+// of Chowdhery et al., "PaLM", arXiv:2204.02311, appendix B). Attention counts the T(T+1)/2 pairs that causality leaves.
+type Work struct {
+	// Model is what the model needs: stored weights only, nothing twice. It gives MFU.
+	Model FLOPs
+	// Dense is what the same model with dense weights would need.
+	Dense FLOPs
+	// Executed is what runs: Model, and in the backward pass QKᵀ once more (Dao, arXiv:2307.08691, section 2.3). It gives HFU.
+	Executed FLOPs
+}
+
+// Plus is the sum of two works.
+func (w Work) Plus(v Work) Work {
+	return Work{w.Model.Plus(v.Model), w.Dense.Plus(v.Dense), w.Executed.Plus(v.Executed)}
+}
+
+// Times is n such works.
+func (w Work) Times(n float64) Work {
+	return Work{w.Model.Times(n), w.Dense.Times(n), w.Executed.Times(n)}
+}
+
+// LayerCost is what a layer costs on one rank: work for one microbatch, and memory in bytes.
+type LayerCost struct {
+	Kind              LayerKind
+	Forward, Backward Work
+
+	Weights   int64 // as computed with: values, positions, scales
+	Grads     int64
+	Optimizer int64 // moments, and the master copy where there is one
+	Acts      int64 // of one microbatch
+}
+
+// Costs are the layers of a stage, Lo to Hi. With TP 1 and the global batch they are the whole model's, whatever the strategy.
+func (c Config) Costs() []LayerCost {
+	c = c.normal()
+	var costs []LayerCost
+	for i, kind := range c.Layers() {
+		if i < c.Lo || i >= c.Hi {
+			continue
+		}
+		l := LayerCost{Kind: kind}
+		c.addWork(&l)
+		c.addParams(&l, i)
+		l.Acts = c.actBytes(kind)
+		costs = append(costs, l)
+	}
+	return costs
+}
+
+// TotalWork is the work of one step of a stage: one microbatch's forward pass, and its backward pass unless the config is Forward.
+func (c Config) TotalWork() Work {
+	var sum Work
+	for _, l := range c.Costs() {
+		sum = sum.Plus(l.Forward).Plus(l.Backward)
+	}
+	return sum
+}
+
+func (c Config) addWork(l *LayerCost) {
+	n := float64(c.Batch * c.T)
+	switch l.Kind {
+	case Block:
+		for _, m := range c.matrices() {
+			flops := 2 * n * float64(m[0]) * float64(m[1])
+			t := c.Precision.Compute
+			if c.Layout.Format == kernels.Int8 {
+				t = kernels.I8
+			}
+			c.product(l, t, flops, c.Layout.Density(m[1]))
+		}
+		pairs := float64(c.Batch) * float64(c.T) * float64(c.T+1) / 2
+		c.attention(l, 2*pairs*float64(c.C/c.TP))
+	case LMHead:
+		c.product(l, c.Precision.Compute, 2*n*float64(c.V)*float64(c.C), 1)
+	}
+}
+
+// product adds x·Wᵀ, and for the backward pass dout·W and doutᵀ·x.
+func (c Config) product(l *LayerCost, t kernels.DType, flops, density float64) {
+	add := func(w *Work, times float64) {
+		w.Model[t] += times * flops * density
+		w.Dense[t] += times * flops
+		w.Executed[t] += times * flops * density
+	}
+	add(&l.Forward, 1)
+	if !c.Forward {
+		add(&l.Backward, 2)
+	}
+}
+
+// attention adds QKᵀ and PV, each of so many FLOPs; for the backward pass dV = Pᵀ·dO, dP = dO·Vᵀ, dQ = dS·K, dK = dSᵀ·Q and, executed only, QKᵀ.
+func (c Config) attention(l *LayerCost, flops float64) {
+	add := func(w *Work, model, executed float64) {
+		t := c.Precision.Compute
+		w.Model[t] += model * flops
+		w.Dense[t] += model * flops
+		w.Executed[t] += executed * flops
+	}
+	add(&l.Forward, 2, 2)
+	if !c.Forward {
+		add(&l.Backward, 4, 5)
+	}
+}
+
+func (c Config) addParams(l *LayerCost, layer int) {
+	one := c
+	one.Lo, one.Hi = layer, layer+1
+	p := c.Precision
+	for _, w := range params(one) {
+		n := int64((w.Len + align - 1) / align * align)
+		l.Weights += n * int64(p.Compute.Size())
+		if w.sparse {
+			count, t := c.Layout.MetaLen(w.OC, w.C)
+			l.Weights += int64(count * t.Size())
+			if c.Layout.Format == kernels.Int8 {
+				l.Weights += int64(w.OC*w.C*kernels.I8.Size() + w.OC*kernels.F32.Size())
+			}
+		}
+		if c.Forward {
+			continue
+		}
+		l.Grads += n * int64(p.Stats.Size())
+		l.Optimizer += 2 * n * int64(p.Master.Size())
+		if p.Master != p.Compute {
+			l.Optimizer += n * int64(p.Master.Size())
+		}
+	}
+}
+
+// actBytes is what a layer adds to Acts; a stage's input is counted apart.
+func (c Config) actBytes(kind LayerKind) int64 {
+	n, ct, st := int64(c.Batch*c.T), int64(c.Precision.Compute.Size()), int64(c.Precision.Stats.Size())
+	cc, p := int64(c.C), int64(c.C/c.TP)
+	switch kind {
+	case Embedding:
+		return n * int64(kernels.I32.Size())
+	case Block:
+		return n*(4*cc+12*p)*ct + (4*n+c.rowStats())*st
+	case MSEHead:
+		return n * cc * ct
+	}
+	norms := int64(2)
+	if c.Forward {
+		norms = 1
+	}
+	return n*(norms*cc+int64(c.V))*ct + 2*n*st + n*int64(kernels.I32.Size())
+}
+
+// InputBytes is a stage's input, or the embedding's output, of one microbatch.
+func (c Config) InputBytes() int64 {
+	return int64(c.Batch*c.T*c.C) * int64(c.Precision.Compute.Size())
+}
+
+// ScratchBytes is what the blocks of a stage share for their backward pass.
+func (c Config) ScratchBytes() int64 {
+	c = c.normal()
+	if c.Forward {
+		return 0
+	}
+	n, cc, p := int64(c.Batch*c.T), int64(c.C), int64(c.C/c.TP)
+	return n*(2*cc+8*p)*int64(c.Precision.Compute.Size()) + c.rowStats()*int64(c.Precision.Stats.Size())
+}
+
+// rowStats is the number of attention rows on one rank, B·NH/TP·T.
+func (c Config) rowStats() int64 { return int64(c.Batch * c.NH / c.TP * c.T) }

@@ -1,0 +1,84 @@
+package kerneltest
+
+import (
+	"math"
+	"testing"
+
+	"ofpeak/kernels"
+	"ofpeak/kernels/verify"
+)
+
+// cast converts between all pairs of types: every 16-bit value, and the values around every midpoint of two of them.
+func (h *harness) cast(t *testing.T) {
+	dev := h.device(t)
+	s := Stream(t, dev)
+	for _, from := range h.Types {
+		values := hard(from)
+		for _, to := range h.Types {
+			src := Upload(t, dev, s, from, values, len(values))
+			dst := Alloc(t, dev, to, len(values)+1)
+			s.Fill(dst, 3)
+			s.Cast(dst.At(1, len(values)), src) // the odd offset must not matter
+			got := Read(t, s, dst)
+			if got[0] != 3 {
+				t.Errorf("%s to %s wrote before its output", from, to)
+			}
+			for i, v := range values {
+				want := verify.Round(to, v)
+				if g := got[1+i]; g != want && (g == g || want == want) {
+					t.Errorf("%s to %s: %g became %g, want %g", from, to, v, g, want)
+					break
+				}
+			}
+		}
+	}
+}
+
+// hard is values of type t that are hard to round.
+func hard(t kernels.DType) []float64 {
+	var v []float64
+	for i := range 1 << 16 {
+		for _, widen := range []func(uint16) float32{kernels.F32FromF16, kernels.F32FromBF16} {
+			x := widen(uint16(i))
+			if t == kernels.F64 || t == kernels.F32 {
+				mid := float32((float64(x) + float64(widen(uint16(i+1)))) / 2)
+				v = append(v, float64(mid), float64(math.Nextafter32(mid, 0)), float64(math.Nextafter32(mid, x*2)))
+			}
+			v = append(v, verify.Round(t, float64(x)))
+		}
+	}
+	return v
+}
+
+// transfer moves every type to the device and back, through views.
+func (h *harness) transfer(t *testing.T) {
+	dev := h.device(t)
+	s := Stream(t, dev)
+	values := []float64{0, 1, 2, 3, 100, 127, 5, 6, 7}
+	for _, dt := range append([]kernels.DType{kernels.I32, kernels.I8, kernels.U8}, h.Types...) {
+		x, y := Alloc(t, dev, dt, 12), Alloc(t, dev, dt, 12)
+		s.Fill(y, 9)
+		s.Upload(x.At(1, len(values)), verify.Dense(dt, values))
+		s.Copy(y.At(2, 5), x.At(3, 5))
+		s.Fill(x.At(9, 2), 42)
+		same(t, dt.String()+" uploaded", Read(t, s, x), []float64{0, 0, 1, 2, 3, 100, 127, 5, 6, 42, 42, 0})
+		same(t, dt.String()+" copied", Read(t, s, y), []float64{9, 9, 2, 3, 100, 127, 5, 9, 9, 9, 9, 9})
+	}
+	for _, dt := range h.Types {
+		x := Upload(t, dev, s, dt, []float64{1.0 / 3, math.Inf(-1), math.NaN()}, 3)
+		got := Read(t, s, x)
+		if got[0] != verify.Round(dt, 1.0/3) || got[1] != math.Inf(-1) || got[2] == got[2] {
+			t.Errorf("%s: 1/3, -Inf, NaN came back as %v", dt, got)
+		}
+	}
+}
+
+func same(t *testing.T, name string, got, want []float64) {
+	t.Helper()
+	for i := range want {
+		if got[i] != want[i] {
+			t.Errorf("%s: got %v, want %v", name, got, want)
+			return
+		}
+	}
+}

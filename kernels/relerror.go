@@ -1,0 +1,44 @@
+package kernels
+
+import "math"
+
+// RelError is how far got is from want: the largest of |got-want| / (|want| + rms(want)). Rounding want once to a type costs less
+// than half of the type's Eps, however its elements are spread: elements above the rms count relative to themselves, smaller ones, which are what
+// cancellation leaves, relative to the rms. It is +Inf where one has a NaN or an Inf that the other has not.
+func RelError(got, want []float64) float64 {
+	if len(got) != len(want) {
+		panic("kernels: RelError: lengths differ")
+	}
+	scale := rms(want)
+	worst := 0.0
+	for i, w := range want {
+		switch g := got[i]; {
+		case g == w || g != g && w != w:
+		case math.IsNaN(g) || math.IsNaN(w) || math.IsInf(g, 0) || math.IsInf(w, 0):
+			return math.Inf(1)
+		default:
+			worst = max(worst, math.Abs(g-w)/(math.Abs(w)+scale))
+		}
+	}
+	return worst
+}
+
+// rms is the root mean square of the finite elements.
+func rms(x []float64) float64 {
+	top, n := 0.0, 0
+	for _, v := range x {
+		if !math.IsNaN(v) && !math.IsInf(v, 0) {
+			top, n = max(top, math.Abs(v)), n+1
+		}
+	}
+	if top == 0 {
+		return 0
+	}
+	sum := 0.0
+	for _, v := range x {
+		if !math.IsNaN(v) && !math.IsInf(v, 0) {
+			sum += (v / top) * (v / top) // neither overflows nor vanishes
+		}
+	}
+	return top * math.Sqrt(sum/float64(n))
+}

@@ -1,0 +1,30 @@
+package kernels
+
+import (
+	"math"
+	"testing"
+)
+
+func TestRelError(t *testing.T) {
+	nan, inf := math.NaN(), math.Inf(1)
+	for _, c := range []struct {
+		name      string
+		got, want []float64
+		err       float64
+	}{
+		{"equal", []float64{1, nan, inf, 0}, []float64{1, nan, inf, 0}, 0},
+		{"relative to the rms", []float64{0.1, 1, 1, math.Sqrt2}, []float64{0, 1, 1, math.Sqrt2}, 0.1},
+		{"half for a typical element", []float64{1.1, 1}, []float64{1, 1}, 0.05},
+		{"tiny numbers", []float64{1.1e-200, 1e-200}, []float64{1e-200, 1e-200}, 0.05},
+		{"huge numbers", []float64{1.1e200, 1e200}, []float64{1e200, 1e200}, 0.05},
+		{"something for zero", []float64{0, 1e-300}, []float64{0, 0}, inf},
+		{"NaN for a number", []float64{nan, 1}, []float64{1, 1}, inf},
+		{"number for an Inf", []float64{1, 1}, []float64{-inf, 1}, inf},
+		{"wrong sign of Inf", []float64{inf}, []float64{-inf}, inf},
+	} {
+		got := RelError(c.got, c.want)
+		if got != c.err && math.Abs(got-c.err) > 1e-12 {
+			t.Errorf("%s: got %g, want %g", c.name, got, c.err)
+		}
+	}
+}

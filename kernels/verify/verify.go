@@ -1,0 +1,106 @@
+// Package verify compares any kernels.Device with the float64 reference: one operator, one set of inputs, one type at a time. Inputs are
+// rounded to the type first, so that what remains is the operator's own error. They are hostile: rows far from zero, large logits,
+// tiny moments, odd sizes, views at odd offsets between guard words.
+//
+// It needs no testing.T, so that a user can run it on any machine; kernels/kerneltest runs it as a test, and checks what has no
+// error measure: memory, streams, casts.
+package verify
+
+import (
+	"fmt"
+	"math/rand/v2"
+
+	"ofpeak/kernels"
+	"ofpeak/kernels/ref"
+)
+
+// Case is one operator call, or a few that belong together, on fixed inputs.
+type Case struct {
+	Op     kernels.Op
+	Type   kernels.DType
+	Layout kernels.Layout // of weights
+	Name   string
+	seed   uint64
+	// build allocates the operands and calls the operator.
+	build func(e *env)
+}
+
+// String names the case among all.
+func (c Case) String() string {
+	return fmt.Sprintf("%s/%s/%s/%s", c.Op, c.Type, c.Layout.Format, c.Name)
+}
+
+// Run calls the operator on dev and on the reference. It returns the largest kernels.RelError of any output, and an error if that is
+// over the output's tolerance, if an input or a guard word changed, or if the device failed.
+func (c Case) Run(dev kernels.Device) (relError float64, err error) {
+	got, err := c.run(dev, false)
+	if err != nil {
+		return 0, fmt.Errorf("%v: %w", c, err)
+	}
+	want, err := c.run(ref.New(), true)
+	if err != nil {
+		return 0, fmt.Errorf("%v: reference: %w", c, err)
+	}
+	for i, g := range got {
+		e := kernels.RelError(g.values, want[i].values)
+		relError = max(relError, e)
+		if !(e <= g.tolerance) && err == nil {
+			err = fmt.Errorf("%v: %s is off by %.3g, more than %.3g", c, g.name, e, g.tolerance)
+		}
+	}
+	return relError, err
+}
+
+func (c Case) run(dev kernels.Device, exact bool) (outs []output, err error) {
+	s, err := dev.NewStream()
+	if err != nil {
+		return nil, err
+	}
+	e := &env{dev: dev, s: s, exact: exact, random: rand.New(rand.NewPCG(c.seed, 1))}
+	defer func() {
+		e.free()
+		if cerr := s.Close(); err == nil {
+			err = cerr
+		}
+	}()
+	if err := e.try(c.build); err != nil {
+		return nil, err
+	}
+	if err := s.Sync(); err != nil {
+		return nil, err
+	}
+	return e.results()
+}
+
+// Cases lists every case; the ones a device cannot run are those that its Supports refuses. seed varies inputs and fuzzed shapes.
+func Cases(seed uint64) []Case {
+	l := &list{seed: seed}
+	for _, t := range []kernels.DType{kernels.F64, kernels.F32, kernels.F16, kernels.BF16} {
+		l.t = t
+		l.embedding()
+		l.layerNorm()
+		l.linear()
+		l.weights()
+		l.add()
+		l.attention()
+		l.loss()
+		l.adamW()
+	}
+	return l.cases
+}
+
+// list collects cases.
+type list struct {
+	seed  uint64
+	t     kernels.DType
+	cases []Case
+}
+
+func (l *list) append(op kernels.Op, layout kernels.Layout, build func(e *env), format string, args ...any) {
+	l.cases = append(l.cases, Case{
+		Op: op, Type: l.t, Layout: layout, Name: fmt.Sprintf(format, args...), seed: l.seed + uint64(len(l.cases)), build: build,
+	})
+}
+
+// fuzz is a deterministic source of shapes.
+func (l *list) fuzz() *rand.Rand { return rand.New(rand.NewPCG(l.seed, 2)) }

@@ -1,0 +1,63 @@
+package paralleltest
+
+import (
+	"ofpeak/kernels"
+	"ofpeak/kernels/block"
+	"ofpeak/parallel"
+)
+
+// Cases is every strategy on the regression and the language model, dense and sparse.
+func Cases() []Case {
+	var cs []Case
+	add := func(name string, m block.Config, ss ...parallel.Strategy) {
+		for _, s := range ss {
+			cs = append(cs, Case{name, m, s})
+		}
+	}
+	mse := block.Config{C: 32, NH: 4, T: 5, L: 3, Batch: 24, Seed: 1}
+	lm := mse
+	lm.V, lm.L = 13, 2
+	all := append(append(data(), tensors()...), append(pipelines(), products()...)...)
+	add("mse", mse, all...)
+	add("lm", lm, all...)
+
+	sparse, blocks := lm, mse
+	sparse.Layout = kernels.Layout{Format: kernels.Sparse24}
+	blocks.Layout = kernels.Layout{Format: kernels.BlockSparse, Block: 8, Keep: 0.5}
+	add("2:4", sparse, append(products(), parallel.Strategy{DP: 2}, parallel.Strategy{TP: 4}, parallel.Strategy{PP: 3, Microbatches: 4})...)
+	add("block", blocks, parallel.Strategy{DP: 3}, parallel.Strategy{PP: 2, Microbatches: 4}, parallel.Strategy{DP: 2, PP: 2, Microbatches: 2})
+	return cs
+}
+
+func data() []parallel.Strategy {
+	return []parallel.Strategy{
+		{Microbatches: 4},
+		{DP: 2}, {DP: 3}, {DP: 2, Microbatches: 4}, {DP: 2, Naive: true}, {DP: 3, Naive: true, Microbatches: 2},
+		{DP: 2, BucketBytes: 1}, {DP: 2, BucketBytes: 12345}, {DP: 3, BucketBytes: 100001, Microbatches: 2},
+	}
+}
+
+func tensors() []parallel.Strategy {
+	return []parallel.Strategy{{TP: 2}, {TP: 4}, {TP: 2, Microbatches: 2}}
+}
+
+func pipelines() []parallel.Strategy {
+	var ss []parallel.Strategy
+	for _, stages := range []int{2, 3} {
+		for _, schedule := range []string{"gpipe", "1f1b"} {
+			for _, m := range []int{1, 2, 4, 8} {
+				ss = append(ss, parallel.Strategy{PP: stages, Schedule: schedule, Microbatches: m})
+			}
+		}
+	}
+	return append(ss, parallel.Strategy{PP: 4, Microbatches: 6}, parallel.Strategy{PP: 2, Microbatches: 3, EqualStages: true})
+}
+
+func products() []parallel.Strategy {
+	return []parallel.Strategy{
+		{DP: 2, TP: 2}, {DP: 3, TP: 2, BucketBytes: 4097},
+		{DP: 2, PP: 2, Microbatches: 4}, {DP: 2, PP: 3, Microbatches: 2, Schedule: "gpipe", BucketBytes: 999},
+		{TP: 2, PP: 2, Microbatches: 4}, {TP: 2, PP: 2, Microbatches: 2, Schedule: "gpipe"},
+		{DP: 2, TP: 2, PP: 2, Microbatches: 3}, {DP: 2, TP: 2, PP: 3, Microbatches: 4, Naive: true},
+	}
+}

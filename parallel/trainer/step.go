@@ -1,0 +1,138 @@
+package trainer
+
+import (
+	"ofpeak/kernels"
+	"ofpeak/kernels/block"
+	"ofpeak/parallel/pp"
+)
+
+// TrainStep enqueues one training step: all microbatches forward and backward, the sum of the gradients, AdamW. Sync must follow before the
+// next.
+func (t *Trainer) TrainStep() {
+	if t.Stage.Forward {
+		panic("trainer: a forward-only model cannot train")
+	}
+	t.start(false)
+	t.Stage.ZeroGrads(t.compute)
+	pp.Run(t.training, t)
+	if t.reducer != nil {
+		from := t.clock.mark(t.compute)
+		t.reducer.Wait()
+		t.clock.end(t.compute, exposed, from)
+	}
+	t.optimize()
+	t.finish()
+}
+
+// ForwardPass enqueues the forward pass of all microbatches and the loss, without gradients. Sync must follow before the next.
+func (t *Trainer) ForwardPass() {
+	t.start(true)
+	t.compute.Fill(t.Stage.Loss, 0)
+	pp.Run(t.inference, t)
+	t.finish()
+}
+
+func (t *Trainer) start(inferring bool) {
+	t.clock.reset()
+	t.begun, t.inferring, t.before = 0, inferring, t.rank.Counts()
+	t.stepStart = t.clock.mark(t.compute)
+}
+
+// optimize updates the weights unless some rank of the model found an overflow.
+func (t *Trainer) optimize() {
+	t.clock.within = optimizer
+	from := t.clock.mark(t.compute)
+	t.Stage.CheckGrads(t.compute)
+	if t.Stage.Precision.ScaleLoss && t.rank.Model.Size() > 1 {
+		t.rank.Model.AllReduce(t.compute, t.found, t.found)
+	}
+	if t.Stage.Size() > 0 {
+		t.compute.AdamW(t.update)
+	}
+	t.Stage.EndStep(t.compute)
+	t.clock.end(t.compute, optimizer, from)
+}
+
+// finish sums the loss, which only last stages have, and ends the step's time.
+func (t *Trainer) finish() {
+	t.compute.Copy(t.loss, t.Stage.Loss)
+	if t.rank.Data.Size() > 1 {
+		t.rank.Data.AllReduce(t.compute, t.loss, t.loss)
+	}
+	t.stepEnd = t.clock.mark(t.compute)
+}
+
+// Forward is part of pp.Stage.
+func (t *Trainer) Forward(k int) {
+	a := t.point(k)
+	if t.piped() {
+		from := t.clock.mark(t.compute)
+		if !t.first() {
+			t.compute.Wait(t.pipeEvents.gotAct[k])
+		}
+		if !t.Stage.Last() && k >= len(t.slots) {
+			t.compute.Wait(t.pipeEvents.sentAct[k-len(t.slots)]) // the slot's output is about to change
+		}
+		t.clock.end(t.compute, bubble, from)
+	}
+	t.clock.within = forward
+	from := t.clock.mark(t.compute)
+	t.Stage.Run(t.compute, a, t.tp, nil)
+	if t.inferring && t.Stage.Last() {
+		t.Stage.AddLoss(t.compute, a, kernels.Tensor{}, t.count)
+	}
+	t.clock.end(t.compute, forward, from)
+	if t.piped() {
+		t.compute.Record(t.pipeEvents.ranForward[k])
+	}
+}
+
+// Backward is part of pp.Stage.
+func (t *Trainer) Backward(k int, last bool) {
+	i, a := t.begun, t.slots[k%len(t.slots)]
+	d := t.grads[i%len(t.grads)]
+	if t.piped() {
+		from := t.clock.mark(t.compute)
+		if !t.Stage.Last() {
+			t.compute.Wait(t.pipeEvents.gotGrad[k])
+		} else if before := i - len(t.grads); before >= 0 {
+			t.compute.Wait(t.pipeEvents.sentGrad[before]) // the loss writes the gradient's place
+		}
+		t.clock.end(t.compute, bubble, from)
+	}
+	t.clock.within = backward
+	from := t.clock.mark(t.compute)
+	if t.Stage.Last() {
+		t.Stage.AddLoss(t.compute, a, d, t.count)
+	}
+	t.Stage.Backward(t.compute, a, d, t.tp, t.hooks(last))
+	t.clock.end(t.compute, backward, from)
+	if t.piped() {
+		t.compute.Record(t.pipeEvents.ranBackward[i])
+	}
+	t.begun++
+}
+
+// hooks are the reducer's on the last backward pass, when the gradients become complete.
+func (t *Trainer) hooks(last bool) block.Hooks {
+	if last && t.reducer != nil {
+		return t.reducer
+	}
+	return nil
+}
+
+// point gives microbatch k its slot, around its data.
+func (t *Trainer) point(k int) *block.Acts {
+	a := t.slots[k%len(t.slots)]
+	switch {
+	case !t.first():
+	case t.language():
+		a.IDs = t.inputs[k]
+	default:
+		a.In = t.inputs[k]
+	}
+	if t.Stage.Last() {
+		a.Target = t.targets[k]
+	}
+	return a
+}

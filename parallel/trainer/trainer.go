@@ -1,0 +1,253 @@
+// Package trainer composes the parallel techniques around one block.Stage: it cuts the model for a rank's place in the mesh, and runs
+// training steps or forward passes of the whole world.
+//
+// Losses divide by the global count, so gradients just add up over microbatches and data-parallel ranks, and every strategy computes one
+// device's numbers. It measures nothing but what events on its own streams tell; statistics over steps are the caller's.
+package trainer
+
+import (
+	"fmt"
+
+	"gorgonia.org/tensor"
+
+	"ofpeak/kernels"
+	"ofpeak/kernels/block"
+	"ofpeak/parallel"
+	"ofpeak/parallel/comm"
+	"ofpeak/parallel/dp"
+	"ofpeak/parallel/partition"
+	"ofpeak/parallel/pp"
+	"ofpeak/parallel/tp"
+)
+
+// Config is one training run, the same on every rank.
+type Config struct {
+	// Model is the whole model. Its Batch is the global batch; TP, TPRank, Lo and Hi are set by the strategy.
+	Model block.Config
+	Hyper block.Hyper
+	// Costs of the model's layers on one rank, for one microbatch, where they were measured; nil: block's cost model.
+	Costs []partition.Layer
+}
+
+// Trainer is one rank's part of a run. Its memory is freed when the rank ends.
+type Trainer struct {
+	// Stage is this rank's part of the model.
+	Stage *block.Stage
+	// Cuts are the first layers of the pipeline's stages, followed by the number of layers.
+	Cuts []int
+
+	rank    *parallel.Rank
+	dev     kernels.Device
+	compute kernels.Stream
+	pipe    kernels.Stream
+	clock   clock
+
+	training, inference []pp.Action
+	microbatches        int
+	count               int // loss terms of the global batch
+
+	tp       block.Region // nil on one tensor-parallel rank
+	reducer  dp.Reducer   // nil on one data-parallel rank
+	update   kernels.AdamWArgs
+	found    kernels.Tensor // the overflow flag in the stage's state
+	loss     kernels.Tensor // (1), the global mean
+	lossHost *tensor.Dense
+
+	slots      []*block.Acts    // microbatch k uses slot k mod len
+	grads      []kernels.Tensor // (N,C), the activation gradients, taken in turns
+	inputs     []kernels.Tensor // by microbatch; first stage only
+	targets    []kernels.Tensor // by microbatch; last stage only
+	pipeEvents pipeEvents
+	bufs       []kernels.Buffer
+
+	// Of the step under way:
+	inferring          bool
+	begun              int // backward passes enqueued
+	stepStart, stepEnd int // marks of the clock
+	before             comm.Counts
+}
+
+// Check is nil if the strategy can split this run.
+func Check(cfg Config, s parallel.Strategy) error {
+	s = s.Normal()
+	if err := s.Check(s.Mesh().World(), cfg.Model.Batch); err != nil {
+		return err
+	}
+	c := microbatch(cfg.Model, s)
+	if err := c.Check(); err != nil {
+		return err
+	}
+	_, err := Cut(cfg, s)
+	return err
+}
+
+// microbatch is the model as one tensor-parallel rank would run a microbatch of it without a pipeline.
+func microbatch(model block.Config, s parallel.Strategy) block.Config {
+	model.Batch /= s.DP * s.Microbatches
+	model.TP, model.TPRank, model.Lo, model.Hi = s.TP, 0, 0, 0
+	return model
+}
+
+// New builds this rank's part. All ranks call it at the same time.
+func New(r *parallel.Rank, cfg Config) (*Trainer, error) {
+	if err := Check(cfg, r.Strategy); err != nil {
+		return nil, err
+	}
+	cuts, err := Cut(cfg, r.Strategy)
+	if err != nil {
+		return nil, err
+	}
+	c := microbatch(cfg.Model, r.Strategy)
+	c.TPRank, c.Lo, c.Hi = r.Coord.TP, cuts[r.Coord.PP], cuts[r.Coord.PP+1]
+	t := &Trainer{
+		Cuts: cuts, rank: r, dev: r.Device, compute: r.Compute, pipe: r.Pipe, clock: clock{dev: r.Device},
+		microbatches: r.Strategy.Microbatches, count: lossCount(cfg.Model),
+		lossHost: tensor.New(tensor.WithShape(1), tensor.WithBacking([]float64{0})),
+	}
+	r.Defer(t.free)
+	if t.Stage, err = block.New(r.Device, r.Compute, c); err != nil {
+		return nil, fmt.Errorf("stage of layers %d to %d: %w", c.Lo, c.Hi, err)
+	}
+	t.plan()
+	if err := t.alloc(); err != nil {
+		return nil, fmt.Errorf("stage of layers %d to %d: %w", c.Lo, c.Hi, err)
+	}
+	if err := t.connect(cfg.Hyper); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+// lossCount is the number of terms in the global mean: tokens of a language model, else elements.
+func lossCount(model block.Config) int {
+	n := model.Batch * model.T
+	if model.V > 0 {
+		return n
+	}
+	return n * model.C
+}
+
+// plan lays out the schedules and their slots.
+func (t *Trainer) plan() {
+	s, m := t.rank.Strategy, t.microbatches
+	t.inference = pp.Inference(t.rank.Coord.PP, s.PP, m)
+	slots := min(m, 2)
+	if !t.Stage.Forward {
+		schedule, _ := pp.Named(s.Schedule)
+		t.training = schedule(t.rank.Coord.PP, s.PP, m)
+		slots = pp.Live(t.training)
+	}
+	t.slots = make([]*block.Acts, slots)
+}
+
+// connect joins the other ranks and makes the operands of every step.
+func (t *Trainer) connect(h block.Hyper) error {
+	r, st := t.rank, t.Stage
+	if r.TP.Size() > 1 {
+		t.tp = tp.Region{Comm: &timed{r.TP, &t.clock, true}}
+	}
+	t.found = st.State.At(kernels.StateFound, 1)
+	if st.Forward {
+		return nil
+	}
+	if st.Size() > 0 {
+		t.update = st.UpdateArgs(h, 0, st.Size())
+	}
+	if r.DP.Size() == 1 {
+		return nil
+	}
+	grads := &timed{r.DP, &t.clock, false}
+	if r.Strategy.Naive {
+		t.reducer = &dp.Naive{Comm: grads, Compute: r.Compute, Grads: st.Grads}
+		return nil
+	}
+	b, err := dp.NewBucketed(r.Device, grads, r.Compute, r.Reduce, st, r.Strategy.BucketBytes)
+	if err != nil {
+		return fmt.Errorf("buckets: %w", err)
+	}
+	t.reducer = b
+	return nil
+}
+
+// alloc takes all memory outside the stage.
+func (t *Trainer) alloc() error {
+	st := t.Stage
+	for i := range t.slots {
+		a, err := st.NewActsAround()
+		if err != nil {
+			return err
+		}
+		t.slots[i] = a
+	}
+	var err error
+	take := func(dt kernels.DType, shape ...int) kernels.Tensor {
+		var x kernels.Tensor
+		if err == nil {
+			x, err = t.tensor(dt, shape...)
+		}
+		return x
+	}
+	ct, n := st.Precision.Compute, st.Batch*st.T
+	t.loss = take(st.Precision.Stats, 1)
+	if !st.Forward {
+		for range min(2, t.rank.Strategy.PP) { // a second, to receive the next while the first is in use
+			t.grads = append(t.grads, take(ct, n, st.C))
+		}
+	}
+	for range t.microbatches {
+		switch {
+		case !t.first():
+		case t.language():
+			t.inputs = append(t.inputs, take(kernels.I32, st.Batch, st.T))
+		default:
+			t.inputs = append(t.inputs, take(ct, n, st.C))
+		}
+		switch {
+		case !st.Last():
+		case t.language():
+			t.targets = append(t.targets, take(kernels.I32, n))
+		default:
+			t.targets = append(t.targets, take(ct, n, st.C))
+		}
+	}
+	if err == nil && t.rank.Strategy.PP > 1 {
+		err = t.pipeEvents.make(t.dev, t.microbatches)
+	}
+	return err
+}
+
+func (t *Trainer) tensor(dt kernels.DType, shape ...int) (kernels.Tensor, error) {
+	n := 1
+	for _, d := range shape {
+		n *= d
+	}
+	b, err := t.dev.Alloc(dt, n)
+	if err != nil {
+		return kernels.Tensor{}, err
+	}
+	t.bufs = append(t.bufs, b)
+	return kernels.Of(b, shape...), nil
+}
+
+func (t *Trainer) first() bool { return t.Stage.Lo == 0 }
+
+func (t *Trainer) language() bool { return t.Stage.Config.V > 0 }
+
+func (t *Trainer) free() {
+	if t.reducer != nil {
+		t.reducer.Close()
+	}
+	t.pipeEvents.close()
+	t.clock.close()
+	for _, b := range t.bufs {
+		b.Free()
+	}
+	for _, a := range t.slots {
+		if a != nil {
+			a.Free()
+		}
+	}
+	if t.Stage != nil {
+		t.Stage.Close()
+	}
+}

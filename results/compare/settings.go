@@ -1,0 +1,82 @@
+package compare
+
+import (
+	"fmt"
+	"strings"
+
+	"ofpeak/results"
+)
+
+// setting is one thing that was asked for.
+type setting struct{ name, value string }
+
+// settings are the independent columns of a row, in their order: what must agree for a comparison to mean anything.
+func settings(r *results.Row) []setting {
+	return []setting{
+		{"technique", string(r.Technique)},
+		{"precision", string(r.Precision)},
+		{"model", r.Model},
+		{"engine", r.Engine},
+		{"pass", string(r.Pass)},
+		{"c", fmt.Sprint(r.C)},
+		{"nh", fmt.Sprint(r.NH)},
+		{"t", fmt.Sprint(r.T)},
+		{"l", fmt.Sprint(r.L)},
+		{"b", fmt.Sprint(r.B)},
+		{"vocab", r.Vocab.String()},
+		{"dp", fmt.Sprint(r.DP)},
+		{"tp", fmt.Sprint(r.TP)},
+		{"pp", fmt.Sprint(r.PP)},
+		{"ranks", fmt.Sprint(r.Ranks)},
+		{threads, r.ThreadsPerRank.String()},
+		{"schedule", r.Schedule},
+		{"microbatches", r.Microbatches.String()},
+		{"bucket_bytes", r.BucketBytes.String()},
+		{"sparse_format", r.SparseFormat},
+		{"sparse_density", r.SparseDensity.String()},
+		{"variants", r.Variants},
+		{"seed", fmt.Sprint(r.Seed)},
+	}
+}
+
+// threads is the one setting that follows from the hardware: a case that takes all cores takes more of them on a larger machine.
+const threads = "threads_per_rank"
+
+// named is how many of the first settings name a case in tables, differing or not.
+const named = 3
+
+// key is equal for rows with equal settings; loose leaves out threads.
+func key(r *results.Row, loose bool) string {
+	var b strings.Builder
+	for _, s := range settings(r) {
+		if loose && s.name == threads {
+			continue
+		}
+		fmt.Fprintf(&b, "%q,", s.value)
+	}
+	return b.String()
+}
+
+// differences lists the settings that differ, as "name: a, b".
+func differences(a, b *results.Row) []string {
+	var out []string
+	other := settings(b)
+	for i, s := range settings(a) {
+		if s.value != other[i].value {
+			out = append(out, fmt.Sprintf("%s: %s, %s", s.name, orNone(s.value), orNone(other[i].value)))
+		}
+	}
+	return out
+}
+
+// sameHardware reports whether both rows ran on the same kind of device, so that threads is a choice and not the machine's.
+func sameHardware(a, b *results.Row) bool {
+	return a.Device == b.Device && a.DeviceName == b.DeviceName
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return "none"
+	}
+	return s
+}
