@@ -95,7 +95,7 @@ func (f *flashForward) tile(head, first int) {
 	rows := min(queryTile, roundUp(f.t-first, vec.PanelRows))
 	f.packRows(f.q, f.set, f.qkv, query, head, first, first+rows)
 	f.set.Scale(f.q[:rows*f.wide], f.q, f.scale)
-	for k := 0; k < first+rows; k += keyTile {
+	for k := 0; k < min(f.t, first+rows); k += keyTile {
 		for r := 0; r < rows; r += vec.PanelRows {
 			if first+r+vec.PanelRows > k {
 				f.panel(first, r, k)
