@@ -127,7 +127,8 @@ class Train:
         self.optimizer = torch.optim.AdamW(
             self.master or self.params, lr=LR, betas=BETAS, eps=EPS, weight_decay=WEIGHT_DECAY, fused=True
         )
-        self.loss_of = torch.compile(self.forward) if compiled else self.forward
+        torch.compiler.reset()  # or a second batch size compiles into a kernel for any
+        self.loss_of = torch.compile(self.forward, dynamic=False) if compiled else self.forward
         self.losses = [self.step() for _ in range(3)]
 
     def forward(self, x):
@@ -176,7 +177,6 @@ def seconds_per_call(step, at_least):
 
 
 def main(mode):
-    torch.set_num_threads(torch.get_num_threads())
     suffix = "" if mode == "products" else " " + mode.replace("-master", " bf16 weights")
     print(f"ready PyTorch {torch.__version__.split('+')[0]}{suffix}", flush=True)
     work = None
