@@ -232,6 +232,7 @@ def measure(suite, names, args, folder, rows):
     """Appends the rows of one suite; returns whether all results agreed."""
     cases = [c for c in SUITES[suite] if re.search(args.only, str(c))]
     agreed = True
+    print(f"{suite}: load average {os.getloadavg()[0]:.1f}; what else runs here widens the quartiles")
     print(LINE.format(*COLUMNS[:4], "unit", "ours", "peer", "ratio", "quartiles", "error", "peer"))
     for threads in args.threads:
         cores = sorted(os.sched_getaffinity(0))[-threads:]
