@@ -54,7 +54,8 @@ type tileFunc func(k, segs int, seg *uint32, a, b, c *uint32, ldc, rows, cols, a
 //		if add != 0 { sums[r*width+j] += acc } else { sums[r*width+j] = acc }
 //	}
 //
-// A place is the offset in bytes of a row in a panel of 16 columns.
+// A place is the offset in bytes of a row in a panel of 16 columns. Rows have a
+// multiple of listGroup entries.
 type sparseFunc func(rows int, starts *uint32, places *uint16, values, panel, sums *float32, add int)
 
 // packer brings elements of one type into units.
@@ -67,9 +68,10 @@ type packer struct {
 
 	// rows packs eight lines that run along K, n groups of eight units; cols
 	// packs n units of 8w lines whose elements run across. Nil where only unit
-	// serves. stride is in bytes, of a packed unit row.
+	// serves. stride is from a packed unit to the next along K, next from eight
+	// lines to the next eight, both in bytes.
 	rows func(dst *uint32, stride int, rows *[8]*byte, n int)
-	cols func(dst *uint32, stride int, src *byte, ld, n, w int)
+	cols func(dst *uint32, stride, next int, src *byte, ld, n, w int)
 }
 
 // variants holds the engines of each operand type, slowest first.

@@ -2928,15 +2928,16 @@ loop:
 	VZEROUPPER
 	RET
 
-// func packCols32(dst *uint32, stride int, src *byte, ld int, n int, w int)
+// func packCols32(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)
 // Requires: AVX
-TEXT ·packCols32(SB), NOSPLIT, $0-48
+TEXT ·packCols32(SB), NOSPLIT, $0-56
 	MOVQ dst+0(FP), DI
 	MOVQ stride+8(FP), R8
-	MOVQ src+16(FP), SI
-	MOVQ ld+24(FP), R9
-	MOVQ n+32(FP), R10
-	MOVQ w+40(FP), R12
+	MOVQ next+16(FP), R13
+	MOVQ src+24(FP), SI
+	MOVQ ld+32(FP), R9
+	MOVQ n+40(FP), R10
+	MOVQ w+48(FP), R12
 	LEAQ (R9)(R9*2), DX
 
 unit:
@@ -2948,7 +2949,7 @@ block:
 	VMOVUPS (AX), Y0
 	VMOVUPS Y0, (BX)
 	ADDQ    $0x20, AX
-	ADDQ    $0x20, BX
+	ADDQ    R13, BX
 	DECQ    R11
 	JNZ     block
 	ADDQ    R9, SI
@@ -3046,15 +3047,16 @@ loop:
 	VZEROUPPER
 	RET
 
-// func packColsBF16(dst *uint32, stride int, src *byte, ld int, n int, w int)
+// func packColsBF16(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)
 // Requires: AVX, AVX2
-TEXT ·packColsBF16(SB), NOSPLIT, $0-48
+TEXT ·packColsBF16(SB), NOSPLIT, $0-56
 	MOVQ dst+0(FP), DI
 	MOVQ stride+8(FP), R8
-	MOVQ src+16(FP), SI
-	MOVQ ld+24(FP), R9
-	MOVQ n+32(FP), R10
-	MOVQ w+40(FP), R12
+	MOVQ next+16(FP), R13
+	MOVQ src+24(FP), SI
+	MOVQ ld+32(FP), R9
+	MOVQ n+40(FP), R10
+	MOVQ w+48(FP), R12
 	LEAQ (R9)(R9*2), DX
 
 unit:
@@ -3067,7 +3069,7 @@ block:
 	VPSLLD    $0x10, Y0, Y0
 	VMOVUPS   Y0, (BX)
 	ADDQ      $0x10, AX
-	ADDQ      $0x20, BX
+	ADDQ      R13, BX
 	DECQ      R11
 	JNZ       block
 	ADDQ      R9, SI
@@ -3157,15 +3159,16 @@ loop:
 	VZEROUPPER
 	RET
 
-// func packColsF16(dst *uint32, stride int, src *byte, ld int, n int, w int)
+// func packColsF16(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)
 // Requires: AVX, F16C
-TEXT ·packColsF16(SB), NOSPLIT, $0-48
+TEXT ·packColsF16(SB), NOSPLIT, $0-56
 	MOVQ dst+0(FP), DI
 	MOVQ stride+8(FP), R8
-	MOVQ src+16(FP), SI
-	MOVQ ld+24(FP), R9
-	MOVQ n+32(FP), R10
-	MOVQ w+40(FP), R12
+	MOVQ next+16(FP), R13
+	MOVQ src+24(FP), SI
+	MOVQ ld+32(FP), R9
+	MOVQ n+40(FP), R10
+	MOVQ w+48(FP), R12
 	LEAQ (R9)(R9*2), DX
 
 unit:
@@ -3177,7 +3180,7 @@ block:
 	VCVTPH2PS (AX), Y0
 	VMOVUPS   Y0, (BX)
 	ADDQ      $0x10, AX
-	ADDQ      $0x20, BX
+	ADDQ      R13, BX
 	DECQ      R11
 	JNZ       block
 	ADDQ      R9, SI
@@ -3267,15 +3270,16 @@ loop:
 	VZEROUPPER
 	RET
 
-// func packColsI16(dst *uint32, stride int, src *byte, ld int, n int, w int)
+// func packColsI16(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)
 // Requires: AVX
-TEXT ·packColsI16(SB), NOSPLIT, $0-48
+TEXT ·packColsI16(SB), NOSPLIT, $0-56
 	MOVQ dst+0(FP), DI
 	MOVQ stride+8(FP), R8
-	MOVQ src+16(FP), SI
-	MOVQ ld+24(FP), R9
-	MOVQ n+32(FP), R10
-	MOVQ w+40(FP), R12
+	MOVQ next+16(FP), R13
+	MOVQ src+24(FP), SI
+	MOVQ ld+32(FP), R9
+	MOVQ n+40(FP), R10
+	MOVQ w+48(FP), R12
 	LEAQ (R9)(R9*2), DX
 
 unit:
@@ -3291,7 +3295,7 @@ block:
 	VMOVUPS    X2, (BX)
 	VMOVUPS    X3, 16(BX)
 	ADDQ       $0x08, AX
-	ADDQ       $0x20, BX
+	ADDQ       R13, BX
 	DECQ       R11
 	JNZ        block
 	ADDQ       R9, SI
@@ -3390,15 +3394,16 @@ loop:
 	VZEROUPPER
 	RET
 
-// func packColsU8(dst *uint32, stride int, src *byte, ld int, n int, w int)
+// func packColsU8(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)
 // Requires: AVX
-TEXT ·packColsU8(SB), NOSPLIT, $0-48
+TEXT ·packColsU8(SB), NOSPLIT, $0-56
 	MOVQ dst+0(FP), DI
 	MOVQ stride+8(FP), R8
-	MOVQ src+16(FP), SI
-	MOVQ ld+24(FP), R9
-	MOVQ n+32(FP), R10
-	MOVQ w+40(FP), R12
+	MOVQ next+16(FP), R13
+	MOVQ src+24(FP), SI
+	MOVQ ld+32(FP), R9
+	MOVQ n+40(FP), R10
+	MOVQ w+48(FP), R12
 	LEAQ (R9)(R9*2), DX
 
 unit:
@@ -3420,7 +3425,7 @@ block:
 	VMOVUPS    X2, (BX)
 	VMOVUPS    X3, 16(BX)
 	ADDQ       $0x08, AX
-	ADDQ       $0x20, BX
+	ADDQ       R13, BX
 	DECQ       R11
 	JNZ        block
 	ADDQ       R9, SI
@@ -3433,15 +3438,16 @@ block:
 	VZEROUPPER
 	RET
 
-// func packColsPairs(dst *uint32, stride int, src *byte, ld int, n int, w int)
+// func packColsPairs(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)
 // Requires: AVX
-TEXT ·packColsPairs(SB), NOSPLIT, $0-48
+TEXT ·packColsPairs(SB), NOSPLIT, $0-56
 	MOVQ dst+0(FP), DI
 	MOVQ stride+8(FP), R8
-	MOVQ src+16(FP), SI
-	MOVQ ld+24(FP), R9
-	MOVQ n+32(FP), R10
-	MOVQ w+40(FP), R12
+	MOVQ next+16(FP), R13
+	MOVQ src+24(FP), SI
+	MOVQ ld+32(FP), R9
+	MOVQ n+40(FP), R10
+	MOVQ w+48(FP), R12
 	LEAQ (R9)(R9*2), DX
 
 unit:
@@ -3457,7 +3463,7 @@ block:
 	VMOVUPS    X2, (BX)
 	VMOVUPS    X3, 16(BX)
 	ADDQ       $0x10, AX
-	ADDQ       $0x20, BX
+	ADDQ       R13, BX
 	DECQ       R11
 	JNZ        block
 	ADDQ       R9, SI
@@ -3468,15 +3474,16 @@ block:
 	VZEROUPPER
 	RET
 
-// func packColsQuads(dst *uint32, stride int, src *byte, ld int, n int, w int)
+// func packColsQuads(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)
 // Requires: AVX
-TEXT ·packColsQuads(SB), NOSPLIT, $0-48
+TEXT ·packColsQuads(SB), NOSPLIT, $0-56
 	MOVQ dst+0(FP), DI
 	MOVQ stride+8(FP), R8
-	MOVQ src+16(FP), SI
-	MOVQ ld+24(FP), R9
-	MOVQ n+32(FP), R10
-	MOVQ w+40(FP), R12
+	MOVQ next+16(FP), R13
+	MOVQ src+24(FP), SI
+	MOVQ ld+32(FP), R9
+	MOVQ n+40(FP), R10
+	MOVQ w+48(FP), R12
 	LEAQ (R9)(R9*2), DX
 
 unit:
@@ -3496,7 +3503,7 @@ block:
 	VMOVUPS    X2, (BX)
 	VMOVUPS    X3, 16(BX)
 	ADDQ       $0x08, AX
-	ADDQ       $0x20, BX
+	ADDQ       R13, BX
 	DECQ       R11
 	JNZ        block
 	ADDQ       R9, SI
@@ -3676,11 +3683,7 @@ DATA lanes<>+0(SB)/4, $0x00000000
 DATA lanes<>+4(SB)/4, $0x00000001
 DATA lanes<>+8(SB)/4, $0x00000002
 DATA lanes<>+12(SB)/4, $0x00000003
-DATA lanes<>+16(SB)/4, $0x00000004
-DATA lanes<>+20(SB)/4, $0x00000005
-DATA lanes<>+24(SB)/4, $0x00000006
-DATA lanes<>+28(SB)/4, $0x00000007
-GLOBL lanes<>(SB), RODATA|NOPTR, $32
+GLOBL lanes<>(SB), RODATA|NOPTR, $16
 
 // func sparseRowsZ1(rows int, starts *uint32, places *uint16, values *float32, panel *float32, sums *float32, add int)
 // Requires: AVX, AVX512F
@@ -3692,20 +3695,15 @@ TEXT ·sparseRowsZ1(SB), NOSPLIT, $0-56
 	MOVQ         panel+32(FP), DI
 	MOVQ         sums+40(FP), R8
 	MOVQ         add+48(FP), R9
-	VPBROADCASTD lanes<>+0(SB), Z24
-	VPBROADCASTD lanes<>+4(SB), Z25
-	VPBROADCASTD lanes<>+8(SB), Z26
-	VPBROADCASTD lanes<>+12(SB), Z27
-	VPBROADCASTD lanes<>+16(SB), Z28
-	VPBROADCASTD lanes<>+20(SB), Z29
-	VPBROADCASTD lanes<>+24(SB), Z30
-	VPBROADCASTD lanes<>+28(SB), Z31
+	VPBROADCASTD lanes<>+0(SB), Z28
+	VPBROADCASTD lanes<>+4(SB), Z29
+	VPBROADCASTD lanes<>+8(SB), Z30
+	VPBROADCASTD lanes<>+12(SB), Z31
 	MOVL         (BX), R10
 
 row:
 	MOVL    4(BX), R11
 	ADDQ    $0x04, BX
-	SUBQ    R10, R11
 	VXORPS  Y2, Y2, Y2
 	VXORPS  Y3, Y3, Y3
 	VXORPS  Y4, Y4, Y4
@@ -3719,58 +3717,30 @@ row:
 	VMOVUPS (R8), Z2
 
 begun:
-	SUBQ $0x08, R11
-	JL   few
+	SUBQ R10, R11
+	JZ   end
 
 group:
-	VMOVUPS     (SI)(R10*4), Y0
+	VMOVUPS     (SI)(R10*4), X0
 	MOVQ        (CX)(R10*2), R13
 	MOVWLZX     R13, R12
 	SHRQ        $0x10, R13
-	VPERMPS     Z0, Z24, Z1
+	VPERMPS     Z0, Z28, Z1
 	VFMADD231PS (DI)(R12*1), Z1, Z2
 	MOVWLZX     R13, R12
 	SHRQ        $0x10, R13
-	VPERMPS     Z0, Z25, Z1
+	VPERMPS     Z0, Z29, Z1
 	VFMADD231PS (DI)(R12*1), Z1, Z3
 	MOVWLZX     R13, R12
 	SHRQ        $0x10, R13
-	VPERMPS     Z0, Z26, Z1
+	VPERMPS     Z0, Z30, Z1
 	VFMADD231PS (DI)(R12*1), Z1, Z4
 	MOVWLZX     R13, R12
-	VPERMPS     Z0, Z27, Z1
-	VFMADD231PS (DI)(R12*1), Z1, Z5
-	MOVQ        8(CX)(R10*2), R13
-	MOVWLZX     R13, R12
-	SHRQ        $0x10, R13
-	VPERMPS     Z0, Z28, Z1
-	VFMADD231PS (DI)(R12*1), Z1, Z6
-	MOVWLZX     R13, R12
-	SHRQ        $0x10, R13
-	VPERMPS     Z0, Z29, Z1
-	VFMADD231PS (DI)(R12*1), Z1, Z7
-	MOVWLZX     R13, R12
-	SHRQ        $0x10, R13
-	VPERMPS     Z0, Z30, Z1
-	VFMADD231PS (DI)(R12*1), Z1, Z8
-	MOVWLZX     R13, R12
 	VPERMPS     Z0, Z31, Z1
-	VFMADD231PS (DI)(R12*1), Z1, Z9
-	ADDQ        $0x08, R10
-	SUBQ        $0x08, R11
-	JGE         group
-
-few:
-	ADDQ $0x08, R11
-	JZ   end
-
-single:
-	MOVWLZX      (CX)(R10*2), R12
-	VBROADCASTSS (SI)(R10*4), Z1
-	VFMADD231PS  (DI)(R12*1), Z1, Z2
-	INCQ         R10
-	DECQ         R11
-	JNZ          single
+	VFMADD231PS (DI)(R12*1), Z1, Z5
+	ADDQ        $0x04, R10
+	SUBQ        $0x04, R11
+	JNZ         group
 
 end:
 	VADDPS  Z6, Z2, Z2
@@ -3797,20 +3767,15 @@ TEXT ·sparseRowsZ2(SB), NOSPLIT, $0-56
 	MOVQ         panel+32(FP), DI
 	MOVQ         sums+40(FP), R8
 	MOVQ         add+48(FP), R9
-	VPBROADCASTD lanes<>+0(SB), Z24
-	VPBROADCASTD lanes<>+4(SB), Z25
-	VPBROADCASTD lanes<>+8(SB), Z26
-	VPBROADCASTD lanes<>+12(SB), Z27
-	VPBROADCASTD lanes<>+16(SB), Z28
-	VPBROADCASTD lanes<>+20(SB), Z29
-	VPBROADCASTD lanes<>+24(SB), Z30
-	VPBROADCASTD lanes<>+28(SB), Z31
+	VPBROADCASTD lanes<>+0(SB), Z28
+	VPBROADCASTD lanes<>+4(SB), Z29
+	VPBROADCASTD lanes<>+8(SB), Z30
+	VPBROADCASTD lanes<>+12(SB), Z31
 	MOVL         (BX), R10
 
 row:
 	MOVL    4(BX), R11
 	ADDQ    $0x04, BX
-	SUBQ    R10, R11
 	VXORPS  Y2, Y2, Y2
 	VXORPS  Y3, Y3, Y3
 	VXORPS  Y4, Y4, Y4
@@ -3825,32 +3790,12 @@ row:
 	VMOVUPS 64(R8), Z3
 
 begun:
-	SUBQ $0x08, R11
-	JL   few
+	SUBQ R10, R11
+	JZ   end
 
 group:
-	VMOVUPS     (SI)(R10*4), Y0
+	VMOVUPS     (SI)(R10*4), X0
 	MOVQ        (CX)(R10*2), R13
-	MOVWLZX     R13, R12
-	SHRQ        $0x10, R13
-	VPERMPS     Z0, Z24, Z1
-	VFMADD231PS (DI)(R12*2), Z1, Z2
-	VFMADD231PS 64(DI)(R12*2), Z1, Z3
-	MOVWLZX     R13, R12
-	SHRQ        $0x10, R13
-	VPERMPS     Z0, Z25, Z1
-	VFMADD231PS (DI)(R12*2), Z1, Z4
-	VFMADD231PS 64(DI)(R12*2), Z1, Z5
-	MOVWLZX     R13, R12
-	SHRQ        $0x10, R13
-	VPERMPS     Z0, Z26, Z1
-	VFMADD231PS (DI)(R12*2), Z1, Z6
-	VFMADD231PS 64(DI)(R12*2), Z1, Z7
-	MOVWLZX     R13, R12
-	VPERMPS     Z0, Z27, Z1
-	VFMADD231PS (DI)(R12*2), Z1, Z8
-	VFMADD231PS 64(DI)(R12*2), Z1, Z9
-	MOVQ        8(CX)(R10*2), R13
 	MOVWLZX     R13, R12
 	SHRQ        $0x10, R13
 	VPERMPS     Z0, Z28, Z1
@@ -3870,22 +3815,9 @@ group:
 	VPERMPS     Z0, Z31, Z1
 	VFMADD231PS (DI)(R12*2), Z1, Z8
 	VFMADD231PS 64(DI)(R12*2), Z1, Z9
-	ADDQ        $0x08, R10
-	SUBQ        $0x08, R11
-	JGE         group
-
-few:
-	ADDQ $0x08, R11
-	JZ   end
-
-single:
-	MOVWLZX      (CX)(R10*2), R12
-	VBROADCASTSS (SI)(R10*4), Z1
-	VFMADD231PS  (DI)(R12*2), Z1, Z2
-	VFMADD231PS  64(DI)(R12*2), Z1, Z3
-	INCQ         R10
-	DECQ         R11
-	JNZ          single
+	ADDQ        $0x04, R10
+	SUBQ        $0x04, R11
+	JNZ         group
 
 end:
 	VADDPS  Z6, Z2, Z2
@@ -3912,20 +3844,15 @@ TEXT ·sparseRowsZ4(SB), NOSPLIT, $0-56
 	MOVQ         panel+32(FP), DI
 	MOVQ         sums+40(FP), R8
 	MOVQ         add+48(FP), R9
-	VPBROADCASTD lanes<>+0(SB), Z24
-	VPBROADCASTD lanes<>+4(SB), Z25
-	VPBROADCASTD lanes<>+8(SB), Z26
-	VPBROADCASTD lanes<>+12(SB), Z27
-	VPBROADCASTD lanes<>+16(SB), Z28
-	VPBROADCASTD lanes<>+20(SB), Z29
-	VPBROADCASTD lanes<>+24(SB), Z30
-	VPBROADCASTD lanes<>+28(SB), Z31
+	VPBROADCASTD lanes<>+0(SB), Z28
+	VPBROADCASTD lanes<>+4(SB), Z29
+	VPBROADCASTD lanes<>+8(SB), Z30
+	VPBROADCASTD lanes<>+12(SB), Z31
 	MOVL         (BX), R10
 
 row:
 	MOVL    4(BX), R11
 	ADDQ    $0x04, BX
-	SUBQ    R10, R11
 	VXORPS  Y2, Y2, Y2
 	VXORPS  Y3, Y3, Y3
 	VXORPS  Y4, Y4, Y4
@@ -3942,40 +3869,12 @@ row:
 	VMOVUPS 192(R8), Z5
 
 begun:
-	SUBQ $0x08, R11
-	JL   few
+	SUBQ R10, R11
+	JZ   end
 
 group:
-	VMOVUPS     (SI)(R10*4), Y0
+	VMOVUPS     (SI)(R10*4), X0
 	MOVQ        (CX)(R10*2), R13
-	MOVWLZX     R13, R12
-	SHRQ        $0x10, R13
-	VPERMPS     Z0, Z24, Z1
-	VFMADD231PS (DI)(R12*4), Z1, Z2
-	VFMADD231PS 64(DI)(R12*4), Z1, Z3
-	VFMADD231PS 128(DI)(R12*4), Z1, Z4
-	VFMADD231PS 192(DI)(R12*4), Z1, Z5
-	MOVWLZX     R13, R12
-	SHRQ        $0x10, R13
-	VPERMPS     Z0, Z25, Z1
-	VFMADD231PS (DI)(R12*4), Z1, Z6
-	VFMADD231PS 64(DI)(R12*4), Z1, Z7
-	VFMADD231PS 128(DI)(R12*4), Z1, Z8
-	VFMADD231PS 192(DI)(R12*4), Z1, Z9
-	MOVWLZX     R13, R12
-	SHRQ        $0x10, R13
-	VPERMPS     Z0, Z26, Z1
-	VFMADD231PS (DI)(R12*4), Z1, Z2
-	VFMADD231PS 64(DI)(R12*4), Z1, Z3
-	VFMADD231PS 128(DI)(R12*4), Z1, Z4
-	VFMADD231PS 192(DI)(R12*4), Z1, Z5
-	MOVWLZX     R13, R12
-	VPERMPS     Z0, Z27, Z1
-	VFMADD231PS (DI)(R12*4), Z1, Z6
-	VFMADD231PS 64(DI)(R12*4), Z1, Z7
-	VFMADD231PS 128(DI)(R12*4), Z1, Z8
-	VFMADD231PS 192(DI)(R12*4), Z1, Z9
-	MOVQ        8(CX)(R10*2), R13
 	MOVWLZX     R13, R12
 	SHRQ        $0x10, R13
 	VPERMPS     Z0, Z28, Z1
@@ -4003,24 +3902,9 @@ group:
 	VFMADD231PS 64(DI)(R12*4), Z1, Z7
 	VFMADD231PS 128(DI)(R12*4), Z1, Z8
 	VFMADD231PS 192(DI)(R12*4), Z1, Z9
-	ADDQ        $0x08, R10
-	SUBQ        $0x08, R11
-	JGE         group
-
-few:
-	ADDQ $0x08, R11
-	JZ   end
-
-single:
-	MOVWLZX      (CX)(R10*2), R12
-	VBROADCASTSS (SI)(R10*4), Z1
-	VFMADD231PS  (DI)(R12*4), Z1, Z2
-	VFMADD231PS  64(DI)(R12*4), Z1, Z3
-	VFMADD231PS  128(DI)(R12*4), Z1, Z4
-	VFMADD231PS  192(DI)(R12*4), Z1, Z5
-	INCQ         R10
-	DECQ         R11
-	JNZ          single
+	ADDQ        $0x04, R10
+	SUBQ        $0x04, R11
+	JNZ         group
 
 end:
 	VADDPS  Z6, Z2, Z2
@@ -4032,181 +3916,6 @@ end:
 	VMOVUPS Z4, 128(R8)
 	VMOVUPS Z5, 192(R8)
 	ADDQ    $0x00000100, R8
-	DECQ    AX
-	JNZ     row
-	VZEROUPPER
-	RET
-
-// func sparseRowsZ8(rows int, starts *uint32, places *uint16, values *float32, panel *float32, sums *float32, add int)
-// Requires: AVX, AVX512F
-TEXT ·sparseRowsZ8(SB), NOSPLIT, $0-56
-	MOVQ         rows+0(FP), AX
-	MOVQ         starts+8(FP), BX
-	MOVQ         places+16(FP), CX
-	MOVQ         values+24(FP), SI
-	MOVQ         panel+32(FP), DI
-	MOVQ         sums+40(FP), R8
-	MOVQ         add+48(FP), R9
-	VPBROADCASTD lanes<>+0(SB), Z24
-	VPBROADCASTD lanes<>+4(SB), Z25
-	VPBROADCASTD lanes<>+8(SB), Z26
-	VPBROADCASTD lanes<>+12(SB), Z27
-	VPBROADCASTD lanes<>+16(SB), Z28
-	VPBROADCASTD lanes<>+20(SB), Z29
-	VPBROADCASTD lanes<>+24(SB), Z30
-	VPBROADCASTD lanes<>+28(SB), Z31
-	MOVL         (BX), R10
-
-row:
-	MOVL    4(BX), R11
-	ADDQ    $0x04, BX
-	SUBQ    R10, R11
-	VXORPS  Y2, Y2, Y2
-	VXORPS  Y3, Y3, Y3
-	VXORPS  Y4, Y4, Y4
-	VXORPS  Y5, Y5, Y5
-	VXORPS  Y6, Y6, Y6
-	VXORPS  Y7, Y7, Y7
-	VXORPS  Y8, Y8, Y8
-	VXORPS  Y9, Y9, Y9
-	TESTQ   R9, R9
-	JZ      begun
-	VMOVUPS (R8), Z2
-	VMOVUPS 64(R8), Z3
-	VMOVUPS 128(R8), Z4
-	VMOVUPS 192(R8), Z5
-	VMOVUPS 256(R8), Z6
-	VMOVUPS 320(R8), Z7
-	VMOVUPS 384(R8), Z8
-	VMOVUPS 448(R8), Z9
-
-begun:
-	SUBQ $0x08, R11
-	JL   few
-
-group:
-	VMOVUPS     (SI)(R10*4), Y0
-	MOVQ        (CX)(R10*2), R13
-	MOVWLZX     R13, R12
-	SHRQ        $0x10, R13
-	VPERMPS     Z0, Z24, Z1
-	VFMADD231PS (DI)(R12*8), Z1, Z2
-	VFMADD231PS 64(DI)(R12*8), Z1, Z3
-	VFMADD231PS 128(DI)(R12*8), Z1, Z4
-	VFMADD231PS 192(DI)(R12*8), Z1, Z5
-	VFMADD231PS 256(DI)(R12*8), Z1, Z6
-	VFMADD231PS 320(DI)(R12*8), Z1, Z7
-	VFMADD231PS 384(DI)(R12*8), Z1, Z8
-	VFMADD231PS 448(DI)(R12*8), Z1, Z9
-	MOVWLZX     R13, R12
-	SHRQ        $0x10, R13
-	VPERMPS     Z0, Z25, Z1
-	VFMADD231PS (DI)(R12*8), Z1, Z2
-	VFMADD231PS 64(DI)(R12*8), Z1, Z3
-	VFMADD231PS 128(DI)(R12*8), Z1, Z4
-	VFMADD231PS 192(DI)(R12*8), Z1, Z5
-	VFMADD231PS 256(DI)(R12*8), Z1, Z6
-	VFMADD231PS 320(DI)(R12*8), Z1, Z7
-	VFMADD231PS 384(DI)(R12*8), Z1, Z8
-	VFMADD231PS 448(DI)(R12*8), Z1, Z9
-	MOVWLZX     R13, R12
-	SHRQ        $0x10, R13
-	VPERMPS     Z0, Z26, Z1
-	VFMADD231PS (DI)(R12*8), Z1, Z2
-	VFMADD231PS 64(DI)(R12*8), Z1, Z3
-	VFMADD231PS 128(DI)(R12*8), Z1, Z4
-	VFMADD231PS 192(DI)(R12*8), Z1, Z5
-	VFMADD231PS 256(DI)(R12*8), Z1, Z6
-	VFMADD231PS 320(DI)(R12*8), Z1, Z7
-	VFMADD231PS 384(DI)(R12*8), Z1, Z8
-	VFMADD231PS 448(DI)(R12*8), Z1, Z9
-	MOVWLZX     R13, R12
-	VPERMPS     Z0, Z27, Z1
-	VFMADD231PS (DI)(R12*8), Z1, Z2
-	VFMADD231PS 64(DI)(R12*8), Z1, Z3
-	VFMADD231PS 128(DI)(R12*8), Z1, Z4
-	VFMADD231PS 192(DI)(R12*8), Z1, Z5
-	VFMADD231PS 256(DI)(R12*8), Z1, Z6
-	VFMADD231PS 320(DI)(R12*8), Z1, Z7
-	VFMADD231PS 384(DI)(R12*8), Z1, Z8
-	VFMADD231PS 448(DI)(R12*8), Z1, Z9
-	MOVQ        8(CX)(R10*2), R13
-	MOVWLZX     R13, R12
-	SHRQ        $0x10, R13
-	VPERMPS     Z0, Z28, Z1
-	VFMADD231PS (DI)(R12*8), Z1, Z2
-	VFMADD231PS 64(DI)(R12*8), Z1, Z3
-	VFMADD231PS 128(DI)(R12*8), Z1, Z4
-	VFMADD231PS 192(DI)(R12*8), Z1, Z5
-	VFMADD231PS 256(DI)(R12*8), Z1, Z6
-	VFMADD231PS 320(DI)(R12*8), Z1, Z7
-	VFMADD231PS 384(DI)(R12*8), Z1, Z8
-	VFMADD231PS 448(DI)(R12*8), Z1, Z9
-	MOVWLZX     R13, R12
-	SHRQ        $0x10, R13
-	VPERMPS     Z0, Z29, Z1
-	VFMADD231PS (DI)(R12*8), Z1, Z2
-	VFMADD231PS 64(DI)(R12*8), Z1, Z3
-	VFMADD231PS 128(DI)(R12*8), Z1, Z4
-	VFMADD231PS 192(DI)(R12*8), Z1, Z5
-	VFMADD231PS 256(DI)(R12*8), Z1, Z6
-	VFMADD231PS 320(DI)(R12*8), Z1, Z7
-	VFMADD231PS 384(DI)(R12*8), Z1, Z8
-	VFMADD231PS 448(DI)(R12*8), Z1, Z9
-	MOVWLZX     R13, R12
-	SHRQ        $0x10, R13
-	VPERMPS     Z0, Z30, Z1
-	VFMADD231PS (DI)(R12*8), Z1, Z2
-	VFMADD231PS 64(DI)(R12*8), Z1, Z3
-	VFMADD231PS 128(DI)(R12*8), Z1, Z4
-	VFMADD231PS 192(DI)(R12*8), Z1, Z5
-	VFMADD231PS 256(DI)(R12*8), Z1, Z6
-	VFMADD231PS 320(DI)(R12*8), Z1, Z7
-	VFMADD231PS 384(DI)(R12*8), Z1, Z8
-	VFMADD231PS 448(DI)(R12*8), Z1, Z9
-	MOVWLZX     R13, R12
-	VPERMPS     Z0, Z31, Z1
-	VFMADD231PS (DI)(R12*8), Z1, Z2
-	VFMADD231PS 64(DI)(R12*8), Z1, Z3
-	VFMADD231PS 128(DI)(R12*8), Z1, Z4
-	VFMADD231PS 192(DI)(R12*8), Z1, Z5
-	VFMADD231PS 256(DI)(R12*8), Z1, Z6
-	VFMADD231PS 320(DI)(R12*8), Z1, Z7
-	VFMADD231PS 384(DI)(R12*8), Z1, Z8
-	VFMADD231PS 448(DI)(R12*8), Z1, Z9
-	ADDQ        $0x08, R10
-	SUBQ        $0x08, R11
-	JGE         group
-
-few:
-	ADDQ $0x08, R11
-	JZ   end
-
-single:
-	MOVWLZX      (CX)(R10*2), R12
-	VBROADCASTSS (SI)(R10*4), Z1
-	VFMADD231PS  (DI)(R12*8), Z1, Z2
-	VFMADD231PS  64(DI)(R12*8), Z1, Z3
-	VFMADD231PS  128(DI)(R12*8), Z1, Z4
-	VFMADD231PS  192(DI)(R12*8), Z1, Z5
-	VFMADD231PS  256(DI)(R12*8), Z1, Z6
-	VFMADD231PS  320(DI)(R12*8), Z1, Z7
-	VFMADD231PS  384(DI)(R12*8), Z1, Z8
-	VFMADD231PS  448(DI)(R12*8), Z1, Z9
-	INCQ         R10
-	DECQ         R11
-	JNZ          single
-
-end:
-	VMOVUPS Z2, (R8)
-	VMOVUPS Z3, 64(R8)
-	VMOVUPS Z4, 128(R8)
-	VMOVUPS Z5, 192(R8)
-	VMOVUPS Z6, 256(R8)
-	VMOVUPS Z7, 320(R8)
-	VMOVUPS Z8, 384(R8)
-	VMOVUPS Z9, 448(R8)
-	ADDQ    $0x00000200, R8
 	DECQ    AX
 	JNZ     row
 	VZEROUPPER
@@ -4227,7 +3936,6 @@ TEXT ·sparseRowsY2(SB), NOSPLIT, $0-56
 row:
 	MOVL    4(BX), R11
 	ADDQ    $0x04, BX
-	SUBQ    R10, R11
 	VXORPS  Y2, Y2, Y2
 	VXORPS  Y3, Y3, Y3
 	VXORPS  Y4, Y4, Y4
@@ -4242,8 +3950,8 @@ row:
 	VMOVUPS 32(R8), Y3
 
 begun:
-	SUBQ $0x08, R11
-	JL   few
+	SUBQ R10, R11
+	JZ   end
 
 group:
 	MOVQ         (CX)(R10*2), R13
@@ -4266,42 +3974,9 @@ group:
 	VBROADCASTSS 12(SI)(R10*4), Y1
 	VFMADD231PS  (DI)(R12*1), Y1, Y8
 	VFMADD231PS  32(DI)(R12*1), Y1, Y9
-	MOVQ         8(CX)(R10*2), R13
-	MOVWLZX      R13, R12
-	SHRQ         $0x10, R13
-	VBROADCASTSS 16(SI)(R10*4), Y1
-	VFMADD231PS  (DI)(R12*1), Y1, Y2
-	VFMADD231PS  32(DI)(R12*1), Y1, Y3
-	MOVWLZX      R13, R12
-	SHRQ         $0x10, R13
-	VBROADCASTSS 20(SI)(R10*4), Y1
-	VFMADD231PS  (DI)(R12*1), Y1, Y4
-	VFMADD231PS  32(DI)(R12*1), Y1, Y5
-	MOVWLZX      R13, R12
-	SHRQ         $0x10, R13
-	VBROADCASTSS 24(SI)(R10*4), Y1
-	VFMADD231PS  (DI)(R12*1), Y1, Y6
-	VFMADD231PS  32(DI)(R12*1), Y1, Y7
-	MOVWLZX      R13, R12
-	VBROADCASTSS 28(SI)(R10*4), Y1
-	VFMADD231PS  (DI)(R12*1), Y1, Y8
-	VFMADD231PS  32(DI)(R12*1), Y1, Y9
-	ADDQ         $0x08, R10
-	SUBQ         $0x08, R11
-	JGE          group
-
-few:
-	ADDQ $0x08, R11
-	JZ   end
-
-single:
-	MOVWLZX      (CX)(R10*2), R12
-	VBROADCASTSS (SI)(R10*4), Y1
-	VFMADD231PS  (DI)(R12*1), Y1, Y2
-	VFMADD231PS  32(DI)(R12*1), Y1, Y3
-	INCQ         R10
-	DECQ         R11
-	JNZ          single
+	ADDQ         $0x04, R10
+	SUBQ         $0x04, R11
+	JNZ          group
 
 end:
 	VADDPS  Y6, Y2, Y2
@@ -4333,7 +4008,6 @@ TEXT ·sparseRowsY4(SB), NOSPLIT, $0-56
 row:
 	MOVL    4(BX), R11
 	ADDQ    $0x04, BX
-	SUBQ    R10, R11
 	VXORPS  Y2, Y2, Y2
 	VXORPS  Y3, Y3, Y3
 	VXORPS  Y4, Y4, Y4
@@ -4350,8 +4024,8 @@ row:
 	VMOVUPS 96(R8), Y5
 
 begun:
-	SUBQ $0x08, R11
-	JL   few
+	SUBQ R10, R11
+	JZ   end
 
 group:
 	MOVQ         (CX)(R10*2), R13
@@ -4382,52 +4056,9 @@ group:
 	VFMADD231PS  32(DI)(R12*2), Y1, Y7
 	VFMADD231PS  64(DI)(R12*2), Y1, Y8
 	VFMADD231PS  96(DI)(R12*2), Y1, Y9
-	MOVQ         8(CX)(R10*2), R13
-	MOVWLZX      R13, R12
-	SHRQ         $0x10, R13
-	VBROADCASTSS 16(SI)(R10*4), Y1
-	VFMADD231PS  (DI)(R12*2), Y1, Y2
-	VFMADD231PS  32(DI)(R12*2), Y1, Y3
-	VFMADD231PS  64(DI)(R12*2), Y1, Y4
-	VFMADD231PS  96(DI)(R12*2), Y1, Y5
-	MOVWLZX      R13, R12
-	SHRQ         $0x10, R13
-	VBROADCASTSS 20(SI)(R10*4), Y1
-	VFMADD231PS  (DI)(R12*2), Y1, Y6
-	VFMADD231PS  32(DI)(R12*2), Y1, Y7
-	VFMADD231PS  64(DI)(R12*2), Y1, Y8
-	VFMADD231PS  96(DI)(R12*2), Y1, Y9
-	MOVWLZX      R13, R12
-	SHRQ         $0x10, R13
-	VBROADCASTSS 24(SI)(R10*4), Y1
-	VFMADD231PS  (DI)(R12*2), Y1, Y2
-	VFMADD231PS  32(DI)(R12*2), Y1, Y3
-	VFMADD231PS  64(DI)(R12*2), Y1, Y4
-	VFMADD231PS  96(DI)(R12*2), Y1, Y5
-	MOVWLZX      R13, R12
-	VBROADCASTSS 28(SI)(R10*4), Y1
-	VFMADD231PS  (DI)(R12*2), Y1, Y6
-	VFMADD231PS  32(DI)(R12*2), Y1, Y7
-	VFMADD231PS  64(DI)(R12*2), Y1, Y8
-	VFMADD231PS  96(DI)(R12*2), Y1, Y9
-	ADDQ         $0x08, R10
-	SUBQ         $0x08, R11
-	JGE          group
-
-few:
-	ADDQ $0x08, R11
-	JZ   end
-
-single:
-	MOVWLZX      (CX)(R10*2), R12
-	VBROADCASTSS (SI)(R10*4), Y1
-	VFMADD231PS  (DI)(R12*2), Y1, Y2
-	VFMADD231PS  32(DI)(R12*2), Y1, Y3
-	VFMADD231PS  64(DI)(R12*2), Y1, Y4
-	VFMADD231PS  96(DI)(R12*2), Y1, Y5
-	INCQ         R10
-	DECQ         R11
-	JNZ          single
+	ADDQ         $0x04, R10
+	SUBQ         $0x04, R11
+	JNZ          group
 
 end:
 	VADDPS  Y6, Y2, Y2
@@ -4459,7 +4090,6 @@ TEXT ·sparseRowsY8(SB), NOSPLIT, $0-56
 row:
 	MOVL    4(BX), R11
 	ADDQ    $0x04, BX
-	SUBQ    R10, R11
 	VXORPS  Y2, Y2, Y2
 	VXORPS  Y3, Y3, Y3
 	VXORPS  Y4, Y4, Y4
@@ -4480,8 +4110,8 @@ row:
 	VMOVUPS 224(R8), Y9
 
 begun:
-	SUBQ $0x08, R11
-	JL   few
+	SUBQ R10, R11
+	JZ   end
 
 group:
 	MOVQ         (CX)(R10*2), R13
@@ -4528,72 +4158,9 @@ group:
 	VFMADD231PS  160(DI)(R12*4), Y1, Y7
 	VFMADD231PS  192(DI)(R12*4), Y1, Y8
 	VFMADD231PS  224(DI)(R12*4), Y1, Y9
-	MOVQ         8(CX)(R10*2), R13
-	MOVWLZX      R13, R12
-	SHRQ         $0x10, R13
-	VBROADCASTSS 16(SI)(R10*4), Y1
-	VFMADD231PS  (DI)(R12*4), Y1, Y2
-	VFMADD231PS  32(DI)(R12*4), Y1, Y3
-	VFMADD231PS  64(DI)(R12*4), Y1, Y4
-	VFMADD231PS  96(DI)(R12*4), Y1, Y5
-	VFMADD231PS  128(DI)(R12*4), Y1, Y6
-	VFMADD231PS  160(DI)(R12*4), Y1, Y7
-	VFMADD231PS  192(DI)(R12*4), Y1, Y8
-	VFMADD231PS  224(DI)(R12*4), Y1, Y9
-	MOVWLZX      R13, R12
-	SHRQ         $0x10, R13
-	VBROADCASTSS 20(SI)(R10*4), Y1
-	VFMADD231PS  (DI)(R12*4), Y1, Y2
-	VFMADD231PS  32(DI)(R12*4), Y1, Y3
-	VFMADD231PS  64(DI)(R12*4), Y1, Y4
-	VFMADD231PS  96(DI)(R12*4), Y1, Y5
-	VFMADD231PS  128(DI)(R12*4), Y1, Y6
-	VFMADD231PS  160(DI)(R12*4), Y1, Y7
-	VFMADD231PS  192(DI)(R12*4), Y1, Y8
-	VFMADD231PS  224(DI)(R12*4), Y1, Y9
-	MOVWLZX      R13, R12
-	SHRQ         $0x10, R13
-	VBROADCASTSS 24(SI)(R10*4), Y1
-	VFMADD231PS  (DI)(R12*4), Y1, Y2
-	VFMADD231PS  32(DI)(R12*4), Y1, Y3
-	VFMADD231PS  64(DI)(R12*4), Y1, Y4
-	VFMADD231PS  96(DI)(R12*4), Y1, Y5
-	VFMADD231PS  128(DI)(R12*4), Y1, Y6
-	VFMADD231PS  160(DI)(R12*4), Y1, Y7
-	VFMADD231PS  192(DI)(R12*4), Y1, Y8
-	VFMADD231PS  224(DI)(R12*4), Y1, Y9
-	MOVWLZX      R13, R12
-	VBROADCASTSS 28(SI)(R10*4), Y1
-	VFMADD231PS  (DI)(R12*4), Y1, Y2
-	VFMADD231PS  32(DI)(R12*4), Y1, Y3
-	VFMADD231PS  64(DI)(R12*4), Y1, Y4
-	VFMADD231PS  96(DI)(R12*4), Y1, Y5
-	VFMADD231PS  128(DI)(R12*4), Y1, Y6
-	VFMADD231PS  160(DI)(R12*4), Y1, Y7
-	VFMADD231PS  192(DI)(R12*4), Y1, Y8
-	VFMADD231PS  224(DI)(R12*4), Y1, Y9
-	ADDQ         $0x08, R10
-	SUBQ         $0x08, R11
-	JGE          group
-
-few:
-	ADDQ $0x08, R11
-	JZ   end
-
-single:
-	MOVWLZX      (CX)(R10*2), R12
-	VBROADCASTSS (SI)(R10*4), Y1
-	VFMADD231PS  (DI)(R12*4), Y1, Y2
-	VFMADD231PS  32(DI)(R12*4), Y1, Y3
-	VFMADD231PS  64(DI)(R12*4), Y1, Y4
-	VFMADD231PS  96(DI)(R12*4), Y1, Y5
-	VFMADD231PS  128(DI)(R12*4), Y1, Y6
-	VFMADD231PS  160(DI)(R12*4), Y1, Y7
-	VFMADD231PS  192(DI)(R12*4), Y1, Y8
-	VFMADD231PS  224(DI)(R12*4), Y1, Y9
-	INCQ         R10
-	DECQ         R11
-	JNZ          single
+	ADDQ         $0x04, R10
+	SUBQ         $0x04, R11
+	JNZ          group
 
 end:
 	VMOVUPS Y2, (R8)
