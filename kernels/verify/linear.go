@@ -2,6 +2,7 @@ package verify
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 
 	"ofpeak/kernels"
@@ -69,6 +70,9 @@ func linearForward(e *env, t kernels.DType, layout kernels.Layout, m matmul, bia
 		x = e.quantizable(t, m.n, m.c)
 	}
 	xs, w := e.in("x", t, x, m.n, m.c), e.weight(layout, t, m)
+	if e.scale = 1; layout.Format != kernels.Int8 {
+		e.scale = math.Sqrt(float64(m.c))
+	}
 	var ep kernels.Epilogue
 	if bias {
 		ep.Bias = e.in("bias", t, e.normal(m.oc, 0, 1), m.oc)
@@ -98,6 +102,7 @@ func linearBackwardInput(e *env, t kernels.DType, layout kernels.Layout, m matmu
 	if gelu {
 		ep.Act, ep.Aux = kernels.GELU, e.in("aux", t, e.normal(m.n*m.c, 0, 2), m.n, m.c)
 	}
+	e.scale = math.Sqrt(float64(m.oc))
 	e.s.LinearBackwardInput(e.out("dx", t, tolerance(t, m.oc), m.n, m.c), dout, w, ep)
 }
 
@@ -106,6 +111,7 @@ func linearBackwardWeight(e *env, t kernels.DType, layout kernels.Layout, m matm
 	st := kernels.StatsOf(t)
 	dout, x := e.in("dout", t, e.normal(m.n*m.oc, 0, 1), m.n, m.oc), e.in("x", t, e.normal(m.n*m.c, 0, 1), m.n, m.c)
 	dw := e.weight(layout, st, m)
+	e.scale = math.Sqrt(float64(m.n))
 	dw.Values = e.sum("dw", st, tolerance(st, m.n), dw.Values.Shape...)
 	var dbias kernels.Tensor
 	if bias {
@@ -121,7 +127,7 @@ func (l *list) add() {
 			bias, residual, out string
 		}{{"", "", "apart"}, {"bias", "", "apart"}, {"", "residual", "apart"}, {"bias", "residual", "apart"}, {"bias", "residual", "x"}, {"bias", "residual", "residual"}} {
 			l.append(kernels.OpLinear, kernels.Layout{}, func(e *env) {
-				e.shift = d.shift
+				e.shift, e.scale = d.shift, 1
 				operand := func(name string) kernels.Tensor {
 					if f.out == name {
 						return e.inOut(name, t, tolerance(t, 2), e.normal(d.n*d.c, 0, 1), d.n, d.c)
