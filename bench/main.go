@@ -69,6 +69,7 @@ func newRootCmd(stdout, stderr io.Writer, open openFunc) *cobra.Command {
 		newChipsCmd(stdout),
 		newDoctorCmd(stdout),
 		newPeakCmd(stdout),
+		newVerifyCmd(stdout),
 	)
 	return root
 }

@@ -1,8 +1,6 @@
 package rig
 
 import (
-	"fmt"
-
 	"ofpeak/bench/workload"
 	"ofpeak/kernels"
 	"ofpeak/kernels/block"
@@ -21,7 +19,8 @@ func (r *Rig) launcher(c workload.Case) parallel.InProcess {
 	}
 }
 
-func (r *Rig) open(c workload.Case, rank int) (kernels.Device, error) {
+// openDevice is one rank's device: its share of the cores, or the reference.
+func (r *Rig) openDevice(c workload.Case, rank int) (kernels.Device, error) {
 	if c.Device == workload.Ref {
 		return ref.New(), nil
 	}
@@ -36,7 +35,7 @@ func (r *Rig) open(c workload.Case, rank int) (kernels.Device, error) {
 // supports asks a device about every operator of the case.
 func (r *Rig) supports(c workload.Case) error {
 	if c.Engine == workload.Gorgonia {
-		return fmt.Errorf("--engine gorgonia: not in this build")
+		return checkGorgonia(c)
 	}
 	dev, err := r.open(c, 0)
 	if err != nil {

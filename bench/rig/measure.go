@@ -3,7 +3,6 @@ package rig
 import (
 	"context"
 	"math"
-	"slices"
 	"sync"
 	"time"
 
@@ -40,6 +39,9 @@ func (m measurement) diverged() bool {
 
 // measure steps a case by the rule.
 func (r *Rig) measure(ctx context.Context, c workload.Case) (measurement, error) {
+	if c.Engine == workload.Gorgonia {
+		return r.measureGorgonia(ctx, c)
+	}
 	var mu sync.Mutex
 	var m measurement
 	err := r.launcher(c).Run(ctx, strategy(c), func(ctx context.Context, rank *parallel.Rank) error {
@@ -155,5 +157,3 @@ func meanPhases(reports []trainer.Report) (phases, int64) {
 
 // work is what all ranks of a case compute together in one step.
 func work(c workload.Case) block.Work { return trainerConfig(c).Model.TotalWork() }
-
-func lastOf(s []float64, n int) []float64 { return slices.Clone(s[max(0, len(s)-n):]) }

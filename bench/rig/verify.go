@@ -101,6 +101,9 @@ func (r *Rig) reference(ctx context.Context, c workload.Case) (snapshot, error) 
 
 // snapshot takes one step of the case.
 func (r *Rig) snapshot(ctx context.Context, c workload.Case) (snapshot, error) {
+	if c.Engine == workload.Gorgonia {
+		return r.snapshotGorgonia(ctx, c)
+	}
 	var mu sync.Mutex
 	whole := snapshot{tensors: map[string][]float64{}}
 	err := r.launcher(c).Run(ctx, strategy(c), func(_ context.Context, rank *parallel.Rank) error {

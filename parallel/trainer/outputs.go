@@ -2,6 +2,8 @@ package trainer
 
 import (
 	"gorgonia.org/tensor"
+
+	"ofpeak/kernels"
 )
 
 // Outputs are what the last block of the model computed for this rank's last microbatch, (N,C) row by row. Only a last stage has them.
@@ -9,8 +11,22 @@ func (t *Trainer) Outputs() ([]float64, error) {
 	if !t.Stage.Last() {
 		panic("trainer: outputs of a stage that is not the last")
 	}
-	out := t.slots[(t.microbatches-1)%len(t.slots)].Out
-	host := make([]float64, out.Size())
-	err := t.compute.Download(tensor.New(tensor.WithShape(out.Shape...), tensor.WithBacking(host)), out)
-	return host, err
+	return t.download(t.slots[(t.microbatches-1)%len(t.slots)].Out)
+}
+
+// Regression is the batch that SetRegression made, inputs and targets (N,C), where one rank holds the whole of it.
+func (t *Trainer) Regression() (inputs, targets []float64, err error) {
+	if t.rank.World > 1 || t.microbatches > 1 {
+		panic("trainer: the batch is not in one place")
+	}
+	if inputs, err = t.download(t.inputs[0]); err != nil {
+		return nil, nil, err
+	}
+	targets, err = t.download(t.targets[0])
+	return inputs, targets, err
+}
+
+func (t *Trainer) download(x kernels.Tensor) ([]float64, error) {
+	host := make([]float64, x.Size())
+	return host, t.compute.Download(tensor.New(tensor.WithShape(x.Shape...), tensor.WithBacking(host)), x)
 }

@@ -1,0 +1,99 @@
+package rig
+
+import (
+	"context"
+	"runtime"
+	"time"
+
+	"ofpeak/bench/host"
+	"ofpeak/bench/measure"
+	"ofpeak/bench/workload"
+	"ofpeak/kernels/block"
+	"ofpeak/kernels/gograph"
+	"ofpeak/parallel"
+	"ofpeak/parallel/trainer"
+)
+
+// checkGorgonia is nil if the Gorgonia graph covers the case. The graph of the real model would take seconds to build; a small one tells as well.
+func checkGorgonia(c workload.Case) error {
+	e, err := gograph.New(trainerConfig(verifiable(c)).Model)
+	if err != nil {
+		return err
+	}
+	return e.Close()
+}
+
+// measureGorgonia steps the Gorgonia graph. Gorgonia splits its products over GOMAXPROCS goroutines, so that is how it gets the case's cores.
+func (r *Rig) measureGorgonia(ctx context.Context, c workload.Case) (measurement, error) {
+	var m measurement
+	e, err := r.graph(ctx, c)
+	if err != nil {
+		return m, err
+	}
+	defer e.Close()
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(c.RankThreads(len(r.cores))))
+	runtime.GC() // what built the graph is no part of a step
+	var losses []float64
+	m.Result, err = measure.Run(r.rule, func() (float64, error) {
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
+		start := time.Now()
+		loss, err := e.Step(block.DefaultHyper)
+		losses = append(losses, loss)
+		return time.Since(start).Seconds(), err
+	})
+	if len(losses) > 0 {
+		m.lossFirst, m.lossLast = losses[0], losses[len(losses)-1]
+	}
+	m.processBytes, m.processKnown = host.PeakMemory()
+	return m, err
+}
+
+// snapshotGorgonia takes the gradients of one step.
+func (r *Rig) snapshotGorgonia(ctx context.Context, c workload.Case) (snapshot, error) {
+	s := snapshot{tensors: map[string][]float64{}}
+	e, err := r.graph(ctx, c)
+	if err != nil {
+		return s, err
+	}
+	defer e.Close()
+	if s.loss, err = e.Run(); err != nil {
+		return s, err
+	}
+	for _, name := range e.Names() {
+		s.tensors[name] = e.Grad(name)
+	}
+	return s, nil
+}
+
+// graph builds the case's graph with the weights and the batch that a native rank starts from.
+func (r *Rig) graph(ctx context.Context, c workload.Case) (*gograph.Engine, error) {
+	e, err := gograph.New(trainerConfig(c).Model)
+	if err != nil {
+		return nil, err
+	}
+	native := c
+	native.Engine = workload.Native
+	err = r.launcher(native).Run(ctx, strategy(native), func(_ context.Context, rank *parallel.Rank) error {
+		t, err := trainer.New(rank, trainerConfig(native))
+		if err != nil {
+			return err
+		}
+		if err := setBatch(t, native, r.corpus, 0); err != nil {
+			return err
+		}
+		x, target, err := t.Regression()
+		if err != nil {
+			return err
+		}
+		e.Load("x", x)
+		e.Load("target", target)
+		return e.LoadStage(rank.Compute, t.Stage)
+	})
+	if err != nil {
+		e.Close()
+		return nil, err
+	}
+	return e, nil
+}
