@@ -25,9 +25,17 @@ var layouts = []struct {
 	{kernels.Layout{Format: kernels.Int8}, 1, 1},
 }
 
+// epilogues are the forms of a forward epilogue.
+var epilogues = []struct{ bias, act, residual string }{
+	{"bias", "gelu", "out"}, {}, {"bias", "", ""}, {"bias", "gelu", ""}, {"bias", "", "apart"}, {"", "", "out"},
+}
+
 // sizes are fixed corner cases, rounded up to what a layout needs, and fuzzed ones.
 func sizes(fuzz *rand.Rand, oc, c int) []matmul {
-	ms := []matmul{{1, 1, 1, 0}, {2, 3, 5, 1}, {17, 33, 65, 3}, {64, 96, 128, 0}, {65, 63, 31, 0}, {3, 130, 300, 1}, {130, 20, 7, 0}}
+	ms := []matmul{
+		{1, 1, 1, 0}, {2, 3, 5, 1}, {17, 33, 65, 3}, {64, 96, 128, 0}, {65, 63, 31, 0}, {3, 130, 300, 1}, {130, 20, 7, 0},
+		{9, 17, 1100, 0}, {515, 18, 24, 0}, {6, 1040, 40, 1}, {256, 64, 32, 0}, // longer than a cache block in one dim
+	}
 	for range 6 {
 		ms = append(ms, matmul{1 + fuzz.IntN(70), 1 + fuzz.IntN(150), 1 + fuzz.IntN(200), fuzz.IntN(8)})
 	}
@@ -42,9 +50,11 @@ func (l *list) linear() {
 	t := l.t
 	for _, w := range layouts {
 		for _, m := range sizes(l.fuzz(), w.oc, w.c) {
-			for _, f := range []struct{ bias, act, residual string }{
-				{}, {bias: "bias"}, {"bias", "gelu", ""}, {"bias", "", "apart"}, {"", "", "out"}, {"bias", "gelu", "out"},
-			} {
+			forms := epilogues
+			if m.n*m.oc*m.c > 1<<17 {
+				forms = forms[:1] // a large product takes the reference long; small ones try every form
+			}
+			for _, f := range forms {
 				l.append(kernels.OpLinear, w.Layout, func(e *env) { linearForward(e, t, w.Layout, m, f.bias != "", f.act != "", f.residual) },
 					"forward %v %s %s residual=%s block=%d", m, f.bias, f.act, f.residual, w.Block)
 			}
