@@ -69,7 +69,7 @@ func outcome(row *results.Row) string {
 		s += fmt.Sprintf("  %.1f %% of measured peak", share)
 	}
 	if row.Reason != "" {
-		s += "  (" + row.Reason + ")"
+		s += "  (" + brief(row.Reason) + ")"
 	}
 	return s
 }

@@ -152,7 +152,7 @@ func TestRunErrors(t *testing.T) {
 func TestRunFailedRow(t *testing.T) {
 	f := &fakeRunner{during: func(n int, row *results.Row) {
 		if n == 2 {
-			row.Settle(results.Failed, "rank 1: broken\npipe")
+			row.Settle(results.Failed, "rank 1: broken\npipe "+strings.Repeat("goroutine ", 100))
 		}
 	}}
 	path := filepath.Join(t.TempDir(), "x.csv")
@@ -160,7 +160,7 @@ func TestRunFailedRow(t *testing.T) {
 	if status != 1 || !strings.HasSuffix(stderr, "ofpeak: 1 of 20 rows failed or are wrong; the column reason says why\n") {
 		t.Errorf("status %d\n%s", status, stderr)
 	}
-	if !strings.Contains(stdout, "failed: technique=baseline precision=fp32 model=tiny engine=gorgonia: rank 1: broken pipe\n") {
+	if !strings.Contains(stdout, "failed: technique=baseline precision=fp32 model=tiny engine=gorgonia: rank 1: broken pipe goroutine ") || !strings.Contains(stdout, "… (see the CSV)\n") {
 		t.Errorf("the table does not tell why:\n%s", stdout)
 	}
 }

@@ -51,7 +51,7 @@ func writeTable(w io.Writer, rows []results.Row) error {
 		}
 		t.Rows = append(t.Rows, cells)
 		if row.Reason != "" {
-			notes += fmt.Sprintf("%s: %s: %s\n", row.Status, row.Case, row.Reason)
+			notes += fmt.Sprintf("%s: %s: %s\n", row.Status, row.Case, brief(row.Reason))
 		}
 	}
 	width := render.Width(w)
@@ -79,6 +79,15 @@ func fields(line string) []string {
 		}
 	}
 	return values
+}
+
+// brief cuts a reason that holds a whole stack; the CSV has all of it.
+func brief(reason string) string {
+	const most = 160
+	if r := []rune(reason); len(r) > most {
+		return string(r[:most]) + "… (see the CSV)"
+	}
+	return reason
 }
 
 // precision is half the interval of the median in percent of it.
