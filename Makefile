@@ -1,7 +1,8 @@
 # make bench    measure this machine: table on the terminal, CSV in results/runs (under 4 minutes on two cores)
 # make smoke    prove in seconds that every technique runs
-# make test     all tests; needs Go and a C compiler (for the race detector)
+# make test     all tests; needs Go, a C compiler (for the race detector) and Python 3
 # make lint     gofmt, vet for amd64 and arm64, staticcheck
+# make peers    compare the CPU kernels with oneDNN, OpenBLAS, gonum and PyTorch, whichever are there (docs/peers.md; about an hour)
 # make generate         rewrite the generated assembly
 # make generate-check   fail if it is not what its generators write
 
@@ -16,7 +17,7 @@ VCS := $(shell git rev-parse HEAD >/dev/null 2>&1 && echo auto || echo false)
 
 ASM := kernels/cpu/_asm
 
-.PHONY: build bench smoke test lint generate generate-check clean
+.PHONY: build bench smoke test lint peers generate generate-check clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -buildvcs=$(VCS) -o bin/ofpeak ./bench
@@ -32,6 +33,7 @@ test:
 	$(GO) -C $(ASM) test ./...
 	CGO_ENABLED=1 $(GO) test -race $(RACE)
 	$(GO) test ./...
+	python3 -m unittest discover scripts/peers
 
 lint:
 	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "run gofmt -w on:"; echo "$$unformatted"; exit 1; fi
@@ -39,6 +41,9 @@ lint:
 	$(GO) -C $(ASM) vet ./...
 	CGO_ENABLED=0 GOARCH=arm64 $(GO) vet ./...
 	$(GO) run $(STATICCHECK) ./...
+
+peers:
+	python3 scripts/peers/peers.py
 
 generate:
 	$(GO) generate ./...

@@ -43,23 +43,22 @@ func (r *Rank) Counts() comm.Counts {
 	return sum
 }
 
-// Sync waits for all streams.
+// Sync waits for all streams, and gives the first one's error.
 func (r *Rank) Sync() error {
-	var errs []error
+	var first error
 	for _, s := range r.streams() {
-		errs = append(errs, s.Sync())
-	}
-	return errors.Join(errs...)
-}
-
-func (r *Rank) streams() []kernels.Stream {
-	var ss []kernels.Stream
-	for _, s := range []kernels.Stream{r.Compute, r.Reduce, r.Pipe} {
-		if s != nil {
-			ss = append(ss, s)
+		if s == nil {
+			continue
+		}
+		if err := s.Sync(); first == nil {
+			first = err
 		}
 	}
-	return ss
+	return first
+}
+
+func (r *Rank) streams() [3]kernels.Stream {
+	return [3]kernels.Stream{r.Compute, r.Reduce, r.Pipe}
 }
 
 // open makes streams and communicators. All ranks call it at the same time.
@@ -96,7 +95,9 @@ func (r *Rank) close() error {
 		r.cleanups[i]()
 	}
 	for _, s := range r.streams() {
-		errs = append(errs, s.Close())
+		if s != nil {
+			errs = append(errs, s.Close())
+		}
 	}
 	if r.Device != nil {
 		errs = append(errs, r.Device.Close())

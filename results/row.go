@@ -113,6 +113,7 @@ type Row struct {
 	LossLast          Opt[float64] `csv:"loss_last"`
 	FinalLoss         Opt[float64] `csv:"final_loss"`
 	FinalLossBaseline Opt[float64] `csv:"final_loss_baseline"`
+	LossCurve         Samples      `csv:"loss_curve"`    // of the training check, by step
 	SkippedSteps      Opt[int]     `csv:"skipped_steps"` // by dynamic loss scaling
 }
 

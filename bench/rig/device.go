@@ -19,7 +19,8 @@ func (r *Rig) launcher(c workload.Case) parallel.InProcess {
 	}
 }
 
-func (r *Rig) open(c workload.Case, rank int) (kernels.Device, error) {
+// openDevice is one rank's device: its share of the cores, or the reference.
+func (r *Rig) openDevice(c workload.Case, rank int) (kernels.Device, error) {
 	if c.Device == workload.Ref {
 		return ref.New(), nil
 	}

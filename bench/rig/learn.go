@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"strconv"
 
 	"ofpeak/bench/workload"
 	"ofpeak/kernels"
@@ -26,16 +27,17 @@ func (r *Rig) learn(ctx context.Context, c workload.Case, row *results.Row) erro
 	if !ok {
 		return nil
 	}
-	base := workload.BaselineOf(lm)
-	loss, err := r.finalLoss(ctx, lm)
+	curve, err := r.curve(ctx, lm)
 	if err != nil {
 		return fmt.Errorf("training check: %w", err)
 	}
-	want, err := r.finalLoss(ctx, base)
+	base, err := r.curve(ctx, workload.BaselineOf(lm))
 	if err != nil {
 		return fmt.Errorf("training check, baseline: %w", err)
 	}
-	row.FinalLoss, row.FinalLossBaseline = results.Finite(loss), results.Finite(want)
+	loss := finalLoss(curve)
+	row.FinalLoss, row.FinalLossBaseline = results.Finite(loss), results.Finite(finalLoss(base))
+	row.LossCurve = finite(curve)
 	if !(loss < math.Log(checkVocab)) {
 		return fmt.Errorf("%w: after %d steps the language model's loss is %.3g, no better than guessing (%.3g)", errWrong, checkSteps, loss, math.Log(checkVocab))
 	}
@@ -58,19 +60,19 @@ func learnable(c workload.Case) (workload.Case, bool) {
 	return c, c.Validate() == nil
 }
 
-// finalLoss trains the check once for each technique of a run.
-func (r *Rig) finalLoss(ctx context.Context, c workload.Case) (float64, error) {
-	if loss, ok := r.learned[c]; ok {
-		return loss, nil
+// curve trains the check, once for each technique of a run, and returns the loss of each step.
+func (r *Rig) curve(ctx context.Context, c workload.Case) ([]float64, error) {
+	if losses, ok := r.learned[c]; ok {
+		return losses, nil
 	}
-	var loss float64
+	var curve []float64
 	err := r.launcher(c).Run(ctx, strategy(c), func(ctx context.Context, rank *parallel.Rank) error {
 		t, err := trainer.New(rank, trainerConfig(c))
 		if err != nil {
 			return err
 		}
-		var losses []float64
-		for i := range checkSteps {
+		losses := make([]float64, checkSteps)
+		for i := range losses {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
@@ -81,23 +83,36 @@ func (r *Rig) finalLoss(ctx context.Context, c workload.Case) (float64, error) {
 			if err != nil {
 				return err
 			}
-			losses = append(losses, report.Loss)
+			losses[i] = report.Loss
 		}
 		if rank.ID == 0 {
-			loss = mean(lastOf(losses, checkTail))
+			curve = losses
 		}
 		return nil
 	})
 	if err == nil {
-		r.learned[c] = loss
+		r.learned[c] = curve
 	}
-	return loss, err
+	return curve, err
 }
 
-func mean(s []float64) float64 {
+// finalLoss is the mean of the last steps, each of which has another batch.
+func finalLoss(curve []float64) float64 {
 	sum := 0.0
-	for _, v := range s {
+	for _, v := range curve[len(curve)-checkTail:] {
 		sum += v
 	}
-	return sum / float64(len(s))
+	return sum / checkTail
+}
+
+// finite rounds a curve to five digits, or drops it if it left the numbers.
+func finite(curve []float64) results.Samples {
+	rounded := make(results.Samples, len(curve))
+	for i, v := range curve {
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			return nil
+		}
+		rounded[i], _ = strconv.ParseFloat(strconv.FormatFloat(v, 'g', 5, 64), 64)
+	}
+	return rounded
 }

@@ -3,7 +3,6 @@ package rig
 import (
 	"context"
 	"math"
-	"slices"
 	"sync"
 	"time"
 
@@ -158,5 +157,3 @@ func meanPhases(reports []trainer.Report) (phases, int64) {
 
 // work is what all ranks of a case compute together in one step.
 func work(c workload.Case) block.Work { return trainerConfig(c).Model.TotalWork() }
-
-func lastOf(s []float64, n int) []float64 { return slices.Clone(s[max(0, len(s)-n):]) }

@@ -60,13 +60,21 @@ func (c Config) Layers() []LayerKind {
 	return append(ls, MSEHead)
 }
 
+// depth is the number of layers of the whole model.
+func (c Config) depth() int {
+	if c.V > 0 {
+		return c.L + 2
+	}
+	return c.L + 1
+}
+
 // normal fills in the defaults.
 func (c Config) normal() Config {
 	if c.TP == 0 {
 		c.TP = 1
 	}
 	if c.Lo == 0 && c.Hi == 0 {
-		c.Hi = len(c.Layers())
+		c.Hi = c.depth()
 	}
 	return c
 }
@@ -81,8 +89,8 @@ func (c Config) Check() error {
 		return fmt.Errorf("C=%d is not divisible by NH=%d", c.C, c.NH)
 	case c.NH%c.TP != 0:
 		return fmt.Errorf("NH=%d is not divisible by tp=%d", c.NH, c.TP)
-	case c.Lo < 0 || c.Hi > len(c.Layers()) || c.Lo >= c.Hi:
-		return fmt.Errorf("a stage of layers %d to %d does not lie in the model's %d", c.Lo, c.Hi, len(c.Layers()))
+	case c.Lo < 0 || c.Hi > c.depth() || c.Lo >= c.Hi:
+		return fmt.Errorf("a stage of layers %d to %d does not lie in the model's %d", c.Lo, c.Hi, c.depth())
 	case c.Layout.Format == kernels.BlockSparse && c.TP > 1:
 		return fmt.Errorf("block sparsity picks blocks over a whole weight row, which tp=%d would cut", c.TP)
 	case c.Precision.Int8 != (c.Layout.Format == kernels.Int8):

@@ -59,7 +59,7 @@ func New(dev kernels.Device, s kernels.Stream, cfg Config) (*Stage, error) {
 func (st *Stage) Size() int { return st.size }
 
 // Last reports whether the stage holds the model's head, and so computes the loss.
-func (st *Stage) Last() bool { return st.Hi == len(st.Config.Layers()) }
+func (st *Stage) Last() bool { return st.Hi == st.depth() }
 
 // LayerCount is the number of layers of this stage.
 func (st *Stage) LayerCount() int { return len(st.kinds) }

@@ -29,21 +29,21 @@ func (d *attentionDims) heads() int { return d.b * d.nh }
 // work is the number of multiply-adds of a product of scores.
 func (d *attentionDims) work() int { return d.heads() * d.t * d.t * d.hs }
 
-// The three parts of a token's qkv.
+// The parts of a token's qkv, and its output.
 const (
 	query = iota
 	key
 	value
+	output
 )
 
-// in is where row t of a head's query, key or value starts in qkv; head counts over the batch.
-func (d *attentionDims) in(head, t, which int) int {
-	return (((head/d.nh*d.t+t)*3+which)*d.nh + head%d.nh) * d.hs
-}
-
-// out is where row t of a head starts in out.
-func (d *attentionDims) out(head, t int) int {
-	return ((head/d.nh*d.t+t)*d.nh + head%d.nh) * d.hs
+// row is where row t of a part of a head starts in qkv, or in out for the output; head counts over the batch.
+func (d *attentionDims) row(part, head, t int) int {
+	token, head := head/d.nh*d.t+t, head%d.nh
+	if part == output {
+		return (token*d.nh + head) * d.hs
+	}
+	return ((token*3+part)*d.nh + head) * d.hs
 }
 
 // units cuts every head into groups of tiles, so that there are some for each worker, and hands them out to whoever is free: the
@@ -70,23 +70,15 @@ func (u *units) next() (head, group int, ok bool) {
 	return i % u.heads, u.groups - 1 - i/u.heads, i < u.heads*u.groups
 }
 
-// place says where a row of a head starts in a tensor.
-type place func(d *attentionDims, head, t int) int
-
-func queryPlace(d *attentionDims, head, t int) int { return d.in(head, t, query) }
-func keyPlace(d *attentionDims, head, t int) int   { return d.in(head, t, key) }
-func valuePlace(d *attentionDims, head, t int) int { return d.in(head, t, value) }
-func outPlace(d *attentionDims, head, t int) int   { return d.out(head, t) }
-
-// packRows copies rows lo to hi of a head into dst, wide apart; columns past hs and rows past T are zero.
-func (d *attentionDims) packRows(dst []float32, set *vec.Set, x values, at place, head, lo, hi int) {
+// packRows copies rows lo to hi of a part of a head into dst, wide apart; columns past hs and rows past T are zero.
+func (d *attentionDims) packRows(dst []float32, set *vec.Set, x values, part, head, lo, hi int) {
 	for t := lo; t < hi; t++ {
 		row := dst[(t-lo)*d.wide:][:d.wide]
 		if t >= d.t {
 			clear(row)
 			continue
 		}
-		copy(row, x.load(set, at(d, head, t), d.hs, row))
+		copy(row, x.load(set, d.row(part, head, t), d.hs, row))
 		clear(row[d.hs:])
 	}
 }

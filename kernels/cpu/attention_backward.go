@@ -65,7 +65,7 @@ func (c *attentionBackward) dots(a *arena, lo, hi int) {
 	dout, out, dots := valuesOf(c.dout), valuesOf(c.out), floats(c.scratch)
 	x, y := a.take(d.hs), a.take(d.hs)
 	for i := lo; i < hi; i++ {
-		at := d.out(i/d.t, i%d.t)
+		at := d.row(output, i/d.t, i%d.t)
 		dots[i] = set.Dot(dout.load(set, at, d.hs, x), out.load(set, at, d.hs, y))
 	}
 }
@@ -79,7 +79,7 @@ func (c *attentionBackward) queries(groups, lo, hi int) {
 		for g := 1; g < groups; g++ {
 			set.Add(row, row, c.dq[g*size+i*d.hs:])
 		}
-		dqkv.store(set, d.in(i/d.t, i%d.t, query), row)
+		dqkv.store(set, d.row(query, i/d.t, i%d.t), row)
 	}
 }
 
@@ -119,11 +119,11 @@ type flashBackward struct {
 	p, dp     []float32 // probabilities and their gradients: (queryTile, gradTile)
 }
 
-func newFlashBackward(c *attentionBackward, a *arena) *flashBackward {
+func newFlashBackward(c *attentionBackward, a *arena) flashBackward {
 	d := c.dims
 	rows := roundUp(d.t, queryTile)
 	tile := gradTile * d.wide
-	return &flashBackward{
+	return flashBackward{
 		attentionDims: d, set: c.variant.set, qkv: valuesOf(c.qkv), dout: valuesOf(c.dout), dqkv: valuesOf(c.dqkv),
 		lse: floats(c.lse), dots: floats(c.scratch),
 		q: a.take(rows * d.wide), do: a.take(rows * d.wide), dq: a.take(rows * d.wide),
@@ -136,8 +136,8 @@ func newFlashBackward(c *attentionBackward, a *arena) *flashBackward {
 func (f *flashBackward) unit(head, lo, hi int) {
 	rows := roundUp(f.t, queryTile)
 	first := lo * gradTile / queryTile * queryTile
-	f.packRows(f.q[first*f.wide:], f.set, f.qkv, queryPlace, head, first, rows)
-	f.packRows(f.do[first*f.wide:], f.set, f.dout, outPlace, head, first, rows)
+	f.packRows(f.q[first*f.wide:], f.set, f.qkv, query, head, first, rows)
+	f.packRows(f.do[first*f.wide:], f.set, f.dout, output, head, first, rows)
 	clear(f.dq)
 	for tile := lo; tile < hi; tile++ {
 		f.tile(head, tile*gradTile)
@@ -146,9 +146,9 @@ func (f *flashBackward) unit(head, lo, hi int) {
 
 // tile does keys k to k+gradTile.
 func (f *flashBackward) tile(head, k int) {
-	f.packRows(f.k, f.set, f.qkv, valuePlace, head, k, k+gradTile)
+	f.packRows(f.k, f.set, f.qkv, value, head, k, k+gradTile)
 	f.transpose(f.vT, f.k)
-	f.packRows(f.k, f.set, f.qkv, keyPlace, head, k, k+gradTile)
+	f.packRows(f.k, f.set, f.qkv, key, head, k, k+gradTile)
 	f.transpose(f.kT, f.k)
 	clear(f.dk)
 	clear(f.dv)
@@ -159,8 +159,8 @@ func (f *flashBackward) tile(head, k int) {
 		f.keys(first, k)
 	}
 	for j := range min(gradTile, f.t-k) {
-		f.dqkv.store(f.set, f.in(head, k+j, key), f.dk[j*f.wide:][:f.hs])
-		f.dqkv.store(f.set, f.in(head, k+j, value), f.dv[j*f.wide:][:f.hs])
+		f.dqkv.store(f.set, f.row(key, head, k+j), f.dk[j*f.wide:][:f.hs])
+		f.dqkv.store(f.set, f.row(value, head, k+j), f.dv[j*f.wide:][:f.hs])
 	}
 }
 

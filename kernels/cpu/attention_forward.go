@@ -66,10 +66,10 @@ type flashForward struct {
 	top, sum []float32 // of each query: the largest score so far, and Σ exp(score-top)
 }
 
-func newFlashForward(c *attentionForward, a *arena) *flashForward {
+func newFlashForward(c *attentionForward, a *arena) flashForward {
 	d := c.dims
 	keys := roundUp(d.t, keyTile)
-	return &flashForward{
+	return flashForward{
 		attentionDims: d, set: c.variant.set, qkv: valuesOf(c.qkv), dst: valuesOf(c.out), lse: floats(c.lse),
 		kT: a.take(keys * d.hs), v: a.take(keys * d.wide),
 		q: a.take(queryTile * d.wide), o: a.take(max(queryTile, keyTile) * d.wide), scores: a.take(vec.PanelRows * keyTile),
@@ -81,9 +81,9 @@ func newFlashForward(c *attentionForward, a *arena) *flashForward {
 func (f *flashForward) unit(head, lo, hi int) {
 	for k := 0; k < min(f.t, hi*queryTile); k += keyTile {
 		rows := f.o[:keyTile*f.wide] // not in use yet
-		f.packRows(rows, f.set, f.qkv, keyPlace, head, k, k+keyTile)
+		f.packRows(rows, f.set, f.qkv, key, head, k, k+keyTile)
 		f.transpose(f.kT[k*f.hs:][:keyTile*f.hs], rows)
-		f.packRows(f.v[k*f.wide:][:keyTile*f.wide], f.set, f.qkv, valuePlace, head, k, k+keyTile)
+		f.packRows(f.v[k*f.wide:][:keyTile*f.wide], f.set, f.qkv, value, head, k, k+keyTile)
 	}
 	for tile := lo; tile < hi; tile++ {
 		f.tile(head, tile*queryTile)
@@ -93,9 +93,9 @@ func (f *flashForward) unit(head, lo, hi int) {
 // tile does the queries from first on.
 func (f *flashForward) tile(head, first int) {
 	rows := min(queryTile, roundUp(f.t-first, vec.PanelRows))
-	f.packRows(f.q, f.set, f.qkv, queryPlace, head, first, first+rows)
+	f.packRows(f.q, f.set, f.qkv, query, head, first, first+rows)
 	f.set.Scale(f.q[:rows*f.wide], f.q, f.scale)
-	for k := 0; k < first+rows; k += keyTile {
+	for k := 0; k < min(f.t, first+rows); k += keyTile {
 		for r := 0; r < rows; r += vec.PanelRows {
 			if first+r+vec.PanelRows > k {
 				f.panel(first, r, k)
@@ -105,7 +105,7 @@ func (f *flashForward) tile(head, first int) {
 	for r := range min(rows, f.t-first) {
 		o := f.o[r*f.wide:][:f.hs]
 		f.set.Scale(o, o, 1/f.sum[r])
-		f.dst.store(f.set, f.out(head, first+r), o)
+		f.dst.store(f.set, f.row(output, head, first+r), o)
 		f.lse[head*f.t+first+r] = f.top[r] + float32(math.Log(float64(f.sum[r])))
 	}
 }

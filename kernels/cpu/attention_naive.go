@@ -13,17 +13,17 @@ func (c *attentionForward) naive(s *Stream, worker int) {
 			return
 		}
 		for t := range d.t {
-			row := qkv.load(set, d.in(head, t, query), d.hs, q)
+			row := qkv.load(set, d.row(query, head, t), d.hs, q)
 			for j := range t + 1 {
-				scores[j] = d.scale * set.Dot(row, qkv.load(set, d.in(head, j, key), d.hs, other))
+				scores[j] = d.scale * set.Dot(row, qkv.load(set, d.row(key, head, j), d.hs, other))
 			}
 			top := set.Max(scores[:t+1])
 			sum := set.ExpSum(scores[:t+1], scores, 1, top)
 			clear(o)
 			for j := range t + 1 {
-				set.Axpy(o, qkv.load(set, d.in(head, j, value), d.hs, other), scores[j]/sum)
+				set.Axpy(o, qkv.load(set, d.row(value, head, j), d.hs, other), scores[j]/sum)
 			}
-			out.store(set, d.out(head, t), o)
+			out.store(set, d.row(output, head, t), o)
 			lse[head*d.t+t] = top + float32(math.Log(float64(sum)))
 		}
 	}
@@ -47,19 +47,19 @@ func (c *attentionBackward) naive(s *Stream, worker int) {
 		clear(dv)
 		for t := range d.t {
 			i, at := head*d.t+t, t*d.hs
-			query, grad := qkv.load(set, d.in(head, t, query), d.hs, q), dout.load(set, d.out(head, t), d.hs, do)
+			mine, grad := qkv.load(set, d.row(query, head, t), d.hs, q), dout.load(set, d.row(output, head, t), d.hs, do)
 			for j := range t + 1 {
-				key, val := qkv.load(set, d.in(head, j, key), d.hs, k), qkv.load(set, d.in(head, j, value), d.hs, v)
-				p := float32(math.Exp(float64(d.scale*set.Dot(query, key) - lse[i])))
+				key, val := qkv.load(set, d.row(key, head, j), d.hs, k), qkv.load(set, d.row(value, head, j), d.hs, v)
+				p := float32(math.Exp(float64(d.scale*set.Dot(mine, key) - lse[i])))
 				ds := d.scale * p * (set.Dot(grad, val) - dots[i])
 				set.Axpy(dv[j*d.hs:][:d.hs], grad, p)
 				set.Axpy(dq[at:at+d.hs], key, ds)
-				set.Axpy(dk[j*d.hs:][:d.hs], query, ds)
+				set.Axpy(dk[j*d.hs:][:d.hs], mine, ds)
 			}
 		}
 		for t := range d.t {
-			dqkv.store(set, d.in(head, t, key), dk[t*d.hs:][:d.hs])
-			dqkv.store(set, d.in(head, t, value), dv[t*d.hs:][:d.hs])
+			dqkv.store(set, d.row(key, head, t), dk[t*d.hs:][:d.hs])
+			dqkv.store(set, d.row(value, head, t), dv[t*d.hs:][:d.hs])
 		}
 	}
 }

@@ -26,6 +26,8 @@ type buffer struct {
 	i32  []int32
 	i8   []int8
 	u8   []uint8
+
+	patterns patterns // of the 2:4 weights whose Meta is here
 }
 
 // Alloc gives n zeroed elements of fp32, fp16, bf16, int32, int8 or uint8, aligned to 64 bytes.
@@ -45,6 +47,7 @@ func (h *heap) Alloc(t kernels.DType, n int) (kernels.Buffer, error) {
 		h.release(bytes)
 		return nil, fmt.Errorf("cpu: allocate %d bytes: %w: %w", bytes, kernels.ErrOutOfMemory, err)
 	}
+	h.keep()
 	b := &buffer{heap: h, t: t, n: n, raw: raw}
 	b.cast()
 	return b, nil
@@ -80,8 +83,14 @@ func (h *heap) reserve(bytes int64) error {
 		return fmt.Errorf("cpu: allocate %d bytes: %w: %d of the limit of %d are in use", bytes, kernels.ErrOutOfMemory, m.Current, m.Limit)
 	}
 	m.Current += bytes
-	m.Peak = max(m.Peak, m.Current)
 	return nil
+}
+
+// keep counts what was reserved and has been mapped.
+func (h *heap) keep() {
+	h.mu.Lock()
+	h.memory.Peak = max(h.memory.Peak, h.memory.Current)
+	h.mu.Unlock()
 }
 
 func (h *heap) release(bytes int64) {

@@ -1,6 +1,7 @@
 package cpu
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 	"slices"
@@ -131,5 +132,13 @@ func (d *Device) NewStream() (kernels.Stream, error) { return newStream(d) }
 // NewEvent gives an event that was never recorded.
 func (d *Device) NewEvent() (kernels.Event, error) { return newEvent(), nil }
 
-// Close is for the contract's sake: the device owns nothing but what Alloc and NewStream gave out.
-func (d *Device) Close() error { return nil }
+// Close reports buffers and streams that were not given back; the device owns nothing else.
+func (d *Device) Close() error {
+	if m := d.Memory(); m.Current != 0 {
+		return fmt.Errorf("cpu: closed with %d bytes not freed", m.Current)
+	}
+	if d.owner != nil {
+		return errors.New("cpu: closed with a stream open")
+	}
+	return nil
+}

@@ -44,8 +44,12 @@ func fillWith[T comparable](x []T, v T) {
 		clear(x)
 		return
 	}
-	for done := copy(x, []T{v}); done < len(x); done *= 2 {
-		copy(x[done:], x[:min(done, 4096)])
+	if len(x) == 0 {
+		return
+	}
+	x[0] = v
+	for done := 1; done < len(x); {
+		done += copy(x[done:], x[:min(done, block)])
 	}
 }
 
@@ -140,7 +144,7 @@ func (c *add) part(s *Stream, worker, workers int) {
 // Sum computes dst = Σ srcs in the order given, at once and on the calling goroutine, added in float32 and rounded once.
 func (s *Stream) Sum(dst kernels.Tensor, srcs []kernels.Tensor) {
 	kernels.CheckSum(dst, srcs)
-	var total, next [block]float32
+	total, next := widened.Get().(*[block]float32), widened.Get().(*[block]float32)
 	out := valuesOf(dst)
 	for lo := 0; lo < dst.Size(); lo += block {
 		n := min(block, dst.Size()-lo)
@@ -151,4 +155,6 @@ func (s *Stream) Sum(dst kernels.Tensor, srcs []kernels.Tensor) {
 		}
 		out.store(s.set, lo, acc)
 	}
+	widened.Put(total)
+	widened.Put(next)
 }

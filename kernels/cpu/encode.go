@@ -49,7 +49,7 @@ func (c *encode) plain(set *vec.Set, a *arena, lo, hi int) {
 
 // sparse24 keeps the two largest magnitudes of every four of rows lo to hi.
 func (c *encode) sparse24(set *vec.Set, a *arena, lo, hi int) {
-	width, dense, dst, meta := c.w.C, valuesOf(c.dense), valuesOf(c.w.Values), bytes(c.w.Meta)
+	width, dense, dst, meta := c.w.C, valuesOf(c.dense), valuesOf(c.w.Values), bytesOf(c.w.Meta)
 	in, kept := a.take(width), a.take(width/2)
 	for o := lo; o < hi; o++ {
 		row, marks := dense.load(set, o*width, width, in), meta[o*width/8:]
@@ -173,7 +173,7 @@ func (c *decode) row(set *vec.Set, row, buf []float32, o int) {
 	width := c.w.C
 	switch c.w.Format {
 	case kernels.Sparse24:
-		kept, marks := valuesOf(c.w.Values).load(set, o*width/2, width/2, buf), bytes(c.w.Meta)[o*width/8:]
+		kept, marks := valuesOf(c.w.Values).load(set, o*width/2, width/2, buf), bytesOf(c.w.Meta)[o*width/8:]
 		clear(row)
 		for g := 0; g < width/4; g++ {
 			nibble := marks[g/2] >> (g % 2 * 4)

@@ -4,6 +4,7 @@ import (
 	"sync"
 
 	"ofpeak/kernels"
+	"ofpeak/kernels/cpu/gemm"
 	"ofpeak/kernels/cpu/vec"
 )
 
@@ -32,7 +33,13 @@ func (e *epilogue) open(o kernels.Epilogue, width int, set *vec.Set) {
 	}
 }
 
-func (e *epilogue) used() bool { return e.bias.t != 0 || e.act != kernels.NoAct || e.residual.t != 0 }
+// used is e, or nil where it has nothing to do, which lets a product keep its sums in place.
+func (e *epilogue) used() gemm.Epilogue {
+	if e.bias.t == 0 && e.act == kernels.NoAct && e.residual.t == 0 {
+		return nil
+	}
+	return e
+}
 
 // Row finishes acc, the results of a row from column col on.
 func (e *epilogue) Row(row, col int, acc []float32) {
@@ -71,5 +78,5 @@ func (e *activationSlope) Row(row, col int, acc []float32) {
 	widened.Put(buf)
 }
 
-// widened are the blocks that epilogues widen 16-bit operands into; gemm does not tell them which worker they run on.
+// widened are the blocks that 16-bit operands are widened into by code that does not know which worker it runs on.
 var widened = sync.Pool{New: func() any { return new([block]float32) }}

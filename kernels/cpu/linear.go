@@ -58,19 +58,13 @@ func (s *Stream) LinearForward(out, x kernels.Tensor, w kernels.Weight, e kernel
 func (c *linearForward) run(s *Stream) {
 	s.selectProduct(c.variant)
 	s.common.reset()
-	p := gemm.Product{M: c.x.Rows(), N: c.w.OC, K: c.w.C, C: matrixOf(c.out, c.w.OC)}
 	s.epilogue.open(c.e, c.w.OC, c.variant.set)
-	if in := &s.epilogue.residual; !c.e.Residual.None() && c.e.Residual.Buf == c.out.Buf && c.e.Residual.Off == c.out.Off {
-		// The product's sums may grow in place, over the residual: they start from it, or it is set aside.
-		if c.e.Act == kernels.NoAct {
-			p.Accumulate, *in = true, values{}
-		} else {
-			*in = s.setAside(*in, c.out.Size())
-		}
+	switch c.w.Format {
+	case kernels.Sparse24:
+		s.product.Forward24(patternOf(c.w), matrixOf(c.w.Values, c.w.C/2), matrixOf(c.x, c.w.C), matrixOf(c.out, c.w.OC), c.x.Rows(), s.epilogue.used())
+		return
 	}
-	if s.epilogue.used() {
-		p.Epilogue = &s.epilogue
-	}
+	p := gemm.Product{M: c.x.Rows(), N: c.w.OC, K: c.w.C, C: matrixOf(c.out, c.w.OC)}
 	if c.w.Format == kernels.Int8 {
 		c.quantize(s)
 		p.A, p.ScaleA = gemm.NewI8(c.rounded, c.w.C), c.scales
@@ -78,6 +72,15 @@ func (c *linearForward) run(s *Stream) {
 	} else {
 		p.A, p.B = matrixOf(c.x, c.w.C), s.denseWeight(c.w).T()
 	}
+	if in := &s.epilogue.residual; in.t != 0 && c.e.Residual.Buf == c.out.Buf && c.e.Residual.Off == c.out.Off {
+		// The product's sums may grow in place, over the residual: they start from it, or it is set aside.
+		if c.e.Act == kernels.NoAct && c.w.Format != kernels.Int8 {
+			p.Accumulate, *in = true, values{}
+		} else {
+			*in = s.setAside(*in, c.out.Size())
+		}
+	}
+	p.Epilogue = s.epilogue.used()
 	s.product.Multiply(p)
 }
 
@@ -121,13 +124,17 @@ func (s *Stream) LinearBackwardInput(dx, dout kernels.Tensor, w kernels.Weight, 
 func (c *linearBackwardInput) run(s *Stream) {
 	s.selectProduct(c.variant)
 	s.common.reset()
-	p := gemm.Product{M: c.dout.Rows(), N: c.w.C, K: c.w.OC, A: matrixOf(c.dout, c.w.OC), C: matrixOf(c.dx, c.w.C)}
-	p.B = s.denseWeight(c.w)
+	var slope gemm.Epilogue
 	if c.e.Act != kernels.NoAct {
 		s.slope = activationSlope{valuesOf(c.e.Aux), c.w.C, c.variant.set}
-		p.Epilogue = &s.slope
+		slope = &s.slope
 	}
-	s.product.Multiply(p)
+	n, dout, dx := c.dout.Rows(), matrixOf(c.dout, c.w.OC), matrixOf(c.dx, c.w.C)
+	if c.w.Format == kernels.Sparse24 {
+		s.product.InputGrad24(patternOf(c.w), matrixOf(c.w.Values, c.w.C/2), dout, dx, n, slope)
+		return
+	}
+	s.product.Multiply(gemm.Product{M: n, N: c.w.C, K: c.w.OC, A: dout, B: s.denseWeight(c.w), C: dx, Epilogue: slope})
 }
 
 type linearBackwardWeight struct {
@@ -145,14 +152,16 @@ func (s *Stream) LinearBackwardWeight(dw kernels.Weight, dbias, dout, x kernels.
 func (c *linearBackwardWeight) run(s *Stream) {
 	s.selectProduct(c.variant)
 	s.common.reset()
-	p := gemm.Product{M: c.dw.OC, N: c.dw.C, K: c.x.Rows(), A: matrixOf(c.dout, c.dw.OC).T(), B: matrixOf(c.x, c.dw.C)}
-	if c.dw.Format == kernels.Dense {
-		p.C, p.Accumulate = matrixOf(c.dw.Values, c.dw.C), true
-		s.product.Multiply(p)
-	} else {
+	n, dout, x := c.x.Rows(), matrixOf(c.dout, c.dw.OC), matrixOf(c.x, c.dw.C)
+	switch c.dw.Format {
+	case kernels.Dense:
+		dw := matrixOf(c.dw.Values, c.dw.C)
+		s.product.Multiply(gemm.Product{M: c.dw.OC, N: c.dw.C, K: n, A: dout.T(), B: x, C: dw, Accumulate: true})
+	case kernels.Sparse24:
+		s.product.WeightGrad24(patternOf(c.dw), matrixOf(c.dw.Values, c.dw.C/2), dout, x, n)
+	default:
 		dense := s.common.take(c.dw.OC * c.dw.C)
-		p.C = gemm.NewF32(dense, c.dw.C)
-		s.product.Multiply(p)
+		s.product.Multiply(gemm.Product{M: c.dw.OC, N: c.dw.C, K: n, A: dout.T(), B: x, C: gemm.NewF32(dense, c.dw.C)})
 		addStored(c.dw, dense)
 	}
 	if !c.dbias.None() {

@@ -1,11 +1,44 @@
 package cpu
 
 import (
+	"bytes"
+	"sync"
 	"unsafe"
 
 	"ofpeak/kernels"
 	"ofpeak/kernels/cpu/gemm"
 )
+
+// patterns are the prepared masks of 2:4 weights, by where their Meta starts in the buffer.
+type patterns struct {
+	mu    sync.Mutex
+	known map[int]pattern
+}
+
+type pattern struct {
+	oc, c int
+	meta  []uint8 // as it was when the pattern was prepared
+	mask  *gemm.Pattern24
+}
+
+// patternOf gives the prepared mask of a 2:4 weight, made at its first use and anew when its Meta has changed.
+func patternOf(w kernels.Weight) *gemm.Pattern24 {
+	p, meta := &bufferOf(w.Meta).patterns, bytesOf(w.Meta)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if have, ok := p.known[w.Meta.Off]; ok && have.oc == w.OC && have.c == w.C && bytes.Equal(have.meta, meta) {
+		return have.mask
+	}
+	mask, err := gemm.NewPattern24(meta, w.OC, w.C)
+	if err != nil {
+		panic(err)
+	}
+	if p.known == nil {
+		p.known = map[int]pattern{}
+	}
+	p.known[w.Meta.Off] = pattern{w.OC, w.C, bytes.Clone(meta), mask}
+	return mask
+}
 
 // denseWeight is the weight as a matrix (OC,C) for products.
 func (s *Stream) denseWeight(w kernels.Weight) gemm.Matrix {
@@ -51,12 +84,6 @@ func (c *expansion) part(s *Stream, worker, workers int) {
 func addStored(dw kernels.Weight, dense []float32) {
 	values, width := floats(dw.Values), dw.C
 	switch dw.Format {
-	case kernels.Sparse24:
-		meta := bytes(dw.Meta)
-		for i := range values {
-			nibble := meta[i/4] >> (i / 2 % 2 * 4)
-			values[i] += dense[i/2*4+int(nibble>>(i%2*2)&3)]
-		}
 	case kernels.BlockSparse:
 		edge, keep := dw.Block, dw.KeepBlocks(width)
 		for b, column := range ints(dw.Meta) {

@@ -73,4 +73,4 @@ func (v values) store(set *vec.Set, lo int, x []float32) {
 func floats(t kernels.Tensor) []float32 { return bufferOf(t).f32[t.Off : t.Off+t.Size()] }
 func ints(t kernels.Tensor) []int32     { return bufferOf(t).i32[t.Off : t.Off+t.Size()] }
 func int8s(t kernels.Tensor) []int8     { return bufferOf(t).i8[t.Off : t.Off+t.Size()] }
-func bytes(t kernels.Tensor) []uint8    { return bufferOf(t).u8[t.Off : t.Off+t.Size()] }
+func bytesOf(t kernels.Tensor) []uint8  { return bufferOf(t).u8[t.Off : t.Off+t.Size()] }

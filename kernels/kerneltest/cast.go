@@ -63,6 +63,7 @@ func (h *harness) transfer(t *testing.T) {
 		s.Fill(x.At(9, 2), 42)
 		same(t, dt.String()+" uploaded", Read(t, s, x), []float64{0, 0, 1, 2, 3, 100, 127, 5, 6, 42, 42, 0})
 		same(t, dt.String()+" copied", Read(t, s, y), []float64{9, 9, 2, 3, 100, 127, 5, 9, 9, 9, 9, 9})
+		long(t, dev, s, dt)
 	}
 	for _, dt := range h.Types {
 		x := Upload(t, dev, s, dt, []float64{1.0 / 3, math.Inf(-1), math.NaN()}, 3)
@@ -73,12 +74,37 @@ func (h *harness) transfer(t *testing.T) {
 	}
 }
 
+// long fills and copies more elements than any block of an implementation, all but the ends of a buffer.
+func long(t *testing.T, dev kernels.Device, s kernels.Stream, dt kernels.DType) {
+	t.Helper()
+	const n = 70001
+	x, y := Alloc(t, dev, dt, n+2), Alloc(t, dev, dt, n+2)
+	want := make([]float64, n+2)
+	for i := range n {
+		want[1+i] = 42
+	}
+	s.Fill(x.At(1, n), 42)
+	s.Copy(y.At(1, n), x.At(1, n))
+	for name, got := range map[string][]float64{"filled": Read(t, s, x), "copied": Read(t, s, y)} {
+		if i := firstDifference(got, want); i >= 0 {
+			t.Errorf("%s, %d %s: element %d is %g, want %g", dt, n, name, i, got[i], want[i])
+		}
+	}
+}
+
+// firstDifference is the first index where two slices differ, or -1.
+func firstDifference(got, want []float64) int {
+	for i, v := range want {
+		if got[i] != v {
+			return i
+		}
+	}
+	return -1
+}
+
 func same(t *testing.T, name string, got, want []float64) {
 	t.Helper()
-	for i := range want {
-		if got[i] != want[i] {
-			t.Errorf("%s: got %v, want %v", name, got, want)
-			return
-		}
+	if firstDifference(got, want) >= 0 {
+		t.Errorf("%s: got %v, want %v", name, got, want)
 	}
 }

@@ -22,6 +22,7 @@ type env struct {
 // operand is a view between two guards. host is the buffer as it was uploaded.
 type operand struct {
 	name      string
+	stored    kernels.DType // as asked for
 	t         kernels.Tensor
 	host      []float64
 	tolerance float64
@@ -85,6 +86,7 @@ func (e *env) inOut(name string, t kernels.DType, tolerance float64, values []fl
 }
 
 func (e *env) make(o operand, t kernels.DType, values []float64, guard float64, shape []int) kernels.Tensor {
+	o.stored = t
 	n, before := size(shape), guardLen+e.shift
 	o.host = make([]float64, before+n+guardLen)
 	for i := range o.host {
@@ -130,7 +132,7 @@ func (e *env) results() ([]output, error) {
 			return nil, fmt.Errorf("the guard of %s was overwritten at %d of %d", o.name, i-lo, hi-lo)
 		}
 		if o.output {
-			outs = append(outs, output{o.name, got[lo:hi], o.tolerance})
+			outs = append(outs, output{o.name, overflowed(o.stored, got[lo:hi]), o.tolerance})
 		}
 	}
 	return outs, nil

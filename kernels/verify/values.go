@@ -116,6 +116,19 @@ func round(t kernels.DType, v []float64) []float64 {
 	return out
 }
 
+// overflowed is v, results of the reference, with an Inf wherever t has no finite value.
+func overflowed(t kernels.DType, v []float64) []float64 {
+	if t.Eps() == 0 {
+		return v
+	}
+	for i, x := range v {
+		if math.Abs(x) > t.Max()*(1+t.Eps()/4) {
+			v[i] = math.Copysign(math.Inf(1), x)
+		}
+	}
+	return v
+}
+
 // tolerance allows two roundings to t, and terms roundings in the type of sums that add up like a random walk.
 func tolerance(t kernels.DType, terms int) float64 {
 	return t.Eps() + 4*math.Sqrt(float64(terms))*kernels.StatsOf(t).Eps()

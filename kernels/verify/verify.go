@@ -85,6 +85,7 @@ func Cases(seed uint64) []Case {
 		l.attention()
 		l.loss()
 		l.adamW()
+		l.nonFinite()
 	}
 	return l.cases
 }

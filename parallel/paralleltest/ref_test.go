@@ -1,10 +1,13 @@
 package paralleltest_test
 
 import (
+	"fmt"
 	"testing"
 
 	"ofpeak/kernels"
+	"ofpeak/kernels/block"
 	"ofpeak/kernels/ref"
+	"ofpeak/parallel"
 	"ofpeak/parallel/paralleltest"
 )
 
@@ -13,4 +16,21 @@ func openRef(int, int) (kernels.Device, error) { return ref.New(), nil }
 func TestReference(t *testing.T) {
 	p, _ := kernels.PrecisionNamed("fp64")
 	paralleltest.Run(t, paralleltest.Options{Open: openRef, Precision: p, Tolerance: 1e-10})
+}
+
+// On streams that run behind the host, every wait that the order of things needs must be there.
+func TestAsynchronousStreams(t *testing.T) {
+	p, _ := kernels.PrecisionNamed("fp64")
+	var some []paralleltest.Case
+	for _, v := range []int{0, 13} {
+		m := block.Config{C: 16, NH: 2, T: 4, L: 3, V: v, Batch: 24}
+		for _, s := range []parallel.Strategy{
+			{DP: 2, BucketBytes: 1}, {DP: 3, Naive: true},
+			{PP: 2, Microbatches: 8}, {PP: 3, Microbatches: 6, Schedule: "gpipe"}, {PP: 4, Microbatches: 6},
+			{DP: 2, TP: 2, PP: 2, Microbatches: 3},
+		} {
+			some = append(some, paralleltest.Case{Name: fmt.Sprintf("V%d", v), Model: m, Strategy: s})
+		}
+	}
+	paralleltest.Run(t, paralleltest.Options{Open: openAsync, Precision: p, Tolerance: 1e-10, Cases: some})
 }

@@ -16,15 +16,24 @@ func Cut(cfg Config, s parallel.Strategy) ([]int, error) {
 		p.Layers = modelled(c)
 	}
 	if s.StageBytes > 0 {
-		// What a stage holds besides its layers, at most: the blocks' scratch, two activation gradients and every slot's input.
-		shared := c.ScratchBytes() + int64(2+inFlight(c, s, 0))*c.InputBytes()
-		p.Limit = max(1, s.StageBytes-shared)
+		p.Limit = max(1, s.StageBytes-shared(c, s))
 	}
 	p.InFlight = func(stage int) int { return inFlight(c, s, stage) }
 	if s.EqualStages {
 		return partition.Equal(p)
 	}
 	return partition.Optimal(p)
+}
+
+// shared bounds what any stage holds besides its layers: the blocks' scratch, two activation gradients, the inputs of its slots, and the batch's
+// inputs or targets, or both where one stage is first and last.
+func shared(c block.Config, s parallel.Strategy) int64 {
+	const states = 1 << 10 // of losses and loss scales
+	tensors := 2 + inFlight(c, s, 0) + s.Microbatches
+	if s.PP == 1 {
+		tensors += s.Microbatches
+	}
+	return c.ScratchBytes() + int64(tensors)*c.InputBytes() + states
 }
 
 // inFlight is the number of microbatches that a stage holds at once.

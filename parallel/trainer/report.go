@@ -39,14 +39,12 @@ func (t *Trainer) Sync() (Report, error) {
 	}
 	sum := t.clock.sum()
 	return Report{
-		Loss: t.lossValue(),
+		Loss: t.lossMean[0],
 		Step: t.clock.between(t.stepStart, t.stepEnd), Forward: sum[forward], Backward: sum[backward], Optimizer: sum[optimizer],
 		Exposed: sum[exposed], Bubble: sum[bubble], Communication: sum[communication],
 		CommBytes: t.rank.Counts().Total() - t.before.Total(),
 	}, nil
 }
-
-func (t *Trainer) lossValue() float64 { return t.lossHost.Data().([]float64)[0] }
 
 // Scaling is the state of dynamic loss scaling: the scale, and the steps applied and skipped so far.
 func (t *Trainer) Scaling() (scale float64, applied, skipped int, err error) {

@@ -52,6 +52,7 @@ type Trainer struct {
 	found    kernels.Tensor // the overflow flag in the stage's state
 	loss     kernels.Tensor // (1), the global mean
 	lossHost *tensor.Dense
+	lossMean []float64 // lossHost's backing
 
 	slots      []*block.Acts    // microbatch k uses slot k mod len
 	grads      []kernels.Tensor // (N,C), the activation gradients, taken in turns
@@ -102,8 +103,9 @@ func New(r *parallel.Rank, cfg Config) (*Trainer, error) {
 	t := &Trainer{
 		Cuts: cuts, rank: r, dev: r.Device, compute: r.Compute, pipe: r.Pipe, clock: clock{dev: r.Device},
 		microbatches: r.Strategy.Microbatches, count: lossCount(cfg.Model),
-		lossHost: tensor.New(tensor.WithShape(1), tensor.WithBacking([]float64{0})),
+		lossMean: make([]float64, 1),
 	}
+	t.lossHost = tensor.New(tensor.WithShape(1), tensor.WithBacking(t.lossMean))
 	r.Defer(t.free)
 	if t.Stage, err = block.New(r.Device, r.Compute, c); err != nil {
 		return nil, fmt.Errorf("stage of layers %d to %d: %w", c.Lo, c.Hi, err)

@@ -8,11 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"ofpeak/bench/host"
 	"ofpeak/bench/measure"
 	"ofpeak/bench/sweep"
 	"ofpeak/bench/workload"
+	"ofpeak/kernels"
 	"ofpeak/kernels/cpu/peak"
 	"ofpeak/kernels/cpu/team"
 	"ofpeak/results"
@@ -31,11 +33,12 @@ type Rig struct {
 	rule    measure.Rule
 	machine sweep.Machine
 	cores   []int
+	open    func(c workload.Case, rank int) (kernels.Device, error)
 	chip    chips.Chip
 	corpus  workload.Corpus
-	rates   map[int][]peak.Rate        // by cores in use
-	refs    map[workload.Case]snapshot // verified references of this run
-	learned map[workload.Case]float64  // final losses of this run
+	rates   map[int][]peak.Rate         // by cores in use
+	refs    map[workload.Case]snapshot  // verified references of this run
+	learned map[workload.Case][]float64 // loss curves of this run
 }
 
 // New finds the cores that this process may use and reads the text of the language-model check.
@@ -48,8 +51,9 @@ func New(o Options) (*Rig, error) {
 	r := &Rig{
 		rule: o.Rule, cores: cores, corpus: workload.DefaultCorpus(),
 		machine: sweep.Machine{Device: results.CPU, Name: host.CPUName(), Chip: o.Chip, Cores: len(cores)},
-		rates:   map[int][]peak.Rate{}, refs: map[workload.Case]snapshot{}, learned: map[workload.Case]float64{},
+		rates:   map[int][]peak.Rate{}, refs: map[workload.Case]snapshot{}, learned: map[workload.Case][]float64{},
 	}
+	r.open = r.openDevice
 	if o.Chip != "" {
 		chip, ok := chips.Builtin().Lookup(o.Chip)
 		if !ok {
@@ -96,7 +100,7 @@ func (r *Rig) Run(ctx context.Context, c workload.Case, row *results.Row) {
 	}
 	r.fill(row, c, m)
 	if err != nil {
-		row.Settle(results.Failed, err.Error())
+		row.Settle(results.Failed, firstLine(err))
 		return
 	}
 	r.fillShares(row, c, m)
@@ -112,10 +116,10 @@ func (r *Rig) judge(ctx context.Context, c workload.Case, m measurement, row *re
 		return results.Wrong, fmt.Sprintf("the loss went from %g to %g: training diverged", m.lossFirst, m.lossLast)
 	}
 	if err := r.verify(ctx, c, row); err != nil {
-		return statusOf(err), err.Error()
+		return statusOf(err), firstLine(err)
 	}
 	if err := r.learn(ctx, c, row); err != nil {
-		return statusOf(err), err.Error()
+		return statusOf(err), firstLine(err)
 	}
 	return results.OK, ""
 }
@@ -128,4 +132,10 @@ func statusOf(err error) results.Status {
 		return results.Wrong
 	}
 	return results.Failed
+}
+
+// firstLine leaves out the stack that a panic's error carries: a reason is for reading in a table.
+func firstLine(err error) string {
+	line, _, _ := strings.Cut(err.Error(), "\n")
+	return line
 }

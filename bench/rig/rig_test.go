@@ -1,0 +1,254 @@
+package rig
+
+import (
+	"context"
+	"errors"
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"ofpeak/bench/measure"
+	"ofpeak/bench/sweep"
+	"ofpeak/bench/workload"
+	"ofpeak/kernels"
+	"ofpeak/results"
+)
+
+// anHour is any time.
+var anHour = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+
+var brief = measure.Rule{WarmupSteps: 1, MinSamples: 6, MaxSamples: 6, LimitSeconds: 60}
+
+func newRig(t *testing.T) *Rig {
+	t.Helper()
+	r, err := New(Options{Rule: brief})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.Close() })
+	return r
+}
+
+// run measures the case of a line.
+func run(t *testing.T, r *Rig, line string) results.Row {
+	t.Helper()
+	c, err := workload.ParseCase(line)
+	if err == nil {
+		err = c.Validate()
+	}
+	if err == nil {
+		err = r.Check(c)
+	}
+	if err != nil {
+		t.Fatalf("%s: %v", line, err)
+	}
+	row := sweep.NewRow(c, r.Machine(), sweep.Environment{}, anHour)
+	r.Run(context.Background(), c, &row)
+	if err := row.Validate(); err != nil {
+		t.Errorf("%s: the row is not valid: %v", line, err)
+	}
+	return row
+}
+
+// Each technique's row is measured, verified, and has learned about what the baseline learns.
+func TestEveryTechniqueIsMeasuredAndVerified(t *testing.T) {
+	r := newRig(t)
+	for _, line := range []string{
+		"model=tiny",
+		"model=tiny precision=bf16",
+		"model=tiny precision=fp16",
+		"model=tiny dp=2",
+		"model=tiny tp=2",
+		"model=tiny pp=2 schedule=gpipe microbatches=4",
+		"model=tiny pp=2 schedule=1f1b microbatches=4",
+		"model=tiny layout=2:4",
+		"model=tiny layout=block:16@0.5",
+		"model=tiny precision=bf16 layout=2:4",
+		"model=tiny dp=2 tp=2",
+	} {
+		row := run(t, r, line)
+		if row.Status != results.OK {
+			t.Errorf("%s: %s: %s", line, row.Status, row.Reason)
+			continue
+		}
+		for name, right := range map[string]bool{
+			"step_median_s": row.StepMedianS.Or(0) > 0, "tokens_per_s": row.TokensPerS.Or(0) > 0, "share_measured_pct": row.ShareMeasuredPct.Or(0) > 0,
+			"peak_bytes_per_rank": row.PeakBytesPerRank.Or(0) > 0, "forward_s": row.ForwardS.Or(0) > 0, "backward_s": row.BackwardS.Or(0) > 0,
+			"optimizer_s": row.OptimizerS.Or(0) > 0, "max_rel_error": row.MaxRelError.Or(0) > 0, "flops_formula": row.FLOPsFormula != "",
+			"loss_last": row.LossLast.Or(9) < row.LossFirst.Or(0),
+		} {
+			if !right {
+				t.Errorf("%s: %s is missing or wrong", line, name)
+			}
+		}
+		if moved := row.CommBytes.Or(-1) > 0; moved != (row.Ranks > 1) {
+			t.Errorf("%s: %d ranks moved %d bytes", line, row.Ranks, row.CommBytes.Or(-1))
+		}
+		if final, base := row.FinalLoss.Or(9), row.FinalLossBaseline.Or(0); math.Abs(final-base) > 0.15 || len(row.LossCurve) != checkSteps {
+			t.Errorf("%s: learned to %g in %d steps, the baseline to %g", line, final, len(row.LossCurve), base)
+		}
+		if row.ShareVendorPct.Known() || row.ShareSurveyPct.Known() {
+			t.Errorf("%s: a CPU got a share of some chip's peak", line)
+		}
+	}
+}
+
+func TestForwardPassIsVerifiedByItsOutputs(t *testing.T) {
+	r := newRig(t)
+	for _, line := range []string{"model=tiny pass=forward", "model=tiny pass=forward precision=int8"} {
+		row := run(t, r, line)
+		if row.Status != results.OK || row.MaxRelError.Or(0) == 0 || row.FinalLoss.Known() || row.OptimizerS.Or(0) > 0 {
+			t.Errorf("%s: %+v", line, row)
+		}
+	}
+}
+
+func TestGorgoniaIsMeasuredAndVerified(t *testing.T) {
+	row := run(t, newRig(t), "model=tiny,T=16,B=2 engine=gorgonia")
+	if row.Status != results.OK || row.TokensPerS.Or(0) <= 0 || row.MaxRelError.Or(1) > row.ErrorTolerance.Or(0) || row.LossLast.Or(9) >= row.LossFirst.Or(0) {
+		t.Errorf("%+v", row)
+	}
+}
+
+// The reference agrees with itself to the bit.
+func TestReferenceIsADeviceLikeAnother(t *testing.T) {
+	row := run(t, newRig(t), "model=tiny,T=8,B=1 device=ref precision=fp64 technique=baseline")
+	if row.MaxRelError.Or(1) != 0 {
+		t.Errorf("the reference is off from itself by %v", row.MaxRelError)
+	}
+}
+
+// broken is a device whose streams go wrong in one operator.
+type broken struct {
+	kernels.Device
+	in func(kernels.HostStream) kernels.Stream
+}
+
+func (b broken) NewStream() (kernels.Stream, error) {
+	s, err := b.Device.NewStream()
+	if err != nil {
+		return nil, err
+	}
+	return b.in(s.(kernels.HostStream)), nil
+}
+
+// noBias forgets a bias gradient; dies panics in the middle of a step.
+type (
+	noBias struct{ kernels.HostStream }
+	dies   struct{ kernels.HostStream }
+)
+
+func (s noBias) LinearBackwardWeight(dw kernels.Weight, _, dout, x kernels.Tensor) {
+	s.HostStream.LinearBackwardWeight(dw, kernels.Tensor{}, dout, x)
+}
+
+func (s dies) AttentionBackward(dqkv, scratch, dout, out, lse, qkv kernels.Tensor) {
+	panic("no such kernel")
+}
+
+// breaking makes the rig's CPU devices wrong; its reference stays right.
+func breaking(r *Rig, in func(kernels.HostStream) kernels.Stream) {
+	sound := r.open
+	r.open = func(c workload.Case, rank int) (kernels.Device, error) {
+		dev, err := sound(c, rank)
+		if err == nil && c.Device == workload.CPU {
+			dev = broken{dev, in}
+		}
+		return dev, err
+	}
+}
+
+func TestWrongNumbersAreWrongAndHaveNoShare(t *testing.T) {
+	r := newRig(t)
+	breaking(r, func(s kernels.HostStream) kernels.Stream { return noBias{s} })
+	row := run(t, r, "model=tiny dp=2")
+	if row.Status != results.Wrong || !strings.Contains(row.Reason, ".bias is off by") || row.ShareMeasuredPct.Known() || row.TokensPerS.Known() {
+		t.Errorf("%s: %s, %v tokens/s, %v %%", row.Status, row.Reason, row.TokensPerS, row.ShareMeasuredPct)
+	}
+}
+
+func TestPanicIsAFailedRowOfOneLineAndTheNextCaseRuns(t *testing.T) {
+	r := newRig(t)
+	sound := r.open
+	breaking(r, func(s kernels.HostStream) kernels.Stream { return dies{s} })
+	row := run(t, r, "model=tiny dp=2")
+	if row.Status != results.Failed || !strings.Contains(row.Reason, "no such kernel") || len(row.Reason) > 200 {
+		t.Errorf("%s: %s", row.Status, row.Reason)
+	}
+	r.open = sound
+	if row := run(t, r, "model=tiny"); row.Status != results.OK {
+		t.Errorf("after a panic: %s: %s", row.Status, row.Reason)
+	}
+}
+
+func TestOutOfMemoryIsAFailedRow(t *testing.T) {
+	r := newRig(t)
+	sound := r.open
+	r.open = func(c workload.Case, rank int) (kernels.Device, error) {
+		dev, err := sound(c, rank)
+		if err == nil {
+			dev.LimitMemory(1 << 20)
+		}
+		return dev, err
+	}
+	row := run(t, r, "model=tiny")
+	if row.Status != results.Failed || !strings.Contains(row.Reason, kernels.ErrOutOfMemory.Error()) {
+		t.Errorf("%s: %s", row.Status, row.Reason)
+	}
+}
+
+func TestCancelledCaseIsLeftUnsettled(t *testing.T) {
+	r := newRig(t)
+	c, err := workload.ParseCase("model=tiny dp=2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	row := sweep.NewRow(c, r.Machine(), sweep.Environment{}, anHour)
+	ctx, cancel := context.WithCancelCause(context.Background())
+	cancel(errors.New("ctrl-C"))
+	r.Run(ctx, c, &row)
+	if row.Status != "" {
+		t.Errorf("a cancelled case is %s: %s", row.Status, row.Reason)
+	}
+}
+
+func TestCheckSaysWhatThisMachineCannotDo(t *testing.T) {
+	r := newRig(t)
+	for line, want := range map[string]string{
+		"model=tiny device=cuda":                 "this build drives the cpu only",
+		"model=tiny threads=4096":                "--threads 4096 is more than the",
+		"model=C=65536,NH=512,T=65536,L=64,B=64": "of memory",
+	} {
+		c, err := workload.ParseCase(line)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Check(c); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want %q", line, err, want)
+		}
+	}
+}
+
+// The small twin of a case keeps what verification is about, and is within the reference's reach.
+func TestVerifiableKeepsTheStrategy(t *testing.T) {
+	for _, line := range []string{
+		"model=gpt2", "model=175b tp=4", "model=1b layout=block:32@0.25", "model=7b layout=2:4 tp=2 dp=2", "model=gpt2,L=12,B=16 pp=4 schedule=1f1b microbatches=8",
+	} {
+		c, err := workload.ParseCase(line)
+		if err != nil {
+			t.Fatal(err)
+		}
+		v := verifiable(c)
+		if err := v.Validate(); err != nil {
+			t.Errorf("%s: %s: %v", line, v, err)
+		}
+		m := v.Model
+		if v.World() != c.World() || v.Layout != c.Layout || v.Schedule != c.Schedule || v.Microbatches != c.Microbatches {
+			t.Errorf("%s became %s", line, v)
+		}
+		if m.C > 512 || m.T > verifyTokens || m.L > max(2, c.PP) || m.B != c.DP*c.Microbatches {
+			t.Errorf("%s is verified on %s", line, m)
+		}
+	}
+}

@@ -1,0 +1,31 @@
+package cpu_test
+
+import (
+	"fmt"
+	"testing"
+
+	"ofpeak/kernels"
+	"ofpeak/kernels/cpu"
+	"ofpeak/kernels/kerneltest"
+)
+
+// types are what the CPU device stores.
+var types = []kernels.DType{kernels.F32, kernels.F16, kernels.BF16}
+
+func TestConformance(t *testing.T) {
+	for threads := 1; threads <= 3; threads++ {
+		t.Run(fmt.Sprintf("threads=%d", threads), func(t *testing.T) {
+			kerneltest.Run(t, func(t *testing.T) kernels.Device { return open(t, cpu.Config{Threads: threads}) },
+				kerneltest.Options{Seed: uint64(threads), Types: types})
+		})
+	}
+}
+
+func open(t *testing.T, c cpu.Config) *cpu.Device {
+	t.Helper()
+	dev, err := cpu.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dev
+}

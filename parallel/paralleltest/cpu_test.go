@@ -1,0 +1,35 @@
+package paralleltest_test
+
+import (
+	"fmt"
+	"testing"
+
+	"ofpeak/kernels"
+	"ofpeak/kernels/block"
+	"ofpeak/kernels/cpu"
+	"ofpeak/parallel"
+	"ofpeak/parallel/paralleltest"
+)
+
+func openCPU(int, int) (kernels.Device, error) { return cpu.New(cpu.Config{Threads: 1}) }
+
+// On the CPU device in its own types, strategies differ from one rank by rounding only.
+func TestCPU(t *testing.T) {
+	for name, tolerance := range map[string]float64{"fp32": 5e-6, "bf16": 0.05, "fp16": 0.005} {
+		t.Run(name, func(t *testing.T) {
+			p, _ := kernels.PrecisionNamed(name)
+			var cases []paralleltest.Case
+			for _, v := range []int{0, 61} {
+				m := block.Config{C: 48, NH: 4, T: 19, L: 3, V: v, Batch: 12, Seed: 3}
+				for _, s := range []parallel.Strategy{
+					{DP: 2, BucketBytes: 10000}, {TP: 2}, {PP: 3, Microbatches: 4}, {DP: 2, TP: 2, PP: 2, Microbatches: 3},
+				} {
+					cases = append(cases, paralleltest.Case{Name: fmt.Sprintf("V%d", v), Model: m, Strategy: s})
+				}
+			}
+			paralleltest.Run(t, paralleltest.Options{
+				Open: openCPU, Precision: p, Tolerance: tolerance, Drift: 2*paralleltest.Steps*block.DefaultHyper.LR + p.Compute.Eps(), Cases: cases,
+			})
+		})
+	}
+}

@@ -1,0 +1,49 @@
+package trainer
+
+import (
+	"gorgonia.org/tensor"
+
+	"ofpeak/kernels"
+	"ofpeak/kernels/ref"
+)
+
+// nullDevice has streams that do nothing but communicate, to see what the trainer itself allocates.
+type nullDevice struct{ *ref.Device }
+
+func (nullDevice) NewStream() (kernels.Stream, error) { return nullStream{}, nil }
+
+type nullStream struct{}
+
+func (nullStream) EmbeddingForward(_, _, _, _ kernels.Tensor)                                    {}
+func (nullStream) EmbeddingBackward(_, _, _, _ kernels.Tensor)                                   {}
+func (nullStream) LayerNormForward(_, _, _, _, _, _ kernels.Tensor)                              {}
+func (nullStream) LayerNormBackward(_, _, _, _, _, _, _, _, _ kernels.Tensor)                    {}
+func (nullStream) LinearForward(_, _ kernels.Tensor, _ kernels.Weight, _ kernels.Epilogue)       {}
+func (nullStream) LinearBackwardInput(_, _ kernels.Tensor, _ kernels.Weight, _ kernels.Epilogue) {}
+func (nullStream) LinearBackwardWeight(_ kernels.Weight, _, _, _ kernels.Tensor)                 {}
+func (nullStream) AttentionForward(_, _, _ kernels.Tensor)                                       {}
+func (nullStream) AttentionBackward(_, _, _, _, _, _ kernels.Tensor)                             {}
+func (nullStream) Add(_, _, _, _ kernels.Tensor)                                                 {}
+func (nullStream) MSE(_, _, _, _ kernels.Tensor, _ int, _ kernels.Tensor)                        {}
+func (nullStream) CrossEntropy(_, _, _, _ kernels.Tensor, _ int, _ kernels.Tensor)               {}
+func (nullStream) AdamW(kernels.AdamWArgs)                                                       {}
+func (nullStream) FindNonFinite(_, _ kernels.Tensor)                                             {}
+func (nullStream) UpdateScale(kernels.Tensor, bool)                                              {}
+func (nullStream) Encode(kernels.Weight, kernels.Tensor)                                         {}
+func (nullStream) Decode(kernels.Tensor, kernels.Weight)                                         {}
+func (nullStream) Cast(_, _ kernels.Tensor)                                                      {}
+func (nullStream) Fill(kernels.Tensor, float64)                                                  {}
+func (nullStream) Copy(_, _ kernels.Tensor)                                                      {}
+func (nullStream) Upload(kernels.Tensor, *tensor.Dense)                                          {}
+func (nullStream) Download(*tensor.Dense, kernels.Tensor) error                                  { return nil }
+func (nullStream) Record(kernels.Event)                                                          {}
+func (nullStream) Wait(kernels.Event)                                                            {}
+func (nullStream) Sync() error                                                                   { return nil }
+func (nullStream) Close() error                                                                  { return nil }
+func (nullStream) Sum(kernels.Tensor, []kernels.Tensor)                                          {}
+
+func (nullStream) Do(f func() error) {
+	if err := f(); err != nil {
+		panic(err)
+	}
+}
