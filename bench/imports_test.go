@@ -10,8 +10,8 @@ import (
 // devices and communicators are concrete: only what wires the command, and what compares them, may name them.
 var concrete = []string{"kernels/ref", "kernels/cpu", "kernels/cuda", "kernels/gograph", "parallel/comm/local", "parallel/comm/mpi", "parallel/comm/nccl"}
 
-// wiring starts devices and worlds for the command.
-var wiring = []string{"bench/rig"}
+// wiring starts devices and worlds for the command, or runs kernels beside those of others.
+var wiring = []string{"bench/rig", "scripts/peers"}
 
 // comparing holds devices against the reference, and strategies against one device, which they must name for that.
 var comparing = []string{"kernels/verify", "kernels/kerneltest", "parallel/paralleltest"}
@@ -29,6 +29,7 @@ var allowed = map[string][]string{
 	"parallel": {"parallel", "kernels"},
 	"kernels":  {"kernels"},
 	"results":  {"results"},
+	"scripts":  {"scripts", "kernels", "results"},
 	"docs":     nil,
 }
 
@@ -100,7 +101,7 @@ func TestForbidden(t *testing.T) {
 	}
 	for _, bad := range []string{"kernels kernels/block", "results results/stats", "kernels/cpu kernels/ref", "kernels/block kernels/cpu", "kernels/cpu parallel",
 		"parallel bench/measure", "results/stats kernels", "parallel results", "bench/sweep kernels/cpu/isa", "parallel/dp parallel/tp", "parallel/pp parallel/comm/local",
-		"docs results", "scripts kernels"} {
+		"docs results", "scripts/peers bench", "kernels scripts/peers"} {
 		from, to, _ := strings.Cut(bad, " ")
 		if forbidden(from, to) == "" {
 			t.Errorf("%s is let through", bad)
