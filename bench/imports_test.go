@@ -14,7 +14,7 @@ var concrete = []string{"kernels/ref", "kernels/cpu", "kernels/cuda", "kernels/g
 var wiring = []string{"bench/rig", "scripts/peers"}
 
 // comparing holds devices against the reference, and strategies against one device, which they must name for that.
-var comparing = []string{"kernels/verify", "kernels/kerneltest", "parallel/paralleltest"}
+var comparing = []string{"kernels/verify", "kernels/kerneltest", "parallel/paralleltest", "scripts/peers"}
 
 // siblings never import each other.
 var siblings = [][]string{
@@ -31,6 +31,7 @@ var allowed = map[string][]string{
 	"results":  {"results"},
 	"scripts":  {"scripts", "kernels", "results"},
 	"docs":     nil,
+	"scripts":  {"scripts", "parallel", "kernels"}, // the peers' counterpart
 }
 
 // forbidden is why from must not import to (both without the module's name), or "".

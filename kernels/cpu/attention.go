@@ -26,6 +26,9 @@ func roundUp(n, step int) int { return (n + step - 1) / step * step }
 // heads is the number of independent heads of the batch.
 func (d *attentionDims) heads() int { return d.b * d.nh }
 
+// packed is the number of elements of a head in whole tiles of queries, its rows wide apart.
+func (d *attentionDims) packed() int { return roundUp(d.t, queryTile) * d.wide }
+
 // work is the number of multiply-adds of a product of scores.
 func (d *attentionDims) work() int { return d.heads() * d.t * d.t * d.hs }
 

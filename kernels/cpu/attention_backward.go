@@ -11,7 +11,7 @@ type attentionBackward struct {
 	dims    attentionDims
 	variant variant
 	phase   phase
-	dq      []float32 // partial gradients of the queries: (groups, heads, T, HS)
+	dq      []float32 // partial gradients of the queries: (groups, heads, whole tiles of T, wide)
 }
 
 type phase uint8
@@ -39,7 +39,7 @@ func (c *attentionBackward) run(s *Stream) {
 	}
 	s.units.start(d.heads(), tiles, s.workers(d.work()))
 	s.common.reset()
-	c.dq = s.common.take(s.units.groups * d.heads() * d.t * d.hs)
+	c.dq = s.common.take(s.units.groups * d.heads() * d.packed())
 	for c.phase = dotPhase; c.phase <= queryPhase; c.phase++ {
 		s.share(c, d.work())
 	}
@@ -70,16 +70,22 @@ func (c *attentionBackward) dots(a *arena, lo, hi int) {
 	}
 }
 
+// slot is where a unit's gradient of the queries goes.
+func (c *attentionBackward) slot(head, group int) []float32 {
+	size := c.dims.packed()
+	return c.dq[(group*c.dims.heads()+head)*size:][:size]
+}
+
 // queries adds up the groups' gradients of queries lo to hi of (B,NH,T).
 func (c *attentionBackward) queries(groups, lo, hi int) {
 	d, set, dqkv := &c.dims, c.variant.set, valuesOf(c.dqkv)
-	size := d.heads() * d.t * d.hs
 	for i := lo; i < hi; i++ {
-		row := c.dq[i*d.hs:][:d.hs]
+		head, t := i/d.t, i%d.t
+		row := c.slot(head, 0)[t*d.wide:][:d.hs]
 		for g := 1; g < groups; g++ {
-			set.Add(row, row, c.dq[g*size+i*d.hs:])
+			set.Add(row, row, c.slot(head, g)[t*d.wide:])
 		}
-		dqkv.store(set, d.row(query, i/d.t, i%d.t), row)
+		dqkv.store(set, d.row(query, head, t), row)
 	}
 }
 
@@ -94,12 +100,8 @@ func (c *attentionBackward) tiles(s *Stream, worker int) {
 			return
 		}
 		lo, hi := span(tiles, group, s.units.groups)
+		f.dq = c.slot(head, group)
 		f.unit(head, lo, hi)
-		size := c.dims.t * c.dims.hs
-		dst := c.dq[(group*c.dims.heads()+head)*size:][:size]
-		for t := range c.dims.t {
-			copy(dst[t*c.dims.hs:][:c.dims.hs], f.dq[t*c.dims.wide:])
-		}
 	}
 }
 
@@ -121,12 +123,11 @@ type flashBackward struct {
 
 func newFlashBackward(c *attentionBackward, a *arena) flashBackward {
 	d := c.dims
-	rows := roundUp(d.t, queryTile)
 	tile := gradTile * d.wide
 	return flashBackward{
 		attentionDims: d, set: c.variant.set, qkv: valuesOf(c.qkv), dout: valuesOf(c.dout), dqkv: valuesOf(c.dqkv),
 		lse: floats(c.lse), dots: floats(c.scratch),
-		q: a.take(rows * d.wide), do: a.take(rows * d.wide), dq: a.take(rows * d.wide),
+		q: a.take(d.packed()), do: a.take(d.packed()),
 		k: a.take(tile), kT: a.take(tile), vT: a.take(tile), dk: a.take(tile), dv: a.take(tile),
 		p: a.take(queryTile * gradTile), dp: a.take(queryTile * gradTile),
 	}

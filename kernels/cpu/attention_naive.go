@@ -41,12 +41,12 @@ func (c *attentionBackward) naive(s *Stream, worker int) {
 		if !ok {
 			return
 		}
-		dq := c.dq[head*size:][:size]
+		dq := c.slot(head, 0)
 		clear(dq)
 		clear(dk)
 		clear(dv)
 		for t := range d.t {
-			i, at := head*d.t+t, t*d.hs
+			i, at := head*d.t+t, t*d.wide
 			mine, grad := qkv.load(set, d.row(query, head, t), d.hs, q), dout.load(set, d.row(output, head, t), d.hs, do)
 			for j := range t + 1 {
 				key, val := qkv.load(set, d.row(key, head, j), d.hs, k), qkv.load(set, d.row(value, head, j), d.hs, v)

@@ -79,7 +79,6 @@ func newStream(d *Device) (*Stream, error) {
 // serve is the stream's goroutine.
 func (s *Stream) serve(workers int, started chan<- error) {
 	defer close(s.ended)
-	debug.SetPanicOnFault(true) // the use of a freed buffer becomes an error
 	err := s.hire(workers)
 	if s.team != nil {
 		defer s.team.Close()

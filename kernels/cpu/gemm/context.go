@@ -11,15 +11,17 @@ import (
 // allocates nothing once a product of its size was seen. It serves one caller at
 // a time.
 type Context struct {
-	team     *team.Team
-	engines  [I8 + 1]*engine
-	workers  []*worker
-	task     task // what Part works on: one of those below
-	job      job
-	sparse   sparseJob
-	gatherer gatherJob
-	mask     mask
-	values   buffer // sparse values in the order of their lists
+	team      *team.Team
+	engines   [I8 + 1]*engine
+	workers   []*worker
+	task      task // what Part works on: one of those below
+	job       job
+	sparse    sparseJob
+	gatherer  gatherJob
+	block     blockJob
+	blockGrad blockGradJob
+	mask      mask
+	values    buffer // sparse values in the order of their lists
 }
 
 // task is one kind of work, shared by the workers.

@@ -54,7 +54,8 @@ type tileFunc func(k, segs int, seg *uint32, a, b, c *uint32, ldc, rows, cols, a
 //		if add != 0 { sums[r*width+j] += acc } else { sums[r*width+j] = acc }
 //	}
 //
-// A place is the offset in bytes of a row in a panel of 16 columns.
+// A place is the offset in bytes of a row in a panel of 16 columns. Rows have a
+// multiple of listGroup entries.
 type sparseFunc func(rows int, starts *uint32, places *uint16, values, panel, sums *float32, add int)
 
 // packer brings elements of one type into units.

@@ -54,7 +54,7 @@ func avx2(name string, p packer, float bool, tiles ...tileFunc) *engine {
 func avx512(name string, a, b, wide packer, tiles ...tileFunc) *engine {
 	return &engine{
 		name: name, lanes: 16, rows: 8, tiles: tiles, a: a, b: b, float: wide.unit != nil, row: rowY,
-		sparse: []sparseFunc{sparseRowsZ1, sparseRowsZ2, sparseRowsZ4, sparseRowsZ8}, wide: wide, words: packF32,
+		sparse: []sparseFunc{sparseRowsZ1, sparseRowsZ2, sparseRowsZ4}, wide: wide, words: packF32,
 	}
 }
 

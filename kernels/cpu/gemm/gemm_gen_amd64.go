@@ -415,6 +415,8 @@ func shiftZ(sum *uint32, b *uint32, stride int, k int, w int)
 //		if add != 0 { sums[r*16+j] += acc } else { sums[r*16+j] = acc }
 //	}
 //
+// Rows have a multiple of 4 entries.
+//
 //go:noescape
 func sparseRowsZ1(rows int, starts *uint32, places *uint16, values *float32, panel *float32, sums *float32, add int)
 
@@ -427,6 +429,8 @@ func sparseRowsZ1(rows int, starts *uint32, places *uint16, values *float32, pan
 //		}
 //		if add != 0 { sums[r*32+j] += acc } else { sums[r*32+j] = acc }
 //	}
+//
+// Rows have a multiple of 4 entries.
 //
 //go:noescape
 func sparseRowsZ2(rows int, starts *uint32, places *uint16, values *float32, panel *float32, sums *float32, add int)
@@ -441,21 +445,10 @@ func sparseRowsZ2(rows int, starts *uint32, places *uint16, values *float32, pan
 //		if add != 0 { sums[r*64+j] += acc } else { sums[r*64+j] = acc }
 //	}
 //
+// Rows have a multiple of 4 entries.
+//
 //go:noescape
 func sparseRowsZ4(rows int, starts *uint32, places *uint16, values *float32, panel *float32, sums *float32, add int)
-
-// sparseRowsZ8 computes, for 0 <= j < 128:
-//
-//	for r := range rows {
-//		var acc float32
-//		for i := starts[r]; i < starts[r+1]; i++ {
-//			acc += values[i] * panel[places[i]/64*128+j]
-//		}
-//		if add != 0 { sums[r*128+j] += acc } else { sums[r*128+j] = acc }
-//	}
-//
-//go:noescape
-func sparseRowsZ8(rows int, starts *uint32, places *uint16, values *float32, panel *float32, sums *float32, add int)
 
 // sparseRowsY2 computes, for 0 <= j < 16:
 //
@@ -466,6 +459,8 @@ func sparseRowsZ8(rows int, starts *uint32, places *uint16, values *float32, pan
 //		}
 //		if add != 0 { sums[r*16+j] += acc } else { sums[r*16+j] = acc }
 //	}
+//
+// Rows have a multiple of 4 entries.
 //
 //go:noescape
 func sparseRowsY2(rows int, starts *uint32, places *uint16, values *float32, panel *float32, sums *float32, add int)
@@ -480,6 +475,8 @@ func sparseRowsY2(rows int, starts *uint32, places *uint16, values *float32, pan
 //		if add != 0 { sums[r*32+j] += acc } else { sums[r*32+j] = acc }
 //	}
 //
+// Rows have a multiple of 4 entries.
+//
 //go:noescape
 func sparseRowsY4(rows int, starts *uint32, places *uint16, values *float32, panel *float32, sums *float32, add int)
 
@@ -492,6 +489,8 @@ func sparseRowsY4(rows int, starts *uint32, places *uint16, values *float32, pan
 //		}
 //		if add != 0 { sums[r*64+j] += acc } else { sums[r*64+j] = acc }
 //	}
+//
+// Rows have a multiple of 4 entries.
 //
 //go:noescape
 func sparseRowsY8(rows int, starts *uint32, places *uint16, values *float32, panel *float32, sums *float32, add int)

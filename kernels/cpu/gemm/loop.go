@@ -49,12 +49,15 @@ type worker struct {
 	a, b  buffer // packed operands
 	sums  buffer // results that are not kept in C
 	shift buffer // of the columns of a block: see engine.shift
+	segs  buffer // segments of block-sparse outputs
 	zero  uint32 // the one segment of a dense product
 
 	lines lineSet
 }
 
-func (w *worker) bytes() int64 { return w.a.bytes() + w.b.bytes() + w.sums.bytes() + w.shift.bytes() }
+func (w *worker) bytes() int64 {
+	return w.a.bytes() + w.b.bytes() + w.sums.bytes() + w.shift.bytes() + w.segs.bytes()
+}
 
 // part computes one worker's rectangle.
 func (j *job) part(w *worker, id, _ int) {

@@ -2,6 +2,8 @@ package gemm
 
 import (
 	"fmt"
+	"math"
+	"slices"
 )
 
 // Pattern24 says which weights of a 2:4 sparse matrix (OC, C) are kept: two of
@@ -26,7 +28,7 @@ func NewPattern24(meta []byte, oc, c int) (*Pattern24, error) {
 	case len(meta) < oc*stride:
 		return nil, fmt.Errorf("gemm: 2:4 metadata has %d bytes; a weight of %d by %d needs %d", len(meta), oc, c, oc*stride)
 	}
-	p := &Pattern24{oc: oc, c: c, meta: append([]byte(nil), meta[:oc*stride]...)}
+	p := &Pattern24{oc: oc, c: c, meta: slices.Clone(meta[:oc*stride])}
 	for r := range oc {
 		for g := range c / 4 {
 			if first, second := p.group(r, g); first >= second {
@@ -67,10 +69,17 @@ func (p *Pattern24) Bytes() int64 {
 
 // chunkRows is how many rows of a dense panel are used at a time: with the
 // widest panel, three quarters of an L1 cache of 32 KiB.
-const chunkRows = 48
+const chunkRows = 96
 
 // placeUnit is what places count a row of a panel by: see sparseFunc.
 const placeUnit = 64
+
+// listGroup is what the number of entries of a list is a multiple of: see
+// sparseFunc. Lists are padded with zeros that meet a row of zeros.
+const listGroup = 4
+
+// padding is the index of an entry that stands for no value.
+const padding = math.MaxUint32
 
 // lists are the kept weights of each row, chunk by chunk of columns: those of
 // row r in chunk q are entries starts[q*(rows+1)+r] to starts[q*(rows+1)+r+1].
@@ -82,21 +91,24 @@ type lists struct {
 }
 
 // newLists sorts kept weights into lists by counting; each must pass those of a
-// row, or those of a column, in ascending order of the other.
+// row in ascending order.
 func newLists(rows, cols int, each func(yield func(row, col int, index uint32))) lists {
 	l := lists{rows: rows, cols: cols, starts: make([]uint32, ceil(cols, chunkRows)*(rows+1)+1)}
 	slot := func(row, col int) int { return col/chunkRows*(rows+1) + row }
 	each(func(row, col int, _ uint32) { l.starts[slot(row, col)+1]++ })
 	for i := 1; i < len(l.starts); i++ {
-		l.starts[i] += l.starts[i-1]
+		l.starts[i] = l.starts[i-1] + uint32(roundUp(int(l.starts[i]), listGroup))
 	}
-	next := append([]uint32(nil), l.starts...)
+	next := slices.Clone(l.starts)
 	n := l.starts[len(l.starts)-1]
 	l.places, l.index = make([]uint16, n), make([]uint32, n)
+	for i := range l.index {
+		l.places[i], l.index[i] = chunkRows*placeUnit, padding
+	}
 	each(func(row, col int, index uint32) {
-		at := next[slot(row, col)]
-		next[slot(row, col)]++
-		l.places[at], l.index[at] = uint16(col%chunkRows*placeUnit), index
+		at := &next[slot(row, col)]
+		l.places[*at], l.index[*at] = uint16(col%chunkRows*placeUnit), index
+		*at++
 	})
 	return l
 }

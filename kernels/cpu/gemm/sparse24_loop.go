@@ -15,7 +15,7 @@ const (
 type sparseJob struct {
 	job
 	lists  *lists
-	values *float32
+	values *float32 // in the order of the lists
 }
 
 // multiplySparse computes out (n, lists.rows) from in (n, lists.cols).
@@ -61,22 +61,42 @@ type gatherJob struct {
 }
 
 func (j *gatherJob) part(_ *worker, id, workers int) {
-	lo, hi := bounds(len(j.to), workers, id)
-	to, index := j.to[lo:hi], j.index[lo:hi]
-	switch j.from.typ {
-	case F32:
-		gather(to, index, unsafe.Slice((*float32)(j.from.base), j.from.len), func(v float32) float32 { return v })
-	case BF16:
-		gather(to, index, unsafe.Slice((*uint16)(j.from.base), j.from.len), bf16ToF32)
-	case F16:
-		gather(to, index, unsafe.Slice((*uint16)(j.from.base), j.from.len), f16ToF32)
+	lo, hi := bounds(len(j.to)/listGroup, workers, id)
+	to, index := j.to[lo*listGroup:hi*listGroup], j.index[lo*listGroup:hi*listGroup]
+	if j.from.typ == F32 {
+		gather(to, index, j.from.float32s(0, 0, j.from.len))
+	} else {
+		gatherWide(to, index, unsafe.Slice((*uint16)(j.from.base), j.from.len), j.from.typ)
 	}
 }
 
-func gather[T any](to []float32, index []uint32, from []T, widen func(T) float32) {
-	index = index[:len(to)]
-	for i := range to {
-		to[i] = widen(from[index[i]])
+// gather copies whole groups where they are neighbours, as in the lists of rows.
+func gather(to []float32, index []uint32, from []float32) {
+	for len(to) >= listGroup && len(index) >= listGroup {
+		if first := index[0]; index[listGroup-1] == first+listGroup-1 {
+			*(*[listGroup]float32)(to) = *(*[listGroup]float32)(from[first:])
+		} else {
+			for i, at := range index[:listGroup] {
+				to[i] = 0
+				if at != padding {
+					to[i] = from[at]
+				}
+			}
+		}
+		to, index = to[listGroup:], index[listGroup:]
+	}
+}
+
+func gatherWide(to []float32, index []uint32, from []uint16, typ Type) {
+	for i, at := range index {
+		switch {
+		case at == padding:
+			to[i] = 0
+		case typ == BF16:
+			to[i] = bf16ToF32(from[at])
+		default:
+			to[i] = f16ToF32(from[at])
+		}
 	}
 }
 
@@ -86,7 +106,7 @@ func (s *sparseJob) part(w *worker, id, _ int) {
 		return
 	}
 	width, outputs := s.eng.panelWidth(), min(maxOutputs, r.col1-r.col0)
-	w.a.grow(chunkRows * width)
+	w.a.grow((chunkRows + 1) * width)
 	w.sums.grow(outputs * width)
 	w.b.grow(finishTokens * roundUp(outputs, 8))
 	for t := r.row0; t < r.row1; t += width {
@@ -112,13 +132,13 @@ func (e *engine) panelWidth() int { return sparseWidth << (len(e.sparse) - 1) }
 // chunk of the panel is packed into L1 and all rows pass over it.
 func (s *sparseJob) block(w *worker, b rect, power int) {
 	width := sparseWidth << power
+	clear(w.a.data[chunkRows*width : (chunkRows+1)*width])
 	for q, col := 0, 0; col < s.K; q, col = q+1, col+chunkRows {
 		k := min(chunkRows, s.K-col)
 		s.eng.wide.pack(w.a.data, width, s.a.part(b.row0, col), b.row1-b.row0, k, &w.lines)
 		starts := s.lists.starts[q*(s.lists.rows+1)+b.col0:]
-		add := min(q, 1)
 		s.eng.sparse[power](b.col1-b.col0, &starts[0], &s.lists.places[0], s.values,
-			w.a.float(), w.sums.float(), add)
+			w.a.float(), w.sums.float(), min(q, 1))
 	}
 }
 
@@ -140,18 +160,21 @@ func (s *sparseJob) turn(w *worker, b rect, width int) {
 func sparseGo(width int) sparseFunc {
 	return func(rows int, starts *uint32, places *uint16, values, panel, sums *float32, add int) {
 		ends := unsafe.Slice(starts, rows+1)
-		vals, at := unsafe.Slice(values, ends[rows]), unsafe.Slice(places, ends[rows])
+		at, vals := unsafe.Slice(places, ends[rows]), unsafe.Slice(values, ends[rows])
 		for r := range rows {
-			acc := unsafe.Slice((*float32)(unsafe.Add(unsafe.Pointer(sums), 4*r*width)), width)
+			acc := unsafe.Slice(after(sums, r*width), width)
 			if add == 0 {
 				clear(acc)
 			}
 			for i := ends[r]; i < ends[r+1]; i++ {
-				v, row := vals[i], unsafe.Slice((*float32)(unsafe.Add(unsafe.Pointer(panel), 4*width*int(at[i]/placeUnit))), width)
+				row := unsafe.Slice(after(panel, width*int(at[i]/placeUnit)), width)
 				for j, x := range row {
-					acc[j] += v * x
+					acc[j] += vals[i] * x
 				}
 			}
 		}
 	}
 }
+
+// after returns the address of the element n places on.
+func after(p *float32, n int) *float32 { return (*float32)(unsafe.Add(unsafe.Pointer(p), 4*n)) }

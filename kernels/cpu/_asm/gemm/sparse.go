@@ -11,14 +11,14 @@ import (
 // sparse generates the product of sparse rows with a packed dense panel. A
 // multiply-add with a memory operand runs as fast as one without on the CPUs
 // that matter, so the row of the panel that a kept value meets is simply
-// addressed. Loads are then what limits: eight values are loaded at once and
-// spread by permutations, four places at once and split by shifts.
+// addressed. Loads are then what limits: four values are loaded at once and spread
+// by permutations, their places at once and split by shifts.
 func sparse() {
 	GLOBL("lanes", RODATA|NOPTR)
-	for i := 0; i < 8; i++ {
+	for i := range group {
 		DATA(4*i, U32(uint32(i)))
 	}
-	for _, v := range []int{1, 2, 4, 8} {
+	for _, v := range []int{1, 2, 4} {
 		sparseKernel{zmm, v}.generate()
 	}
 	for _, v := range []int{2, 4, 8} {
@@ -33,7 +33,7 @@ type sparseKernel struct {
 }
 
 // group is how many kept values are taken at once.
-const group = 8
+const group = 4
 
 // Registers of the sparse kernels.
 var (
@@ -43,7 +43,7 @@ var (
 	sAdd            = reg.R9
 	sAt, sLeft      = reg.R10, reg.R11
 	sPlace, sQuad   = reg.R12, reg.R13
-	sValues, sValue = 0, 1 // vectors: eight values, one of them spread
+	sValues, sValue = 0, 1 // vectors: the values of a group, one of them spread
 )
 
 func (k sparseKernel) width() int { return k.vectors * k.isa.lanes }
@@ -51,7 +51,8 @@ func (k sparseKernel) width() int { return k.vectors * k.isa.lanes }
 // sets is the number of accumulators a vector has, to hide the latency.
 func (k sparseKernel) sets() int { return max(1, 8/k.vectors) }
 
-// acc returns an accumulator. Zmm kernels keep permutations in Z24 to Z31.
+// acc returns an accumulator. Zmm kernels keep permutations in the
+// last registers.
 func (k sparseKernel) acc(set, v int) reg.VecPhysical { return k.isa.vec(2 + set*k.vectors + v) }
 
 // scale turns a place, the offset of a row of a panel of 16 columns, into the
@@ -73,6 +74,8 @@ func (k sparseKernel) generate() {
 		"\t\t}",
 		fmt.Sprintf("\t\tif add != 0 { sums[r*%d+j] += acc } else { sums[r*%d+j] = acc }", w, w),
 		"\t}",
+		"",
+		fmt.Sprintf("Rows have a multiple of %d entries.", group),
 	)
 	for _, p := range []struct {
 		name string
@@ -88,24 +91,13 @@ func (k sparseKernel) generate() {
 	Label("row")
 	MOVL(Mem{Base: sStarts, Disp: 4}, sLeft.As32())
 	ADDQ(U8(4), sStarts)
-	SUBQ(sAt, sLeft)
 	k.begin()
-	SUBQ(U8(group), sLeft)
-	JL(LabelRef("few"))
-	Label("group")
-	k.eight()
-	SUBQ(U8(group), sLeft)
-	JGE(LabelRef("group"))
-	Label("few")
-	ADDQ(U8(group), sLeft)
+	SUBQ(sAt, sLeft)
 	JZ(LabelRef("end"))
-	Label("single")
-	MOVWLZX(Mem{Base: sPlaces, Index: sAt, Scale: 2}, sPlace.As32())
-	VBROADCASTSS(Mem{Base: sVals, Index: sAt, Scale: 4}, k.isa.vec(sValue))
-	k.multiply(0)
-	INCQ(sAt)
-	DECQ(sLeft)
-	JNZ(LabelRef("single"))
+	Label("group")
+	k.group()
+	SUBQ(U8(group), sLeft)
+	JNZ(LabelRef("group"))
 	Label("end")
 	k.end()
 	DECQ(sRows)
@@ -148,31 +140,32 @@ func (k sparseKernel) end() {
 	ADDQ(U32(uint32(4*k.width())), sSums)
 }
 
-// lanePermutations makes Z24+i hold i in every lane.
+// spread returns the register that holds i in every lane.
+func spread(i int) reg.VecPhysical { return zmms[32-group+i] }
+
+// lanePermutations sets the spread registers.
 func (k sparseKernel) lanePermutations() {
 	if k.isa.lanes != 16 {
 		return
 	}
 	for i := range group {
-		VPBROADCASTD(NewDataAddr(NewStaticSymbol("lanes"), 4*i), zmms[24+i])
+		VPBROADCASTD(NewDataAddr(NewStaticSymbol("lanes"), 4*i), spread(i))
 	}
 }
 
-// eight multiplies eight kept values.
-func (k sparseKernel) eight() {
+// group multiplies a group of kept values.
+func (k sparseKernel) group() {
 	if k.isa.lanes == 16 {
-		VMOVUPS(Mem{Base: sVals, Index: sAt, Scale: 4}, ymms[sValues])
+		VMOVUPS(Mem{Base: sVals, Index: sAt, Scale: 4}, reg.X0)
 	}
+	MOVQ(Mem{Base: sPlaces, Index: sAt, Scale: 2}, sQuad)
 	for i := range group {
-		if i%4 == 0 {
-			MOVQ(Mem{Base: sPlaces, Index: sAt, Scale: 2, Disp: 2 * i}, sQuad)
-		}
 		MOVWLZX(sQuad.As16(), sPlace.As32())
-		if i%4 != 3 {
+		if i < group-1 {
 			SHRQ(U8(16), sQuad)
 		}
 		if k.isa.lanes == 16 {
-			VPERMPS(zmms[sValues], zmms[24+i], zmms[sValue])
+			VPERMPS(zmms[sValues], spread(i), zmms[sValue])
 		} else {
 			VBROADCASTSS(Mem{Base: sVals, Index: sAt, Scale: 4, Disp: 4 * i}, k.isa.vec(sValue))
 		}
