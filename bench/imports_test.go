@@ -10,8 +10,8 @@ import (
 // devices and communicators are concrete: only what wires the command, and what compares them, may name them.
 var concrete = []string{"kernels/ref", "kernels/cpu", "kernels/cuda", "kernels/gograph", "parallel/comm/local", "parallel/comm/mpi", "parallel/comm/nccl"}
 
-// wiring starts devices and worlds for the command, or runs kernels beside those of others.
-var wiring = []string{"bench/rig", "scripts/peers"}
+// wiring starts devices and worlds for the command.
+var wiring = []string{"bench/rig"}
 
 // comparing holds devices against the reference, and strategies against one device, which they must name for that.
 var comparing = []string{"kernels/verify", "kernels/kerneltest", "parallel/paralleltest", "scripts/peers"}
@@ -29,7 +29,6 @@ var allowed = map[string][]string{
 	"parallel": {"parallel", "kernels"},
 	"kernels":  {"kernels"},
 	"results":  {"results"},
-	"scripts":  {"scripts", "kernels", "results"},
 	"docs":     nil,
 	"scripts":  {"scripts", "parallel", "kernels"}, // the peers' counterpart
 }
