@@ -106,9 +106,9 @@ func (b *blockJob) rows(w *worker, g rect) {
 	for row := g.row0; row < g.row1; row += panel {
 		n := min(panel, g.row1-row)
 		b.packPanel(w, row, n)
-		c, ldc := w.target(&b.job, rect{row, row + n, g.col0, g.col1}, row)
+		c, ldc := w.target(&b.job, g, row, g.col0)
 		b.sweep(w, g, n, c, ldc)
-		w.finish(&b.job, rect{row, row + n, g.col0, g.col1}, row, n)
+		w.finish(&b.job, g, rect{row, row + n, g.col0, g.col1})
 	}
 }
 

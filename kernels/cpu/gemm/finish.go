@@ -19,30 +19,30 @@ var ones = func() (v [maxColumns]float32) {
 	return v
 }()
 
-// finish turns the finished sums of a panel of rows into elements of C.
-func (w *worker) finish(j *job, b rect, row, rows int) {
+// finish turns the finished sums of one panel of a slab's rows into elements of C.
+func (w *worker) finish(j *job, s, p rect) {
 	if j.direct && j.Epilogue == nil {
 		return
 	}
-	base, stride := w.target(j, b, row)
-	n := b.col1 - b.col0
-	for r := range rows {
-		sums := unsafe.Add(base, 4*r*stride)
+	base, stride := w.target(j, s, p.row0, p.col0)
+	n := p.col1 - p.col0
+	for row := p.row0; row < p.row1; row++ {
+		sums := unsafe.Add(base, 4*(row-p.row0)*stride)
 		if j.C.typ == I32 {
-			j.storeI32(row+r, b.col0, unsafe.Slice((*int32)(sums), n), w.shiftRow(n))
+			j.storeI32(row, p.col0, unsafe.Slice((*int32)(sums), n), w.shiftRow(p.col0-s.col0, n))
 			continue
 		}
 		acc := unsafe.Slice((*float32)(sums), n)
 		if !j.eng.float {
-			j.dequantize(row+r, b.col0, acc, w.shiftRow(n))
+			j.dequantize(row, p.col0, acc, w.shiftRow(p.col0-s.col0, n))
 		}
-		j.storeFloat(row+r, b.col0, acc)
+		j.storeFloat(row, p.col0, acc)
 	}
 }
 
-// shiftRow returns what to subtract from a row of int32 sums.
-func (w *worker) shiftRow(n int) []int32 {
-	return unsafe.Slice((*int32)(unsafe.Pointer(&w.shift.data[0])), n)
+// shiftRow returns what to subtract from int32 sums from a column of a slab on.
+func (w *worker) shiftRow(col, n int) []int32 {
+	return unsafe.Slice((*int32)(unsafe.Pointer(&w.shift.data[col])), n)
 }
 
 func (j *job) storeI32(row, col int, sums, shift []int32) {

@@ -244,12 +244,12 @@ func packRows32(dst *uint32, stride int, rows *[8]*byte, n int)
 //
 //	for u := range n {
 //		for j := range 8 * w {
-//			dst[u*stride/4+j] = unit(src[u*1*ld:], j)
+//			dst[u*stride/4+j/8*next/4+j%8] = unit(src[u*1*ld:], j)
 //		}
 //	}
 //
 //go:noescape
-func packCols32(dst *uint32, stride int, src *byte, ld int, n int, w int)
+func packCols32(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)
 
 // packRowsBF16 writes eight rows side by side, 8n units of each. A unit is a bfloat16 widened to float32:
 //
@@ -266,12 +266,12 @@ func packRowsBF16(dst *uint32, stride int, rows *[8]*byte, n int)
 //
 //	for u := range n {
 //		for j := range 8 * w {
-//			dst[u*stride/4+j] = unit(src[u*1*ld:], j)
+//			dst[u*stride/4+j/8*next/4+j%8] = unit(src[u*1*ld:], j)
 //		}
 //	}
 //
 //go:noescape
-func packColsBF16(dst *uint32, stride int, src *byte, ld int, n int, w int)
+func packColsBF16(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)
 
 // packRowsF16 writes eight rows side by side, 8n units of each. A unit is a float16 widened to float32:
 //
@@ -288,12 +288,12 @@ func packRowsF16(dst *uint32, stride int, rows *[8]*byte, n int)
 //
 //	for u := range n {
 //		for j := range 8 * w {
-//			dst[u*stride/4+j] = unit(src[u*1*ld:], j)
+//			dst[u*stride/4+j/8*next/4+j%8] = unit(src[u*1*ld:], j)
 //		}
 //	}
 //
 //go:noescape
-func packColsF16(dst *uint32, stride int, src *byte, ld int, n int, w int)
+func packColsF16(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)
 
 // packRowsI16 writes eight rows side by side, 8n units of each. A unit is two int8 widened to int16:
 //
@@ -310,12 +310,12 @@ func packRowsI16(dst *uint32, stride int, rows *[8]*byte, n int)
 //
 //	for u := range n {
 //		for j := range 8 * w {
-//			dst[u*stride/4+j] = unit(src[u*2*ld:], j)
+//			dst[u*stride/4+j/8*next/4+j%8] = unit(src[u*2*ld:], j)
 //		}
 //	}
 //
 //go:noescape
-func packColsI16(dst *uint32, stride int, src *byte, ld int, n int, w int)
+func packColsI16(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)
 
 // packRowsU8 writes eight rows side by side, 8n units of each. A unit is four int8, 128 added to each to make uint8:
 //
@@ -332,34 +332,34 @@ func packRowsU8(dst *uint32, stride int, rows *[8]*byte, n int)
 //
 //	for u := range n {
 //		for j := range 8 * w {
-//			dst[u*stride/4+j] = unit(src[u*4*ld:], j)
+//			dst[u*stride/4+j/8*next/4+j%8] = unit(src[u*4*ld:], j)
 //		}
 //	}
 //
 //go:noescape
-func packColsU8(dst *uint32, stride int, src *byte, ld int, n int, w int)
+func packColsU8(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)
 
 // packColsPairs writes 8w columns, n units of each. A unit is two bfloat16 from two rows:
 //
 //	for u := range n {
 //		for j := range 8 * w {
-//			dst[u*stride/4+j] = unit(src[u*2*ld:], j)
+//			dst[u*stride/4+j/8*next/4+j%8] = unit(src[u*2*ld:], j)
 //		}
 //	}
 //
 //go:noescape
-func packColsPairs(dst *uint32, stride int, src *byte, ld int, n int, w int)
+func packColsPairs(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)
 
 // packColsQuads writes 8w columns, n units of each. A unit is four int8 from four rows:
 //
 //	for u := range n {
 //		for j := range 8 * w {
-//			dst[u*stride/4+j] = unit(src[u*4*ld:], j)
+//			dst[u*stride/4+j/8*next/4+j%8] = unit(src[u*4*ld:], j)
 //		}
 //	}
 //
 //go:noescape
-func packColsQuads(dst *uint32, stride int, src *byte, ld int, n int, w int)
+func packColsQuads(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)
 
 // dequantizeY is, with the int32 sums in acc,
 //

@@ -2928,15 +2928,16 @@ loop:
 	VZEROUPPER
 	RET
 
-// func packCols32(dst *uint32, stride int, src *byte, ld int, n int, w int)
+// func packCols32(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)
 // Requires: AVX
-TEXT ·packCols32(SB), NOSPLIT, $0-48
+TEXT ·packCols32(SB), NOSPLIT, $0-56
 	MOVQ dst+0(FP), DI
 	MOVQ stride+8(FP), R8
-	MOVQ src+16(FP), SI
-	MOVQ ld+24(FP), R9
-	MOVQ n+32(FP), R10
-	MOVQ w+40(FP), R12
+	MOVQ next+16(FP), R13
+	MOVQ src+24(FP), SI
+	MOVQ ld+32(FP), R9
+	MOVQ n+40(FP), R10
+	MOVQ w+48(FP), R12
 	LEAQ (R9)(R9*2), DX
 
 unit:
@@ -2948,7 +2949,7 @@ block:
 	VMOVUPS (AX), Y0
 	VMOVUPS Y0, (BX)
 	ADDQ    $0x20, AX
-	ADDQ    $0x20, BX
+	ADDQ    R13, BX
 	DECQ    R11
 	JNZ     block
 	ADDQ    R9, SI
@@ -3046,15 +3047,16 @@ loop:
 	VZEROUPPER
 	RET
 
-// func packColsBF16(dst *uint32, stride int, src *byte, ld int, n int, w int)
+// func packColsBF16(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)
 // Requires: AVX, AVX2
-TEXT ·packColsBF16(SB), NOSPLIT, $0-48
+TEXT ·packColsBF16(SB), NOSPLIT, $0-56
 	MOVQ dst+0(FP), DI
 	MOVQ stride+8(FP), R8
-	MOVQ src+16(FP), SI
-	MOVQ ld+24(FP), R9
-	MOVQ n+32(FP), R10
-	MOVQ w+40(FP), R12
+	MOVQ next+16(FP), R13
+	MOVQ src+24(FP), SI
+	MOVQ ld+32(FP), R9
+	MOVQ n+40(FP), R10
+	MOVQ w+48(FP), R12
 	LEAQ (R9)(R9*2), DX
 
 unit:
@@ -3067,7 +3069,7 @@ block:
 	VPSLLD    $0x10, Y0, Y0
 	VMOVUPS   Y0, (BX)
 	ADDQ      $0x10, AX
-	ADDQ      $0x20, BX
+	ADDQ      R13, BX
 	DECQ      R11
 	JNZ       block
 	ADDQ      R9, SI
@@ -3157,15 +3159,16 @@ loop:
 	VZEROUPPER
 	RET
 
-// func packColsF16(dst *uint32, stride int, src *byte, ld int, n int, w int)
+// func packColsF16(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)
 // Requires: AVX, F16C
-TEXT ·packColsF16(SB), NOSPLIT, $0-48
+TEXT ·packColsF16(SB), NOSPLIT, $0-56
 	MOVQ dst+0(FP), DI
 	MOVQ stride+8(FP), R8
-	MOVQ src+16(FP), SI
-	MOVQ ld+24(FP), R9
-	MOVQ n+32(FP), R10
-	MOVQ w+40(FP), R12
+	MOVQ next+16(FP), R13
+	MOVQ src+24(FP), SI
+	MOVQ ld+32(FP), R9
+	MOVQ n+40(FP), R10
+	MOVQ w+48(FP), R12
 	LEAQ (R9)(R9*2), DX
 
 unit:
@@ -3177,7 +3180,7 @@ block:
 	VCVTPH2PS (AX), Y0
 	VMOVUPS   Y0, (BX)
 	ADDQ      $0x10, AX
-	ADDQ      $0x20, BX
+	ADDQ      R13, BX
 	DECQ      R11
 	JNZ       block
 	ADDQ      R9, SI
@@ -3267,15 +3270,16 @@ loop:
 	VZEROUPPER
 	RET
 
-// func packColsI16(dst *uint32, stride int, src *byte, ld int, n int, w int)
+// func packColsI16(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)
 // Requires: AVX
-TEXT ·packColsI16(SB), NOSPLIT, $0-48
+TEXT ·packColsI16(SB), NOSPLIT, $0-56
 	MOVQ dst+0(FP), DI
 	MOVQ stride+8(FP), R8
-	MOVQ src+16(FP), SI
-	MOVQ ld+24(FP), R9
-	MOVQ n+32(FP), R10
-	MOVQ w+40(FP), R12
+	MOVQ next+16(FP), R13
+	MOVQ src+24(FP), SI
+	MOVQ ld+32(FP), R9
+	MOVQ n+40(FP), R10
+	MOVQ w+48(FP), R12
 	LEAQ (R9)(R9*2), DX
 
 unit:
@@ -3291,7 +3295,7 @@ block:
 	VMOVUPS    X2, (BX)
 	VMOVUPS    X3, 16(BX)
 	ADDQ       $0x08, AX
-	ADDQ       $0x20, BX
+	ADDQ       R13, BX
 	DECQ       R11
 	JNZ        block
 	ADDQ       R9, SI
@@ -3390,15 +3394,16 @@ loop:
 	VZEROUPPER
 	RET
 
-// func packColsU8(dst *uint32, stride int, src *byte, ld int, n int, w int)
+// func packColsU8(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)
 // Requires: AVX
-TEXT ·packColsU8(SB), NOSPLIT, $0-48
+TEXT ·packColsU8(SB), NOSPLIT, $0-56
 	MOVQ dst+0(FP), DI
 	MOVQ stride+8(FP), R8
-	MOVQ src+16(FP), SI
-	MOVQ ld+24(FP), R9
-	MOVQ n+32(FP), R10
-	MOVQ w+40(FP), R12
+	MOVQ next+16(FP), R13
+	MOVQ src+24(FP), SI
+	MOVQ ld+32(FP), R9
+	MOVQ n+40(FP), R10
+	MOVQ w+48(FP), R12
 	LEAQ (R9)(R9*2), DX
 
 unit:
@@ -3420,7 +3425,7 @@ block:
 	VMOVUPS    X2, (BX)
 	VMOVUPS    X3, 16(BX)
 	ADDQ       $0x08, AX
-	ADDQ       $0x20, BX
+	ADDQ       R13, BX
 	DECQ       R11
 	JNZ        block
 	ADDQ       R9, SI
@@ -3433,15 +3438,16 @@ block:
 	VZEROUPPER
 	RET
 
-// func packColsPairs(dst *uint32, stride int, src *byte, ld int, n int, w int)
+// func packColsPairs(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)
 // Requires: AVX
-TEXT ·packColsPairs(SB), NOSPLIT, $0-48
+TEXT ·packColsPairs(SB), NOSPLIT, $0-56
 	MOVQ dst+0(FP), DI
 	MOVQ stride+8(FP), R8
-	MOVQ src+16(FP), SI
-	MOVQ ld+24(FP), R9
-	MOVQ n+32(FP), R10
-	MOVQ w+40(FP), R12
+	MOVQ next+16(FP), R13
+	MOVQ src+24(FP), SI
+	MOVQ ld+32(FP), R9
+	MOVQ n+40(FP), R10
+	MOVQ w+48(FP), R12
 	LEAQ (R9)(R9*2), DX
 
 unit:
@@ -3457,7 +3463,7 @@ block:
 	VMOVUPS    X2, (BX)
 	VMOVUPS    X3, 16(BX)
 	ADDQ       $0x10, AX
-	ADDQ       $0x20, BX
+	ADDQ       R13, BX
 	DECQ       R11
 	JNZ        block
 	ADDQ       R9, SI
@@ -3468,15 +3474,16 @@ block:
 	VZEROUPPER
 	RET
 
-// func packColsQuads(dst *uint32, stride int, src *byte, ld int, n int, w int)
+// func packColsQuads(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)
 // Requires: AVX
-TEXT ·packColsQuads(SB), NOSPLIT, $0-48
+TEXT ·packColsQuads(SB), NOSPLIT, $0-56
 	MOVQ dst+0(FP), DI
 	MOVQ stride+8(FP), R8
-	MOVQ src+16(FP), SI
-	MOVQ ld+24(FP), R9
-	MOVQ n+32(FP), R10
-	MOVQ w+40(FP), R12
+	MOVQ next+16(FP), R13
+	MOVQ src+24(FP), SI
+	MOVQ ld+32(FP), R9
+	MOVQ n+40(FP), R10
+	MOVQ w+48(FP), R12
 	LEAQ (R9)(R9*2), DX
 
 unit:
@@ -3496,7 +3503,7 @@ block:
 	VMOVUPS    X2, (BX)
 	VMOVUPS    X3, 16(BX)
 	ADDQ       $0x08, AX
-	ADDQ       $0x20, BX
+	ADDQ       R13, BX
 	DECQ       R11
 	JNZ        block
 	ADDQ       R9, SI

@@ -3,12 +3,14 @@ package gemm
 import "unsafe"
 
 // Block sizes. A panel of A takes panel*maxUnits*4 bytes, to stay in L1; a block
-// of B at most maxUnits*maxColumns*4, to stay in L2; sums that are not kept in C
-// itself at most maxRows*maxColumns*4.
+// of B at most maxUnits*maxColumns*4, to stay in L2. A is packed maxRows rows at
+// a time. Sums over parts of K that are not kept in C itself take at most
+// maxRows*maxSpan*4.
 const (
 	maxUnits   = 320 // units of K
 	maxColumns = 576
-	maxRows    = 1024
+	maxRows    = 512
+	maxSpan    = 4 * maxColumns
 )
 
 // job is a product with all that is decided about it before the work starts.
@@ -18,6 +20,7 @@ type job struct {
 	grid       grid
 	a, b       view
 	kc, nc, mc int   // block sizes, in elements
+	span       int   // columns that a packed slab of A is used for
 	direct     bool  // sums are kept in C
 	mask       *mask // adds rows of the result to sparse values instead of storing them
 }
@@ -27,14 +30,13 @@ func (j *job) plan(p Product, e *engine, m *mask, workers int) {
 	j.a, j.b = p.A.rowView(), p.B.columnView()
 	j.direct = p.C.typ == F32 && e.float && m == nil
 	j.mask = m
-	unit := 8 * e.depth()
-	j.kc = evenly(p.K, maxUnits*e.depth(), unit)
+	j.kc = evenly(p.K, maxUnits*e.depth(), 8*e.depth())
 	rows, cols := j.grid.largest()
-	j.nc = evenly(cols, maxColumns, e.width())
-	j.mc = rows
-	if !j.direct {
-		j.mc = evenly(rows, maxRows, panel)
+	j.mc, j.span = evenly(rows, maxRows, panel), cols
+	if !j.direct && j.kc < p.K {
+		j.span = evenly(cols, maxSpan, e.width())
 	}
+	j.nc = evenly(j.span, maxColumns, e.width())
 }
 
 // evenly returns the size of the fewest parts of n that are at most limit long,
@@ -66,40 +68,37 @@ func (j *job) part(w *worker, id, _ int) {
 	}
 }
 
-// multiply computes a rectangle of C block by block.
+// multiply computes a rectangle of C slab by slab.
 func (w *worker) multiply(j *job, r rect) {
 	units := ceil(j.kc, j.eng.depth())
-	w.a.grow(panel * units)
+	w.a.grow(j.mc * units)
 	w.b.grow(roundUp(j.nc, j.eng.width()) * units)
-	if !j.direct {
-		w.sums.grow(roundUp(j.mc, panel) * j.nc)
+	switch {
+	case j.direct:
+	case j.kc < j.K:
+		w.sums.grow(j.mc * j.span)
+	default:
+		w.sums.grow(panel * j.nc)
 	}
 	if !j.eng.float {
-		w.shift.grow(roundUp(j.nc, j.eng.width()))
+		w.shift.grow(roundUp(j.span, j.eng.width()))
 	}
-	for c := r.col0; c < r.col1; c += j.nc {
+	for c := r.col0; c < r.col1; c += j.span {
 		for i := r.row0; i < r.row1; i += j.mc {
-			w.block(j, rect{i, min(i+j.mc, r.row1), c, min(c+j.nc, r.col1)})
+			w.slab(j, rect{i, min(i+j.mc, r.row1), c, min(c+j.span, r.col1)})
 		}
 	}
 }
 
-// block computes one block of C over the whole of K: B's part is packed once per
-// step of K, A's panel by panel just before use.
-func (w *worker) block(j *job, b rect) {
+// slab computes some rows of C over the whole of K, a part of K at a time: A's
+// rows are packed once, B block by block of columns.
+func (w *worker) slab(j *job, s rect) {
 	clear(w.shift.data)
 	for k0 := 0; ; k0 += j.kc {
 		k := min(j.kc, j.K-k0)
-		w.packB(j, b, k0, k)
-		for row := b.row0; row < b.row1; row += panel {
-			rows := min(panel, b.row1-row)
-			j.eng.a.pack(w.a.data, panel, j.a.part(row, k0), rows, k, &w.lines)
-			c, ldc := w.target(j, b, row)
-			add := k0 > 0 || j.direct && j.Accumulate
-			w.sweep(j.eng, b, rows, ceil(k, j.eng.depth()), c, ldc, add)
-			if k0+k == j.K {
-				w.finish(j, b, row, rows)
-			}
+		j.eng.a.packPanels(w.a.data, j.a.part(s.row0, k0), s.row1-s.row0, k, &w.lines)
+		for c := s.col0; c < s.col1; c += j.nc {
+			w.block(j, s, rect{s.row0, s.row1, c, min(c+j.nc, s.col1)}, k0, k)
 		}
 		if k0+k == j.K {
 			return
@@ -107,33 +106,50 @@ func (w *worker) block(j *job, b rect) {
 	}
 }
 
-func (w *worker) packB(j *job, b rect, k0, k int) {
+// block adds a part of K to one block of columns of a slab, and finishes the
+// rows if it is the last.
+func (w *worker) block(j *job, s, b rect, k0, k int) {
+	units := ceil(k, j.eng.depth())
+	w.packB(j, s, b, k0, k)
+	for row := b.row0; row < b.row1; row += panel {
+		rows := min(panel, b.row1-row)
+		c, ldc := w.target(j, s, row, b.col0)
+		a := w.a.data[(row-b.row0)*units:]
+		w.sweep(j.eng, a, b, rows, units, c, ldc, k0 > 0 || j.direct && j.Accumulate)
+		if k0+k == j.K {
+			w.finish(j, s, rect{row, row + rows, b.col0, b.col1})
+		}
+	}
+}
+
+func (w *worker) packB(j *job, s, b rect, k0, k int) {
 	units, at := ceil(k, j.eng.depth()), 0
 	for c := b.col0; c < b.col1; c += j.eng.width() {
 		cols := min(j.eng.width(), b.col1-c)
 		width := roundUp(cols, j.eng.lanes)
 		j.eng.b.pack(w.b.data[at:], width, j.b.part(c, k0), cols, k, &w.lines)
 		if j.eng.shift != nil && units > 0 {
-			j.eng.shift(&w.shift.data[c-b.col0], &w.b.data[at], 4*width, units, width/j.eng.lanes)
+			j.eng.shift(&w.shift.data[c-s.col0], &w.b.data[at], 4*width, units, width/j.eng.lanes)
 		}
 		at += width * units
 	}
 }
 
-// target returns where the sums of a panel of rows go, and their row stride. A
-// block whose K is not divided needs one panel of sums only.
-func (w *worker) target(j *job, b rect, row int) (unsafe.Pointer, int) {
-	if j.direct {
-		return j.C.at(row, b.col0), j.C.stride
+// target returns where the sums of a panel of a slab's rows go, from a column on,
+// and their row stride. Where K is not divided, all panels share one.
+func (w *worker) target(j *job, s rect, row, col int) (unsafe.Pointer, int) {
+	switch {
+	case j.direct:
+		return j.C.at(row, col), j.C.stride
+	case j.kc < j.K:
+		return unsafe.Pointer(&w.sums.data[(row-s.row0)*j.span+col-s.col0]), j.span
+	default:
+		return unsafe.Pointer(&w.sums.data[0]), j.nc
 	}
-	if j.kc >= j.K {
-		row = b.row0
-	}
-	return unsafe.Pointer(&w.sums.data[(row-b.row0)*j.nc]), j.nc
 }
 
-// sweep multiplies the packed panel of A with every panel of the block of B.
-func (w *worker) sweep(e *engine, b rect, rows, units int, c unsafe.Pointer, ldc int, add bool) {
+// sweep multiplies a packed panel of A with every panel of the block of B.
+func (w *worker) sweep(e *engine, a []uint32, b rect, rows, units int, c unsafe.Pointer, ldc int, add bool) {
 	flag, at, segs := 0, 0, 1
 	if add {
 		flag = 1
@@ -145,7 +161,7 @@ func (w *worker) sweep(e *engine, b rect, rows, units int, c unsafe.Pointer, ldc
 		cols := min(n, e.width())
 		vectors := ceil(cols, e.lanes)
 		for r := 0; r < rows; r += e.rows {
-			e.tiles[vectors-1](units, segs, &w.zero, &w.a.data[r], &w.b.data[at],
+			e.tiles[vectors-1](units, segs, &w.zero, &a[r], &w.b.data[at],
 				(*uint32)(unsafe.Add(c, 4*r*ldc)), ldc, rows-r, cols, flag)
 		}
 		at += vectors * e.lanes * units

@@ -59,7 +59,7 @@ func (p *packer) pack(dst []uint32, width int, v view, lines, k int, set *lineSe
 	case p.cols != nil && v.line == uintptr(p.size):
 		whole, blocks := k/p.depth, lines/8
 		if whole > 0 && blocks > 0 {
-			p.cols(&dst[0], 4*width, (*byte)(v.base), int(v.step), whole, blocks)
+			p.cols(&dst[0], 4*width, 32, (*byte)(v.base), int(v.step), whole, blocks)
 			p.fill(dst[:whole*width], width, v, lines, whole*p.depth, 8*blocks, 0)
 			p.fill(dst, width, v, lines, k, 0, whole)
 			return
@@ -67,6 +67,25 @@ func (p *packer) pack(dst []uint32, width int, v view, lines, k int, set *lineSe
 		fallthrough
 	default:
 		p.fill(dst[:units*width], width, v, lines, k, 0, 0)
+	}
+}
+
+// columnBlocks is how many panels are packed from one row of K at a time, to use
+// whole cache lines of it: 128 float32.
+const columnBlocks = 16
+
+// packPanels packs lines as panels of eight, one behind the other.
+func (p *packer) packPanels(dst []uint32, v view, lines, k int, set *lineSet) {
+	size := panel * ceil(k, p.depth)
+	for l := 0; l < lines; {
+		n := min(panel*columnBlocks, lines-l) / panel
+		if p.cols == nil || v.line != uintptr(p.size) || n == 0 || k%p.depth != 0 {
+			p.pack(dst[l/panel*size:], panel, v.part(l, 0), min(panel, lines-l), k, set)
+			l += panel
+			continue
+		}
+		p.cols(&dst[l/panel*size], 4*panel, 4*size, (*byte)(v.at(l, 0)), int(v.step), k/p.depth, n)
+		l += n * panel
 	}
 }
 

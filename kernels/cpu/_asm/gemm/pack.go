@@ -209,22 +209,23 @@ func transpose8() {
 // copy generates the pack of rows of K that run along the panel.
 func (s source) copy() {
 	name := "packCols" + s.name
-	TEXT(name, NOSPLIT, "func(dst *uint32, stride int, src *byte, ld, n, w int)")
+	TEXT(name, NOSPLIT, "func(dst *uint32, stride, next int, src *byte, ld, n, w int)")
 	Pragma("noescape")
 	Doc(
 		name+" writes 8w columns, n units of each. A unit is "+s.doc+":",
 		"",
 		"\tfor u := range n {",
 		"\t\tfor j := range 8 * w {",
-		fmt.Sprintf("\t\t\tdst[u*stride/4+j] = unit(src[u*%d*ld:], j)", s.rows),
+		fmt.Sprintf("\t\t\tdst[u*stride/4+j/8*next/4+j%%8] = unit(src[u*%d*ld:], j)", s.rows),
 		"\t\t}",
 		"\t}",
 	)
 	dst, stride, src, ld := reg.RDI, reg.R8, reg.RSI, reg.R9
 	left, w, width, from, to := reg.R10, reg.R11, reg.R12, reg.RAX, reg.RBX
-	ld3 := reg.RDX
+	ld3, next := reg.RDX, reg.R13
 	Load(Param("dst"), dst)
 	Load(Param("stride"), stride)
+	Load(Param("next"), next)
 	Load(Param("src"), src)
 	Load(Param("ld"), ld)
 	Load(Param("n"), left)
@@ -242,7 +243,7 @@ func (s source) copy() {
 		}[i]
 	}, Mem{Base: to})
 	ADDQ(U8(uint8(s.width)), from)
-	ADDQ(U8(32), to)
+	ADDQ(next, to)
 	DECQ(w)
 	JNZ(LabelRef("block"))
 	for i := 0; i < s.rows; i++ {
