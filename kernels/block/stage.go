@@ -62,20 +62,6 @@ func (st *Stage) Size() int { return st.size }
 // Last reports whether the stage holds the model's head, and so computes the loss.
 func (st *Stage) Last() bool { return st.Hi == st.depth() }
 
-// LayerCount is the number of layers of this stage.
-func (st *Stage) LayerCount() int { return len(st.kinds) }
-
-// LayerRange is the range of the arenas that holds a layer's parameters; it is empty for the MSE head.
-func (st *Stage) LayerRange(layer int) (lo, hi int) {
-	lo = st.size
-	for _, p := range st.Params {
-		if p.Layer-st.Lo == layer {
-			lo, hi = min(lo, p.Off), (p.Off+p.Len+align-1)/align*align
-		}
-	}
-	return min(lo, hi), hi
-}
-
 // Close frees the stage's memory.
 func (st *Stage) Close() { st.heap.free() }
 
