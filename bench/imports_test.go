@@ -14,7 +14,7 @@ var concrete = []string{"kernels/ref", "kernels/cpu", "kernels/cuda", "kernels/g
 var wiring = []string{"bench/rig"}
 
 // comparing holds devices against the reference, and strategies against one device, which they must name for that.
-var comparing = []string{"kernels/verify", "kernels/kerneltest", "parallel/paralleltest"}
+var comparing = []string{"kernels/verify", "kernels/kerneltest", "parallel/paralleltest", "scripts/peers"}
 
 // siblings never import each other.
 var siblings = [][]string{
@@ -30,6 +30,7 @@ var allowed = map[string][]string{
 	"kernels":  {"kernels"},
 	"results":  {"results"},
 	"docs":     nil,
+	"scripts":  {"scripts", "parallel", "kernels"}, // the peers' counterpart
 }
 
 // forbidden is why from must not import to (both without the module's name), or "".
@@ -100,7 +101,7 @@ func TestForbidden(t *testing.T) {
 	}
 	for _, bad := range []string{"kernels kernels/block", "results results/stats", "kernels/cpu kernels/ref", "kernels/block kernels/cpu", "kernels/cpu parallel",
 		"parallel bench/measure", "results/stats kernels", "parallel results", "bench/sweep kernels/cpu/isa", "parallel/dp parallel/tp", "parallel/pp parallel/comm/local",
-		"docs results", "scripts kernels"} {
+		"docs results", "scripts/peers bench", "kernels scripts/peers"} {
 		from, to, _ := strings.Cut(bad, " ")
 		if forbidden(from, to) == "" {
 			t.Errorf("%s is let through", bad)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"time"
@@ -8,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"ofpeak/bench/host"
+	"ofpeak/bench/rig"
 	"ofpeak/kernels/cpu/isa"
 	"ofpeak/kernels/cpu/peak"
 	"ofpeak/kernels/cpu/team"
@@ -19,9 +21,9 @@ func newPeakCmd(stdout io.Writer) *cobra.Command {
 	var each time.Duration
 	cmd := &cobra.Command{
 		Use:   "peak",
-		Short: "Measure this CPU's ceilings: multiply-adds by type and instruction set, and memory bandwidth",
+		Short: "Measure this CPU's ceilings: multiply-adds by type and instruction set, memory bandwidth, collectives between ranks",
 		Args:  cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) error {
 			format, err := render.ParseFormat(text)
 			if err != nil {
 				return err
@@ -32,9 +34,11 @@ func newPeakCmd(stdout io.Writer) *cobra.Command {
 			if err := isa.Check(); err != nil {
 				return err
 			}
-			workers := allCores()
-			defer workers.Close()
-			return peakTable(peak.Measure(workers, each)).Write(stdout, format, render.Width(stdout))
+			t := peakTable(measurePeak(each))
+			if err := addCollectives(cmd.Context(), &t, each); err != nil {
+				return err
+			}
+			return t.Write(stdout, format, render.Width(stdout))
 		},
 	}
 	cmd.Flags().StringVar(&text, "format", "text", "text, csv or md")
@@ -50,6 +54,42 @@ func allCores() *team.Team {
 		return team.NewUnpinned(host.Cores())
 	}
 	return team.New(cores[:min(len(cores), host.Cores())])
+}
+
+// measurePeak measures on a goroutine of its own, whose thread ends with it: it is bound to a core.
+func measurePeak(each time.Duration) peak.Figures {
+	figures := make(chan peak.Figures)
+	go func() {
+		workers := allCores()
+		defer workers.Close()
+		figures <- peak.Measure(workers, each)
+	}()
+	return <-figures
+}
+
+// addCollectives adds a row for each collective and size between one rank a core: algorithm and bus bandwidth. One core has no one to talk to.
+func addCollectives(ctx context.Context, t *render.Table, each time.Duration) error {
+	r, err := rig.New(rig.Options{})
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	ranks := r.Machine().Cores
+	if ranks < 2 {
+		return nil
+	}
+	collectives, err := r.Collectives(ctx, ranks, rig.CollectiveSizes, each)
+	for _, c := range collectives {
+		t.Rows = append(t.Rows, []string{fmt.Sprintf("%s of %s, %d ranks", c.Op, size(c.Bytes), c.Ranks), "", "", digits(c.BusGBps), "GB/s bus"})
+	}
+	return err
+}
+
+func size(bytes int64) string {
+	if bytes < 1<<20 {
+		return fmt.Sprintf("%d KiB", bytes>>10)
+	}
+	return fmt.Sprintf("%d MiB", bytes>>20)
 }
 
 // peakTable has one row per figure: on one core and on all.

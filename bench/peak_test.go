@@ -35,7 +35,11 @@ func TestPeakMeasures(t *testing.T) {
 		t.Fatalf("got %q, %v", records, err)
 	}
 	for _, r := range records[1:] {
-		for _, cell := range r[2:4] {
+		cells := r[2:4]
+		if strings.HasSuffix(r[0], "ranks") {
+			cells = r[3:4] // nobody to talk to on one core
+		}
+		for _, cell := range cells {
 			if v, err := strconv.ParseFloat(cell, 64); err != nil || !(v > 0) {
 				t.Errorf("%s %s: %q is no rate", r[0], r[1], cell)
 			}

@@ -5,11 +5,15 @@ import "math"
 // RelError is how far got is from want: the largest of |got-want| / (|want| + rms(want)). Rounding want once to a type costs less
 // than half of the type's Eps, however its elements are spread: elements above the rms count relative to themselves, smaller ones, which are what
 // cancellation leaves, relative to the rms. It is +Inf where one has a NaN or an Inf that the other has not.
-func RelError(got, want []float64) float64 {
+func RelError(got, want []float64) float64 { return RelErrorAt(got, want, 0) }
+
+// RelErrorAt is RelError with an rms of at least scale, the size of the terms that the elements are sums of. Without it a result of one
+// element, what is left where terms cancelled, would count as wrong for the rounding of the terms.
+func RelErrorAt(got, want []float64, scale float64) float64 {
 	if len(got) != len(want) {
 		panic("kernels: RelError: lengths differ")
 	}
-	scale := rms(want)
+	scale = max(scale, rms(want))
 	worst := 0.0
 	for i, w := range want {
 		switch g := got[i]; {

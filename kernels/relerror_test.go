@@ -28,3 +28,15 @@ func TestRelError(t *testing.T) {
 		}
 	}
 }
+
+func TestRelErrorAtScale(t *testing.T) {
+	for _, c := range []struct{ got, want, scale, err float64 }{
+		{1e-6, 0, 1, 1e-6},    // cancelled to nothing
+		{1e-6, 2e-6, 0, 0.25}, // no scale: relative to itself
+		{9, 10, 1, 0.05},      // the rms is larger
+	} {
+		if got := RelErrorAt([]float64{c.got}, []float64{c.want}, c.scale); math.Abs(got-c.err) > 1e-12 {
+			t.Errorf("%g for %g at %g: got %g, want %g", c.got, c.want, c.scale, got, c.err)
+		}
+	}
+}

@@ -15,7 +15,8 @@ type Rank struct {
 	Strategy Strategy // with its defaults filled in
 	Device   kernels.Device
 
-	// Compute runs the model, and the collectives that it waits for; Reduce the gradient all-reduce; Pipe the transfers between stages.
+	// Compute runs the model, and the collectives that it waits for; Reduce the gradient all-reduce; Pipe the transfers between stages. What the
+	// strategy does not need is nil.
 	Compute, Reduce, Pipe kernels.Stream
 
 	// All is the world. On the axes: DP connects the ranks that differ in their data only, TP in their part of each layer, PP in
@@ -63,9 +64,19 @@ func (r *Rank) streams() [3]kernels.Stream {
 
 // open makes streams and communicators. All ranks call it at the same time.
 func (r *Rank) open() error {
-	for _, s := range []*kernels.Stream{&r.Compute, &r.Reduce, &r.Pipe} {
+	for _, s := range []struct {
+		stream *kernels.Stream
+		needed bool
+	}{
+		{&r.Compute, true}, // first, for a CPU gives its team of threads to its first stream
+		{&r.Reduce, r.Strategy.DP > 1},
+		{&r.Pipe, r.Strategy.PP > 1},
+	} {
+		if !s.needed {
+			continue
+		}
 		var err error
-		if *s, err = r.Device.NewStream(); err != nil {
+		if *s.stream, err = r.Device.NewStream(); err != nil {
 			return fmt.Errorf("stream: %w", err)
 		}
 	}

@@ -148,13 +148,22 @@ func allowed(variant, isa string) bool {
 	return isa == "" || level(variant) <= level(isa)
 }
 
-// ratesOn measures the ceilings of so many cores once a run, before the first row that needs them.
+// ratesOn measures the ceilings of so many cores once a run, before the first row that needs them, on a goroutine of its own: its thread is
+// bound to a core and ends with it.
 func (r *Rig) ratesOn(cores int) []peak.Rate {
 	if rates, ok := r.rates[cores]; ok {
 		return rates
 	}
-	t := team.New(r.cores[:cores])
-	defer t.Close()
-	r.rates[cores] = peak.Rates(t, peak.DefaultTime)
+	rates := make(chan []peak.Rate)
+	go func() {
+		t := team.NewUnpinned(cores)
+		if team.Pin(r.cores[0]) == nil {
+			t.Close()
+			t = team.New(r.cores[:cores])
+		}
+		defer t.Close()
+		rates <- peak.Rates(t, peak.DefaultTime)
+	}()
+	r.rates[cores] = <-rates
 	return r.rates[cores]
 }

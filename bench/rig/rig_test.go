@@ -12,6 +12,7 @@ import (
 	"ofpeak/bench/sweep"
 	"ofpeak/bench/workload"
 	"ofpeak/kernels"
+	"ofpeak/parallel/comm"
 	"ofpeak/results"
 )
 
@@ -249,6 +250,22 @@ func TestVerifiableKeepsTheStrategy(t *testing.T) {
 		}
 		if m.C > 512 || m.T > verifyTokens || m.L > max(2, c.PP) || m.B != c.DP*c.Microbatches {
 			t.Errorf("%s is verified on %s", line, m)
+		}
+	}
+}
+
+func TestCollectivesMoveAtASpeed(t *testing.T) {
+	r := newRig(t)
+	got, err := r.Collectives(context.Background(), 3, []int64{1000}, time.Millisecond)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got) != 6 {
+		t.Fatalf("%d collectives, want 6", len(got))
+	}
+	for _, c := range got {
+		if want := comm.BusFactor(c.Op, 3) * c.AlgGBps; c.Bytes != 996 || c.Time <= 0 || c.AlgGBps <= 0 || math.Abs(c.BusGBps-want) > 1e-9*want {
+			t.Errorf("%s: %+v", c.Op, c)
 		}
 	}
 }

@@ -8,12 +8,23 @@ const (
 	geluCubic = 0.044715
 )
 
+// gelu is x·s with s = (1 + tanh u)/2, computed as 1/(1 + exp(-2u)), which keeps its digits where tanh u comes near -1.
 func gelu(x float64) float64 {
-	return 0.5 * x * (1 + math.Tanh(geluScale*(x+geluCubic*x*x*x)))
+	s, _ := geluGate(x)
+	return x * s
 }
 
-// geluGrad is gelu's derivative. tanh' = 1 - tanh².
+// geluGrad is gelu's derivative, s + x·s', with s' = 2·s·(1-s)·u'.
 func geluGrad(x float64) float64 {
-	t := math.Tanh(geluScale * (x + geluCubic*x*x*x))
-	return 0.5*(1+t) + 0.5*x*(1-t*t)*geluScale*(1+3*geluCubic*x*x)
+	s, rest := geluGate(x)
+	if s == 0 || rest == 0 {
+		return s // s' is 0 too, and x³ may have overflowed
+	}
+	return s + x*2*s*rest*geluScale*(1+3*geluCubic*x*x)
+}
+
+// geluGate is s and 1-s at x.
+func geluGate(x float64) (s, rest float64) {
+	u := geluScale * (x + geluCubic*x*x*x)
+	return 1 / (1 + math.Exp(-2*u)), 1 / (1 + math.Exp(2*u))
 }

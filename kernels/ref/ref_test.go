@@ -136,3 +136,22 @@ func check(t *testing.T, name string, got, want []float64) {
 		}
 	}
 }
+
+func TestGELUFarFromZero(t *testing.T) {
+	for _, c := range []struct{ x, value, slope float64 }{
+		{0, 0, 0.5},
+		{40, 40, 1},
+		{1e200, 1e200, 1},
+		{-1e200, 0, 0},
+		{-40, 0, 0}, // below the smallest number
+		// The formula and its derivative in 60 decimal digits.
+		{-9.791359901428223, -1.304891174599937e-35, -2.8728683700594172e-34},
+	} {
+		if got := gelu(c.x); !(math.Abs(got-c.value) <= 1e-12*math.Abs(c.value)) {
+			t.Errorf("gelu(%g) is %g, want %g", c.x, got, c.value)
+		}
+		if got := geluGrad(c.x); !(math.Abs(got-c.slope) <= 1e-12*math.Abs(c.slope)) {
+			t.Errorf("gelu'(%g) is %g, want %g", c.x, got, c.slope)
+		}
+	}
+}

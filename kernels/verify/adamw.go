@@ -38,13 +38,15 @@ func adamW(e *env, t kernels.DType, n int, grad, scale, steps, found float64) {
 		gs[n/2] = math.Inf(1)
 	}
 	a := kernels.AdamWArgs{
-		Master: e.inOut("master", st, tol, e.normal(n, 0, 0.02), n),
-		Grad:   e.in("grad", st, gs, n),
-		M:      e.inOut("m", st, tol, e.normal(n, 0, grad), n),
-		V:      e.inOut("v", st, tol, v, n),
-		State:  e.state(st, scale, found, steps),
-		LR:     1e-2, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, WeightDecay: 0.1,
+		Grad: e.in("grad", st, gs, n), State: e.state(st, scale, found, steps),
+		LR: 1e-2, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, WeightDecay: 0.1,
 	}
+	e.scale = grad
+	a.M = e.inOut("m", st, tol, e.normal(n, 0, grad), n)
+	e.scale = grad * grad / 1000 // V may start smaller than that, and each step adds a thousandth of g²
+	a.V = e.inOut("v", st, tol, v, n)
+	e.scale = 0.02
+	a.Master = e.inOut("master", st, tol, e.normal(n, 0, 0.02), n)
 	if t != st {
 		a.Param = e.inOut("param", t, tolerance(t, 1), e.normal(n, 0, 1), n)
 	}

@@ -15,6 +15,8 @@ type env struct {
 	exact  bool
 	random *rand.Rand
 	shift  int // elements by which views miss the buffer's alignment
+	// scale is the size of the terms that the outputs made next are sums of; see kernels.RelErrorAt.
+	scale float64
 
 	operands []operand
 }
@@ -26,6 +28,7 @@ type operand struct {
 	t         kernels.Tensor
 	host      []float64
 	tolerance float64
+	scale     float64
 	output    bool
 }
 
@@ -34,6 +37,7 @@ type output struct {
 	name      string
 	values    []float64
 	tolerance float64
+	scale     float64
 }
 
 const (
@@ -86,7 +90,7 @@ func (e *env) inOut(name string, t kernels.DType, tolerance float64, values []fl
 }
 
 func (e *env) make(o operand, t kernels.DType, values []float64, guard float64, shape []int) kernels.Tensor {
-	o.stored = t
+	o.stored, o.scale = t, e.scale
 	n, before := size(shape), guardLen+e.shift
 	o.host = make([]float64, before+n+guardLen)
 	for i := range o.host {
@@ -132,7 +136,7 @@ func (e *env) results() ([]output, error) {
 			return nil, fmt.Errorf("the guard of %s was overwritten at %d of %d", o.name, i-lo, hi-lo)
 		}
 		if o.output {
-			outs = append(outs, output{o.name, overflowed(o.stored, got[lo:hi]), o.tolerance})
+			outs = append(outs, output{o.name, overflowed(o.stored, got[lo:hi]), o.tolerance, o.scale})
 		}
 	}
 	return outs, nil

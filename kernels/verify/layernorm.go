@@ -11,14 +11,15 @@ func (l *list) layerNorm() {
 	for _, d := range []struct {
 		n, c, shift int
 		mean        float64
-	}{{1, 1, 0, 0}, {5, 12, 0, 0}, {3, 33, 1, 0}, {17, 64, 0, 0}, {4, 257, 3, 0}, {9, 768, 0, 0}, {6, 65, 0, 100}, {6, 300, 1, 1000}} {
+	}{{1, 2, 0, 0}, {5, 12, 0, 0}, {3, 33, 1, 0}, {17, 64, 0, 0}, {4, 257, 3, 0}, {9, 768, 0, 0}, {6, 65, 0, 100}, {6, 300, 1, 1000}} {
 		// The rounding of a row's mean is relative to the mean; the result is relative to the row's spread of 1.
-		tol := tolerance(t, 1) + 4*math.Sqrt(float64(d.c))*(1+d.mean)*st.Eps()
+		statsTol := 4 * math.Sqrt(float64(d.c)) * (1 + d.mean) * st.Eps()
+		tol := tolerance(t, 1) + statsTol
 		l.append(kernels.OpLayerNorm, kernels.Layout{}, func(e *env) {
-			e.shift = d.shift
+			e.shift, e.scale = d.shift, 1
 			x := e.in("x", t, e.normal(d.n*d.c, d.mean, 1), d.n, d.c)
 			gain, bias := e.in("gain", t, e.normal(d.c, 1, 0.5), d.c), e.in("bias", t, e.normal(d.c, 0, 1), d.c)
-			mean, rstd := e.out("mean", st, tolerance(st, d.c), d.n), e.out("rstd", st, tol, d.n)
+			mean, rstd := e.out("mean", st, tolerance(st, d.c), d.n), e.out("rstd", st, statsTol, d.n)
 			e.s.LayerNormForward(e.out("out", t, tol, d.n, d.c), mean, rstd, x, gain, bias)
 		}, "forward N=%d C=%d mean=%g +%d", d.n, d.c, d.mean, d.shift)
 		for _, residual := range []string{"none", "apart", "dx"} {
@@ -29,7 +30,7 @@ func (l *list) layerNorm() {
 }
 
 func layerNormBackward(e *env, t kernels.DType, n, c, shift int, mean float64, residual string) {
-	e.shift = shift
+	e.shift, e.scale = shift, 1
 	st := kernels.StatsOf(t)
 	xs := round(t, e.normal(n*c, mean, 1))
 	means, rstds := rowStats(xs, c)

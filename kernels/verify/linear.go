@@ -2,6 +2,7 @@ package verify
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 
 	"ofpeak/kernels"
@@ -24,9 +25,17 @@ var layouts = []struct {
 	{kernels.Layout{Format: kernels.Int8}, 1, 1},
 }
 
+// epilogues are the forms of a forward epilogue.
+var epilogues = []struct{ bias, act, residual string }{
+	{"bias", "gelu", "out"}, {}, {"bias", "", ""}, {"bias", "gelu", ""}, {"bias", "", "apart"}, {"", "", "out"},
+}
+
 // sizes are fixed corner cases, rounded up to what a layout needs, and fuzzed ones.
 func sizes(fuzz *rand.Rand, oc, c int) []matmul {
-	ms := []matmul{{1, 1, 1, 0}, {2, 3, 5, 1}, {17, 33, 65, 3}, {64, 96, 128, 0}, {65, 63, 31, 0}, {3, 130, 300, 1}, {130, 20, 7, 0}}
+	ms := []matmul{
+		{1, 1, 1, 0}, {2, 3, 5, 1}, {17, 33, 65, 3}, {64, 96, 128, 0}, {65, 63, 31, 0}, {3, 130, 300, 1}, {130, 20, 7, 0},
+		{9, 17, 1100, 0}, {515, 18, 24, 0}, {6, 1040, 40, 1}, {256, 64, 32, 0}, // longer than a cache block in one dim
+	}
 	for range 6 {
 		ms = append(ms, matmul{1 + fuzz.IntN(70), 1 + fuzz.IntN(150), 1 + fuzz.IntN(200), fuzz.IntN(8)})
 	}
@@ -41,9 +50,11 @@ func (l *list) linear() {
 	t := l.t
 	for _, w := range layouts {
 		for _, m := range sizes(l.fuzz(), w.oc, w.c) {
-			for _, f := range []struct{ bias, act, residual string }{
-				{}, {bias: "bias"}, {"bias", "gelu", ""}, {"bias", "", "apart"}, {"", "", "out"}, {"bias", "gelu", "out"},
-			} {
+			forms := epilogues
+			if m.n*m.oc*m.c > 1<<17 {
+				forms = forms[:1] // a large product takes the reference long; small ones try every form
+			}
+			for _, f := range forms {
 				l.append(kernels.OpLinear, w.Layout, func(e *env) { linearForward(e, t, w.Layout, m, f.bias != "", f.act != "", f.residual) },
 					"forward %v %s %s residual=%s block=%d", m, f.bias, f.act, f.residual, w.Block)
 			}
@@ -69,6 +80,9 @@ func linearForward(e *env, t kernels.DType, layout kernels.Layout, m matmul, bia
 		x = e.quantizable(t, m.n, m.c)
 	}
 	xs, w := e.in("x", t, x, m.n, m.c), e.weight(layout, t, m)
+	if e.scale = 1; layout.Format != kernels.Int8 {
+		e.scale = math.Sqrt(float64(m.c))
+	}
 	var ep kernels.Epilogue
 	if bias {
 		ep.Bias = e.in("bias", t, e.normal(m.oc, 0, 1), m.oc)
@@ -98,6 +112,7 @@ func linearBackwardInput(e *env, t kernels.DType, layout kernels.Layout, m matmu
 	if gelu {
 		ep.Act, ep.Aux = kernels.GELU, e.in("aux", t, e.normal(m.n*m.c, 0, 2), m.n, m.c)
 	}
+	e.scale = math.Sqrt(float64(m.oc))
 	e.s.LinearBackwardInput(e.out("dx", t, tolerance(t, m.oc), m.n, m.c), dout, w, ep)
 }
 
@@ -106,6 +121,7 @@ func linearBackwardWeight(e *env, t kernels.DType, layout kernels.Layout, m matm
 	st := kernels.StatsOf(t)
 	dout, x := e.in("dout", t, e.normal(m.n*m.oc, 0, 1), m.n, m.oc), e.in("x", t, e.normal(m.n*m.c, 0, 1), m.n, m.c)
 	dw := e.weight(layout, st, m)
+	e.scale = math.Sqrt(float64(m.n))
 	dw.Values = e.sum("dw", st, tolerance(st, m.n), dw.Values.Shape...)
 	var dbias kernels.Tensor
 	if bias {
@@ -121,7 +137,7 @@ func (l *list) add() {
 			bias, residual, out string
 		}{{"", "", "apart"}, {"bias", "", "apart"}, {"", "residual", "apart"}, {"bias", "residual", "apart"}, {"bias", "residual", "x"}, {"bias", "residual", "residual"}} {
 			l.append(kernels.OpLinear, kernels.Layout{}, func(e *env) {
-				e.shift = d.shift
+				e.shift, e.scale = d.shift, 1
 				operand := func(name string) kernels.Tensor {
 					if f.out == name {
 						return e.inOut(name, t, tolerance(t, 2), e.normal(d.n*d.c, 0, 1), d.n, d.c)

@@ -1,6 +1,10 @@
 package verify
 
-import "ofpeak/kernels"
+import (
+	"math"
+
+	"ofpeak/kernels"
+)
 
 func (l *list) loss() {
 	for _, d := range []struct{ n, v, shift int }{{1, 1, 0}, {5, 12, 0}, {17, 33, 1}, {9, 256, 0}, {4, 1000, 3}} {
@@ -26,18 +30,23 @@ func (e *env) state(t kernels.DType, scale, found, steps float64) kernels.Tensor
 func mse(e *env, t kernels.DType, n, c, shift int, backward bool) {
 	e.shift = shift
 	st := kernels.StatsOf(t)
+	const scale = 1024
 	x, target := e.in("x", t, e.normal(n*c, 0, 1), n, c), e.in("target", t, e.normal(n*c, 0, 1), n, c)
 	var dx kernels.Tensor
 	if backward {
+		e.scale = scale / float64(n*c)
 		dx = e.out("dx", t, tolerance(t, 1), n, c)
 	}
-	e.s.MSE(e.sum("loss", st, tolerance(st, n*c), 1), dx, x, target, 2*n*c, e.state(st, 1024, 0, 0))
+	e.scale = 1
+	e.s.MSE(e.sum("loss", st, tolerance(st, n*c), 1), dx, x, target, 2*n*c, e.state(st, scale, 0, 0))
 }
 
 func crossEntropy(e *env, t kernels.DType, n, v, shift int, mean float64, dlogits string) {
 	e.shift = shift
 	st := kernels.StatsOf(t)
 	values := e.normal(n*v, mean, 3)
+	const scale = 1024
+	e.scale = scale / (2 * float64(n) * math.Sqrt(float64(v))) // of the target's gradient alone
 	// A logit's rounding, relative to the logit, is an absolute error of its exponent.
 	tol := tolerance(t, v) + 4*(mean+12)*st.Eps()
 	targets := e.in("targets", kernels.I32, e.below(n, v), n)
@@ -51,6 +60,7 @@ func crossEntropy(e *env, t kernels.DType, n, v, shift int, mean float64, dlogit
 	if dlogits == "apart" {
 		d = e.out("dlogits", t, tol, n, v)
 	}
+	e.scale = 1
 	loss := e.inOut("loss", st, tolerance(st, n)+4*(mean+12)*st.Eps(), []float64{2}, 1)
-	e.s.CrossEntropy(loss, d, logits, targets, 2*n, e.state(st, 1024, 0, 0))
+	e.s.CrossEntropy(loss, d, logits, targets, 2*n, e.state(st, scale, 0, 0))
 }

@@ -30,7 +30,7 @@ func (c Case) String() string {
 	return fmt.Sprintf("%s/%s/%s/%s", c.Op, c.Type, c.Layout.Format, c.Name)
 }
 
-// Run calls the operator on dev and on the reference. It returns the largest kernels.RelError of any output, and an error if that is
+// Run calls the operator on dev and on the reference. It returns the largest kernels.RelErrorAt of any output, and an error if that is
 // over the output's tolerance, if an input or a guard word changed, or if the device failed.
 func (c Case) Run(dev kernels.Device) (relError float64, err error) {
 	got, err := c.run(dev, false)
@@ -42,7 +42,7 @@ func (c Case) Run(dev kernels.Device) (relError float64, err error) {
 		return 0, fmt.Errorf("%v: reference: %w", c, err)
 	}
 	for i, g := range got {
-		e := kernels.RelError(g.values, want[i].values)
+		e := kernels.RelErrorAt(g.values, want[i].values, g.scale)
 		relError = max(relError, e)
 		if !(e <= g.tolerance) && err == nil {
 			err = fmt.Errorf("%v: %s is off by %.3g, more than %.3g", c, g.name, e, g.tolerance)

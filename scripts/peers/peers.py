@@ -8,6 +8,7 @@ import argparse
 import contextlib
 import csv
 import dataclasses
+import functools
 import math
 import os
 import pathlib
@@ -77,8 +78,9 @@ SUITES = {
 }
 
 
+@functools.cache
 def build(command, missing):
-    """Runs a compiler; the last line of what it says becomes the reason."""
+    """Runs a compiler, once; the first line of its complaint becomes the reason."""
     if not shutil.which(command[0]):
         raise Missing(f"{missing} ({command[0]} is not there)")
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
@@ -87,14 +89,14 @@ def build(command, missing):
 
 
 def build_ours(folder):
-    build(["go", "build", "-o", f"{folder}/ours", "./scripts/peers/ours"], "ofpeak does not build")
+    build(("go", "build", "-o", f"{folder}/ours", "./scripts/peers/ours"), "ofpeak does not build")
     return f"{folder}/ours"
 
 
 def compile_cpp(folder, source, flags, missing):
     binary = f"{folder}/{source}"
     compiler = shlex.split(os.environ.get("CXX", "c++"))
-    build([*compiler, "-O2", "-std=c++17", str(HERE / f"{source}.cpp"), "-o", binary, *flags], missing)
+    build((*compiler, "-O2", "-std=c++17", str(HERE / f"{source}.cpp"), "-o", binary, *flags), missing)
     return binary
 
 
@@ -111,7 +113,7 @@ def build_openblas(folder):
 
 def find_pytorch(_):
     python = os.environ.get("PYTHON", "python3")
-    build([python, "-c", "import torch"], "install torch from PyPI for python3, or set PYTHON to an interpreter that has it")
+    build((python, "-c", "import torch"), "install torch from PyPI for python3, or set PYTHON to an interpreter that has it")
     return python
 
 

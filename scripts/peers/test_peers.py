@@ -65,9 +65,9 @@ class ComparisonTest(unittest.TestCase):
 
     def test_a_peer_that_cannot_be_built_says_what_to_install(self):
         with self.assertRaisesRegex(peers.Missing, r"install it \(no-such-compiler is not there\)"):
-            peers.build(["no-such-compiler"], "install it")
+            peers.build(("no-such-compiler",), "install it")
         with self.assertRaisesRegex(peers.Missing, r"install it \(boom\)"):
-            peers.build([sys.executable, "-c", "import sys; sys.exit('boom')"], "install it")
+            peers.build((sys.executable, "-c", "import sys; sys.exit('boom')"), "install it")
 
 
 class CaseTest(unittest.TestCase):

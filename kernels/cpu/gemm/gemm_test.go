@@ -27,7 +27,6 @@ type array struct {
 	i8                 []int8
 	i32                []int32
 	off                int
-	want               []float64 // the logical values, row by row, as stored
 }
 
 func isGuard(i int, a *array) bool {

@@ -15,22 +15,20 @@ func (c *communicator) AllReduce(s kernels.Stream, dst, src kernels.Tensor) {
 	c.enqueue(s, comm.AllReduce, dst, src, 0, (*communicator).allReduce)
 }
 
-// allReduce sums this rank's part over all ranks, then fetches the others' parts. With dst in src's place no one reads what another has
-// overwritten: part r of every buffer is read only by rank r until all parts are summed.
+// allReduce sums this rank's part over all ranks and hands it to them. With dst in src's place no one reads what another has overwritten: part r
+// of every buffer is read, and written, only by rank r.
 func (c *communicator) allReduce(k *call) error {
 	if err := c.meet(k); err != nil {
 		return err
 	}
-	n := k.src.Size()
-	lo, hi := c.part(c.rank, n)
-	c.sum(k, k.dst, lo, lo, hi)
-	if err := c.sync(); err != nil {
-		return err
-	}
-	for r := range c.g.brings {
-		if r != c.rank {
-			lo, hi := c.part(r, n)
-			move(k.dst, lo, c.g.brings[r].dst, lo, hi-lo)
+	lo, hi := c.part(c.rank, k.src.Size())
+	for ; lo < hi; lo += block {
+		n := min(block, hi-lo)
+		c.sum(k, k.dst, lo, lo, n)
+		for r := range c.g.brings {
+			if r != c.rank {
+				move(c.g.brings[r].dst, lo, k.dst, lo, n)
+			}
 		}
 	}
 	return c.sync()
@@ -49,7 +47,7 @@ func (c *communicator) reduceScatter(k *call) error {
 		return err
 	}
 	n := k.dst.Size()
-	c.sum(k, k.dst, 0, c.rank*n, c.rank*n+n)
+	c.sum(k, k.dst, 0, c.rank*n, n)
 	return c.sync()
 }
 

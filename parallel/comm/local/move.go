@@ -12,15 +12,15 @@ func (c *communicator) part(rank, n int) (lo, hi int) {
 	return min(n, rank*per), min(n, rank*per+per)
 }
 
-// sum writes the sum over ranks of elements lo to hi of their sources to dst, from its element at.
-func (c *communicator) sum(k *call, dst kernels.Tensor, at, lo, hi int) {
-	if lo == hi {
-		return
-	}
+// block is the number of elements that are summed and then handed on while they are in the cache.
+const block = 16 << 10
+
+// sum writes the sum over ranks of n elements of their sources, from element from, to dst, from its element to.
+func (c *communicator) sum(k *call, dst kernels.Tensor, to, from, n int) {
 	for r := range c.g.brings {
-		c.parts[r] = c.view(r, c.g.brings[r].src, lo, hi-lo)
+		c.parts[r] = c.view(r, c.g.brings[r].src, from, n)
 	}
-	k.stream.Sum(c.view(len(c.parts), dst, at, hi-lo), c.parts)
+	k.stream.Sum(c.view(len(c.parts), dst, to, n), c.parts)
 }
 
 // view is n elements of t from off, in the i-th scratch shape.

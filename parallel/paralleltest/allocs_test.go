@@ -1,0 +1,59 @@
+package paralleltest_test
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"testing"
+
+	"ofpeak/kernels"
+	"ofpeak/kernels/block"
+	"ofpeak/parallel"
+	"ofpeak/parallel/comm/local"
+	"ofpeak/parallel/trainer"
+)
+
+// A warm training step on the CPU device allocates nothing, whatever the strategy.
+func TestCPUStepAllocatesNothing(t *testing.T) {
+	fp32, _ := kernels.PrecisionNamed("fp32")
+	model := block.Config{C: 32, NH: 4, T: 16, L: 3, V: 61, Batch: 8, Precision: fp32}
+	for _, s := range []parallel.Strategy{{}, {DP: 2, BucketBytes: 10000}, {TP: 2}, {PP: 2, Microbatches: 4}, {DP: 2, TP: 2, PP: 2, Microbatches: 2}} {
+		l := parallel.InProcess{Open: openCPU, Connect: local.New}
+		err := l.Run(t.Context(), s, func(_ context.Context, r *parallel.Rank) error {
+			tr, err := trainer.New(r, trainer.Config{Model: model, Hyper: block.DefaultHyper})
+			if err != nil {
+				return err
+			}
+			if err := setTokens(tr); err != nil {
+				return err
+			}
+			const warm, steps = 20, 50
+			var before, after runtime.MemStats
+			for i := range warm + steps {
+				if i == warm {
+					r.All.Barrier(r.Compute)
+					if err := r.Compute.Sync(); err != nil {
+						return err
+					}
+					runtime.ReadMemStats(&before)
+				}
+				tr.TrainStep()
+				if err := r.Sync(); err != nil { // without the report, whose download allocates
+					return err
+				}
+			}
+			runtime.ReadMemStats(&after)
+			if n := after.Mallocs - before.Mallocs; n >= steps { // pools still grow now and then, and the runtime has a few of its own
+				return fmt.Errorf("%d allocations in %d steps", n, steps)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Errorf("%v: %v", s, err)
+		}
+	}
+}
+
+func setTokens(tr *trainer.Trainer) error {
+	return tr.SetTokens(func(seq, pos int) int32 { return int32((seq*5 + pos*pos) % 61) })
+}
