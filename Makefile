@@ -9,8 +9,8 @@
 GO          ?= go
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-# Concurrency lives in these; the numeric packages would take minutes under the race detector.
-RACE := ./bench/... ./parallel/... ./results/... ./kernels/cpu/team/...
+# Concurrency lives in these. The numeric packages, and bench/rig which trains, would take minutes under the race detector.
+RACE := ./bench ./bench/sweep ./parallel/... ./results/... ./kernels/cpu/team/...
 
 # Stamp the commit where git can tell it.
 VCS := $(shell git rev-parse HEAD >/dev/null 2>&1 && echo auto || echo false)
