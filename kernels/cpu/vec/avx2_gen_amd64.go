@@ -43,8 +43,8 @@ func finiteAVX2(x []float32) bool
 // expSumAVX2 is for i := range dst { dst[i] = exp(scale*x[i] - shift); sum += dst[i] }.
 func expSumAVX2(dst []float32, x []float32, scale float32, shift float32) float32
 
-// softmaxAVX2 is newTop = max(top, max(x)); for i := range x { x[i] = exp(x[i] - newTop); sum += x[i] }.
-func softmaxAVX2(x []float32, top float32) (newTop float32, sum float32)
+// softmaxAVX2 is newTop = max(top, scale*max(x)); for i := range x { x[i] = exp(scale*x[i] - newTop); sum += x[i] }.
+func softmaxAVX2(x []float32, scale float32, top float32) (newTop float32, sum float32)
 
 // geluAVX2 is for i := range dst { s, _ := sigmoid(clamp(x[i], geluBound)); dst[i] = x[i] * s }.
 func geluAVX2(dst []float32, x []float32)
@@ -75,6 +75,9 @@ func toF16AVX2(dst []uint16, x []float32)
 
 // toBF16AVX2 is for i := range dst { dst[i] = kernels.BF16FromF32(x[i]) }, for whole vectors.
 func toBF16AVX2(dst []uint16, x []float32)
+
+// pairsAVX2 is for i := range dst { dst[i] = the bits kernels.BF16FromF32(lo[i]) | kernels.BF16FromF32(hi[i])<<16 }, for whole vectors.
+func pairsAVX2(dst []float32, lo []float32, hi []float32)
 
 // quantizeAVX2 is for i := range dst { dst[i] = x[i]*inv, rounded to nearest even and within ±127 }, for whole vectors.
 func quantizeAVX2(dst []int8, x []float32, inv float32)

@@ -14,7 +14,7 @@ var portable = &Set{level: isa.Go, f: funcs{
 	sum: sum, max: maxOf, absMax: absMax, finite: finite, dot: dot, sumSqDev: sumSqDev,
 	expSum: expSum, softmax: softmax, softmaxGrad: softmaxGrad, normalize: normalize, normSums: normSums, normGrad: normGrad,
 	sqDiff: sqDiff, adamW: adamW, fromF16: fromF16, fromBF16: fromBF16, toF16: toF16, toBF16: toBF16,
-	quantize: quantize, transpose: transpose, panel: panel,
+	quantize: quantize, transpose: transpose, pairs: pairs, panel: panel,
 }}
 
 func add(dst, x, y []float32) {
@@ -133,9 +133,9 @@ func expSum(dst, x []float32, scale, shift float32) float32 {
 	return s
 }
 
-func softmax(x []float32, top float32) (newTop, sum float32) {
-	newTop = max(top, maxOf(x))
-	return newTop, expSum(x, x, 1, newTop)
+func softmax(x []float32, scale, top float32) (newTop, sum float32) {
+	newTop = max(top, scale*maxOf(x))
+	return newTop, expSum(x, x, scale, newTop)
 }
 
 func softmaxGrad(dst, p, dp []float32, d, scale float32) {
@@ -209,6 +209,12 @@ func toF16(dst []uint16, x []float32) {
 func toBF16(dst []uint16, x []float32) {
 	for i := range dst {
 		dst[i] = kernels.BF16FromF32(x[i])
+	}
+}
+
+func pairs(dst, lo, hi []float32) {
+	for i := range dst {
+		dst[i] = math.Float32frombits(uint32(kernels.BF16FromF32(lo[i])) | uint32(kernels.BF16FromF32(hi[i]))<<16)
 	}
 }
 
