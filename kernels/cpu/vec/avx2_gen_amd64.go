@@ -82,6 +82,15 @@ func pairsAVX2(dst []float32, lo []float32, hi []float32)
 // quantizeAVX2 is for i := range dst { dst[i] = x[i]*inv, rounded to nearest even and within ±127 }, for whole vectors.
 func quantizeAVX2(dst []int8, x []float32, inv float32)
 
+// gatherF32AVX2 is for i < rows, j < n { dst[i*pitch+j] = src[i*stride+j] }, n a multiple of 16.
+func gatherF32AVX2(dst *float32, pitch int, src *float32, stride int, rows int, n int)
+
+// gatherF16AVX2 is for i < rows, j < n { dst[i*pitch+j] = kernels.F32FromF16(src[i*stride+j]) }, n a multiple of 16.
+func gatherF16AVX2(dst *float32, pitch int, src *uint16, stride int, rows int, n int)
+
+// gatherBF16AVX2 is for i < rows, j < n { dst[i*pitch+j] = kernels.F32FromBF16(src[i*stride+j]) }, n a multiple of 16.
+func gatherBF16AVX2(dst *float32, pitch int, src *uint16, stride int, rows int, n int)
+
 // transposeAVX2 is for i < rows, j < cols { dst[j*ldd+i] = src[i*lds+j] }, rows and cols multiples of 8.
 func transposeAVX2(dst *float32, ldd int, src *float32, lds int, rows int, cols int)
 

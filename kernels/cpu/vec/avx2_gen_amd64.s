@@ -2351,6 +2351,107 @@ DATA cc2fe0000AVX2<>+24(SB)/4, $0xc2fe0000
 DATA cc2fe0000AVX2<>+28(SB)/4, $0xc2fe0000
 GLOBL cc2fe0000AVX2<>(SB), RODATA|NOPTR, $32
 
+// func gatherF32AVX2(dst *float32, pitch int, src *float32, stride int, rows int, n int)
+// Requires: AVX, MMX+
+TEXT ·gatherF32AVX2(SB), NOSPLIT, $0-48
+	MOVQ dst+0(FP), AX
+	MOVQ pitch+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ stride+24(FP), BX
+	MOVQ rows+32(FP), SI
+	MOVQ n+40(FP), DI
+	SHLQ $0x02, CX
+	SHLQ $0x02, BX
+	LEAQ (DX)(BX*8), R8
+
+row:
+	XORQ R9, R9
+
+columns:
+	PREFETCHT0 (R8)(R9*4)
+	VMOVUPS    (DX)(R9*4), Y0
+	VMOVUPS    Y0, (AX)(R9*4)
+	VMOVUPS    32(DX)(R9*4), Y0
+	VMOVUPS    Y0, 32(AX)(R9*4)
+	ADDQ       $0x10, R9
+	CMPQ       R9, DI
+	JL         columns
+	ADDQ       BX, DX
+	ADDQ       BX, R8
+	ADDQ       CX, AX
+	DECQ       SI
+	JNZ        row
+	VZEROUPPER
+	RET
+
+// func gatherF16AVX2(dst *float32, pitch int, src *uint16, stride int, rows int, n int)
+// Requires: AVX, F16C, MMX+
+TEXT ·gatherF16AVX2(SB), NOSPLIT, $0-48
+	MOVQ dst+0(FP), AX
+	MOVQ pitch+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ stride+24(FP), BX
+	MOVQ rows+32(FP), SI
+	MOVQ n+40(FP), DI
+	SHLQ $0x02, CX
+	SHLQ $0x01, BX
+	LEAQ (DX)(BX*8), R8
+
+row:
+	XORQ R9, R9
+
+columns:
+	PREFETCHT0 (R8)(R9*2)
+	VCVTPH2PS  (DX)(R9*2), Y0
+	VMOVUPS    Y0, (AX)(R9*4)
+	VCVTPH2PS  16(DX)(R9*2), Y0
+	VMOVUPS    Y0, 32(AX)(R9*4)
+	ADDQ       $0x10, R9
+	CMPQ       R9, DI
+	JL         columns
+	ADDQ       BX, DX
+	ADDQ       BX, R8
+	ADDQ       CX, AX
+	DECQ       SI
+	JNZ        row
+	VZEROUPPER
+	RET
+
+// func gatherBF16AVX2(dst *float32, pitch int, src *uint16, stride int, rows int, n int)
+// Requires: AVX, AVX2, MMX+
+TEXT ·gatherBF16AVX2(SB), NOSPLIT, $0-48
+	MOVQ dst+0(FP), AX
+	MOVQ pitch+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ stride+24(FP), BX
+	MOVQ rows+32(FP), SI
+	MOVQ n+40(FP), DI
+	SHLQ $0x02, CX
+	SHLQ $0x01, BX
+	LEAQ (DX)(BX*8), R8
+
+row:
+	XORQ R9, R9
+
+columns:
+	PREFETCHT0 (R8)(R9*2)
+	VPMOVZXWD  (DX)(R9*2), Y0
+	VPSLLD     $0x10, Y0, Y0
+	VMOVUPS    Y0, (AX)(R9*4)
+	VPMOVZXWD  16(DX)(R9*2), Y0
+	VPSLLD     $0x10, Y0, Y0
+	VMOVUPS    Y0, 32(AX)(R9*4)
+	ADDQ       $0x10, R9
+	CMPQ       R9, DI
+	JL         columns
+	ADDQ       BX, DX
+	ADDQ       BX, R8
+	ADDQ       CX, AX
+	DECQ       SI
+	JNZ        row
+	VZEROUPPER
+	RET
+
 // func transposeAVX2(dst *float32, ldd int, src *float32, lds int, rows int, cols int)
 // Requires: AVX
 TEXT ·transposeAVX2(SB), NOSPLIT, $0-48

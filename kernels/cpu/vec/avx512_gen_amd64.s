@@ -2426,6 +2426,100 @@ DATA cc2fe0000AVX512<>+56(SB)/4, $0xc2fe0000
 DATA cc2fe0000AVX512<>+60(SB)/4, $0xc2fe0000
 GLOBL cc2fe0000AVX512<>(SB), RODATA|NOPTR, $64
 
+// func gatherF32AVX512(dst *float32, pitch int, src *float32, stride int, rows int, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·gatherF32AVX512(SB), NOSPLIT, $0-48
+	MOVQ dst+0(FP), AX
+	MOVQ pitch+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ stride+24(FP), BX
+	MOVQ rows+32(FP), SI
+	MOVQ n+40(FP), DI
+	SHLQ $0x02, CX
+	SHLQ $0x02, BX
+	LEAQ (DX)(BX*8), R8
+
+row:
+	XORQ R9, R9
+
+columns:
+	PREFETCHT0 (R8)(R9*4)
+	VMOVUPS    (DX)(R9*4), Z0
+	VMOVUPS    Z0, (AX)(R9*4)
+	ADDQ       $0x10, R9
+	CMPQ       R9, DI
+	JL         columns
+	ADDQ       BX, DX
+	ADDQ       BX, R8
+	ADDQ       CX, AX
+	DECQ       SI
+	JNZ        row
+	VZEROUPPER
+	RET
+
+// func gatherF16AVX512(dst *float32, pitch int, src *uint16, stride int, rows int, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·gatherF16AVX512(SB), NOSPLIT, $0-48
+	MOVQ dst+0(FP), AX
+	MOVQ pitch+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ stride+24(FP), BX
+	MOVQ rows+32(FP), SI
+	MOVQ n+40(FP), DI
+	SHLQ $0x02, CX
+	SHLQ $0x01, BX
+	LEAQ (DX)(BX*8), R8
+
+row:
+	XORQ R9, R9
+
+columns:
+	PREFETCHT0 (R8)(R9*2)
+	VCVTPH2PS  (DX)(R9*2), Z0
+	VMOVUPS    Z0, (AX)(R9*4)
+	ADDQ       $0x10, R9
+	CMPQ       R9, DI
+	JL         columns
+	ADDQ       BX, DX
+	ADDQ       BX, R8
+	ADDQ       CX, AX
+	DECQ       SI
+	JNZ        row
+	VZEROUPPER
+	RET
+
+// func gatherBF16AVX512(dst *float32, pitch int, src *uint16, stride int, rows int, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·gatherBF16AVX512(SB), NOSPLIT, $0-48
+	MOVQ dst+0(FP), AX
+	MOVQ pitch+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ stride+24(FP), BX
+	MOVQ rows+32(FP), SI
+	MOVQ n+40(FP), DI
+	SHLQ $0x02, CX
+	SHLQ $0x01, BX
+	LEAQ (DX)(BX*8), R8
+
+row:
+	XORQ R9, R9
+
+columns:
+	PREFETCHT0 (R8)(R9*2)
+	VPMOVZXWD  (DX)(R9*2), Z0
+	VPSLLD     $0x10, Z0, Z0
+	VMOVUPS    Z0, (AX)(R9*4)
+	ADDQ       $0x10, R9
+	CMPQ       R9, DI
+	JL         columns
+	ADDQ       BX, DX
+	ADDQ       BX, R8
+	ADDQ       CX, AX
+	DECQ       SI
+	JNZ        row
+	VZEROUPPER
+	RET
+
 // func transposeAVX512(dst *float32, ldd int, src *float32, lds int, rows int, cols int)
 // Requires: AVX
 TEXT ·transposeAVX512(SB), NOSPLIT, $0-48

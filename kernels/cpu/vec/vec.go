@@ -52,27 +52,29 @@ type AdamW struct {
 
 // funcs are the loops without checks of lengths; vectors longer than the first operand are cut before.
 type funcs struct {
-	add, mul, geluGrad func(dst, x, y []float32)
-	scale, axpy        func(dst, x []float32, a float32)
-	gelu               func(dst, x []float32)
-	sum, max, absMax   func(x []float32) float32
-	finite             func(x []float32) bool
-	dot                func(x, y []float32) float32
-	sumSqDev           func(x []float32, mean float32) float32
-	expSum             func(dst, x []float32, scale, shift float32) float32
-	softmax            func(x []float32, scale, top float32) (newTop, sum float32)
-	softmaxGrad        func(dst, p, dp []float32, d, scale float32)
-	normalize          func(dst, x, gain, bias []float32, mean, rstd float32)
-	normSums           func(dout, x, gain []float32, mean, rstd float32) (a, b float32)
-	normGrad           func(dx, dgain, dbias, dout, x, gain []float32, mean, rstd, a, b float32)
-	sqDiff             func(dst, x, y []float32, scale float32) float32
-	adamW              func(w, m, v, g []float32, c *AdamW)
-	fromF16, fromBF16  func(dst []float32, x []uint16)
-	toF16, toBF16      func(dst []uint16, x []float32)
-	quantize           func(dst []int8, x []float32, inv float32)
-	transpose          func(dst *float32, ldd int, src *float32, lds, rows, cols int)
-	pairs              func(dst, lo, hi []float32)
-	panel, panelBF16   func(c *float32, ldc int, a *float32, ars, acs int, b *float32, ldb, n, k int, add bool)
+	add, mul, geluGrad    func(dst, x, y []float32)
+	scale, axpy           func(dst, x []float32, a float32)
+	gelu                  func(dst, x []float32)
+	sum, max, absMax      func(x []float32) float32
+	finite                func(x []float32) bool
+	dot                   func(x, y []float32) float32
+	sumSqDev              func(x []float32, mean float32) float32
+	expSum                func(dst, x []float32, scale, shift float32) float32
+	softmax               func(x []float32, scale, top float32) (newTop, sum float32)
+	softmaxGrad           func(dst, p, dp []float32, d, scale float32)
+	normalize             func(dst, x, gain, bias []float32, mean, rstd float32)
+	normSums              func(dout, x, gain []float32, mean, rstd float32) (a, b float32)
+	normGrad              func(dx, dgain, dbias, dout, x, gain []float32, mean, rstd, a, b float32)
+	sqDiff                func(dst, x, y []float32, scale float32) float32
+	adamW                 func(w, m, v, g []float32, c *AdamW)
+	fromF16, fromBF16     func(dst []float32, x []uint16)
+	toF16, toBF16         func(dst []uint16, x []float32)
+	quantize              func(dst []int8, x []float32, inv float32)
+	gatherF32             func(dst *float32, pitch int, src *float32, stride, rows, n int)
+	gatherF16, gatherBF16 func(dst *float32, pitch int, src *uint16, stride, rows, n int)
+	transpose             func(dst *float32, ldd int, src *float32, lds, rows, cols int)
+	pairs                 func(dst, lo, hi []float32)
+	panel, panelBF16      func(c *float32, ldc int, a *float32, ars, acs int, b *float32, ldb, n, k int, add bool)
 }
 
 func check(n int, lens ...int) {
@@ -218,6 +220,37 @@ func (s *Set) ToBF16(dst []uint16, x []float32) {
 func (s *Set) Quantize(dst []int8, x []float32, inv float32) {
 	check(len(dst), len(x))
 	s.f.quantize(dst, x, inv)
+}
+
+// Gather is for i < rows, j < n { dst[i*pitch+j] = x[i*stride+j] }, for short rows that lie far apart.
+func (s *Set) Gather(dst []float32, pitch int, x []float32, stride, rows, n int) {
+	gather(dst, pitch, x, stride, rows, n, s.f.gatherF32, copyRow)
+}
+
+// GatherF16 is Gather of binary16 values.
+func (s *Set) GatherF16(dst []float32, pitch int, x []uint16, stride, rows, n int) {
+	gather(dst, pitch, x, stride, rows, n, s.f.gatherF16, fromF16)
+}
+
+// GatherBF16 is Gather of bfloat16 values.
+func (s *Set) GatherBF16(dst []float32, pitch int, x []uint16, stride, rows, n int) {
+	gather(dst, pitch, x, stride, rows, n, s.f.gatherBF16, fromBF16)
+}
+
+// gather leaves what does not fill blocks of 16 columns to widen.
+func gather[T any](dst []float32, pitch int, x []T, stride, rows, n int,
+	blocks func(dst *float32, pitch int, src *T, stride, rows, n int), widen func(dst []float32, x []T)) {
+	if rows == 0 || n == 0 {
+		return
+	}
+	_, _ = dst[(rows-1)*pitch+n-1], x[(rows-1)*stride+n-1]
+	whole := n / 16 * 16
+	if whole > 0 {
+		blocks(&dst[0], pitch, &x[0], stride, rows, whole)
+	}
+	for i := 0; i < rows && whole < n; i++ {
+		widen(dst[i*pitch+whole:i*pitch+n], x[i*stride+whole:])
+	}
 }
 
 // Transpose is for i < rows, j < cols { dst[j*ldd+i] = src[i*lds+j] }. rows and cols are multiples of 8.

@@ -550,3 +550,40 @@ func TestTranspose(t *testing.T) {
 		}
 	}
 }
+
+func TestGather(t *testing.T) {
+	for _, s := range Sets() {
+		rng := rand.New(rand.NewPCG(14, 15))
+		for _, size := range [][4]int{{1, 1, 1, 1}, {3, 16, 20, 17}, {7, 40, 48, 41}, {128, 64, 64, 192}, {5, 80, 80, 85}, {0, 8, 8, 8}} {
+			rows, n, pitch, stride := size[0], size[1], size[2], size[3]
+			length := max(0, (rows-1)*stride+n)
+			x, h := random(rng, length, 1, 1, 0), make([]uint16, length)
+			for i := range h {
+				h[i] = uint16(rng.IntN(0x7c00)) // finite in both types
+			}
+			for name, f := range map[string]struct {
+				run  func(dst []float32)
+				want func(i int) float32
+			}{
+				"F32":  {func(dst []float32) { s.Gather(dst, pitch, x.x, stride, rows, n) }, func(i int) float32 { return x.x[i] }},
+				"F16":  {func(dst []float32) { s.GatherF16(dst, pitch, h, stride, rows, n) }, func(i int) float32 { return kernels.F32FromF16(h[i]) }},
+				"BF16": {func(dst []float32) { s.GatherBF16(dst, pitch, h, stride, rows, n) }, func(i int) float32 { return kernels.F32FromBF16(h[i]) }},
+			} {
+				dst := newField(rows*pitch, 3)
+				f.run(dst.x)
+				for i, got := range dst.x {
+					want := float32(0)
+					if i%pitch < n {
+						want = f.want(i/pitch*stride + i%pitch)
+					}
+					if got != want {
+						t.Fatalf("%s %s %v: element %d is %g, want %g", s.Name(), name, size, i, got, want)
+					}
+				}
+				if dst.broken() {
+					t.Fatalf("%s %s %v: wrote outside", s.Name(), name, size)
+				}
+			}
+		}
+	}
+}
