@@ -184,8 +184,11 @@ func describe(c command, v any) error {
 	if p, ok := v.(*team.Panic); ok {
 		v, stack = p.Value, p.Stack
 	}
-	if err, ok := v.(runtime.Error); ok {
-		return fmt.Errorf("cpu: %s: %w\n%s", op, err, stack)
+	switch v := v.(type) {
+	case runtime.Error:
+		return fmt.Errorf("cpu: %s: %w\n%s", op, v, stack)
+	case error:
+		return fmt.Errorf("cpu: %s: %w", op, v)
 	}
 	return fmt.Errorf("cpu: %s: %v", op, v)
 }
