@@ -30,6 +30,15 @@ type engine struct {
 // width returns the columns of the widest tile.
 func (e *engine) width() int { return e.lanes * len(e.tiles) }
 
+// columns returns how many of n columns the next panel of B takes: a full width,
+// but less where that would leave one vector, whose tile is slower.
+func (e *engine) columns(n int) int {
+	if w := e.width(); n > w && n <= w+e.lanes && len(e.tiles) > 1 {
+		return w - e.lanes
+	}
+	return min(n, e.width())
+}
+
 // depth returns the elements of K in a unit.
 func (e *engine) depth() int { return e.a.depth }
 
@@ -69,8 +78,8 @@ type packer struct {
 	// rows packs eight lines that run along K, n groups of eight units; cols
 	// packs n units of 8w lines whose elements run across. Nil where only unit
 	// serves. stride is from a packed unit to the next along K, next from eight
-	// lines to the next eight, both in bytes.
-	rows func(dst *uint32, stride int, rows *[8]*byte, n int)
+	// lines to the next eight, ahead to the lines to prefetch, all in bytes.
+	rows func(dst *uint32, stride int, rows *[8]*byte, ahead, n int)
 	cols func(dst *uint32, stride, next int, src *byte, ld, n, w int)
 }
 

@@ -60,12 +60,12 @@ func avx512(name string, a, b, wide packer, tiles ...tileFunc) *engine {
 
 // rowY converts rows eight elements at a time, the rest in Go.
 var rowY = rowOps{
-	dequantize: func(acc []float32, shift []int32, scaleA float32, scaleB []float32) {
+	dequantize: func(dst, acc []float32, shift []int32, scaleA float32, scaleB []float32) {
 		n := len(acc) &^ 7
 		if n > 0 {
-			dequantizeY(&acc[0], &shift[0], scaleA, &scaleB[0], n/8)
+			dequantizeY(&dst[0], &acc[0], &shift[0], scaleA, &scaleB[0], n/8)
 		}
-		dequantizeGo(acc[n:], shift[n:], scaleA, scaleB[n:])
+		dequantizeGo(dst[n:], acc[n:], shift[n:], scaleA, scaleB[n:])
 	},
 	addBF16: func(acc []float32, c []uint16) {
 		n := whole(acc, c, addBF16Y)

@@ -4,7 +4,8 @@ import "unsafe"
 
 // rowOps converts rows of sums. All slices have the same length.
 type rowOps struct {
-	dequantize func(acc []float32, shift []int32, scaleA float32, scaleB []float32) // from int32, in place
+	// dequantize is dst[i] = scaleA * float32(int32 in acc[i] - shift[i]) * scaleB[i].
+	dequantize func(dst, acc []float32, shift []int32, scaleA float32, scaleB []float32)
 	addBF16    func(acc []float32, c []uint16)
 	addF16     func(acc []float32, c []uint16)
 	storeBF16  func(c []uint16, acc []float32)
@@ -34,7 +35,7 @@ func (w *worker) finish(j *job, s, p rect) {
 		}
 		acc := unsafe.Slice((*float32)(sums), n)
 		if !j.eng.float {
-			j.dequantize(row, p.col0, acc, w.shiftRow(p.col0-s.col0, n))
+			acc = j.dequantize(row, p.col0, acc, w.shiftRow(p.col0-s.col0, n))
 		}
 		j.storeFloat(row, p.col0, acc)
 	}
@@ -70,8 +71,8 @@ func (j *job) storeFloat(row, col int, acc []float32) {
 	}
 	switch j.C.typ {
 	case F32:
-		if !j.direct {
-			copy(unsafe.Slice((*float32)(j.C.at(row, col)), n), acc)
+		if c := j.C.float32s(row, col, n); &c[0] != &acc[0] {
+			copy(c, acc)
 		}
 	case BF16:
 		ops.storeBF16(unsafe.Slice((*uint16)(j.C.at(row, col)), n), acc)
@@ -80,7 +81,9 @@ func (j *job) storeFloat(row, col int, acc []float32) {
 	}
 }
 
-func (j *job) dequantize(row, col int, acc []float32, shift []int32) {
+// dequantize turns int32 sums into float32, where they stand or, if nothing has
+// to be added, in C.
+func (j *job) dequantize(row, col int, acc []float32, shift []int32) []float32 {
 	scaleA, scaleB := float32(1), ones[:len(acc)]
 	if j.ScaleA != nil {
 		scaleA = j.ScaleA[row]
@@ -88,7 +91,12 @@ func (j *job) dequantize(row, col int, acc []float32, shift []int32) {
 	if j.ScaleB != nil {
 		scaleB = j.ScaleB[col : col+len(acc)]
 	}
-	j.eng.row.dequantize(acc, shift, scaleA, scaleB)
+	dst := acc
+	if j.C.typ == F32 && !j.Accumulate {
+		dst = j.C.float32s(row, col, len(acc))
+	}
+	j.eng.row.dequantize(dst, acc, shift, scaleA, scaleB)
+	return dst
 }
 
 // addOld adds what C holds.

@@ -237,8 +237,10 @@ func tileI16Y3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ld
 //		}
 //	}
 //
+// and prefetches the same places ahead bytes further, where the next rows are.
+//
 //go:noescape
-func packRows32(dst *uint32, stride int, rows *[8]*byte, n int)
+func packRows32(dst *uint32, stride int, rows *[8]*byte, ahead int, n int)
 
 // packCols32 writes 8w columns, n units of each. A unit is a 32-bit word: a float32, two bfloat16 or four int8 of one row:
 //
@@ -247,6 +249,8 @@ func packRows32(dst *uint32, stride int, rows *[8]*byte, n int)
 //			dst[u*stride/4+j/8*next/4+j%8] = unit(src[u*1*ld:], j)
 //		}
 //	}
+//
+// and prefetches eight rows ahead.
 //
 //go:noescape
 func packCols32(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)
@@ -259,8 +263,10 @@ func packCols32(dst *uint32, stride int, next int, src *byte, ld int, n int, w i
 //		}
 //	}
 //
+// and prefetches the same places ahead bytes further, where the next rows are.
+//
 //go:noescape
-func packRowsBF16(dst *uint32, stride int, rows *[8]*byte, n int)
+func packRowsBF16(dst *uint32, stride int, rows *[8]*byte, ahead int, n int)
 
 // packColsBF16 writes 8w columns, n units of each. A unit is a bfloat16 widened to float32:
 //
@@ -269,6 +275,8 @@ func packRowsBF16(dst *uint32, stride int, rows *[8]*byte, n int)
 //			dst[u*stride/4+j/8*next/4+j%8] = unit(src[u*1*ld:], j)
 //		}
 //	}
+//
+// and prefetches eight rows ahead.
 //
 //go:noescape
 func packColsBF16(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)
@@ -281,8 +289,10 @@ func packColsBF16(dst *uint32, stride int, next int, src *byte, ld int, n int, w
 //		}
 //	}
 //
+// and prefetches the same places ahead bytes further, where the next rows are.
+//
 //go:noescape
-func packRowsF16(dst *uint32, stride int, rows *[8]*byte, n int)
+func packRowsF16(dst *uint32, stride int, rows *[8]*byte, ahead int, n int)
 
 // packColsF16 writes 8w columns, n units of each. A unit is a float16 widened to float32:
 //
@@ -291,6 +301,8 @@ func packRowsF16(dst *uint32, stride int, rows *[8]*byte, n int)
 //			dst[u*stride/4+j/8*next/4+j%8] = unit(src[u*1*ld:], j)
 //		}
 //	}
+//
+// and prefetches eight rows ahead.
 //
 //go:noescape
 func packColsF16(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)
@@ -303,8 +315,10 @@ func packColsF16(dst *uint32, stride int, next int, src *byte, ld int, n int, w 
 //		}
 //	}
 //
+// and prefetches the same places ahead bytes further, where the next rows are.
+//
 //go:noescape
-func packRowsI16(dst *uint32, stride int, rows *[8]*byte, n int)
+func packRowsI16(dst *uint32, stride int, rows *[8]*byte, ahead int, n int)
 
 // packColsI16 writes 8w columns, n units of each. A unit is two int8 widened to int16:
 //
@@ -313,6 +327,8 @@ func packRowsI16(dst *uint32, stride int, rows *[8]*byte, n int)
 //			dst[u*stride/4+j/8*next/4+j%8] = unit(src[u*2*ld:], j)
 //		}
 //	}
+//
+// and prefetches eight rows ahead.
 //
 //go:noescape
 func packColsI16(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)
@@ -325,8 +341,10 @@ func packColsI16(dst *uint32, stride int, next int, src *byte, ld int, n int, w 
 //		}
 //	}
 //
+// and prefetches the same places ahead bytes further, where the next rows are.
+//
 //go:noescape
-func packRowsU8(dst *uint32, stride int, rows *[8]*byte, n int)
+func packRowsU8(dst *uint32, stride int, rows *[8]*byte, ahead int, n int)
 
 // packColsU8 writes 8w columns, n units of each. A unit is four int8, 128 added to each to make uint8:
 //
@@ -335,6 +353,8 @@ func packRowsU8(dst *uint32, stride int, rows *[8]*byte, n int)
 //			dst[u*stride/4+j/8*next/4+j%8] = unit(src[u*4*ld:], j)
 //		}
 //	}
+//
+// and prefetches eight rows ahead.
 //
 //go:noescape
 func packColsU8(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)
@@ -347,6 +367,8 @@ func packColsU8(dst *uint32, stride int, next int, src *byte, ld int, n int, w i
 //		}
 //	}
 //
+// and prefetches eight rows ahead.
+//
 //go:noescape
 func packColsPairs(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)
 
@@ -358,15 +380,17 @@ func packColsPairs(dst *uint32, stride int, next int, src *byte, ld int, n int, 
 //		}
 //	}
 //
+// and prefetches eight rows ahead.
+//
 //go:noescape
 func packColsQuads(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)
 
 // dequantizeY is, with the int32 sums in acc,
 //
-//	for i := range 8 * n { acc[i] = scaleA * float32(int32(acc[i])-shift[i]) * scaleB[i] }
+//	for i := range 8 * n { dst[i] = scaleA * float32(int32(acc[i])-shift[i]) * scaleB[i] }
 //
 //go:noescape
-func dequantizeY(acc *float32, shift *int32, scaleA float32, scaleB *float32, n int)
+func dequantizeY(dst *float32, acc *float32, shift *int32, scaleA float32, scaleB *float32, n int)
 
 // storeBF16Y is
 //

@@ -2848,9 +2848,9 @@ DATA flip<>+24(SB)/4, $0x80808080
 DATA flip<>+28(SB)/4, $0x80808080
 GLOBL flip<>(SB), RODATA|NOPTR, $32
 
-// func packRows32(dst *uint32, stride int, rows *[8]*byte, n int)
-// Requires: AVX
-TEXT ·packRows32(SB), NOSPLIT, $0-32
+// func packRows32(dst *uint32, stride int, rows *[8]*byte, ahead int, n int)
+// Requires: AVX, MMX+
+TEXT ·packRows32(SB), NOSPLIT, $0-40
 	MOVQ rows+16(FP), R13
 	MOVQ (R13), AX
 	MOVQ 8(R13), BX
@@ -2862,18 +2862,27 @@ TEXT ·packRows32(SB), NOSPLIT, $0-32
 	MOVQ 56(R13), R9
 	MOVQ dst+0(FP), R10
 	MOVQ stride+8(FP), R11
-	MOVQ n+24(FP), R12
+	MOVQ ahead+24(FP), R14
+	MOVQ n+32(FP), R12
 	XORQ R13, R13
 
 loop:
 	VMOVUPS    (AX)(R13*1), Y0
+	PREFETCHT0 (AX)(R14*1)
 	VMOVUPS    (BX)(R13*1), Y1
+	PREFETCHT0 (BX)(R14*1)
 	VMOVUPS    (CX)(R13*1), Y2
+	PREFETCHT0 (CX)(R14*1)
 	VMOVUPS    (DX)(R13*1), Y3
+	PREFETCHT0 (DX)(R14*1)
 	VMOVUPS    (SI)(R13*1), Y4
+	PREFETCHT0 (SI)(R14*1)
 	VMOVUPS    (DI)(R13*1), Y5
+	PREFETCHT0 (DI)(R14*1)
 	VMOVUPS    (R8)(R13*1), Y6
+	PREFETCHT0 (R8)(R14*1)
 	VMOVUPS    (R9)(R13*1), Y7
+	PREFETCHT0 (R9)(R14*1)
 	VUNPCKLPS  Y1, Y0, Y8
 	VUNPCKHPS  Y1, Y0, Y9
 	VUNPCKLPS  Y3, Y2, Y10
@@ -2923,13 +2932,14 @@ loop:
 	VMOVUPS    Y7, (R10)
 	ADDQ       R11, R10
 	ADDQ       $0x20, R13
+	ADDQ       $0x20, R14
 	DECQ       R12
 	JNZ        loop
 	VZEROUPPER
 	RET
 
 // func packCols32(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)
-// Requires: AVX
+// Requires: AVX, MMX+
 TEXT ·packCols32(SB), NOSPLIT, $0-56
 	MOVQ dst+0(FP), DI
 	MOVQ stride+8(FP), R8
@@ -2946,22 +2956,23 @@ unit:
 	MOVQ R12, R11
 
 block:
-	VMOVUPS (AX), Y0
-	VMOVUPS Y0, (BX)
-	ADDQ    $0x20, AX
-	ADDQ    R13, BX
-	DECQ    R11
-	JNZ     block
-	ADDQ    R9, SI
-	ADDQ    R8, DI
-	DECQ    R10
-	JNZ     unit
+	PREFETCHT0 (AX)(R9*8)
+	VMOVUPS    (AX), Y0
+	VMOVUPS    Y0, (BX)
+	ADDQ       $0x20, AX
+	ADDQ       R13, BX
+	DECQ       R11
+	JNZ        block
+	ADDQ       R9, SI
+	ADDQ       R8, DI
+	DECQ       R10
+	JNZ        unit
 	VZEROUPPER
 	RET
 
-// func packRowsBF16(dst *uint32, stride int, rows *[8]*byte, n int)
-// Requires: AVX, AVX2
-TEXT ·packRowsBF16(SB), NOSPLIT, $0-32
+// func packRowsBF16(dst *uint32, stride int, rows *[8]*byte, ahead int, n int)
+// Requires: AVX, AVX2, MMX+
+TEXT ·packRowsBF16(SB), NOSPLIT, $0-40
 	MOVQ rows+16(FP), R13
 	MOVQ (R13), AX
 	MOVQ 8(R13), BX
@@ -2973,26 +2984,35 @@ TEXT ·packRowsBF16(SB), NOSPLIT, $0-32
 	MOVQ 56(R13), R9
 	MOVQ dst+0(FP), R10
 	MOVQ stride+8(FP), R11
-	MOVQ n+24(FP), R12
+	MOVQ ahead+24(FP), R14
+	MOVQ n+32(FP), R12
 	XORQ R13, R13
 
 loop:
 	VPMOVZXWD  (AX)(R13*1), Y0
 	VPSLLD     $0x10, Y0, Y0
+	PREFETCHT0 (AX)(R14*1)
 	VPMOVZXWD  (BX)(R13*1), Y1
 	VPSLLD     $0x10, Y1, Y1
+	PREFETCHT0 (BX)(R14*1)
 	VPMOVZXWD  (CX)(R13*1), Y2
 	VPSLLD     $0x10, Y2, Y2
+	PREFETCHT0 (CX)(R14*1)
 	VPMOVZXWD  (DX)(R13*1), Y3
 	VPSLLD     $0x10, Y3, Y3
+	PREFETCHT0 (DX)(R14*1)
 	VPMOVZXWD  (SI)(R13*1), Y4
 	VPSLLD     $0x10, Y4, Y4
+	PREFETCHT0 (SI)(R14*1)
 	VPMOVZXWD  (DI)(R13*1), Y5
 	VPSLLD     $0x10, Y5, Y5
+	PREFETCHT0 (DI)(R14*1)
 	VPMOVZXWD  (R8)(R13*1), Y6
 	VPSLLD     $0x10, Y6, Y6
+	PREFETCHT0 (R8)(R14*1)
 	VPMOVZXWD  (R9)(R13*1), Y7
 	VPSLLD     $0x10, Y7, Y7
+	PREFETCHT0 (R9)(R14*1)
 	VUNPCKLPS  Y1, Y0, Y8
 	VUNPCKHPS  Y1, Y0, Y9
 	VUNPCKLPS  Y3, Y2, Y10
@@ -3042,13 +3062,14 @@ loop:
 	VMOVUPS    Y7, (R10)
 	ADDQ       R11, R10
 	ADDQ       $0x10, R13
+	ADDQ       $0x10, R14
 	DECQ       R12
 	JNZ        loop
 	VZEROUPPER
 	RET
 
 // func packColsBF16(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)
-// Requires: AVX, AVX2
+// Requires: AVX, AVX2, MMX+
 TEXT ·packColsBF16(SB), NOSPLIT, $0-56
 	MOVQ dst+0(FP), DI
 	MOVQ stride+8(FP), R8
@@ -3065,23 +3086,24 @@ unit:
 	MOVQ R12, R11
 
 block:
-	VPMOVZXWD (AX), Y0
-	VPSLLD    $0x10, Y0, Y0
-	VMOVUPS   Y0, (BX)
-	ADDQ      $0x10, AX
-	ADDQ      R13, BX
-	DECQ      R11
-	JNZ       block
-	ADDQ      R9, SI
-	ADDQ      R8, DI
-	DECQ      R10
-	JNZ       unit
+	PREFETCHT0 (AX)(R9*8)
+	VPMOVZXWD  (AX), Y0
+	VPSLLD     $0x10, Y0, Y0
+	VMOVUPS    Y0, (BX)
+	ADDQ       $0x10, AX
+	ADDQ       R13, BX
+	DECQ       R11
+	JNZ        block
+	ADDQ       R9, SI
+	ADDQ       R8, DI
+	DECQ       R10
+	JNZ        unit
 	VZEROUPPER
 	RET
 
-// func packRowsF16(dst *uint32, stride int, rows *[8]*byte, n int)
-// Requires: AVX, F16C
-TEXT ·packRowsF16(SB), NOSPLIT, $0-32
+// func packRowsF16(dst *uint32, stride int, rows *[8]*byte, ahead int, n int)
+// Requires: AVX, F16C, MMX+
+TEXT ·packRowsF16(SB), NOSPLIT, $0-40
 	MOVQ rows+16(FP), R13
 	MOVQ (R13), AX
 	MOVQ 8(R13), BX
@@ -3093,18 +3115,27 @@ TEXT ·packRowsF16(SB), NOSPLIT, $0-32
 	MOVQ 56(R13), R9
 	MOVQ dst+0(FP), R10
 	MOVQ stride+8(FP), R11
-	MOVQ n+24(FP), R12
+	MOVQ ahead+24(FP), R14
+	MOVQ n+32(FP), R12
 	XORQ R13, R13
 
 loop:
 	VCVTPH2PS  (AX)(R13*1), Y0
+	PREFETCHT0 (AX)(R14*1)
 	VCVTPH2PS  (BX)(R13*1), Y1
+	PREFETCHT0 (BX)(R14*1)
 	VCVTPH2PS  (CX)(R13*1), Y2
+	PREFETCHT0 (CX)(R14*1)
 	VCVTPH2PS  (DX)(R13*1), Y3
+	PREFETCHT0 (DX)(R14*1)
 	VCVTPH2PS  (SI)(R13*1), Y4
+	PREFETCHT0 (SI)(R14*1)
 	VCVTPH2PS  (DI)(R13*1), Y5
+	PREFETCHT0 (DI)(R14*1)
 	VCVTPH2PS  (R8)(R13*1), Y6
+	PREFETCHT0 (R8)(R14*1)
 	VCVTPH2PS  (R9)(R13*1), Y7
+	PREFETCHT0 (R9)(R14*1)
 	VUNPCKLPS  Y1, Y0, Y8
 	VUNPCKHPS  Y1, Y0, Y9
 	VUNPCKLPS  Y3, Y2, Y10
@@ -3154,13 +3185,14 @@ loop:
 	VMOVUPS    Y7, (R10)
 	ADDQ       R11, R10
 	ADDQ       $0x10, R13
+	ADDQ       $0x10, R14
 	DECQ       R12
 	JNZ        loop
 	VZEROUPPER
 	RET
 
 // func packColsF16(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)
-// Requires: AVX, F16C
+// Requires: AVX, F16C, MMX+
 TEXT ·packColsF16(SB), NOSPLIT, $0-56
 	MOVQ dst+0(FP), DI
 	MOVQ stride+8(FP), R8
@@ -3177,22 +3209,23 @@ unit:
 	MOVQ R12, R11
 
 block:
-	VCVTPH2PS (AX), Y0
-	VMOVUPS   Y0, (BX)
-	ADDQ      $0x10, AX
-	ADDQ      R13, BX
-	DECQ      R11
-	JNZ       block
-	ADDQ      R9, SI
-	ADDQ      R8, DI
-	DECQ      R10
-	JNZ       unit
+	PREFETCHT0 (AX)(R9*8)
+	VCVTPH2PS  (AX), Y0
+	VMOVUPS    Y0, (BX)
+	ADDQ       $0x10, AX
+	ADDQ       R13, BX
+	DECQ       R11
+	JNZ        block
+	ADDQ       R9, SI
+	ADDQ       R8, DI
+	DECQ       R10
+	JNZ        unit
 	VZEROUPPER
 	RET
 
-// func packRowsI16(dst *uint32, stride int, rows *[8]*byte, n int)
-// Requires: AVX, AVX2
-TEXT ·packRowsI16(SB), NOSPLIT, $0-32
+// func packRowsI16(dst *uint32, stride int, rows *[8]*byte, ahead int, n int)
+// Requires: AVX, AVX2, MMX+
+TEXT ·packRowsI16(SB), NOSPLIT, $0-40
 	MOVQ rows+16(FP), R13
 	MOVQ (R13), AX
 	MOVQ 8(R13), BX
@@ -3204,18 +3237,27 @@ TEXT ·packRowsI16(SB), NOSPLIT, $0-32
 	MOVQ 56(R13), R9
 	MOVQ dst+0(FP), R10
 	MOVQ stride+8(FP), R11
-	MOVQ n+24(FP), R12
+	MOVQ ahead+24(FP), R14
+	MOVQ n+32(FP), R12
 	XORQ R13, R13
 
 loop:
 	VPMOVSXBW  (AX)(R13*1), Y0
+	PREFETCHT0 (AX)(R14*1)
 	VPMOVSXBW  (BX)(R13*1), Y1
+	PREFETCHT0 (BX)(R14*1)
 	VPMOVSXBW  (CX)(R13*1), Y2
+	PREFETCHT0 (CX)(R14*1)
 	VPMOVSXBW  (DX)(R13*1), Y3
+	PREFETCHT0 (DX)(R14*1)
 	VPMOVSXBW  (SI)(R13*1), Y4
+	PREFETCHT0 (SI)(R14*1)
 	VPMOVSXBW  (DI)(R13*1), Y5
+	PREFETCHT0 (DI)(R14*1)
 	VPMOVSXBW  (R8)(R13*1), Y6
+	PREFETCHT0 (R8)(R14*1)
 	VPMOVSXBW  (R9)(R13*1), Y7
+	PREFETCHT0 (R9)(R14*1)
 	VUNPCKLPS  Y1, Y0, Y8
 	VUNPCKHPS  Y1, Y0, Y9
 	VUNPCKLPS  Y3, Y2, Y10
@@ -3265,13 +3307,14 @@ loop:
 	VMOVUPS    Y7, (R10)
 	ADDQ       R11, R10
 	ADDQ       $0x10, R13
+	ADDQ       $0x10, R14
 	DECQ       R12
 	JNZ        loop
 	VZEROUPPER
 	RET
 
 // func packColsI16(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)
-// Requires: AVX
+// Requires: AVX, MMX+
 TEXT ·packColsI16(SB), NOSPLIT, $0-56
 	MOVQ dst+0(FP), DI
 	MOVQ stride+8(FP), R8
@@ -3288,6 +3331,7 @@ unit:
 	MOVQ R12, R11
 
 block:
+	PREFETCHT0 (AX)(R9*8)
 	VPMOVSXBW  (AX), X0
 	VPMOVSXBW  (AX)(R9*1), X1
 	VPUNPCKLWD X1, X0, X2
@@ -3306,9 +3350,9 @@ block:
 	VZEROUPPER
 	RET
 
-// func packRowsU8(dst *uint32, stride int, rows *[8]*byte, n int)
-// Requires: AVX, AVX2
-TEXT ·packRowsU8(SB), NOSPLIT, $0-32
+// func packRowsU8(dst *uint32, stride int, rows *[8]*byte, ahead int, n int)
+// Requires: AVX, AVX2, MMX+
+TEXT ·packRowsU8(SB), NOSPLIT, $0-40
 	MOVQ rows+16(FP), R13
 	MOVQ (R13), AX
 	MOVQ 8(R13), BX
@@ -3320,26 +3364,35 @@ TEXT ·packRowsU8(SB), NOSPLIT, $0-32
 	MOVQ 56(R13), R9
 	MOVQ dst+0(FP), R10
 	MOVQ stride+8(FP), R11
-	MOVQ n+24(FP), R12
+	MOVQ ahead+24(FP), R14
+	MOVQ n+32(FP), R12
 	XORQ R13, R13
 
 loop:
 	VMOVUPS    (AX)(R13*1), Y0
 	VPXOR      flip<>+0(SB), Y0, Y0
+	PREFETCHT0 (AX)(R14*1)
 	VMOVUPS    (BX)(R13*1), Y1
 	VPXOR      flip<>+0(SB), Y1, Y1
+	PREFETCHT0 (BX)(R14*1)
 	VMOVUPS    (CX)(R13*1), Y2
 	VPXOR      flip<>+0(SB), Y2, Y2
+	PREFETCHT0 (CX)(R14*1)
 	VMOVUPS    (DX)(R13*1), Y3
 	VPXOR      flip<>+0(SB), Y3, Y3
+	PREFETCHT0 (DX)(R14*1)
 	VMOVUPS    (SI)(R13*1), Y4
 	VPXOR      flip<>+0(SB), Y4, Y4
+	PREFETCHT0 (SI)(R14*1)
 	VMOVUPS    (DI)(R13*1), Y5
 	VPXOR      flip<>+0(SB), Y5, Y5
+	PREFETCHT0 (DI)(R14*1)
 	VMOVUPS    (R8)(R13*1), Y6
 	VPXOR      flip<>+0(SB), Y6, Y6
+	PREFETCHT0 (R8)(R14*1)
 	VMOVUPS    (R9)(R13*1), Y7
 	VPXOR      flip<>+0(SB), Y7, Y7
+	PREFETCHT0 (R9)(R14*1)
 	VUNPCKLPS  Y1, Y0, Y8
 	VUNPCKHPS  Y1, Y0, Y9
 	VUNPCKLPS  Y3, Y2, Y10
@@ -3389,13 +3442,14 @@ loop:
 	VMOVUPS    Y7, (R10)
 	ADDQ       R11, R10
 	ADDQ       $0x20, R13
+	ADDQ       $0x20, R14
 	DECQ       R12
 	JNZ        loop
 	VZEROUPPER
 	RET
 
 // func packColsU8(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)
-// Requires: AVX
+// Requires: AVX, MMX+
 TEXT ·packColsU8(SB), NOSPLIT, $0-56
 	MOVQ dst+0(FP), DI
 	MOVQ stride+8(FP), R8
@@ -3412,6 +3466,7 @@ unit:
 	MOVQ R12, R11
 
 block:
+	PREFETCHT0 (AX)(R9*8)
 	VMOVQ      (AX), X0
 	VMOVQ      (AX)(R9*1), X1
 	VMOVQ      (AX)(R9*2), X2
@@ -3439,7 +3494,7 @@ block:
 	RET
 
 // func packColsPairs(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)
-// Requires: AVX
+// Requires: AVX, MMX+
 TEXT ·packColsPairs(SB), NOSPLIT, $0-56
 	MOVQ dst+0(FP), DI
 	MOVQ stride+8(FP), R8
@@ -3456,6 +3511,7 @@ unit:
 	MOVQ R12, R11
 
 block:
+	PREFETCHT0 (AX)(R9*8)
 	VMOVUPS    (AX), X0
 	VMOVUPS    (AX)(R9*1), X1
 	VPUNPCKLWD X1, X0, X2
@@ -3475,7 +3531,7 @@ block:
 	RET
 
 // func packColsQuads(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)
-// Requires: AVX
+// Requires: AVX, MMX+
 TEXT ·packColsQuads(SB), NOSPLIT, $0-56
 	MOVQ dst+0(FP), DI
 	MOVQ stride+8(FP), R8
@@ -3492,6 +3548,7 @@ unit:
 	MOVQ R12, R11
 
 block:
+	PREFETCHT0 (AX)(R9*8)
 	VMOVQ      (AX), X0
 	VMOVQ      (AX)(R9*1), X1
 	VMOVQ      (AX)(R9*2), X2
@@ -3546,14 +3603,15 @@ DATA quiet<>+24(SB)/4, $0x00400000
 DATA quiet<>+28(SB)/4, $0x00400000
 GLOBL quiet<>(SB), RODATA|NOPTR, $32
 
-// func dequantizeY(acc *float32, shift *int32, scaleA float32, scaleB *float32, n int)
+// func dequantizeY(dst *float32, acc *float32, shift *int32, scaleA float32, scaleB *float32, n int)
 // Requires: AVX, AVX2
-TEXT ·dequantizeY(SB), NOSPLIT, $0-40
-	MOVQ         acc+0(FP), DI
-	MOVQ         shift+8(FP), SI
-	MOVQ         scaleB+24(FP), DX
-	MOVQ         n+32(FP), CX
-	VBROADCASTSS scaleA+16(FP), Y1
+TEXT ·dequantizeY(SB), NOSPLIT, $0-48
+	MOVQ         dst+0(FP), R8
+	MOVQ         acc+8(FP), DI
+	MOVQ         shift+16(FP), SI
+	MOVQ         scaleB+32(FP), DX
+	MOVQ         n+40(FP), CX
+	VBROADCASTSS scaleA+24(FP), Y1
 
 loop:
 	VMOVDQU   (DI), Y0
@@ -3561,7 +3619,8 @@ loop:
 	VCVTDQ2PS Y0, Y0
 	VMULPS    Y1, Y0, Y0
 	VMULPS    (DX), Y0, Y0
-	VMOVUPS   Y0, (DI)
+	VMOVUPS   Y0, (R8)
+	ADDQ      $0x20, R8
 	ADDQ      $0x20, DI
 	ADDQ      $0x20, SI
 	ADDQ      $0x20, DX

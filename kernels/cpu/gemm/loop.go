@@ -124,14 +124,15 @@ func (w *worker) block(j *job, s, b rect, k0, k int) {
 
 func (w *worker) packB(j *job, s, b rect, k0, k int) {
 	units, at := ceil(k, j.eng.depth()), 0
-	for c := b.col0; c < b.col1; c += j.eng.width() {
-		cols := min(j.eng.width(), b.col1-c)
+	for c := b.col0; c < b.col1; {
+		cols := j.eng.columns(b.col1 - c)
 		width := roundUp(cols, j.eng.lanes)
 		j.eng.b.pack(w.b.data[at:], width, j.b.part(c, k0), cols, k, &w.lines)
 		if j.eng.shift != nil && units > 0 {
 			j.eng.shift(&w.shift.data[c-s.col0], &w.b.data[at], 4*width, units, width/j.eng.lanes)
 		}
 		at += width * units
+		c += cols
 	}
 }
 
@@ -157,8 +158,8 @@ func (w *worker) sweep(e *engine, a []uint32, b rect, rows, units int, c unsafe.
 	if units == 0 {
 		segs = 0
 	}
-	for n := b.col1 - b.col0; n > 0; n -= e.width() {
-		cols := min(n, e.width())
+	for n := b.col1 - b.col0; n > 0; {
+		cols := e.columns(n)
 		vectors := ceil(cols, e.lanes)
 		for r := 0; r < rows; r += e.rows {
 			e.tiles[vectors-1](units, segs, &w.zero, &a[r], &w.b.data[at],
@@ -166,6 +167,7 @@ func (w *worker) sweep(e *engine, a []uint32, b rect, rows, units int, c unsafe.
 		}
 		at += vectors * e.lanes * units
 		c = unsafe.Add(c, 4*cols)
+		n -= cols
 	}
 }
 

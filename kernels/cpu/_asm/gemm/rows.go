@@ -81,10 +81,11 @@ func roundBF16() {
 func table(name string) Mem { return NewDataAddr(NewStaticSymbol(name), 0) }
 
 func dequantize() {
-	TEXT("dequantizeY", NOSPLIT, "func(acc *float32, shift *int32, scaleA float32, scaleB *float32, n int)")
+	TEXT("dequantizeY", NOSPLIT, "func(dst, acc *float32, shift *int32, scaleA float32, scaleB *float32, n int)")
 	Pragma("noescape")
 	Doc("dequantizeY is, with the int32 sums in acc,", "",
-		"\tfor i := range 8 * n { acc[i] = scaleA * float32(int32(acc[i])-shift[i]) * scaleB[i] }")
+		"\tfor i := range 8 * n { dst[i] = scaleA * float32(int32(acc[i])-shift[i]) * scaleB[i] }")
+	Load(Param("dst"), reg.R8)
 	Load(Param("acc"), reg.RDI)
 	Load(Param("shift"), reg.RSI)
 	Load(Param("scaleB"), reg.RDX)
@@ -97,8 +98,8 @@ func dequantize() {
 	VCVTDQ2PS(reg.Y0, reg.Y0)
 	VMULPS(reg.Y1, reg.Y0, reg.Y0)
 	VMULPS(Mem{Base: reg.RDX}, reg.Y0, reg.Y0)
-	VMOVUPS(reg.Y0, Mem{Base: reg.RDI})
-	for _, r := range []reg.GPPhysical{reg.RDI, reg.RSI, reg.RDX} {
+	VMOVUPS(reg.Y0, Mem{Base: reg.R8})
+	for _, r := range []reg.GPPhysical{reg.R8, reg.RDI, reg.RSI, reg.RDX} {
 		ADDQ(U8(32), r)
 	}
 	DECQ(reg.RCX)
