@@ -1,6 +1,6 @@
 # make bench    measure this machine: table on the terminal, CSV in results/runs (under 4 minutes on two cores)
 # make smoke    prove in seconds that every technique runs
-# make test     all tests; needs Go, a C compiler (for the race detector) and Python 3
+# make test     all tests; needs Go and a C compiler (for the race detector); those of scripts/peers run where Python 3 is
 # make lint     gofmt, vet for amd64 and arm64, staticcheck
 # make peers    compare the CPU kernels with oneDNN, OpenBLAS, gonum and PyTorch, whichever are there (docs/peers.md; about an hour)
 # make generate         rewrite the generated assembly
@@ -30,10 +30,10 @@ smoke: build
 	bin/ofpeak run --suite smoke --out bin/smoke.csv
 
 test:
+	@if command -v python3 >/dev/null || [ -n "$$OFPEAK_REQUIRE" ]; then python3 -m unittest discover scripts/peers; fi
 	$(GO) -C $(ASM) test ./...
 	CGO_ENABLED=1 $(GO) test -race $(RACE)
 	$(GO) test ./...
-	python3 -m unittest discover scripts/peers
 
 lint:
 	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "run gofmt -w on:"; echo "$$unformatted"; exit 1; fi

@@ -38,13 +38,13 @@ type Epilogue struct {
 // AdamWArgs are the operands of one AdamW step over n parameters (Loshchilov & Hutter, "Decoupled Weight Decay Regularization",
 // arXiv:1711.05101, algorithm 2; bias-corrected as in Kingma & Ba, arXiv:1412.6980, algorithm 1):
 //
-//	g = Grad·GradScale/Scale[0]
+//	g = Grad/State[StateScale]
 //	M = Beta1·M + (1-Beta1)·g
 //	V = Beta2·V + (1-Beta2)·g²
 //	Master -= LR·(M/(1-Beta1^t)/(√(V/(1-Beta2^t)) + Eps) + WeightDecay·Master)
 //	Param = Master, rounded to Param's type
 //
-// Nothing changes where Found[0] > 0. t is Steps[0]+1; the caller advances Steps with UpdateScale.
+// Nothing changes where State[StateFound] > 0. t is State[StateSteps]+1; the caller advances it with UpdateScale.
 type AdamWArgs struct {
 	Param  Tensor // (n), the compute type; absent where Master is also what computes
 	Master Tensor // (n)

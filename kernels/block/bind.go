@@ -26,7 +26,7 @@ func (st *Stage) bind() {
 		case LMHead:
 			st.head = &lmHead{ln: st.norm(next(), next())}
 			w := next()
-			st.head.out = linear{w: st.weight(w, st.Weights), dw: st.weight(w, st.Grads)}
+			st.head.out = linear{w: st.weight(w, st.Weights), dw: st.weight(w, st.Grads), off: w.Off}
 		}
 	}
 }
@@ -34,12 +34,12 @@ func (st *Stage) bind() {
 func (st *Stage) norm(gain, bias Param) norm {
 	return norm{
 		gain: gain.view(st.Weights), bias: bias.view(st.Weights),
-		dgain: gain.view(st.Grads), dbias: bias.view(st.Grads),
+		dgain: gain.view(st.Grads), dbias: bias.view(st.Grads), off: gain.Off,
 	}
 }
 
 func (st *Stage) linear(w, b Param) linear {
-	l := linear{w: st.weight(w, st.Weights), b: b.view(st.Weights)}
+	l := linear{w: st.weight(w, st.Weights), b: b.view(st.Weights), off: w.Off}
 	if w.sparse {
 		st.storeElsewhere(&l.w)
 	}

@@ -50,17 +50,17 @@ func (t *transformer) forward(s kernels.Stream, a *blockActs, tp Region) {
 }
 
 // backward turns d, the gradient of a.out, into the gradient of a.in, in place.
-func (t *transformer) backward(s kernels.Stream, d kernels.Tensor, a *blockActs, g *blockGrads, tp Region) {
-	s.LinearBackwardWeight(t.out.dw, t.out.db, d, a.gelu)
+func (t *transformer) backward(s kernels.Stream, d kernels.Tensor, a *blockActs, g *blockGrads, tp Region, hooks Hooks) {
+	t.out.grad(s, d, a.gelu, hooks)
 	s.LinearBackwardInput(g.pre, d, t.out.w, kernels.Epilogue{Act: kernels.GELU, Aux: a.pre})
-	s.LinearBackwardWeight(t.fc.dw, t.fc.db, g.pre, a.ln2)
+	t.fc.grad(s, g.pre, a.ln2, hooks)
 	t.fc.enter(s, g.norm, g.pre, tp)
-	s.LayerNormBackward(g.res, t.ln2.dgain, t.ln2.dbias, g.norm, a.res, a.mean2, a.rstd2, t.ln2.gain, d)
+	t.ln2.backward(s, g.res, g.norm, a.res, a.mean2, a.rstd2, d, hooks)
 
-	s.LinearBackwardWeight(t.proj.dw, t.proj.db, g.res, a.attRows)
+	t.proj.grad(s, g.res, a.attRows, hooks)
 	s.LinearBackwardInput(g.attRows, g.res, t.proj.w, kernels.Epilogue{})
 	s.AttentionBackward(g.qkv, g.rows, g.att, a.att, a.lse, a.qkv)
-	s.LinearBackwardWeight(t.qkv.dw, t.qkv.db, g.qkvRows, a.ln1)
+	t.qkv.grad(s, g.qkvRows, a.ln1, hooks)
 	t.qkv.enter(s, g.norm, g.qkvRows, tp)
-	s.LayerNormBackward(d, t.ln1.dgain, t.ln1.dbias, g.norm, a.in, a.mean1, a.rstd1, t.ln1.gain, g.res)
+	t.ln1.backward(s, d, g.norm, a.in, a.mean1, a.rstd1, g.res, hooks)
 }

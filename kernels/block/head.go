@@ -23,8 +23,8 @@ func (h *lmHead) forward(s kernels.Stream, in kernels.Tensor, a *headActs) {
 }
 
 // backward writes d, the gradient of in, from the gradient of the logits that CrossEntropy left in their place.
-func (h *lmHead) backward(s kernels.Stream, d, in kernels.Tensor, a *headActs) {
-	s.LinearBackwardWeight(h.out.dw, kernels.Tensor{}, a.logits, a.norm)
+func (h *lmHead) backward(s kernels.Stream, d, in kernels.Tensor, a *headActs, hooks Hooks) {
+	h.out.grad(s, a.logits, a.norm, hooks)
 	s.LinearBackwardInput(a.dnorm, a.logits, h.out.w, kernels.Epilogue{})
-	s.LayerNormBackward(d, h.ln.dgain, h.ln.dbias, a.dnorm, in, a.mean, a.rstd, h.ln.gain, kernels.Tensor{})
+	h.ln.backward(s, d, a.dnorm, in, a.mean, a.rstd, kernels.Tensor{}, hooks)
 }

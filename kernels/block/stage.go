@@ -22,12 +22,13 @@ type Stage struct {
 	size   int
 }
 
-// Hooks are what a data-parallel strategy does around each layer of a stage. Layers count from the stage's first.
+// Hooks are what a data-parallel strategy does while a stage runs. Layers count from the stage's first.
 type Hooks interface {
 	// Gather is called before a layer's weights are read, forward and backward.
 	Gather(layer int)
-	// Ready is called when the backward pass has enqueued the last contribution to a layer's gradients.
-	Ready(layer int)
+	// Ready is called, after each matrix and norm, when the backward pass has enqueued the last contribution to all gradients from element
+	// from of the arenas on.
+	Ready(from int)
 }
 
 // New allocates a stage and sets its initial parameters.
@@ -60,20 +61,6 @@ func (st *Stage) Size() int { return st.size }
 
 // Last reports whether the stage holds the model's head, and so computes the loss.
 func (st *Stage) Last() bool { return st.Hi == st.depth() }
-
-// LayerCount is the number of layers of this stage.
-func (st *Stage) LayerCount() int { return len(st.kinds) }
-
-// LayerRange is the range of the arenas that holds a layer's parameters; it is empty for the MSE head.
-func (st *Stage) LayerRange(layer int) (lo, hi int) {
-	lo = st.size
-	for _, p := range st.Params {
-		if p.Layer-st.Lo == layer {
-			lo, hi = min(lo, p.Off), (p.Off+p.Len+align-1)/align*align
-		}
-	}
-	return min(lo, hi), hi
-}
 
 // Close frees the stage's memory.
 func (st *Stage) Close() { st.heap.free() }
@@ -144,25 +131,31 @@ func (st *Stage) AddLoss(s kernels.Stream, a *Acts, d kernels.Tensor, count int)
 // starts from its logits) and receives the gradient of a.In; parameter gradients are added to Grads.
 func (st *Stage) Backward(s kernels.Stream, a *Acts, d kernels.Tensor, tp Region, hooks Hooks) {
 	layer := len(st.kinds) - 1
-	around := func(f func()) {
+	gather := func() {
 		if hooks != nil {
 			hooks.Gather(layer)
-		}
-		f()
-		if hooks != nil {
-			hooks.Ready(layer)
 		}
 		layer--
 	}
 	if st.head != nil {
-		around(func() { st.head.backward(s, d, a.Out, &a.head) })
+		gather()
+		st.head.backward(s, d, a.Out, &a.head, hooks)
 	} else if st.Last() {
 		layer-- // the MSE head has no parameters
 	}
 	for i := len(st.blocks) - 1; i >= 0; i-- {
-		around(func() { st.blocks[i].backward(s, d, &a.blocks[i], &st.g, tp) })
+		gather()
+		st.blocks[i].backward(s, d, &a.blocks[i], &st.g, tp, hooks)
 	}
 	if st.embed != nil {
-		around(func() { st.embed.backward(s, d, a.IDs) })
+		gather()
+		st.embed.backward(s, d, a.IDs)
+		ready(hooks, 0)
+	}
+}
+
+func ready(hooks Hooks, from int) {
+	if hooks != nil {
+		hooks.Ready(from)
 	}
 }

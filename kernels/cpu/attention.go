@@ -85,13 +85,3 @@ func (d *attentionDims) packRows(dst []float32, set *vec.Set, x values, part, he
 		clear(row[d.hs:])
 	}
 }
-
-// transpose turns packed rows, wide apart, into dst (HS, len(rows)/wide).
-func (d *attentionDims) transpose(dst, rows []float32) {
-	n := len(rows) / d.wide
-	for j := range n {
-		for i, v := range rows[j*d.wide:][:d.hs] {
-			dst[i*n+j] = v
-		}
-	}
-}

@@ -148,9 +148,9 @@ func (f *flashBackward) unit(head, lo, hi int) {
 // tile does keys k to k+gradTile.
 func (f *flashBackward) tile(head, k int) {
 	f.packRows(f.k, f.set, f.qkv, value, head, k, k+gradTile)
-	f.transpose(f.vT, f.k)
+	f.set.Transpose(f.vT, gradTile, f.k, f.wide, gradTile, f.wide)
 	f.packRows(f.k, f.set, f.qkv, key, head, k, k+gradTile)
-	f.transpose(f.kT, f.k)
+	f.set.Transpose(f.kT, gradTile, f.k, f.wide, gradTile, f.wide)
 	clear(f.dk)
 	clear(f.dv)
 	for first := k / queryTile * queryTile; first < f.t; first += queryTile {

@@ -59,7 +59,7 @@ type flashForward struct {
 	set      *vec.Set
 	qkv, dst values
 	lse      []float32
-	kT       []float32 // packed head, transposed tile by tile: (T/keyTile, HS, keyTile)
+	kT       []float32 // packed head, transposed tile by tile: (T/keyTile, wide, keyTile)
 	v        []float32 // packed head: (T, wide)
 	q, o     []float32 // scaled queries and unnormalized outputs: (queryTile, wide)
 	scores   []float32 // one panel: (PanelRows, keyTile)
@@ -71,7 +71,7 @@ func newFlashForward(c *attentionForward, a *arena) flashForward {
 	keys := roundUp(d.t, keyTile)
 	return flashForward{
 		attentionDims: d, set: c.variant.set, qkv: valuesOf(c.qkv), dst: valuesOf(c.out), lse: floats(c.lse),
-		kT: a.take(keys * d.hs), v: a.take(keys * d.wide),
+		kT: a.take(keys * d.wide), v: a.take(keys * d.wide),
 		q: a.take(queryTile * d.wide), o: a.take(max(queryTile, keyTile) * d.wide), scores: a.take(vec.PanelRows * keyTile),
 		top: a.take(queryTile), sum: a.take(queryTile),
 	}
@@ -82,7 +82,7 @@ func (f *flashForward) unit(head, lo, hi int) {
 	for k := 0; k < min(f.t, hi*queryTile); k += keyTile {
 		rows := f.o[:keyTile*f.wide] // not in use yet
 		f.packRows(rows, f.set, f.qkv, key, head, k, k+keyTile)
-		f.transpose(f.kT[k*f.hs:][:keyTile*f.hs], rows)
+		f.set.Transpose(f.kT[k*f.wide:], keyTile, rows, f.wide, keyTile, f.wide)
 		f.packRows(f.v[k*f.wide:][:keyTile*f.wide], f.set, f.qkv, value, head, k, k+keyTile)
 	}
 	for tile := lo; tile < hi; tile++ {
@@ -95,6 +95,9 @@ func (f *flashForward) tile(head, first int) {
 	rows := min(queryTile, roundUp(f.t-first, vec.PanelRows))
 	f.packRows(f.q, f.set, f.qkv, query, head, first, first+rows)
 	f.set.Scale(f.q[:rows*f.wide], f.q, f.scale)
+	for r := range rows {
+		f.top[r], f.sum[r] = float32(math.Inf(-1)), 0
+	}
 	for k := 0; k < min(f.t, first+rows); k += keyTile {
 		for r := 0; r < rows; r += vec.PanelRows {
 			if first+r+vec.PanelRows > k {
@@ -114,12 +117,12 @@ func (f *flashForward) tile(head, first int) {
 // one past some query counts as zero there.
 func (f *flashForward) panel(first, r, k int) {
 	keys := min(keyTile, first+r+vec.PanelRows-k)
-	f.set.Panel(f.scores, keyTile, f.q[r*f.wide:], f.wide, 1, f.kT[k*f.hs:], keyTile, roundUp(keys, vec.PanelCols), f.hs, false)
+	f.set.Panel(f.scores, keyTile, f.q[r*f.wide:], f.wide, 1, f.kT[k*f.wide:], keyTile, roundUp(keys, vec.PanelCols), f.hs, false)
 	for i := range vec.PanelRows {
 		row := f.scores[i*keyTile:][:keys]
 		seen := min(keys, max(0, first+r+i+1-k))
 		if seen > 0 {
-			f.softmax(r+i, row[:seen], k > 0)
+			f.softmax(r+i, row[:seen])
 		}
 		clear(row[seen:])
 	}
@@ -127,17 +130,14 @@ func (f *flashForward) panel(first, r, k int) {
 }
 
 // softmax replaces scores of query r by exp(score-top). Where top rises, what was summed so far shrinks.
-func (f *flashForward) softmax(r int, scores []float32, more bool) {
-	top := f.set.Max(scores)
-	switch {
-	case !more:
-		f.top[r], f.sum[r] = top, 0
-	case top > f.top[r]:
+func (f *flashForward) softmax(r int, scores []float32) {
+	top, sum := f.set.Softmax(scores, f.top[r])
+	if top > f.top[r] && f.sum[r] > 0 {
 		shrink := float32(math.Exp(float64(f.top[r] - top)))
-		f.top[r] = top
 		f.sum[r] *= shrink
 		o := f.o[r*f.wide:][:f.wide]
 		f.set.Scale(o, o, shrink)
 	}
-	f.sum[r] += f.set.ExpSum(scores, scores, 1, f.top[r])
+	f.top[r] = top
+	f.sum[r] += sum
 }

@@ -27,7 +27,7 @@ type buffer struct {
 	i8   []int8
 	u8   []uint8
 
-	patterns patterns // of the 2:4 weights whose Meta is here
+	masks masks // of the sparse weights whose Meta is here
 }
 
 // Alloc gives n zeroed elements of fp32, fp16, bf16, int32, int8 or uint8, aligned to 64 bytes.

@@ -163,17 +163,17 @@ func (c *decode) part(s *Stream, worker, workers int) {
 	buf, row := a.take(width), a.take(width)
 	lo, hi := span(c.w.OC, worker, workers)
 	for o := lo; o < hi; o++ {
-		c.row(s.set, row, buf, o)
+		expandRow(s.set, c.w, row, buf, o)
 		dense.store(s.set, o*width, row)
 	}
 }
 
-// row expands row o of the weight.
-func (c *decode) row(set *vec.Set, row, buf []float32, o int) {
-	width := c.w.C
-	switch c.w.Format {
+// expandRow writes row o of a weight out densely. buf has room for what is stored of it.
+func expandRow(set *vec.Set, w kernels.Weight, row, buf []float32, o int) {
+	width := w.C
+	switch w.Format {
 	case kernels.Sparse24:
-		kept, marks := valuesOf(c.w.Values).load(set, o*width/2, width/2, buf), bytesOf(c.w.Meta)[o*width/8:]
+		kept, marks := valuesOf(w.Values).load(set, o*width/2, width/2, buf), bytesOf(w.Meta)[o*width/8:]
 		clear(row)
 		for g := 0; g < width/4; g++ {
 			nibble := marks[g/2] >> (g % 2 * 4)
@@ -181,18 +181,18 @@ func (c *decode) row(set *vec.Set, row, buf []float32, o int) {
 			row[4*g+int(nibble>>2&3)] = kept[2*g+1]
 		}
 	case kernels.BlockSparse:
-		edge, keep := c.w.Block, c.w.KeepBlocks(width)
+		edge, keep := w.Block, w.KeepBlocks(width)
 		clear(row)
-		for b, column := range ints(c.w.Meta)[o/edge*keep:][:keep] {
+		for b, column := range ints(w.Meta)[o/edge*keep:][:keep] {
 			at := ((o/edge*keep+b)*edge + o%edge) * edge
-			copy(row[int(column)*edge:], valuesOf(c.w.Values).load(set, at, edge, buf))
+			copy(row[int(column)*edge:], valuesOf(w.Values).load(set, at, edge, buf))
 		}
 	case kernels.Int8:
-		scale := floats(c.w.Scale)[o]
-		for i, v := range int8s(c.w.Values)[o*width:][:width] {
+		scale := floats(w.Scale)[o]
+		for i, v := range int8s(w.Values)[o*width:][:width] {
 			row[i] = float32(v) * scale
 		}
 	default:
-		copy(row, valuesOf(c.w.Values).load(set, o*width, width, buf))
+		copy(row, valuesOf(w.Values).load(set, o*width, width, buf))
 	}
 }

@@ -29,8 +29,10 @@ func (s *Stream) selectProduct(v variant) {
 }
 
 // matrixOf views a float tensor as a matrix of so many columns.
-func matrixOf(t kernels.Tensor, columns int) gemm.Matrix {
-	switch v := valuesOf(t); v.t {
+func matrixOf(t kernels.Tensor, columns int) gemm.Matrix { return valuesOf(t).matrix(columns) }
+
+func (v values) matrix(columns int) gemm.Matrix {
+	switch v.t {
 	case kernels.F32:
 		return gemm.NewF32(v.f32, columns)
 	case kernels.F16:
@@ -59,36 +61,39 @@ func (c *linearForward) run(s *Stream) {
 	s.selectProduct(c.variant)
 	s.common.reset()
 	s.epilogue.open(c.e, c.w.OC, c.variant.set)
-	switch c.w.Format {
-	case kernels.Sparse24:
-		s.product.Forward24(patternOf(c.w), matrixOf(c.w.Values, c.w.C/2), matrixOf(c.x, c.w.C), matrixOf(c.out, c.w.OC), c.x.Rows(), s.epilogue.used())
-		return
-	}
-	p := gemm.Product{M: c.x.Rows(), N: c.w.OC, K: c.w.C, C: matrixOf(c.out, c.w.OC)}
-	if c.w.Format == kernels.Int8 {
+	n, x, out := c.x.Rows(), matrixOf(c.x, c.w.C), matrixOf(c.out, c.w.OC)
+	p := gemm.Product{M: n, N: c.w.OC, K: c.w.C, C: out, Accumulate: c.startFromResidual(s), Epilogue: s.epilogue.used()}
+	switch {
+	case asDense(c.w):
+		p.A, p.B = x, s.denseMatrix(c.w).T()
+		s.product.Multiply(p)
+	case c.w.Format == kernels.Int8:
 		c.quantize(s)
 		p.A, p.ScaleA = gemm.NewI8(c.rounded, c.w.C), c.scales
 		p.B, p.ScaleB = gemm.NewI8(int8s(c.w.Values), c.w.C).T(), floats(c.w.Scale)
-	} else {
-		p.A, p.B = matrixOf(c.x, c.w.C), s.denseWeight(c.w).T()
+		s.product.Multiply(p)
+	case c.w.Format == kernels.Sparse24:
+		s.product.Forward24(maskOf(c.w).pairs, matrixOf(c.w.Values, c.w.C/2), x, out, n, p.Epilogue)
+	default:
+		s.product.ForwardBlock(maskOf(c.w).blocks, matrixOf(c.w.Values, c.w.Block), x, out, n, p.Epilogue)
 	}
-	if in := &s.epilogue.residual; in.t != 0 && c.e.Residual.Buf == c.out.Buf && c.e.Residual.Off == c.out.Off {
-		// The product's sums may grow in place, over the residual: they start from it, or it is set aside.
-		if c.e.Act == kernels.NoAct && c.w.Format != kernels.Int8 {
-			p.Accumulate, *in = true, values{}
-		} else {
-			*in = s.setAside(*in, c.out.Size())
-		}
-	}
-	p.Epilogue = s.epilogue.used()
-	s.product.Multiply(p)
 }
 
-// setAside copies values to scratch.
-func (s *Stream) setAside(v values, n int) values {
-	kept := s.common.take(n)
-	copy(kept, v.load(s.set, 0, n, kept))
-	return values{t: kernels.F32, f32: kept}
+// startFromResidual serves a residual that is out itself. Float32 sums may grow in place, over it: then a dense product can start
+// from it, which it reports; others find it set aside.
+func (c *linearForward) startFromResidual(s *Stream) bool {
+	residual := &s.epilogue.residual
+	if c.e.Residual.Buf != c.out.Buf || c.e.Residual.Off != c.out.Off || residual.t != kernels.F32 {
+		return false
+	}
+	if asDense(c.w) && c.e.Act == kernels.NoAct {
+		*residual = values{}
+		return true
+	}
+	kept := s.common.take(c.out.Size())
+	copy(kept, residual.f32)
+	residual.f32 = kept
+	return false
 }
 
 // quantize rounds each row of x to its own 8-bit scale.
@@ -130,11 +135,14 @@ func (c *linearBackwardInput) run(s *Stream) {
 		slope = &s.slope
 	}
 	n, dout, dx := c.dout.Rows(), matrixOf(c.dout, c.w.OC), matrixOf(c.dx, c.w.C)
-	if c.w.Format == kernels.Sparse24 {
-		s.product.InputGrad24(patternOf(c.w), matrixOf(c.w.Values, c.w.C/2), dout, dx, n, slope)
-		return
+	switch {
+	case asDense(c.w):
+		s.product.Multiply(gemm.Product{M: n, N: c.w.C, K: c.w.OC, A: dout, B: s.denseMatrix(c.w), C: dx, Epilogue: slope})
+	case c.w.Format == kernels.Sparse24:
+		s.product.InputGrad24(maskOf(c.w).pairs, matrixOf(c.w.Values, c.w.C/2), dout, dx, n, slope)
+	default:
+		s.product.InputGradBlock(maskOf(c.w).blocks, matrixOf(c.w.Values, c.w.Block), dout, dx, n, slope)
 	}
-	s.product.Multiply(gemm.Product{M: n, N: c.w.C, K: c.w.OC, A: dout, B: s.denseWeight(c.w), C: dx, Epilogue: slope})
 }
 
 type linearBackwardWeight struct {
@@ -153,16 +161,20 @@ func (c *linearBackwardWeight) run(s *Stream) {
 	s.selectProduct(c.variant)
 	s.common.reset()
 	n, dout, x := c.x.Rows(), matrixOf(c.dout, c.dw.OC), matrixOf(c.x, c.dw.C)
-	switch c.dw.Format {
-	case kernels.Dense:
-		dw := matrixOf(c.dw.Values, c.dw.C)
-		s.product.Multiply(gemm.Product{M: c.dw.OC, N: c.dw.C, K: n, A: dout.T(), B: x, C: dw, Accumulate: true})
-	case kernels.Sparse24:
-		s.product.WeightGrad24(patternOf(c.dw), matrixOf(c.dw.Values, c.dw.C/2), dout, x, n)
-	default:
+	p := gemm.Product{M: c.dw.OC, N: c.dw.C, K: n, A: dout.T(), B: x}
+	switch {
+	case c.dw.Format == kernels.Dense:
+		p.C, p.Accumulate = matrixOf(c.dw.Values, c.dw.C), true
+		s.product.Multiply(p)
+	case c.dw.Format == kernels.Sparse24:
+		s.product.WeightGrad24(maskOf(c.dw).pairs, matrixOf(c.dw.Values, c.dw.C/2), dout, x, n)
+	case asDense(c.dw):
 		dense := s.common.take(c.dw.OC * c.dw.C)
-		s.product.Multiply(gemm.Product{M: c.dw.OC, N: c.dw.C, K: n, A: dout.T(), B: x, C: gemm.NewF32(dense, c.dw.C)})
-		addStored(c.dw, dense)
+		p.C = gemm.NewF32(dense, c.dw.C)
+		s.product.Multiply(p)
+		addBlocks(c.dw, dense)
+	default:
+		s.product.WeightGradBlock(maskOf(c.dw).blocks, matrixOf(c.dw.Values, c.dw.Block), dout, x, n)
 	}
 	if !c.dbias.None() {
 		s.share(c, c.dout.Size())

@@ -9,91 +9,98 @@ import (
 	"ofpeak/kernels/cpu/gemm"
 )
 
-// patterns are the prepared masks of 2:4 weights, by where their Meta starts in the buffer.
-type patterns struct {
+// masks are the prepared patterns of sparse weights, by where their Meta starts in the buffer.
+type masks struct {
 	mu    sync.Mutex
-	known map[int]pattern
+	known map[int]*mask
 }
 
-type pattern struct {
-	oc, c int
-	meta  []uint8 // as it was when the pattern was prepared
-	mask  *gemm.Pattern24
+// mask is which elements of a sparse weight are stored, as products want it.
+type mask struct {
+	layout kernels.Layout
+	oc, c  int
+	meta   []byte // the memory of Meta when the mask was prepared
+	pairs  *gemm.Pattern24
+	blocks *gemm.PatternBlock
 }
 
-// patternOf gives the prepared mask of a 2:4 weight, made at its first use and anew when its Meta has changed.
-func patternOf(w kernels.Weight) *gemm.Pattern24 {
-	p, meta := &bufferOf(w.Meta).patterns, bytesOf(w.Meta)
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if have, ok := p.known[w.Meta.Off]; ok && have.oc == w.OC && have.c == w.C && bytes.Equal(have.meta, meta) {
-		return have.mask
+// maskOf gives the mask of a sparse weight, prepared at its first use and anew when Meta has changed.
+func maskOf(w kernels.Weight) *mask {
+	b, size := bufferOf(w.Meta), w.Meta.DType().Size()
+	meta := b.raw[w.Meta.Off*size:][:w.Meta.Size()*size]
+	b.masks.mu.Lock()
+	defer b.masks.mu.Unlock()
+	m := b.masks.known[w.Meta.Off]
+	if m == nil || m.layout != w.Layout || m.oc != w.OC || m.c != w.C || !bytes.Equal(m.meta, meta) {
+		m = &mask{layout: w.Layout, oc: w.OC, c: w.C, meta: bytes.Clone(meta)}
+		m.prepare(w)
+		if b.masks.known == nil {
+			b.masks.known = map[int]*mask{}
+		}
+		b.masks.known[w.Meta.Off] = m
 	}
-	mask, err := gemm.NewPattern24(meta, w.OC, w.C)
+	return m
+}
+
+// prepare panics where Meta is not what Encode writes.
+func (m *mask) prepare(w kernels.Weight) {
+	var err error
+	if w.Format == kernels.Sparse24 {
+		m.pairs, err = gemm.NewPattern24(bytesOf(w.Meta), w.OC, w.C)
+	} else {
+		m.blocks, err = gemm.NewPatternBlock(ints(w.Meta), w.OC, w.C, w.Block)
+	}
 	if err != nil {
 		panic(err)
 	}
-	if p.known == nil {
-		p.known = map[int]pattern{}
-	}
-	p.known[w.Meta.Off] = pattern{w.OC, w.C, bytes.Clone(meta), mask}
-	return mask
 }
 
-// denseWeight is the weight as a matrix (OC,C) for products.
-func (s *Stream) denseWeight(w kernels.Weight) gemm.Matrix {
+// blockUnit is what block edges must be a multiple of for gemm's sparse products. Other weights are multiplied densely.
+const blockUnit = 16
+
+// asDense tells whether a weight's products are dense ones.
+func asDense(w kernels.Weight) bool {
+	return w.Format == kernels.Dense || w.Format == kernels.BlockSparse && w.Block%blockUnit != 0
+}
+
+// denseMatrix is the weight as a matrix (OC,C), written out in scratch if it is not stored so.
+func (s *Stream) denseMatrix(w kernels.Weight) gemm.Matrix {
 	if w.Format == kernels.Dense {
 		return matrixOf(w.Values, w.C)
 	}
-	s.expand = expansion{w: w, t: w.Values.DType()}
 	n := w.OC * w.C
-	if s.expand.t == kernels.F32 {
-		s.expand.f32 = s.common.take(n)
-		s.share(&s.expand, n)
-		return gemm.NewF32(s.expand.f32, w.C)
+	s.expand = expansion{w: w, to: values{t: w.Values.DType()}}
+	if s.expand.to.t == kernels.F32 {
+		s.expand.to.f32 = s.common.take(n)
+	} else {
+		s.expand.to.f16 = unsafe.Slice((*uint16)(unsafe.Pointer(unsafe.SliceData(s.common.take((n+1)/2)))), n)
 	}
-	s.expand.f16 = halves(s.common.take((n+1)/2), n)
 	s.share(&s.expand, n)
-	if s.expand.t == kernels.F16 {
-		return gemm.NewF16(s.expand.f16, w.C)
-	}
-	return gemm.NewBF16(s.expand.f16, w.C)
+	return s.expand.to.matrix(w.C)
 }
 
 // expansion writes a sparse weight out as a dense matrix of its own type.
 type expansion struct {
-	w   kernels.Weight
-	t   kernels.DType
-	f32 []float32
-	f16 []uint16
+	w  kernels.Weight
+	to values
 }
 
 func (c *expansion) part(s *Stream, worker, workers int) {
-	dst, width := values{t: c.t, f32: c.f32, f16: c.f16}, c.w.C
-	a := &s.arenas[worker]
+	width, a := c.w.C, &s.arenas[worker]
 	buf, row := a.take(width), a.take(width)
-	one := decode{w: c.w}
 	lo, hi := span(c.w.OC, worker, workers)
 	for o := lo; o < hi; o++ {
-		one.row(s.set, row, buf, o)
-		dst.store(s.set, o*width, row)
+		expandRow(s.set, c.w, row, buf, o)
+		c.to.store(s.set, o*width, row)
 	}
 }
 
-// addStored adds a dense gradient (OC,C) to dw at the positions that it stores.
-func addStored(dw kernels.Weight, dense []float32) {
-	values, width := floats(dw.Values), dw.C
-	switch dw.Format {
-	case kernels.BlockSparse:
-		edge, keep := dw.Block, dw.KeepBlocks(width)
-		for b, column := range ints(dw.Meta) {
-			for i := range edge * edge {
-				values[b*edge*edge+i] += dense[(b/keep*edge+i/edge)*width+int(column)*edge+i%edge]
-			}
+// addBlocks adds a dense gradient (OC,C) to the stored blocks of dw.
+func addBlocks(dw kernels.Weight, dense []float32) {
+	stored, edge, keep := floats(dw.Values), dw.Block, dw.KeepBlocks(dw.C)
+	for b, column := range ints(dw.Meta) {
+		for i := range edge * edge {
+			stored[b*edge*edge+i] += dense[(b/keep*edge+i/edge)*dw.C+int(column)*edge+i%edge]
 		}
 	}
-}
-
-func halves(x []float32, n int) []uint16 {
-	return unsafe.Slice((*uint16)(unsafe.Pointer(unsafe.SliceData(x))), n)
 }

@@ -68,12 +68,23 @@ func newStream(d *Device) (*Stream, error) {
 		workers = d.threads
 	}
 	s.arenas = make([]arena, workers)
+	addProcessors(workers)
 	started := make(chan error)
 	go s.serve(workers, started)
 	if err := <-started; err != nil {
 		return nil, errors.Join(fmt.Errorf("cpu: start a stream: %w", err), s.Close())
 	}
 	return s, nil
+}
+
+var processors sync.Mutex
+
+// addProcessors gives the Go runtime processors for threads that compute, beside those for everything else. Otherwise a caller or
+// another stream that wakes up on a busy machine waits until the scheduler takes a processor away, which it does every 10 ms.
+func addProcessors(n int) {
+	processors.Lock()
+	defer processors.Unlock()
+	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + n)
 }
 
 // serve is the stream's goroutine.
@@ -207,10 +218,15 @@ func (s *Stream) drain() error {
 // Close waits for what was enqueued, ends the threads and returns the first error since the last Sync.
 func (s *Stream) Close() error {
 	s.mu.Lock()
+	again := s.closed
 	s.closed = true
 	s.mu.Unlock()
+	if again {
+		return nil
+	}
 	s.filled.Signal()
 	<-s.ended
+	addProcessors(-len(s.arenas))
 	if s.dev.owner == s {
 		s.dev.owner = nil
 	}

@@ -3,6 +3,7 @@ package cpu_test
 import (
 	"errors"
 	"math"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -179,6 +180,31 @@ func TestPinned(t *testing.T) {
 	s.Fill(x, 3)
 	if v := kerneltest.Read(t, s, x); v[1<<16-1] != 3 {
 		t.Errorf("got %g", v[1<<16-1])
+	}
+}
+
+// Threads that compute do not take the runtime's processors from others.
+func TestProcessors(t *testing.T) {
+	before := runtime.GOMAXPROCS(0)
+	dev := open(t, cpu.Config{Threads: 3})
+	var streams []kernels.Stream
+	for _, want := range []int{3, 4} { // the first has the team
+		s, err := dev.NewStream()
+		if err != nil {
+			t.Fatal(err)
+		}
+		streams = append(streams, s)
+		if got := runtime.GOMAXPROCS(0) - before; got != want {
+			t.Errorf("%d streams add %d processors, want %d", len(streams), got, want)
+		}
+	}
+	for _, s := range streams {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if got := runtime.GOMAXPROCS(0); got != before {
+		t.Errorf("%d processors after closing, want %d", got, before)
 	}
 }
 

@@ -7,27 +7,14 @@ import (
 )
 
 // Bucket is a range of the gradients that is summed in one call.
-type Bucket struct {
-	Lo, Hi int // elements
-	Layer  int // the bucket is complete when this layer, its first, is
-}
+type Bucket struct{ Lo, Hi int } // elements
 
-// Buckets gathers layers from the last to the first, the order in which the backward pass completes them, into ranges of at least
-// so many elements; only the first layers' may be smaller. ranges are the layers' places in the gradients, one behind another.
-func Buckets(ranges [][2]int, atLeast int) []Bucket {
+// Buckets cuts n gradients from the end, where the backward pass completes them first, into ranges of so many elements; the last bucket, at the
+// start, has what remains.
+func Buckets(n, each int) []Bucket {
 	var bs []Bucket
-	open := false
-	for layer := len(ranges) - 1; layer >= 0; layer-- {
-		lo, hi := ranges[layer][0], ranges[layer][1]
-		if lo == hi {
-			continue
-		}
-		if !open {
-			bs = append(bs, Bucket{Hi: hi})
-		}
-		b := &bs[len(bs)-1]
-		b.Lo, b.Layer = lo, layer
-		open = b.Hi-b.Lo < atLeast
+	for hi := n; hi > 0; hi -= each {
+		bs = append(bs, Bucket{max(0, hi-each), hi})
 	}
 	return bs
 }
@@ -44,14 +31,11 @@ type Bucketed struct {
 	next            int
 }
 
-// NewBucketed cuts a stage's gradients into buckets of at least so many bytes.
+// NewBucketed cuts a stage's gradients into buckets of so many bytes, rounded up to whole cache lines.
 func NewBucketed(dev kernels.Device, c comm.Communicator, compute, reduce kernels.Stream, st *block.Stage, bytes int64) (*Bucketed, error) {
-	ranges := make([][2]int, st.LayerCount())
-	for i := range ranges {
-		ranges[i][0], ranges[i][1] = st.LayerRange(i)
-	}
-	size := int64(st.Precision.Stats.Size())
-	b := &Bucketed{comm: c, compute: compute, reduce: reduce, buckets: Buckets(ranges, int((bytes+size-1)/size))}
+	const line = 64
+	each := max(1, (bytes+line-1)/line) * line / int64(st.Precision.Stats.Size())
+	b := &Bucketed{comm: c, compute: compute, reduce: reduce, buckets: Buckets(st.Size(), int(each))}
 	var err error
 	if b.done, err = dev.NewEvent(); err != nil {
 		return nil, err
@@ -71,16 +55,14 @@ func NewBucketed(dev kernels.Device, c comm.Communicator, compute, reduce kernel
 // Gather has nothing to fetch: every rank holds its parameters.
 func (b *Bucketed) Gather(int) {}
 
-// Ready starts the sum of the bucket that the layer completes, if it completes one.
-func (b *Bucketed) Ready(layer int) {
-	i := b.next
-	if i == len(b.buckets) || b.buckets[i].Layer != layer {
-		return
+// Ready starts the sums of the buckets that lie from an element on.
+func (b *Bucketed) Ready(from int) {
+	for ; b.next < len(b.buckets) && b.buckets[b.next].Lo >= from; b.next++ {
+		i := b.next
+		b.compute.Record(b.ready[i])
+		b.reduce.Wait(b.ready[i])
+		b.comm.AllReduce(b.reduce, b.grads[i], b.grads[i])
 	}
-	b.compute.Record(b.ready[i])
-	b.reduce.Wait(b.ready[i])
-	b.comm.AllReduce(b.reduce, b.grads[i], b.grads[i])
-	b.next++
 }
 
 // Wait holds the compute stream until all buckets are summed.

@@ -7,50 +7,37 @@ import (
 )
 
 func TestBucketsByHand(t *testing.T) {
-	ranges := [][2]int{{0, 100}, {100, 110}, {110, 120}, {120, 130}, {0, 0}} // an embedding, three blocks, a head without parameters
 	for _, c := range []struct {
-		atLeast int
+		n, each int
 		want    []Bucket
 	}{
-		{1, []Bucket{{120, 130, 3}, {110, 120, 2}, {100, 110, 1}, {0, 100, 0}}},
-		{10, []Bucket{{120, 130, 3}, {110, 120, 2}, {100, 110, 1}, {0, 100, 0}}},
-		{11, []Bucket{{110, 130, 2}, {0, 110, 0}}},
-		{25, []Bucket{{100, 130, 1}, {0, 100, 0}}},
-		{1000, []Bucket{{0, 130, 0}}},
+		{0, 10, nil},
+		{7, 10, []Bucket{{0, 7}}},
+		{20, 10, []Bucket{{10, 20}, {0, 10}}},
+		{25, 10, []Bucket{{15, 25}, {5, 15}, {0, 5}}},
+		{25, 1000, []Bucket{{0, 25}}},
 	} {
-		if got := Buckets(ranges, c.atLeast); !reflect.DeepEqual(got, c.want) {
-			t.Errorf("at least %d: %v, want %v", c.atLeast, got, c.want)
+		if got := Buckets(c.n, c.each); !reflect.DeepEqual(got, c.want) {
+			t.Errorf("%d gradients by %d: %v, want %v", c.n, c.each, got, c.want)
 		}
-	}
-	if got := Buckets([][2]int{{0, 0}}, 10); got != nil {
-		t.Errorf("a stage without parameters has buckets %v", got)
 	}
 }
 
-// Buckets tile the gradients from the end, none but the last smaller than asked.
+// Buckets tile the gradients from the end, none but the last of another size.
 func TestBucketsTile(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	for range 500 {
-		var ranges [][2]int
-		end := 0
-		for range 1 + rng.IntN(10) {
-			n := rng.IntN(50)
-			ranges = append(ranges, [2]int{end, end + n})
-			end += n
-		}
-		atLeast := 1 + rng.IntN(120)
-		bs, at := Buckets(ranges, atLeast), end
+		n, each := rng.IntN(500), 1+rng.IntN(120)
+		at := n
+		bs := Buckets(n, each)
 		for i, b := range bs {
-			if b.Hi != at || b.Lo >= b.Hi || ranges[b.Layer][0] != b.Lo {
-				t.Fatalf("%v, at least %d: bucket %d of %v", ranges, atLeast, i, bs)
-			}
-			if i < len(bs)-1 && b.Hi-b.Lo < atLeast {
-				t.Fatalf("%v: bucket %d of %v is smaller than %d", ranges, i, bs, atLeast)
+			if b.Hi != at || b.Lo >= b.Hi || i < len(bs)-1 && b.Hi-b.Lo != each || b.Hi-b.Lo > each {
+				t.Fatalf("%d by %d: bucket %d of %v", n, each, i, bs)
 			}
 			at = b.Lo
 		}
 		if at != 0 {
-			t.Fatalf("%v: %v leaves out the first %d", ranges, bs, at)
+			t.Fatalf("%d by %d: %v leaves out the first %d", n, each, bs, at)
 		}
 	}
 }

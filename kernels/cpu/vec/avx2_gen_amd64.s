@@ -15,7 +15,7 @@ TEXT ·addAVX2(SB), NOSPLIT, $0-72
 
 block:
 	CMPQ    BX, $0x20
-	JL      after_block
+	JL      blockend
 	VMOVUPS (CX)(SI*4), Y0
 	VMOVUPS (DX)(SI*4), Y1
 	VADDPS  Y1, Y0, Y0
@@ -36,10 +36,10 @@ block:
 	SUBQ    $0x20, BX
 	JMP     block
 
-after_block:
+blockend:
 vector:
 	CMPQ    BX, $0x08
-	JL      after_vector
+	JL      vectorend
 	VMOVUPS (CX)(SI*4), Y0
 	VMOVUPS (DX)(SI*4), Y1
 	VADDPS  Y1, Y0, Y0
@@ -48,7 +48,7 @@ vector:
 	SUBQ    $0x08, BX
 	JMP     vector
 
-after_vector:
+vectorend:
 	TESTQ      BX, BX
 	JZ         done
 	LEAQ       masksAVX2<>+32(SB), DI
@@ -92,7 +92,7 @@ TEXT ·mulAVX2(SB), NOSPLIT, $0-72
 
 block:
 	CMPQ    BX, $0x20
-	JL      after_block
+	JL      blockend
 	VMOVUPS (CX)(SI*4), Y0
 	VMOVUPS (DX)(SI*4), Y1
 	VMULPS  Y1, Y0, Y0
@@ -113,10 +113,10 @@ block:
 	SUBQ    $0x20, BX
 	JMP     block
 
-after_block:
+blockend:
 vector:
 	CMPQ    BX, $0x08
-	JL      after_vector
+	JL      vectorend
 	VMOVUPS (CX)(SI*4), Y0
 	VMOVUPS (DX)(SI*4), Y1
 	VMULPS  Y1, Y0, Y0
@@ -125,7 +125,7 @@ vector:
 	SUBQ    $0x08, BX
 	JMP     vector
 
-after_vector:
+vectorend:
 	TESTQ      BX, BX
 	JZ         done
 	LEAQ       masksAVX2<>+32(SB), DI
@@ -152,7 +152,7 @@ TEXT ·scaleAVX2(SB), NOSPLIT, $0-52
 
 block:
 	CMPQ    DX, $0x20
-	JL      after_block
+	JL      blockend
 	VMOVUPS (CX)(BX*4), Y1
 	VMULPS  Y0, Y1, Y1
 	VMOVUPS Y1, (AX)(BX*4)
@@ -169,10 +169,10 @@ block:
 	SUBQ    $0x20, DX
 	JMP     block
 
-after_block:
+blockend:
 vector:
 	CMPQ    DX, $0x08
-	JL      after_vector
+	JL      vectorend
 	VMOVUPS (CX)(BX*4), Y1
 	VMULPS  Y0, Y1, Y1
 	VMOVUPS Y1, (AX)(BX*4)
@@ -180,7 +180,7 @@ vector:
 	SUBQ    $0x08, DX
 	JMP     vector
 
-after_vector:
+vectorend:
 	TESTQ      DX, DX
 	JZ         done
 	LEAQ       masksAVX2<>+32(SB), SI
@@ -206,7 +206,7 @@ TEXT ·axpyAVX2(SB), NOSPLIT, $0-52
 
 block:
 	CMPQ        DX, $0x20
-	JL          after_block
+	JL          blockend
 	VMOVUPS     (AX)(BX*4), Y1
 	VMOVUPS     (CX)(BX*4), Y2
 	VFMADD231PS Y0, Y2, Y1
@@ -227,10 +227,10 @@ block:
 	SUBQ        $0x20, DX
 	JMP         block
 
-after_block:
+blockend:
 vector:
 	CMPQ        DX, $0x08
-	JL          after_vector
+	JL          vectorend
 	VMOVUPS     (AX)(BX*4), Y1
 	VMOVUPS     (CX)(BX*4), Y2
 	VFMADD231PS Y0, Y2, Y1
@@ -239,7 +239,7 @@ vector:
 	SUBQ        $0x08, DX
 	JMP         vector
 
-after_vector:
+vectorend:
 	TESTQ       DX, DX
 	JZ          done
 	LEAQ        masksAVX2<>+32(SB), SI
@@ -269,7 +269,7 @@ TEXT ·softmaxGradAVX2(SB), NOSPLIT, $0-80
 
 block:
 	CMPQ    BX, $0x10
-	JL      after_block
+	JL      blockend
 	VMOVUPS (DX)(SI*4), Y2
 	VSUBPS  Y0, Y2, Y2
 	VMOVUPS (CX)(SI*4), Y3
@@ -286,10 +286,10 @@ block:
 	SUBQ    $0x10, BX
 	JMP     block
 
-after_block:
+blockend:
 vector:
 	CMPQ    BX, $0x08
-	JL      after_vector
+	JL      vectorend
 	VMOVUPS (DX)(SI*4), Y2
 	VSUBPS  Y0, Y2, Y2
 	VMOVUPS (CX)(SI*4), Y3
@@ -300,7 +300,7 @@ vector:
 	SUBQ    $0x08, BX
 	JMP     vector
 
-after_vector:
+vectorend:
 	TESTQ      BX, BX
 	JZ         done
 	LEAQ       masksAVX2<>+32(SB), DI
@@ -334,7 +334,7 @@ TEXT ·sqDiffAVX2(SB), NOSPLIT, $0-84
 
 block:
 	CMPQ        BX, $0x20
-	JL          after_block
+	JL          blockend
 	VMOVUPS     (CX)(SI*4), Y5
 	VMOVUPS     (DX)(SI*4), Y6
 	VSUBPS      Y6, Y5, Y5
@@ -363,10 +363,10 @@ block:
 	SUBQ        $0x20, BX
 	JMP         block
 
-after_block:
+blockend:
 vector:
 	CMPQ        BX, $0x08
-	JL          after_vector
+	JL          vectorend
 	VMOVUPS     (CX)(SI*4), Y5
 	VMOVUPS     (DX)(SI*4), Y6
 	VSUBPS      Y6, Y5, Y5
@@ -377,7 +377,7 @@ vector:
 	SUBQ        $0x08, BX
 	JMP         vector
 
-after_vector:
+vectorend:
 	TESTQ       BX, BX
 	JZ          done
 	LEAQ        masksAVX2<>+32(SB), DI
@@ -427,7 +427,7 @@ TEXT ·sumAVX2(SB), NOSPLIT, $0-28
 
 block:
 	CMPQ    CX, $0x20
-	JL      after_block
+	JL      blockend
 	VMOVUPS (AX)(DX*4), Y4
 	VADDPS  Y4, Y0, Y0
 	VMOVUPS 32(AX)(DX*4), Y4
@@ -440,17 +440,17 @@ block:
 	SUBQ    $0x20, CX
 	JMP     block
 
-after_block:
+blockend:
 vector:
 	CMPQ    CX, $0x08
-	JL      after_vector
+	JL      vectorend
 	VMOVUPS (AX)(DX*4), Y4
 	VADDPS  Y4, Y0, Y0
 	ADDQ    $0x08, DX
 	SUBQ    $0x08, CX
 	JMP     vector
 
-after_vector:
+vectorend:
 	TESTQ      CX, CX
 	JZ         done
 	LEAQ       masksAVX2<>+32(SB), BX
@@ -487,7 +487,7 @@ TEXT ·dotAVX2(SB), NOSPLIT, $0-52
 
 block:
 	CMPQ        DX, $0x20
-	JL          after_block
+	JL          blockend
 	VMOVUPS     (AX)(BX*4), Y4
 	VMOVUPS     (CX)(BX*4), Y5
 	VFMADD231PS Y5, Y4, Y0
@@ -504,10 +504,10 @@ block:
 	SUBQ        $0x20, DX
 	JMP         block
 
-after_block:
+blockend:
 vector:
 	CMPQ        DX, $0x08
-	JL          after_vector
+	JL          vectorend
 	VMOVUPS     (AX)(BX*4), Y4
 	VMOVUPS     (CX)(BX*4), Y5
 	VFMADD231PS Y5, Y4, Y0
@@ -515,7 +515,7 @@ vector:
 	SUBQ        $0x08, DX
 	JMP         vector
 
-after_vector:
+vectorend:
 	TESTQ       DX, DX
 	JZ          done
 	LEAQ        masksAVX2<>+32(SB), SI
@@ -554,7 +554,7 @@ TEXT ·sumSqDevAVX2(SB), NOSPLIT, $0-36
 
 block:
 	CMPQ        CX, $0x20
-	JL          after_block
+	JL          blockend
 	VMOVUPS     (AX)(DX*4), Y5
 	VSUBPS      Y0, Y5, Y5
 	VFMADD231PS Y5, Y5, Y1
@@ -571,10 +571,10 @@ block:
 	SUBQ        $0x20, CX
 	JMP         block
 
-after_block:
+blockend:
 vector:
 	CMPQ        CX, $0x08
-	JL          after_vector
+	JL          vectorend
 	VMOVUPS     (AX)(DX*4), Y5
 	VSUBPS      Y0, Y5, Y5
 	VFMADD231PS Y5, Y5, Y1
@@ -582,7 +582,7 @@ vector:
 	SUBQ        $0x08, CX
 	JMP         vector
 
-after_vector:
+vectorend:
 	TESTQ       CX, CX
 	JZ          done
 	LEAQ        masksAVX2<>+32(SB), BX
@@ -621,7 +621,7 @@ TEXT ·maxAVX2(SB), NOSPLIT, $0-28
 
 block:
 	CMPQ    CX, $0x20
-	JL      after_block
+	JL      blockend
 	VMOVUPS (AX)(DX*4), Y5
 	VMAXPS  Y5, Y0, Y0
 	VMOVUPS 32(AX)(DX*4), Y5
@@ -634,17 +634,17 @@ block:
 	SUBQ    $0x20, CX
 	JMP     block
 
-after_block:
+blockend:
 vector:
 	CMPQ    CX, $0x08
-	JL      after_vector
+	JL      vectorend
 	VMOVUPS (AX)(DX*4), Y5
 	VMAXPS  Y5, Y0, Y0
 	ADDQ    $0x08, DX
 	SUBQ    $0x08, CX
 	JMP     vector
 
-after_vector:
+vectorend:
 	TESTQ      CX, CX
 	JZ         done
 	LEAQ       masksAVX2<>+32(SB), BX
@@ -691,7 +691,7 @@ TEXT ·absMaxAVX2(SB), NOSPLIT, $0-28
 
 block:
 	CMPQ    CX, $0x20
-	JL      after_block
+	JL      blockend
 	VMOVUPS (AX)(DX*4), Y4
 	VPAND   c7fffffffAVX2<>+0(SB), Y4, Y4
 	VMAXPS  Y4, Y0, Y0
@@ -708,10 +708,10 @@ block:
 	SUBQ    $0x20, CX
 	JMP     block
 
-after_block:
+blockend:
 vector:
 	CMPQ    CX, $0x08
-	JL      after_vector
+	JL      vectorend
 	VMOVUPS (AX)(DX*4), Y4
 	VPAND   c7fffffffAVX2<>+0(SB), Y4, Y4
 	VMAXPS  Y4, Y0, Y0
@@ -719,7 +719,7 @@ vector:
 	SUBQ    $0x08, CX
 	JMP     vector
 
-after_vector:
+vectorend:
 	TESTQ      CX, CX
 	JZ         done
 	LEAQ       masksAVX2<>+32(SB), BX
@@ -766,7 +766,7 @@ TEXT ·finiteAVX2(SB), NOSPLIT, $0-25
 
 block:
 	CMPQ    CX, $0x20
-	JL      after_block
+	JL      blockend
 	VMOVUPS (AX)(DX*4), Y4
 	VPAND   c7fffffffAVX2<>+0(SB), Y4, Y4
 	VPMAXSD Y4, Y0, Y0
@@ -783,10 +783,10 @@ block:
 	SUBQ    $0x20, CX
 	JMP     block
 
-after_block:
+blockend:
 vector:
 	CMPQ    CX, $0x08
-	JL      after_vector
+	JL      vectorend
 	VMOVUPS (AX)(DX*4), Y4
 	VPAND   c7fffffffAVX2<>+0(SB), Y4, Y4
 	VPMAXSD Y4, Y0, Y0
@@ -794,7 +794,7 @@ vector:
 	SUBQ    $0x08, CX
 	JMP     vector
 
-after_vector:
+vectorend:
 	TESTQ      CX, CX
 	JZ         done
 	LEAQ       masksAVX2<>+32(SB), BX
@@ -837,7 +837,7 @@ TEXT ·expSumAVX2(SB), NOSPLIT, $0-60
 
 block:
 	CMPQ         DX, $0x10
-	JL           after_block
+	JL           blockend
 	VMOVUPS      (CX)(BX*4), Y4
 	VFMSUB213PS  Y1, Y0, Y4
 	VMOVUPS      c42b20000AVX2<>+0(SB), Y5
@@ -900,10 +900,10 @@ block:
 	SUBQ         $0x10, DX
 	JMP          block
 
-after_block:
+blockend:
 vector:
 	CMPQ         DX, $0x08
-	JL           after_vector
+	JL           vectorend
 	VMOVUPS      (CX)(BX*4), Y4
 	VFMSUB213PS  Y1, Y0, Y4
 	VMOVUPS      c42b20000AVX2<>+0(SB), Y5
@@ -937,7 +937,7 @@ vector:
 	SUBQ         $0x08, DX
 	JMP          vector
 
-after_vector:
+vectorend:
 	TESTQ        DX, DX
 	JZ           done
 	LEAQ         masksAVX2<>+32(SB), SI
@@ -1116,6 +1116,222 @@ DATA c0000007fAVX2<>+24(SB)/4, $0x0000007f
 DATA c0000007fAVX2<>+28(SB)/4, $0x0000007f
 GLOBL c0000007fAVX2<>(SB), RODATA|NOPTR, $32
 
+// func softmaxAVX2(x []float32, top float32) (newTop float32, sum float32)
+// Requires: AVX, AVX2, FMA3, SSE
+TEXT ·softmaxAVX2(SB), NOSPLIT, $0-40
+	MOVQ         x_base+0(FP), AX
+	MOVQ         x_len+8(FP), CX
+	MOVSS        top+24(FP), X0
+	VBROADCASTSS X0, Y0
+	VMOVAPS      Y0, Y1
+	VMOVAPS      Y0, Y2
+	VMOVAPS      Y0, Y3
+	VMOVAPS      Y0, Y4
+	XORQ         DX, DX
+	MOVQ         CX, BX
+
+maxblock:
+	CMPQ    BX, $0x20
+	JL      maxblockend
+	VMOVUPS (AX)(DX*4), Y5
+	VMAXPS  Y5, Y0, Y0
+	VMOVUPS 32(AX)(DX*4), Y5
+	VMAXPS  Y5, Y1, Y1
+	VMOVUPS 64(AX)(DX*4), Y5
+	VMAXPS  Y5, Y2, Y2
+	VMOVUPS 96(AX)(DX*4), Y5
+	VMAXPS  Y5, Y3, Y3
+	ADDQ    $0x20, DX
+	SUBQ    $0x20, BX
+	JMP     maxblock
+
+maxblockend:
+maxvector:
+	CMPQ    BX, $0x08
+	JL      maxvectorend
+	VMOVUPS (AX)(DX*4), Y5
+	VMAXPS  Y5, Y0, Y0
+	ADDQ    $0x08, DX
+	SUBQ    $0x08, BX
+	JMP     maxvector
+
+maxvectorend:
+	TESTQ      BX, BX
+	JZ         maxdone
+	LEAQ       masksAVX2<>+32(SB), SI
+	NEGQ       BX
+	VMOVDQU    (SI)(BX*4), Y5
+	VMASKMOVPS (AX)(DX*4), Y5, Y6
+	VBLENDVPS  Y5, Y6, Y4, Y4
+	VMAXPS     Y4, Y0, Y0
+
+maxdone:
+	VMAXPS       Y3, Y0, Y0
+	VMAXPS       Y2, Y1, Y1
+	VMAXPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VMAXPS       X1, X0, X1
+	VPSHUFD      $0x4e, X1, X0
+	VMAXPS       X0, X1, X1
+	VPSHUFD      $0xb1, X1, X0
+	VMAXPS       X0, X1, X1
+	MOVSS        X1, newTop+32(FP)
+	VBROADCASTSS X1, Y0
+	VMOVUPS      c00000000AVX2<>+0(SB), Y1
+	VMOVAPS      Y1, Y2
+	XORQ         DX, DX
+
+expblock:
+	CMPQ         CX, $0x10
+	JL           expblockend
+	VMOVUPS      (AX)(DX*4), Y3
+	VSUBPS       Y0, Y3, Y3
+	VMOVUPS      c42b20000AVX2<>+0(SB), Y4
+	VMINPS       Y3, Y4, Y3
+	VMOVUPS      cc2d20000AVX2<>+0(SB), Y4
+	VMAXPS       Y3, Y4, Y3
+	VMULPS       c3fb8aa3bAVX2<>+0(SB), Y3, Y4
+	VROUNDPS     $0x08, Y4, Y4
+	VFNMADD231PS c3f317200AVX2<>+0(SB), Y4, Y3
+	VFNMADD231PS c35bfbe8eAVX2<>+0(SB), Y4, Y3
+	VMOVUPS      c39500d01AVX2<>+0(SB), Y5
+	VFMADD213PS  c3ab60b61AVX2<>+0(SB), Y3, Y5
+	VFMADD213PS  c3c088889AVX2<>+0(SB), Y3, Y5
+	VFMADD213PS  c3d2aaaabAVX2<>+0(SB), Y3, Y5
+	VFMADD213PS  c3e2aaaabAVX2<>+0(SB), Y3, Y5
+	VFMADD213PS  c3f000000AVX2<>+0(SB), Y3, Y5
+	VFMADD213PS  c3f800000AVX2<>+0(SB), Y3, Y5
+	VFMADD213PS  c3f800000AVX2<>+0(SB), Y3, Y5
+	VCVTPS2DQ    Y4, Y4
+	VPSRAD       $0x01, Y4, Y3
+	VPSUBD       Y3, Y4, Y4
+	VPADDD       c0000007fAVX2<>+0(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y3, Y5, Y5
+	VPADDD       c0000007fAVX2<>+0(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y5, Y5
+	VADDPS       Y5, Y1, Y1
+	VMOVUPS      Y5, (AX)(DX*4)
+	VMOVUPS      32(AX)(DX*4), Y3
+	VSUBPS       Y0, Y3, Y3
+	VMOVUPS      c42b20000AVX2<>+0(SB), Y4
+	VMINPS       Y3, Y4, Y3
+	VMOVUPS      cc2d20000AVX2<>+0(SB), Y4
+	VMAXPS       Y3, Y4, Y3
+	VMULPS       c3fb8aa3bAVX2<>+0(SB), Y3, Y4
+	VROUNDPS     $0x08, Y4, Y4
+	VFNMADD231PS c3f317200AVX2<>+0(SB), Y4, Y3
+	VFNMADD231PS c35bfbe8eAVX2<>+0(SB), Y4, Y3
+	VMOVUPS      c39500d01AVX2<>+0(SB), Y5
+	VFMADD213PS  c3ab60b61AVX2<>+0(SB), Y3, Y5
+	VFMADD213PS  c3c088889AVX2<>+0(SB), Y3, Y5
+	VFMADD213PS  c3d2aaaabAVX2<>+0(SB), Y3, Y5
+	VFMADD213PS  c3e2aaaabAVX2<>+0(SB), Y3, Y5
+	VFMADD213PS  c3f000000AVX2<>+0(SB), Y3, Y5
+	VFMADD213PS  c3f800000AVX2<>+0(SB), Y3, Y5
+	VFMADD213PS  c3f800000AVX2<>+0(SB), Y3, Y5
+	VCVTPS2DQ    Y4, Y4
+	VPSRAD       $0x01, Y4, Y3
+	VPSUBD       Y3, Y4, Y4
+	VPADDD       c0000007fAVX2<>+0(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y3, Y5, Y5
+	VPADDD       c0000007fAVX2<>+0(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y5, Y5
+	VADDPS       Y5, Y2, Y2
+	VMOVUPS      Y5, 32(AX)(DX*4)
+	ADDQ         $0x10, DX
+	SUBQ         $0x10, CX
+	JMP          expblock
+
+expblockend:
+expvector:
+	CMPQ         CX, $0x08
+	JL           expvectorend
+	VMOVUPS      (AX)(DX*4), Y3
+	VSUBPS       Y0, Y3, Y3
+	VMOVUPS      c42b20000AVX2<>+0(SB), Y4
+	VMINPS       Y3, Y4, Y3
+	VMOVUPS      cc2d20000AVX2<>+0(SB), Y4
+	VMAXPS       Y3, Y4, Y3
+	VMULPS       c3fb8aa3bAVX2<>+0(SB), Y3, Y4
+	VROUNDPS     $0x08, Y4, Y4
+	VFNMADD231PS c3f317200AVX2<>+0(SB), Y4, Y3
+	VFNMADD231PS c35bfbe8eAVX2<>+0(SB), Y4, Y3
+	VMOVUPS      c39500d01AVX2<>+0(SB), Y5
+	VFMADD213PS  c3ab60b61AVX2<>+0(SB), Y3, Y5
+	VFMADD213PS  c3c088889AVX2<>+0(SB), Y3, Y5
+	VFMADD213PS  c3d2aaaabAVX2<>+0(SB), Y3, Y5
+	VFMADD213PS  c3e2aaaabAVX2<>+0(SB), Y3, Y5
+	VFMADD213PS  c3f000000AVX2<>+0(SB), Y3, Y5
+	VFMADD213PS  c3f800000AVX2<>+0(SB), Y3, Y5
+	VFMADD213PS  c3f800000AVX2<>+0(SB), Y3, Y5
+	VCVTPS2DQ    Y4, Y4
+	VPSRAD       $0x01, Y4, Y3
+	VPSUBD       Y3, Y4, Y4
+	VPADDD       c0000007fAVX2<>+0(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y3, Y5, Y5
+	VPADDD       c0000007fAVX2<>+0(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y5, Y5
+	VADDPS       Y5, Y1, Y1
+	VMOVUPS      Y5, (AX)(DX*4)
+	ADDQ         $0x08, DX
+	SUBQ         $0x08, CX
+	JMP          expvector
+
+expvectorend:
+	TESTQ        CX, CX
+	JZ           expdone
+	LEAQ         masksAVX2<>+32(SB), BX
+	NEGQ         CX
+	VMOVDQU      (BX)(CX*4), Y3
+	VMASKMOVPS   (AX)(DX*4), Y3, Y4
+	VSUBPS       Y0, Y4, Y0
+	VMOVUPS      c42b20000AVX2<>+0(SB), Y4
+	VMINPS       Y0, Y4, Y0
+	VMOVUPS      cc2d20000AVX2<>+0(SB), Y4
+	VMAXPS       Y0, Y4, Y0
+	VMULPS       c3fb8aa3bAVX2<>+0(SB), Y0, Y4
+	VROUNDPS     $0x08, Y4, Y4
+	VFNMADD231PS c3f317200AVX2<>+0(SB), Y4, Y0
+	VFNMADD231PS c35bfbe8eAVX2<>+0(SB), Y4, Y0
+	VMOVUPS      c39500d01AVX2<>+0(SB), Y5
+	VFMADD213PS  c3ab60b61AVX2<>+0(SB), Y0, Y5
+	VFMADD213PS  c3c088889AVX2<>+0(SB), Y0, Y5
+	VFMADD213PS  c3d2aaaabAVX2<>+0(SB), Y0, Y5
+	VFMADD213PS  c3e2aaaabAVX2<>+0(SB), Y0, Y5
+	VFMADD213PS  c3f000000AVX2<>+0(SB), Y0, Y5
+	VFMADD213PS  c3f800000AVX2<>+0(SB), Y0, Y5
+	VFMADD213PS  c3f800000AVX2<>+0(SB), Y0, Y5
+	VCVTPS2DQ    Y4, Y4
+	VPSRAD       $0x01, Y4, Y0
+	VPSUBD       Y0, Y4, Y4
+	VPADDD       c0000007fAVX2<>+0(SB), Y0, Y0
+	VPSLLD       $0x17, Y0, Y0
+	VMULPS       Y0, Y5, Y5
+	VPADDD       c0000007fAVX2<>+0(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y5, Y5
+	VANDPS       Y3, Y5, Y0
+	VADDPS       Y0, Y1, Y1
+	VMASKMOVPS   Y5, Y3, (AX)(DX*4)
+
+expdone:
+	VADDPS       Y2, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	VADDPS       X0, X1, X0
+	VPSHUFD      $0x4e, X0, X1
+	VADDPS       X1, X0, X0
+	VPSHUFD      $0xb1, X0, X1
+	VADDPS       X1, X0, X0
+	MOVSS        X0, sum+36(FP)
+	VZEROUPPER
+	RET
+
 // func geluAVX2(dst []float32, x []float32)
 // Requires: AVX, AVX2, FMA3
 TEXT ·geluAVX2(SB), NOSPLIT, $0-48
@@ -1126,7 +1342,7 @@ TEXT ·geluAVX2(SB), NOSPLIT, $0-48
 
 block:
 	CMPQ         DX, $0x10
-	JL           after_block
+	JL           blockend
 	VMOVUPS      (CX)(BX*4), Y0
 	VMOVUPS      c41400000AVX2<>+0(SB), Y1
 	VMINPS       Y0, Y1, Y1
@@ -1209,10 +1425,10 @@ block:
 	SUBQ         $0x10, DX
 	JMP          block
 
-after_block:
+blockend:
 vector:
 	CMPQ         DX, $0x08
-	JL           after_vector
+	JL           vectorend
 	VMOVUPS      (CX)(BX*4), Y0
 	VMOVUPS      c41400000AVX2<>+0(SB), Y1
 	VMINPS       Y0, Y1, Y1
@@ -1256,7 +1472,7 @@ vector:
 	SUBQ         $0x08, DX
 	JMP          vector
 
-after_vector:
+vectorend:
 	TESTQ        DX, DX
 	JZ           done
 	LEAQ         masksAVX2<>+32(SB), SI
@@ -1357,7 +1573,7 @@ TEXT ·geluGradAVX2(SB), NOSPLIT, $0-72
 
 block:
 	CMPQ         BX, $0x10
-	JL           after_block
+	JL           blockend
 	VMOVUPS      (DX)(SI*4), Y0
 	VMOVUPS      c41200000AVX2<>+0(SB), Y1
 	VMINPS       Y0, Y1, Y0
@@ -1454,10 +1670,10 @@ block:
 	SUBQ         $0x10, BX
 	JMP          block
 
-after_block:
+blockend:
 vector:
 	CMPQ         BX, $0x08
-	JL           after_vector
+	JL           vectorend
 	VMOVUPS      (DX)(SI*4), Y0
 	VMOVUPS      c41200000AVX2<>+0(SB), Y1
 	VMINPS       Y0, Y1, Y0
@@ -1508,7 +1724,7 @@ vector:
 	SUBQ         $0x08, BX
 	JMP          vector
 
-after_vector:
+vectorend:
 	TESTQ        BX, BX
 	JZ           done
 	LEAQ         masksAVX2<>+32(SB), DI
@@ -1621,7 +1837,7 @@ TEXT ·normalizeAVX2(SB), NOSPLIT, $0-104
 
 block:
 	CMPQ        SI, $0x10
-	JL          after_block
+	JL          blockend
 	VMOVUPS     (CX)(DI*4), Y2
 	VSUBPS      Y0, Y2, Y2
 	VMULPS      Y1, Y2, Y2
@@ -1640,10 +1856,10 @@ block:
 	SUBQ        $0x10, SI
 	JMP         block
 
-after_block:
+blockend:
 vector:
 	CMPQ        SI, $0x08
-	JL          after_vector
+	JL          vectorend
 	VMOVUPS     (CX)(DI*4), Y2
 	VSUBPS      Y0, Y2, Y2
 	VMULPS      Y1, Y2, Y2
@@ -1655,7 +1871,7 @@ vector:
 	SUBQ        $0x08, SI
 	JMP         vector
 
-after_vector:
+vectorend:
 	TESTQ       SI, SI
 	JZ          done
 	LEAQ        masksAVX2<>+32(SB), R8
@@ -1692,7 +1908,7 @@ TEXT ·normSumsAVX2(SB), NOSPLIT, $0-88
 
 block:
 	CMPQ        BX, $0x10
-	JL          after_block
+	JL          blockend
 	VMOVUPS     (AX)(SI*4), Y6
 	VMOVUPS     (DX)(SI*4), Y7
 	VMULPS      Y7, Y6, Y6
@@ -1713,10 +1929,10 @@ block:
 	SUBQ        $0x10, BX
 	JMP         block
 
-after_block:
+blockend:
 vector:
 	CMPQ        BX, $0x08
-	JL          after_vector
+	JL          vectorend
 	VMOVUPS     (AX)(SI*4), Y6
 	VMOVUPS     (DX)(SI*4), Y7
 	VMULPS      Y7, Y6, Y6
@@ -1729,7 +1945,7 @@ vector:
 	SUBQ        $0x08, BX
 	JMP         vector
 
-after_vector:
+vectorend:
 	TESTQ       BX, BX
 	JZ          done
 	LEAQ        masksAVX2<>+32(SB), DI
@@ -1786,7 +2002,7 @@ TEXT ·normGradAVX2(SB), NOSPLIT, $0-160
 
 vector:
 	CMPQ         R8, $0x08
-	JL           after_vector
+	JL           vectorend
 	VMOVUPS      (BX)(R9*4), Y4
 	VMOVUPS      (SI)(R9*4), Y5
 	VSUBPS       Y0, Y5, Y5
@@ -1807,7 +2023,7 @@ vector:
 	SUBQ         $0x08, R8
 	JMP          vector
 
-after_vector:
+vectorend:
 	TESTQ        R8, R8
 	JZ           done
 	LEAQ         masksAVX2<>+32(SB), R10
@@ -1847,7 +2063,7 @@ TEXT ·adamWAVX2(SB), NOSPLIT, $0-104
 
 vector:
 	CMPQ         DI, $0x08
-	JL           after_vector
+	JL           vectorend
 	VMOVUPS      (BX)(R8*4), Y0
 	VBROADCASTSS 16(SI), Y1
 	VMULPS       Y1, Y0, Y0
@@ -1880,7 +2096,7 @@ vector:
 	SUBQ         $0x08, DI
 	JMP          vector
 
-after_vector:
+vectorend:
 	TESTQ        DI, DI
 	JZ           done
 	LEAQ         masksAVX2<>+32(SB), R9
@@ -2089,6 +2305,106 @@ DATA cc2fe0000AVX2<>+20(SB)/4, $0xc2fe0000
 DATA cc2fe0000AVX2<>+24(SB)/4, $0xc2fe0000
 DATA cc2fe0000AVX2<>+28(SB)/4, $0xc2fe0000
 GLOBL cc2fe0000AVX2<>(SB), RODATA|NOPTR, $32
+
+// func transposeAVX2(dst *float32, ldd int, src *float32, lds int, rows int, cols int)
+// Requires: AVX
+TEXT ·transposeAVX2(SB), NOSPLIT, $0-48
+	MOVQ dst+0(FP), AX
+	MOVQ ldd+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ lds+24(FP), BX
+	MOVQ rows+32(FP), SI
+	SHLQ $0x02, CX
+	SHLQ $0x02, BX
+
+band:
+	MOVQ AX, DI
+	MOVQ DX, R8
+	MOVQ cols+40(FP), R9
+
+tile:
+	MOVQ       R8, R10
+	VMOVUPS    (R10), Y0
+	ADDQ       BX, R10
+	VMOVUPS    (R10), Y1
+	ADDQ       BX, R10
+	VMOVUPS    (R10), Y2
+	ADDQ       BX, R10
+	VMOVUPS    (R10), Y3
+	ADDQ       BX, R10
+	VMOVUPS    (R10), Y4
+	ADDQ       BX, R10
+	VMOVUPS    (R10), Y5
+	ADDQ       BX, R10
+	VMOVUPS    (R10), Y6
+	ADDQ       BX, R10
+	VMOVUPS    (R10), Y7
+	ADDQ       BX, R10
+	VUNPCKLPS  Y1, Y0, Y8
+	VUNPCKHPS  Y1, Y0, Y0
+	VUNPCKLPS  Y3, Y2, Y1
+	VUNPCKHPS  Y3, Y2, Y2
+	VUNPCKLPS  Y5, Y4, Y3
+	VUNPCKHPS  Y5, Y4, Y4
+	VUNPCKLPS  Y7, Y6, Y5
+	VUNPCKHPS  Y7, Y6, Y6
+	VSHUFPS    $0x44, Y1, Y8, Y7
+	VSHUFPS    $0xee, Y1, Y8, Y1
+	VSHUFPS    $0x44, Y2, Y0, Y8
+	VSHUFPS    $0xee, Y2, Y0, Y0
+	VSHUFPS    $0x44, Y5, Y3, Y2
+	VSHUFPS    $0xee, Y5, Y3, Y3
+	VSHUFPS    $0x44, Y6, Y4, Y5
+	VSHUFPS    $0xee, Y6, Y4, Y4
+	MOVQ       DI, R10
+	VPERM2F128 $0x20, Y2, Y7, Y6
+	VMOVUPS    Y6, (R10)
+	ADDQ       CX, R10
+	VPERM2F128 $0x20, Y3, Y1, Y6
+	VMOVUPS    Y6, (R10)
+	ADDQ       CX, R10
+	VPERM2F128 $0x20, Y5, Y8, Y6
+	VMOVUPS    Y6, (R10)
+	ADDQ       CX, R10
+	VPERM2F128 $0x20, Y4, Y0, Y6
+	VMOVUPS    Y6, (R10)
+	ADDQ       CX, R10
+	VPERM2F128 $0x31, Y2, Y7, Y2
+	VMOVUPS    Y2, (R10)
+	ADDQ       CX, R10
+	VPERM2F128 $0x31, Y3, Y1, Y1
+	VMOVUPS    Y1, (R10)
+	ADDQ       CX, R10
+	VPERM2F128 $0x31, Y5, Y8, Y1
+	VMOVUPS    Y1, (R10)
+	ADDQ       CX, R10
+	VPERM2F128 $0x31, Y4, Y0, Y0
+	VMOVUPS    Y0, (R10)
+	ADDQ       CX, R10
+	ADDQ       $0x20, R8
+	ADDQ       CX, DI
+	ADDQ       CX, DI
+	ADDQ       CX, DI
+	ADDQ       CX, DI
+	ADDQ       CX, DI
+	ADDQ       CX, DI
+	ADDQ       CX, DI
+	ADDQ       CX, DI
+	SUBQ       $0x08, R9
+	JNZ        tile
+	ADDQ       $0x20, AX
+	ADDQ       BX, DX
+	ADDQ       BX, DX
+	ADDQ       BX, DX
+	ADDQ       BX, DX
+	ADDQ       BX, DX
+	ADDQ       BX, DX
+	ADDQ       BX, DX
+	ADDQ       BX, DX
+	SUBQ       $0x08, SI
+	JNZ        band
+	VZEROUPPER
+	RET
 
 // func panelAVX2(c *float32, ldc int, a *float32, ars int, acs int, b *float32, ldb int, n int, k int, add bool)
 // Requires: AVX, FMA3

@@ -15,7 +15,7 @@ TEXT ·addAVX512(SB), NOSPLIT, $0-72
 
 block:
 	CMPQ    BX, $0x40
-	JL      after_block
+	JL      blockend
 	VMOVUPS (CX)(SI*4), Z0
 	VMOVUPS (DX)(SI*4), Z1
 	VADDPS  Z1, Z0, Z0
@@ -36,10 +36,10 @@ block:
 	SUBQ    $0x40, BX
 	JMP     block
 
-after_block:
+blockend:
 vector:
 	CMPQ    BX, $0x10
-	JL      after_vector
+	JL      vectorend
 	VMOVUPS (CX)(SI*4), Z0
 	VMOVUPS (DX)(SI*4), Z1
 	VADDPS  Z1, Z0, Z0
@@ -48,7 +48,7 @@ vector:
 	SUBQ    $0x10, BX
 	JMP     vector
 
-after_vector:
+vectorend:
 	TESTQ     BX, BX
 	JZ        done
 	LEAQ      masksAVX512<>+0(SB), DI
@@ -91,7 +91,7 @@ TEXT ·mulAVX512(SB), NOSPLIT, $0-72
 
 block:
 	CMPQ    BX, $0x40
-	JL      after_block
+	JL      blockend
 	VMOVUPS (CX)(SI*4), Z0
 	VMOVUPS (DX)(SI*4), Z1
 	VMULPS  Z1, Z0, Z0
@@ -112,10 +112,10 @@ block:
 	SUBQ    $0x40, BX
 	JMP     block
 
-after_block:
+blockend:
 vector:
 	CMPQ    BX, $0x10
-	JL      after_vector
+	JL      vectorend
 	VMOVUPS (CX)(SI*4), Z0
 	VMOVUPS (DX)(SI*4), Z1
 	VMULPS  Z1, Z0, Z0
@@ -124,7 +124,7 @@ vector:
 	SUBQ    $0x10, BX
 	JMP     vector
 
-after_vector:
+vectorend:
 	TESTQ     BX, BX
 	JZ        done
 	LEAQ      masksAVX512<>+0(SB), DI
@@ -150,7 +150,7 @@ TEXT ·scaleAVX512(SB), NOSPLIT, $0-52
 
 block:
 	CMPQ    DX, $0x40
-	JL      after_block
+	JL      blockend
 	VMOVUPS (CX)(BX*4), Z1
 	VMULPS  Z0, Z1, Z1
 	VMOVUPS Z1, (AX)(BX*4)
@@ -167,10 +167,10 @@ block:
 	SUBQ    $0x40, DX
 	JMP     block
 
-after_block:
+blockend:
 vector:
 	CMPQ    DX, $0x10
-	JL      after_vector
+	JL      vectorend
 	VMOVUPS (CX)(BX*4), Z1
 	VMULPS  Z0, Z1, Z1
 	VMOVUPS Z1, (AX)(BX*4)
@@ -178,7 +178,7 @@ vector:
 	SUBQ    $0x10, DX
 	JMP     vector
 
-after_vector:
+vectorend:
 	TESTQ     DX, DX
 	JZ        done
 	LEAQ      masksAVX512<>+0(SB), SI
@@ -203,7 +203,7 @@ TEXT ·axpyAVX512(SB), NOSPLIT, $0-52
 
 block:
 	CMPQ        DX, $0x40
-	JL          after_block
+	JL          blockend
 	VMOVUPS     (AX)(BX*4), Z1
 	VMOVUPS     (CX)(BX*4), Z2
 	VFMADD231PS Z0, Z2, Z1
@@ -224,10 +224,10 @@ block:
 	SUBQ        $0x40, DX
 	JMP         block
 
-after_block:
+blockend:
 vector:
 	CMPQ        DX, $0x10
-	JL          after_vector
+	JL          vectorend
 	VMOVUPS     (AX)(BX*4), Z1
 	VMOVUPS     (CX)(BX*4), Z2
 	VFMADD231PS Z0, Z2, Z1
@@ -236,7 +236,7 @@ vector:
 	SUBQ        $0x10, DX
 	JMP         vector
 
-after_vector:
+vectorend:
 	TESTQ       DX, DX
 	JZ          done
 	LEAQ        masksAVX512<>+0(SB), SI
@@ -265,7 +265,7 @@ TEXT ·softmaxGradAVX512(SB), NOSPLIT, $0-80
 
 block:
 	CMPQ    BX, $0x20
-	JL      after_block
+	JL      blockend
 	VMOVUPS (DX)(SI*4), Z2
 	VSUBPS  Z0, Z2, Z2
 	VMOVUPS (CX)(SI*4), Z3
@@ -282,10 +282,10 @@ block:
 	SUBQ    $0x20, BX
 	JMP     block
 
-after_block:
+blockend:
 vector:
 	CMPQ    BX, $0x10
-	JL      after_vector
+	JL      vectorend
 	VMOVUPS (DX)(SI*4), Z2
 	VSUBPS  Z0, Z2, Z2
 	VMOVUPS (CX)(SI*4), Z3
@@ -296,7 +296,7 @@ vector:
 	SUBQ    $0x10, BX
 	JMP     vector
 
-after_vector:
+vectorend:
 	TESTQ     BX, BX
 	JZ        done
 	LEAQ      masksAVX512<>+0(SB), DI
@@ -329,7 +329,7 @@ TEXT ·sqDiffAVX512(SB), NOSPLIT, $0-84
 
 block:
 	CMPQ        BX, $0x40
-	JL          after_block
+	JL          blockend
 	VMOVUPS     (CX)(SI*4), Z5
 	VMOVUPS     (DX)(SI*4), Z6
 	VSUBPS      Z6, Z5, Z5
@@ -358,10 +358,10 @@ block:
 	SUBQ        $0x40, BX
 	JMP         block
 
-after_block:
+blockend:
 vector:
 	CMPQ        BX, $0x10
-	JL          after_vector
+	JL          vectorend
 	VMOVUPS     (CX)(SI*4), Z5
 	VMOVUPS     (DX)(SI*4), Z6
 	VSUBPS      Z6, Z5, Z5
@@ -372,7 +372,7 @@ vector:
 	SUBQ        $0x10, BX
 	JMP         vector
 
-after_vector:
+vectorend:
 	TESTQ       BX, BX
 	JZ          done
 	LEAQ        masksAVX512<>+0(SB), DI
@@ -431,7 +431,7 @@ TEXT ·sumAVX512(SB), NOSPLIT, $0-28
 
 block:
 	CMPQ    CX, $0x40
-	JL      after_block
+	JL      blockend
 	VMOVUPS (AX)(DX*4), Z4
 	VADDPS  Z4, Z0, Z0
 	VMOVUPS 64(AX)(DX*4), Z4
@@ -444,17 +444,17 @@ block:
 	SUBQ    $0x40, CX
 	JMP     block
 
-after_block:
+blockend:
 vector:
 	CMPQ    CX, $0x10
-	JL      after_vector
+	JL      vectorend
 	VMOVUPS (AX)(DX*4), Z4
 	VADDPS  Z4, Z0, Z0
 	ADDQ    $0x10, DX
 	SUBQ    $0x10, CX
 	JMP     vector
 
-after_vector:
+vectorend:
 	TESTQ     CX, CX
 	JZ        done
 	LEAQ      masksAVX512<>+0(SB), BX
@@ -492,7 +492,7 @@ TEXT ·dotAVX512(SB), NOSPLIT, $0-52
 
 block:
 	CMPQ        DX, $0x40
-	JL          after_block
+	JL          blockend
 	VMOVUPS     (AX)(BX*4), Z4
 	VMOVUPS     (CX)(BX*4), Z5
 	VFMADD231PS Z5, Z4, Z0
@@ -509,10 +509,10 @@ block:
 	SUBQ        $0x40, DX
 	JMP         block
 
-after_block:
+blockend:
 vector:
 	CMPQ        DX, $0x10
-	JL          after_vector
+	JL          vectorend
 	VMOVUPS     (AX)(BX*4), Z4
 	VMOVUPS     (CX)(BX*4), Z5
 	VFMADD231PS Z5, Z4, Z0
@@ -520,7 +520,7 @@ vector:
 	SUBQ        $0x10, DX
 	JMP         vector
 
-after_vector:
+vectorend:
 	TESTQ       DX, DX
 	JZ          done
 	LEAQ        masksAVX512<>+0(SB), SI
@@ -560,7 +560,7 @@ TEXT ·sumSqDevAVX512(SB), NOSPLIT, $0-36
 
 block:
 	CMPQ        CX, $0x40
-	JL          after_block
+	JL          blockend
 	VMOVUPS     (AX)(DX*4), Z5
 	VSUBPS      Z0, Z5, Z5
 	VFMADD231PS Z5, Z5, Z1
@@ -577,10 +577,10 @@ block:
 	SUBQ        $0x40, CX
 	JMP         block
 
-after_block:
+blockend:
 vector:
 	CMPQ        CX, $0x10
-	JL          after_vector
+	JL          vectorend
 	VMOVUPS     (AX)(DX*4), Z5
 	VSUBPS      Z0, Z5, Z5
 	VFMADD231PS Z5, Z5, Z1
@@ -588,7 +588,7 @@ vector:
 	SUBQ        $0x10, CX
 	JMP         vector
 
-after_vector:
+vectorend:
 	TESTQ       CX, CX
 	JZ          done
 	LEAQ        masksAVX512<>+0(SB), BX
@@ -628,7 +628,7 @@ TEXT ·maxAVX512(SB), NOSPLIT, $0-28
 
 block:
 	CMPQ    CX, $0x40
-	JL      after_block
+	JL      blockend
 	VMOVUPS (AX)(DX*4), Z5
 	VMAXPS  Z5, Z0, Z0
 	VMOVUPS 64(AX)(DX*4), Z5
@@ -641,17 +641,17 @@ block:
 	SUBQ    $0x40, CX
 	JMP     block
 
-after_block:
+blockend:
 vector:
 	CMPQ    CX, $0x10
-	JL      after_vector
+	JL      vectorend
 	VMOVUPS (AX)(DX*4), Z5
 	VMAXPS  Z5, Z0, Z0
 	ADDQ    $0x10, DX
 	SUBQ    $0x10, CX
 	JMP     vector
 
-after_vector:
+vectorend:
 	TESTQ     CX, CX
 	JZ        done
 	LEAQ      masksAVX512<>+0(SB), BX
@@ -707,7 +707,7 @@ TEXT ·absMaxAVX512(SB), NOSPLIT, $0-28
 
 block:
 	CMPQ    CX, $0x40
-	JL      after_block
+	JL      blockend
 	VMOVUPS (AX)(DX*4), Z4
 	VPANDD  c7fffffffAVX512<>+0(SB), Z4, Z4
 	VMAXPS  Z4, Z0, Z0
@@ -724,10 +724,10 @@ block:
 	SUBQ    $0x40, CX
 	JMP     block
 
-after_block:
+blockend:
 vector:
 	CMPQ    CX, $0x10
-	JL      after_vector
+	JL      vectorend
 	VMOVUPS (AX)(DX*4), Z4
 	VPANDD  c7fffffffAVX512<>+0(SB), Z4, Z4
 	VMAXPS  Z4, Z0, Z0
@@ -735,7 +735,7 @@ vector:
 	SUBQ    $0x10, CX
 	JMP     vector
 
-after_vector:
+vectorend:
 	TESTQ     CX, CX
 	JZ        done
 	LEAQ      masksAVX512<>+0(SB), BX
@@ -791,7 +791,7 @@ TEXT ·finiteAVX512(SB), NOSPLIT, $0-25
 
 block:
 	CMPQ    CX, $0x40
-	JL      after_block
+	JL      blockend
 	VMOVUPS (AX)(DX*4), Z4
 	VPANDD  c7fffffffAVX512<>+0(SB), Z4, Z4
 	VPMAXSD Z4, Z0, Z0
@@ -808,10 +808,10 @@ block:
 	SUBQ    $0x40, CX
 	JMP     block
 
-after_block:
+blockend:
 vector:
 	CMPQ    CX, $0x10
-	JL      after_vector
+	JL      vectorend
 	VMOVUPS (AX)(DX*4), Z4
 	VPANDD  c7fffffffAVX512<>+0(SB), Z4, Z4
 	VPMAXSD Z4, Z0, Z0
@@ -819,7 +819,7 @@ vector:
 	SUBQ    $0x10, CX
 	JMP     vector
 
-after_vector:
+vectorend:
 	TESTQ     CX, CX
 	JZ        done
 	LEAQ      masksAVX512<>+0(SB), BX
@@ -863,7 +863,7 @@ TEXT ·expSumAVX512(SB), NOSPLIT, $0-60
 
 block:
 	CMPQ         DX, $0x20
-	JL           after_block
+	JL           blockend
 	VMOVUPS      (CX)(BX*4), Z4
 	VFMSUB213PS  Z1, Z0, Z4
 	VMOVUPS      c42b20000AVX512<>+0(SB), Z5
@@ -910,10 +910,10 @@ block:
 	SUBQ         $0x20, DX
 	JMP          block
 
-after_block:
+blockend:
 vector:
 	CMPQ         DX, $0x10
-	JL           after_vector
+	JL           vectorend
 	VMOVUPS      (CX)(BX*4), Z4
 	VFMSUB213PS  Z1, Z0, Z4
 	VMOVUPS      c42b20000AVX512<>+0(SB), Z5
@@ -939,7 +939,7 @@ vector:
 	SUBQ         $0x10, DX
 	JMP          vector
 
-after_vector:
+vectorend:
 	TESTQ        DX, DX
 	JZ           done
 	LEAQ         masksAVX512<>+0(SB), SI
@@ -1197,6 +1197,192 @@ DATA c3f800000AVX512<>+56(SB)/4, $0x3f800000
 DATA c3f800000AVX512<>+60(SB)/4, $0x3f800000
 GLOBL c3f800000AVX512<>(SB), RODATA|NOPTR, $64
 
+// func softmaxAVX512(x []float32, top float32) (newTop float32, sum float32)
+// Requires: AVX, AVX512F, SSE
+TEXT ·softmaxAVX512(SB), NOSPLIT, $0-40
+	MOVQ         x_base+0(FP), AX
+	MOVQ         x_len+8(FP), CX
+	MOVSS        top+24(FP), X0
+	VBROADCASTSS X0, Z0
+	VMOVAPS      Z0, Z2
+	VMOVAPS      Z0, Z3
+	VMOVAPS      Z0, Z4
+	VMOVAPS      Z0, Z5
+	XORQ         DX, DX
+	MOVQ         CX, BX
+
+maxblock:
+	CMPQ    BX, $0x40
+	JL      maxblockend
+	VMOVUPS (AX)(DX*4), Z6
+	VMAXPS  Z6, Z0, Z0
+	VMOVUPS 64(AX)(DX*4), Z6
+	VMAXPS  Z6, Z2, Z2
+	VMOVUPS 128(AX)(DX*4), Z6
+	VMAXPS  Z6, Z3, Z3
+	VMOVUPS 192(AX)(DX*4), Z6
+	VMAXPS  Z6, Z4, Z4
+	ADDQ    $0x40, DX
+	SUBQ    $0x40, BX
+	JMP     maxblock
+
+maxblockend:
+maxvector:
+	CMPQ    BX, $0x10
+	JL      maxvectorend
+	VMOVUPS (AX)(DX*4), Z6
+	VMAXPS  Z6, Z0, Z0
+	ADDQ    $0x10, DX
+	SUBQ    $0x10, BX
+	JMP     maxvector
+
+maxvectorend:
+	TESTQ     BX, BX
+	JZ        maxdone
+	LEAQ      masksAVX512<>+0(SB), SI
+	KMOVW     (SI)(BX*4), K1
+	VMOVUPS.Z (AX)(DX*4), K1, Z6
+	VBLENDMPS Z6, Z5, K1, Z1
+	VMAXPS    Z1, Z0, Z0
+
+maxdone:
+	VMAXPS        Z4, Z0, Z0
+	VMAXPS        Z3, Z2, Z2
+	VMAXPS        Z2, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VMAXPS        Y1, Y0, Y1
+	VEXTRACTF128  $0x01, Y1, X0
+	VMAXPS        X0, X1, X0
+	VPSHUFD       $0x4e, X0, X1
+	VMAXPS        X1, X0, X0
+	VPSHUFD       $0xb1, X0, X1
+	VMAXPS        X1, X0, X0
+	MOVSS         X0, newTop+32(FP)
+	VBROADCASTSS  X0, Z0
+	VMOVUPS       c00000000AVX512<>+0(SB), Z1
+	VMOVAPS       Z1, Z2
+	XORQ          DX, DX
+
+expblock:
+	CMPQ         CX, $0x20
+	JL           expblockend
+	VMOVUPS      (AX)(DX*4), Z3
+	VSUBPS       Z0, Z3, Z3
+	VMOVUPS      c42b20000AVX512<>+0(SB), Z4
+	VMINPS       Z3, Z4, Z3
+	VMOVUPS      cc2d20000AVX512<>+0(SB), Z4
+	VMAXPS       Z3, Z4, Z3
+	VMULPS       c3fb8aa3bAVX512<>+0(SB), Z3, Z4
+	VRNDSCALEPS  $0x08, Z4, Z4
+	VFNMADD231PS c3f317200AVX512<>+0(SB), Z4, Z3
+	VFNMADD231PS c35bfbe8eAVX512<>+0(SB), Z4, Z3
+	VMOVUPS      c39500d01AVX512<>+0(SB), Z5
+	VFMADD213PS  c3ab60b61AVX512<>+0(SB), Z3, Z5
+	VFMADD213PS  c3c088889AVX512<>+0(SB), Z3, Z5
+	VFMADD213PS  c3d2aaaabAVX512<>+0(SB), Z3, Z5
+	VFMADD213PS  c3e2aaaabAVX512<>+0(SB), Z3, Z5
+	VFMADD213PS  c3f000000AVX512<>+0(SB), Z3, Z5
+	VFMADD213PS  c3f800000AVX512<>+0(SB), Z3, Z5
+	VFMADD213PS  c3f800000AVX512<>+0(SB), Z3, Z5
+	VSCALEFPS    Z4, Z5, Z5
+	VADDPS       Z5, Z1, Z1
+	VMOVUPS      Z5, (AX)(DX*4)
+	VMOVUPS      64(AX)(DX*4), Z3
+	VSUBPS       Z0, Z3, Z3
+	VMOVUPS      c42b20000AVX512<>+0(SB), Z4
+	VMINPS       Z3, Z4, Z3
+	VMOVUPS      cc2d20000AVX512<>+0(SB), Z4
+	VMAXPS       Z3, Z4, Z3
+	VMULPS       c3fb8aa3bAVX512<>+0(SB), Z3, Z4
+	VRNDSCALEPS  $0x08, Z4, Z4
+	VFNMADD231PS c3f317200AVX512<>+0(SB), Z4, Z3
+	VFNMADD231PS c35bfbe8eAVX512<>+0(SB), Z4, Z3
+	VMOVUPS      c39500d01AVX512<>+0(SB), Z5
+	VFMADD213PS  c3ab60b61AVX512<>+0(SB), Z3, Z5
+	VFMADD213PS  c3c088889AVX512<>+0(SB), Z3, Z5
+	VFMADD213PS  c3d2aaaabAVX512<>+0(SB), Z3, Z5
+	VFMADD213PS  c3e2aaaabAVX512<>+0(SB), Z3, Z5
+	VFMADD213PS  c3f000000AVX512<>+0(SB), Z3, Z5
+	VFMADD213PS  c3f800000AVX512<>+0(SB), Z3, Z5
+	VFMADD213PS  c3f800000AVX512<>+0(SB), Z3, Z5
+	VSCALEFPS    Z4, Z5, Z5
+	VADDPS       Z5, Z2, Z2
+	VMOVUPS      Z5, 64(AX)(DX*4)
+	ADDQ         $0x20, DX
+	SUBQ         $0x20, CX
+	JMP          expblock
+
+expblockend:
+expvector:
+	CMPQ         CX, $0x10
+	JL           expvectorend
+	VMOVUPS      (AX)(DX*4), Z3
+	VSUBPS       Z0, Z3, Z3
+	VMOVUPS      c42b20000AVX512<>+0(SB), Z4
+	VMINPS       Z3, Z4, Z3
+	VMOVUPS      cc2d20000AVX512<>+0(SB), Z4
+	VMAXPS       Z3, Z4, Z3
+	VMULPS       c3fb8aa3bAVX512<>+0(SB), Z3, Z4
+	VRNDSCALEPS  $0x08, Z4, Z4
+	VFNMADD231PS c3f317200AVX512<>+0(SB), Z4, Z3
+	VFNMADD231PS c35bfbe8eAVX512<>+0(SB), Z4, Z3
+	VMOVUPS      c39500d01AVX512<>+0(SB), Z5
+	VFMADD213PS  c3ab60b61AVX512<>+0(SB), Z3, Z5
+	VFMADD213PS  c3c088889AVX512<>+0(SB), Z3, Z5
+	VFMADD213PS  c3d2aaaabAVX512<>+0(SB), Z3, Z5
+	VFMADD213PS  c3e2aaaabAVX512<>+0(SB), Z3, Z5
+	VFMADD213PS  c3f000000AVX512<>+0(SB), Z3, Z5
+	VFMADD213PS  c3f800000AVX512<>+0(SB), Z3, Z5
+	VFMADD213PS  c3f800000AVX512<>+0(SB), Z3, Z5
+	VSCALEFPS    Z4, Z5, Z5
+	VADDPS       Z5, Z1, Z1
+	VMOVUPS      Z5, (AX)(DX*4)
+	ADDQ         $0x10, DX
+	SUBQ         $0x10, CX
+	JMP          expvector
+
+expvectorend:
+	TESTQ        CX, CX
+	JZ           expdone
+	LEAQ         masksAVX512<>+0(SB), BX
+	KMOVW        (BX)(CX*4), K1
+	VMOVUPS.Z    (AX)(DX*4), K1, Z3
+	VSUBPS       Z0, Z3, Z0
+	VMOVUPS      c42b20000AVX512<>+0(SB), Z3
+	VMINPS       Z0, Z3, Z0
+	VMOVUPS      cc2d20000AVX512<>+0(SB), Z3
+	VMAXPS       Z0, Z3, Z0
+	VMULPS       c3fb8aa3bAVX512<>+0(SB), Z0, Z3
+	VRNDSCALEPS  $0x08, Z3, Z3
+	VFNMADD231PS c3f317200AVX512<>+0(SB), Z3, Z0
+	VFNMADD231PS c35bfbe8eAVX512<>+0(SB), Z3, Z0
+	VMOVUPS      c39500d01AVX512<>+0(SB), Z4
+	VFMADD213PS  c3ab60b61AVX512<>+0(SB), Z0, Z4
+	VFMADD213PS  c3c088889AVX512<>+0(SB), Z0, Z4
+	VFMADD213PS  c3d2aaaabAVX512<>+0(SB), Z0, Z4
+	VFMADD213PS  c3e2aaaabAVX512<>+0(SB), Z0, Z4
+	VFMADD213PS  c3f000000AVX512<>+0(SB), Z0, Z4
+	VFMADD213PS  c3f800000AVX512<>+0(SB), Z0, Z4
+	VFMADD213PS  c3f800000AVX512<>+0(SB), Z0, Z4
+	VSCALEFPS    Z3, Z4, Z4
+	VMOVAPS.Z    Z4, K1, Z0
+	VADDPS       Z0, Z1, Z1
+	VMOVUPS      Z4, K1, (AX)(DX*4)
+
+expdone:
+	VADDPS        Z2, Z1, Z1
+	VEXTRACTF64X4 $0x01, Z1, Y0
+	VADDPS        Y0, Y1, Y0
+	VEXTRACTF128  $0x01, Y0, X1
+	VADDPS        X1, X0, X1
+	VPSHUFD       $0x4e, X1, X0
+	VADDPS        X0, X1, X1
+	VPSHUFD       $0xb1, X1, X0
+	VADDPS        X0, X1, X1
+	MOVSS         X1, sum+36(FP)
+	VZEROUPPER
+	RET
+
 // func geluAVX512(dst []float32, x []float32)
 // Requires: AVX, AVX512F
 TEXT ·geluAVX512(SB), NOSPLIT, $0-48
@@ -1207,7 +1393,7 @@ TEXT ·geluAVX512(SB), NOSPLIT, $0-48
 
 block:
 	CMPQ         DX, $0x20
-	JL           after_block
+	JL           blockend
 	VMOVUPS      (CX)(BX*4), Z0
 	VMOVUPS      c41400000AVX512<>+0(SB), Z1
 	VMINPS       Z0, Z1, Z1
@@ -1274,10 +1460,10 @@ block:
 	SUBQ         $0x20, DX
 	JMP          block
 
-after_block:
+blockend:
 vector:
 	CMPQ         DX, $0x10
-	JL           after_vector
+	JL           vectorend
 	VMOVUPS      (CX)(BX*4), Z0
 	VMOVUPS      c41400000AVX512<>+0(SB), Z1
 	VMINPS       Z0, Z1, Z1
@@ -1313,7 +1499,7 @@ vector:
 	SUBQ         $0x10, DX
 	JMP          vector
 
-after_vector:
+vectorend:
 	TESTQ        DX, DX
 	JZ           done
 	LEAQ         masksAVX512<>+0(SB), SI
@@ -1437,7 +1623,7 @@ TEXT ·geluGradAVX512(SB), NOSPLIT, $0-72
 
 block:
 	CMPQ         BX, $0x20
-	JL           after_block
+	JL           blockend
 	VMOVUPS      (DX)(SI*4), Z0
 	VMOVUPS      c41200000AVX512<>+0(SB), Z1
 	VMINPS       Z0, Z1, Z0
@@ -1518,10 +1704,10 @@ block:
 	SUBQ         $0x20, BX
 	JMP          block
 
-after_block:
+blockend:
 vector:
 	CMPQ         BX, $0x10
-	JL           after_vector
+	JL           vectorend
 	VMOVUPS      (DX)(SI*4), Z0
 	VMOVUPS      c41200000AVX512<>+0(SB), Z1
 	VMINPS       Z0, Z1, Z0
@@ -1564,7 +1750,7 @@ vector:
 	SUBQ         $0x10, BX
 	JMP          vector
 
-after_vector:
+vectorend:
 	TESTQ        BX, BX
 	JZ           done
 	LEAQ         masksAVX512<>+0(SB), DI
@@ -1700,7 +1886,7 @@ TEXT ·normalizeAVX512(SB), NOSPLIT, $0-104
 
 block:
 	CMPQ        SI, $0x20
-	JL          after_block
+	JL          blockend
 	VMOVUPS     (CX)(DI*4), Z2
 	VSUBPS      Z0, Z2, Z2
 	VMULPS      Z1, Z2, Z2
@@ -1719,10 +1905,10 @@ block:
 	SUBQ        $0x20, SI
 	JMP         block
 
-after_block:
+blockend:
 vector:
 	CMPQ        SI, $0x10
-	JL          after_vector
+	JL          vectorend
 	VMOVUPS     (CX)(DI*4), Z2
 	VSUBPS      Z0, Z2, Z2
 	VMULPS      Z1, Z2, Z2
@@ -1734,7 +1920,7 @@ vector:
 	SUBQ        $0x10, SI
 	JMP         vector
 
-after_vector:
+vectorend:
 	TESTQ       SI, SI
 	JZ          done
 	LEAQ        masksAVX512<>+0(SB), R8
@@ -1770,7 +1956,7 @@ TEXT ·normSumsAVX512(SB), NOSPLIT, $0-88
 
 block:
 	CMPQ        BX, $0x20
-	JL          after_block
+	JL          blockend
 	VMOVUPS     (AX)(SI*4), Z6
 	VMOVUPS     (DX)(SI*4), Z7
 	VMULPS      Z7, Z6, Z6
@@ -1791,10 +1977,10 @@ block:
 	SUBQ        $0x20, BX
 	JMP         block
 
-after_block:
+blockend:
 vector:
 	CMPQ        BX, $0x10
-	JL          after_vector
+	JL          vectorend
 	VMOVUPS     (AX)(SI*4), Z6
 	VMOVUPS     (DX)(SI*4), Z7
 	VMULPS      Z7, Z6, Z6
@@ -1807,7 +1993,7 @@ vector:
 	SUBQ        $0x10, BX
 	JMP         vector
 
-after_vector:
+vectorend:
 	TESTQ       BX, BX
 	JZ          done
 	LEAQ        masksAVX512<>+0(SB), DI
@@ -1867,7 +2053,7 @@ TEXT ·normGradAVX512(SB), NOSPLIT, $0-160
 
 vector:
 	CMPQ         R8, $0x10
-	JL           after_vector
+	JL           vectorend
 	VMOVUPS      (BX)(R9*4), Z4
 	VMOVUPS      (SI)(R9*4), Z5
 	VSUBPS       Z0, Z5, Z5
@@ -1888,7 +2074,7 @@ vector:
 	SUBQ         $0x10, R8
 	JMP          vector
 
-after_vector:
+vectorend:
 	TESTQ        R8, R8
 	JZ           done
 	LEAQ         masksAVX512<>+0(SB), R10
@@ -1936,7 +2122,7 @@ TEXT ·adamWAVX512(SB), NOSPLIT, $0-104
 
 vector:
 	CMPQ        SI, $0x10
-	JL          after_vector
+	JL          vectorend
 	VMOVUPS     (BX)(DI*4), Z9
 	VMULPS      Z4, Z9, Z9
 	VMOVUPS     (CX)(DI*4), Z10
@@ -1960,7 +2146,7 @@ vector:
 	SUBQ        $0x10, SI
 	JMP         vector
 
-after_vector:
+vectorend:
 	TESTQ       SI, SI
 	JZ          done
 	LEAQ        masksAVX512<>+0(SB), R8
@@ -2194,6 +2380,106 @@ DATA cc2fe0000AVX512<>+52(SB)/4, $0xc2fe0000
 DATA cc2fe0000AVX512<>+56(SB)/4, $0xc2fe0000
 DATA cc2fe0000AVX512<>+60(SB)/4, $0xc2fe0000
 GLOBL cc2fe0000AVX512<>(SB), RODATA|NOPTR, $64
+
+// func transposeAVX512(dst *float32, ldd int, src *float32, lds int, rows int, cols int)
+// Requires: AVX
+TEXT ·transposeAVX512(SB), NOSPLIT, $0-48
+	MOVQ dst+0(FP), AX
+	MOVQ ldd+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ lds+24(FP), BX
+	MOVQ rows+32(FP), SI
+	SHLQ $0x02, CX
+	SHLQ $0x02, BX
+
+band:
+	MOVQ AX, DI
+	MOVQ DX, R8
+	MOVQ cols+40(FP), R9
+
+tile:
+	MOVQ       R8, R10
+	VMOVUPS    (R10), Y0
+	ADDQ       BX, R10
+	VMOVUPS    (R10), Y1
+	ADDQ       BX, R10
+	VMOVUPS    (R10), Y2
+	ADDQ       BX, R10
+	VMOVUPS    (R10), Y3
+	ADDQ       BX, R10
+	VMOVUPS    (R10), Y4
+	ADDQ       BX, R10
+	VMOVUPS    (R10), Y5
+	ADDQ       BX, R10
+	VMOVUPS    (R10), Y6
+	ADDQ       BX, R10
+	VMOVUPS    (R10), Y7
+	ADDQ       BX, R10
+	VUNPCKLPS  Y1, Y0, Y8
+	VUNPCKHPS  Y1, Y0, Y0
+	VUNPCKLPS  Y3, Y2, Y1
+	VUNPCKHPS  Y3, Y2, Y2
+	VUNPCKLPS  Y5, Y4, Y3
+	VUNPCKHPS  Y5, Y4, Y4
+	VUNPCKLPS  Y7, Y6, Y5
+	VUNPCKHPS  Y7, Y6, Y6
+	VSHUFPS    $0x44, Y1, Y8, Y7
+	VSHUFPS    $0xee, Y1, Y8, Y1
+	VSHUFPS    $0x44, Y2, Y0, Y8
+	VSHUFPS    $0xee, Y2, Y0, Y0
+	VSHUFPS    $0x44, Y5, Y3, Y2
+	VSHUFPS    $0xee, Y5, Y3, Y3
+	VSHUFPS    $0x44, Y6, Y4, Y5
+	VSHUFPS    $0xee, Y6, Y4, Y4
+	MOVQ       DI, R10
+	VPERM2F128 $0x20, Y2, Y7, Y6
+	VMOVUPS    Y6, (R10)
+	ADDQ       CX, R10
+	VPERM2F128 $0x20, Y3, Y1, Y6
+	VMOVUPS    Y6, (R10)
+	ADDQ       CX, R10
+	VPERM2F128 $0x20, Y5, Y8, Y6
+	VMOVUPS    Y6, (R10)
+	ADDQ       CX, R10
+	VPERM2F128 $0x20, Y4, Y0, Y6
+	VMOVUPS    Y6, (R10)
+	ADDQ       CX, R10
+	VPERM2F128 $0x31, Y2, Y7, Y2
+	VMOVUPS    Y2, (R10)
+	ADDQ       CX, R10
+	VPERM2F128 $0x31, Y3, Y1, Y1
+	VMOVUPS    Y1, (R10)
+	ADDQ       CX, R10
+	VPERM2F128 $0x31, Y5, Y8, Y1
+	VMOVUPS    Y1, (R10)
+	ADDQ       CX, R10
+	VPERM2F128 $0x31, Y4, Y0, Y0
+	VMOVUPS    Y0, (R10)
+	ADDQ       CX, R10
+	ADDQ       $0x20, R8
+	ADDQ       CX, DI
+	ADDQ       CX, DI
+	ADDQ       CX, DI
+	ADDQ       CX, DI
+	ADDQ       CX, DI
+	ADDQ       CX, DI
+	ADDQ       CX, DI
+	ADDQ       CX, DI
+	SUBQ       $0x08, R9
+	JNZ        tile
+	ADDQ       $0x20, AX
+	ADDQ       BX, DX
+	ADDQ       BX, DX
+	ADDQ       BX, DX
+	ADDQ       BX, DX
+	ADDQ       BX, DX
+	ADDQ       BX, DX
+	ADDQ       BX, DX
+	ADDQ       BX, DX
+	SUBQ       $0x08, SI
+	JNZ        band
+	VZEROUPPER
+	RET
 
 // func panelAVX512(c *float32, ldc int, a *float32, ars int, acs int, b *float32, ldb int, n int, k int, add bool)
 // Requires: AVX, AVX512F

@@ -12,9 +12,9 @@ import (
 var portable = &Set{level: isa.Go, f: funcs{
 	add: add, mul: mul, geluGrad: geluGrad, scale: scale, axpy: axpy, gelu: gelu,
 	sum: sum, max: maxOf, absMax: absMax, finite: finite, dot: dot, sumSqDev: sumSqDev,
-	expSum: expSum, softmaxGrad: softmaxGrad, normalize: normalize, normSums: normSums, normGrad: normGrad,
+	expSum: expSum, softmax: softmax, softmaxGrad: softmaxGrad, normalize: normalize, normSums: normSums, normGrad: normGrad,
 	sqDiff: sqDiff, adamW: adamW, fromF16: fromF16, fromBF16: fromBF16, toF16: toF16, toBF16: toBF16,
-	quantize: quantize, panel: panel,
+	quantize: quantize, transpose: transpose, panel: panel,
 }}
 
 func add(dst, x, y []float32) {
@@ -133,6 +133,11 @@ func expSum(dst, x []float32, scale, shift float32) float32 {
 	return s
 }
 
+func softmax(x []float32, top float32) (newTop, sum float32) {
+	newTop = max(top, maxOf(x))
+	return newTop, expSum(x, x, 1, newTop)
+}
+
 func softmaxGrad(dst, p, dp []float32, d, scale float32) {
 	for i := range dst {
 		dst[i] = scale * p[i] * (dp[i] - d)
@@ -210,6 +215,14 @@ func toBF16(dst []uint16, x []float32) {
 func quantize(dst []int8, x []float32, inv float32) {
 	for i := range dst {
 		dst[i] = int8(max(-127, min(127, math.RoundToEven(float64(x[i]*inv)))))
+	}
+}
+
+func transpose(dst *float32, ldd int, src *float32, lds, rows, cols int) {
+	for i := range rows {
+		for j, v := range unsafe.Slice(at(src, i*lds), cols) {
+			*at(dst, j*ldd+i) = v
+		}
 	}
 }
 

@@ -11,22 +11,22 @@ var sets = []*Set{
 	{level: isa.AVX2, f: funcs{
 		add: addAVX2, mul: mulAVX2, geluGrad: geluGradAVX2, scale: scaleAVX2, axpy: axpyAVX2, gelu: geluAVX2,
 		sum: sumAVX2, max: maxAVX2, absMax: absMaxAVX2, finite: finiteAVX2, dot: dotAVX2, sumSqDev: sumSqDevAVX2,
-		expSum: expSumAVX2, softmaxGrad: softmaxGradAVX2,
+		expSum: expSumAVX2, softmax: softmaxAVX2, softmaxGrad: softmaxGradAVX2,
 		normalize: normalizeAVX2, normSums: normSumsAVX2, normGrad: normGradAVX2, sqDiff: sqDiffAVX2,
 		adamW:   func(w, m, v, g []float32, c *AdamW) { adamWAVX2(w, m, v, g, (*[9]float32)(unsafe.Pointer(c))) },
 		fromF16: wholeVectors(8, fromF16AVX2, fromF16), fromBF16: wholeVectors(8, fromBF16AVX2, fromBF16),
 		toF16: wholeVectors(8, toF16AVX2, toF16), toBF16: wholeVectors(8, toBF16AVX2, toBF16),
-		quantize: wholeQuantize(8, quantizeAVX2), panel: panelAVX2,
+		quantize: wholeQuantize(8, quantizeAVX2), transpose: transposeAVX2, panel: panelAVX2,
 	}},
 	{level: isa.AVX512, f: funcs{
 		add: addAVX512, mul: mulAVX512, geluGrad: geluGradAVX512, scale: scaleAVX512, axpy: axpyAVX512, gelu: geluAVX512,
 		sum: sumAVX512, max: maxAVX512, absMax: absMaxAVX512, finite: finiteAVX512, dot: dotAVX512, sumSqDev: sumSqDevAVX512,
-		expSum: expSumAVX512, softmaxGrad: softmaxGradAVX512,
+		expSum: expSumAVX512, softmax: softmaxAVX512, softmaxGrad: softmaxGradAVX512,
 		normalize: normalizeAVX512, normSums: normSumsAVX512, normGrad: normGradAVX512, sqDiff: sqDiffAVX512,
 		adamW:   func(w, m, v, g []float32, c *AdamW) { adamWAVX512(w, m, v, g, (*[9]float32)(unsafe.Pointer(c))) },
 		fromF16: wholeVectors(16, fromF16AVX512, fromF16), fromBF16: wholeVectors(16, fromBF16AVX512, fromBF16),
 		toF16: wholeVectors(16, toF16AVX512, toF16), toBF16: wholeVectors(16, toBF16AVX512, toBF16),
-		quantize: wholeQuantize(16, quantizeAVX512), panel: panelAVX512,
+		quantize: wholeQuantize(16, quantizeAVX512), transpose: transposeAVX512, panel: panelAVX512,
 	}},
 }
 

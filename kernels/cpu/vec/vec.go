@@ -60,6 +60,7 @@ type funcs struct {
 	dot                func(x, y []float32) float32
 	sumSqDev           func(x []float32, mean float32) float32
 	expSum             func(dst, x []float32, scale, shift float32) float32
+	softmax            func(x []float32, top float32) (newTop, sum float32)
 	softmaxGrad        func(dst, p, dp []float32, d, scale float32)
 	normalize          func(dst, x, gain, bias []float32, mean, rstd float32)
 	normSums           func(dout, x, gain []float32, mean, rstd float32) (a, b float32)
@@ -69,6 +70,7 @@ type funcs struct {
 	fromF16, fromBF16  func(dst []float32, x []uint16)
 	toF16, toBF16      func(dst []uint16, x []float32)
 	quantize           func(dst []int8, x []float32, inv float32)
+	transpose          func(dst *float32, ldd int, src *float32, lds, rows, cols int)
 	panel              func(c *float32, ldc int, a *float32, ars, acs int, b *float32, ldb, n, k int, add bool)
 }
 
@@ -143,6 +145,9 @@ func (s *Set) ExpSum(dst, x []float32, scale, shift float32) float32 {
 	return s.f.expSum(dst, x, scale, shift)
 }
 
+// Softmax is newTop = max(top, max(x)); for i := range x { x[i] = exp(x[i] - newTop); sum += x[i] }: a step of the online softmax.
+func (s *Set) Softmax(x []float32, top float32) (newTop, sum float32) { return s.f.softmax(x, top) }
+
 // SoftmaxGrad is for i := range dst { dst[i] = scale * p[i] * (dp[i] - d) }.
 func (s *Set) SoftmaxGrad(dst, p, dp []float32, d, scale float32) {
 	check(len(dst), len(p), len(dp))
@@ -209,6 +214,15 @@ func (s *Set) ToBF16(dst []uint16, x []float32) {
 func (s *Set) Quantize(dst []int8, x []float32, inv float32) {
 	check(len(dst), len(x))
 	s.f.quantize(dst, x, inv)
+}
+
+// Transpose is for i < rows, j < cols { dst[j*ldd+i] = src[i*lds+j] }. rows and cols are multiples of 8.
+func (s *Set) Transpose(dst []float32, ldd int, src []float32, lds, rows, cols int) {
+	if rows <= 0 || cols <= 0 || rows%8 != 0 || cols%8 != 0 {
+		panic("vec: transposed sizes are no multiples of 8")
+	}
+	_, _ = dst[(cols-1)*ldd+rows-1], src[(rows-1)*lds+cols-1]
+	s.f.transpose(&dst[0], ldd, &src[0], lds, rows, cols)
 }
 
 // PanelRows is the number of rows of a Panel, PanelCols the number that its columns are a multiple of.

@@ -421,3 +421,64 @@ func TestNames(t *testing.T) {
 		t.Errorf("sets are %q, want the portable one first", names)
 	}
 }
+
+func TestSoftmax(t *testing.T) {
+	eachCase(t, func(t *testing.T, s *Set, rng *rand.Rand, n, off int) {
+		for _, top := range []float32{float32(math.Inf(-1)), 118, 130} {
+			x := random(rng, n, off, 2, 120)
+			if n == 0 && top < 0 {
+				continue // no largest element
+			}
+			old, want := append([]float32{}, x.x...), float64(top)
+			for _, v := range old {
+				want = max(want, float64(v))
+			}
+			got, sum := s.Softmax(x.x, top)
+			if float64(got) != want {
+				t.Fatalf("n %d, top %g: the largest is %g, want %g", n, top, got, want)
+			}
+			total := 0.0
+			for i, v := range x.x {
+				e := math.Exp(float64(old[i]) - want)
+				total += e
+				if !close(v, e, 0, 4) {
+					t.Fatalf("n %d, top %g: element %d: got %g, want %g", n, top, i, v, e)
+				}
+			}
+			if !close(sum, total, 0, 4+math.Sqrt(float64(n))) || x.broken() {
+				t.Fatalf("n %d, top %g: sum %g, want %g; wrote outside: %t", n, top, sum, total, x.broken())
+			}
+		}
+		if n > 0 {
+			x := random(rng, n, off, 1, 0)
+			x.x[n-1] = float32(math.NaN())
+			if _, sum := s.Softmax(x.x, 0); sum == sum {
+				t.Fatalf("n %d: a NaN became %g", n, sum)
+			}
+		}
+	})
+}
+
+func TestTranspose(t *testing.T) {
+	for _, s := range Sets() {
+		rng := rand.New(rand.NewPCG(8, 9))
+		for _, size := range [][2]int{{8, 8}, {16, 8}, {8, 24}, {96, 80}, {128, 64}} {
+			rows, cols := size[0], size[1]
+			src, dst := random(rng, (rows-1)*(cols+3)+cols, 1, 1, 0), random(rng, (cols-1)*(rows+5)+rows, 3, 1, 0)
+			old := append([]float32{}, dst.x...)
+			s.Transpose(dst.x, rows+5, src.x, cols+3, rows, cols)
+			for i, got := range dst.x {
+				want := old[i]
+				if i%(rows+5) < rows {
+					want = src.x[i%(rows+5)*(cols+3)+i/(rows+5)]
+				}
+				if got != want {
+					t.Fatalf("%s: %d by %d: element %d is %g, want %g", s.Name(), rows, cols, i, got, want)
+				}
+			}
+			if dst.broken() {
+				t.Fatalf("%s: %d by %d: wrote outside", s.Name(), rows, cols)
+			}
+		}
+	}
+}

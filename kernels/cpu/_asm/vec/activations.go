@@ -10,6 +10,7 @@ import (
 
 func activations() {
 	expSum()
+	softmax()
 	gelu()
 	geluGrad()
 }
@@ -27,6 +28,30 @@ func expSum() {
 		a.store(e, dst)
 	})
 	result(0, reduce(VADDPS, acc))
+	end()
+}
+
+// softmax needs the largest element before it can start on the exponentials: two passes over a row that stays in L1.
+func softmax() {
+	function("softmax", "func(x []float32, top float32) (newTop, sum float32)",
+		"newTop = max(top, max(x)); for i := range x { x[i] = exp(x[i] - newTop); sum += x[i] }")
+	x, n, top := base("x"), length("x"), scalar("top")
+	largest := accumulators(4, func() reg.VecVirtual { return top })
+	none := copyOf(top)
+	namedLoop("max", n, 4, func(a at) {
+		VMAXPS(a.fill(a.load(x), none), largest[a.lane], largest[a.lane])
+	})
+	low := reduce(VMAXPS, largest)
+	result(0, low)
+	shift := vec()
+	VBROADCASTSS(low, shift)
+	acc := accumulators(2, zero)
+	namedLoop("exp", n, 2, func(a at) {
+		e := exp(minus(a.load(x), shift))
+		VADDPS(a.clear(e), acc[a.lane], acc[a.lane])
+		a.store(e, x)
+	})
+	result(1, reduce(VADDPS, acc))
 	end()
 }
 

@@ -16,30 +16,33 @@ type at struct {
 }
 
 // loop runs body for every vector of n elements: unroll at a time, then one at a time, then once for the rest.
-func loop(n reg.Register, unroll int, body func(at)) {
+func loop(n reg.Register, unroll int, body func(at)) { namedLoop("", n, unroll, body) }
+
+// namedLoop is loop with labels of its own, for functions that have several.
+func namedLoop(name string, n reg.Register, unroll int, body func(at)) {
 	index, left := GP64(), GP64()
 	XORQ(index, index)
 	MOVQ(n, left)
 	stage := func(label string, count int) {
 		Label(label)
 		CMPQ(left, Imm(uint64(count*target.lanes)))
-		JL(LabelRef("after_" + label))
+		JL(LabelRef(label + "end"))
 		for u := range count {
 			body(at{index: index, disp: u * target.lanes, lane: u})
 		}
 		ADDQ(Imm(uint64(count*target.lanes)), index)
 		SUBQ(Imm(uint64(count*target.lanes)), left)
 		JMP(LabelRef(label))
-		Label("after_" + label)
+		Label(label + "end")
 	}
 	if unroll > 1 {
-		stage("block", unroll)
+		stage(name+"block", unroll)
 	}
-	stage("vector", 1)
+	stage(name+"vector", 1)
 	TESTQ(left, left)
-	JZ(LabelRef("done"))
+	JZ(LabelRef(name + "done"))
 	body(at{index: index, part: true, mask: mask(left)})
-	Label("done")
+	Label(name + "done")
 }
 
 // length loads the length of a slice parameter.
