@@ -113,7 +113,8 @@ def build_openblas(folder):
 
 def find_pytorch(_):
     python = os.environ.get("PYTHON", "python3")
-    build((python, "-c", "import torch"), "install torch from PyPI for python3, or set PYTHON to an interpreter that has it")
+    look = "import importlib.util, sys; sys.exit(None if importlib.util.find_spec('torch') else 'no torch')"
+    build((python, "-c", look), "install torch from PyPI for python3, or set PYTHON to an interpreter that has it")
     return python
 
 
