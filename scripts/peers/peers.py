@@ -87,7 +87,8 @@ def build(command, missing):
         raise Missing(f"{missing} ({command[0]} is not there)")
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     if run.returncode:
-        raise Missing(f"{missing} ({(run.stderr.strip() or 'the build failed').splitlines()[0]})")
+        said = [line for line in run.stderr.splitlines() if line and not line.startswith("#")]
+        raise Missing(f"{missing} ({(said or ['the build failed'])[0]})")
 
 
 def build_ours(folder):
@@ -310,4 +311,7 @@ def main(argv):
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except Missing as e:
+        sys.exit(f"peers: {e}")
