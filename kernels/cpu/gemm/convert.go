@@ -8,9 +8,9 @@ import (
 // goRow holds the portable row conversions.
 var goRow = rowOps{dequantizeGo, addBF16Go, addF16Go, storeBF16Go, storeF16Go}
 
-func dequantizeGo(dst, acc []float32, shift []int32, scaleA float32, scaleB []float32) {
+func dequantizeGo(dst, acc []float32, scaleA float32, scaleB []float32) {
 	for i, v := range acc {
-		dst[i] = scaleA * float32(int32(math.Float32bits(v))-shift[i]) * scaleB[i]
+		dst[i] = scaleA * float32(int32(math.Float32bits(v))) * scaleB[i]
 	}
 }
 

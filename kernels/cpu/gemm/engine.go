@@ -17,9 +17,10 @@ type engine struct {
 	float bool // sums are float32, else int32
 	row   rowOps
 
-	// shift adds to sums of columns what a shift of A adds to the product, for
-	// tiles whose A is unsigned; nil for the others.
-	shift func(sum, b *uint32, stride, k, w int)
+	// start writes the first row of a packed panel of B, of one vector, two, ...,
+	// from the k rows below it, for tiles whose sums start at that row. Nil for
+	// tiles whose sums start at zero: their panels have no such row.
+	start []func(b *uint32, k int)
 
 	// For sparse rows: kernels for panels of 16, 32, 64, ... columns; the
 	// elements, and sums to transpose, as float32 units.
@@ -42,6 +43,9 @@ func (e *engine) columns(n int) int {
 // depth returns the elements of K in a unit.
 func (e *engine) depth() int { return e.a.depth }
 
+// head returns how many rows a packed panel of B has in front of its units.
+func (e *engine) head() int { return min(1, len(e.start)) }
+
 // tileFunc computes, for i < min(rows, engine.rows) and j < cols:
 //
 //	for s := range segs {
@@ -51,7 +55,8 @@ func (e *engine) depth() int { return e.a.depth }
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// Segments are runs of K that lie apart in A: one for a dense product.
+// Segments are runs of K that lie apart in A: one for a dense product. The sums
+// start at zero or, for an engine with start, at the row of B in front of b[0].
 type tileFunc func(k, segs int, seg *uint32, a, b, c *uint32, ldc, rows, cols, add int)
 
 // sparseFunc computes, for j < width:

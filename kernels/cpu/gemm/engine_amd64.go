@@ -38,7 +38,7 @@ func asmEngines(t Type) []*engine {
 	}
 	if t == I8 && isa.VNNI() {
 		e := avx512("avx512vnni", packU8, packI8, packer{}, tileI8Z1, tileI8Z2, tileI8Z3)
-		e.shift = shiftZ
+		e.start = []func(b *uint32, k int){startZ1, startZ2, startZ3}
 		list = append(list, e)
 	}
 	return list
@@ -60,12 +60,12 @@ func avx512(name string, a, b, wide packer, tiles ...tileFunc) *engine {
 
 // rowY converts rows eight elements at a time, the rest in Go.
 var rowY = rowOps{
-	dequantize: func(dst, acc []float32, shift []int32, scaleA float32, scaleB []float32) {
+	dequantize: func(dst, acc []float32, scaleA float32, scaleB []float32) {
 		n := len(acc) &^ 7
 		if n > 0 {
-			dequantizeY(&dst[0], &acc[0], &shift[0], scaleA, &scaleB[0], n/8)
+			dequantizeY(&dst[0], &acc[0], scaleA, &scaleB[0], n/8)
 		}
-		dequantizeGo(dst[n:], acc[n:], shift[n:], scaleA, scaleB[n:])
+		dequantizeGo(dst[n:], acc[n:], scaleA, scaleB[n:])
 	},
 	addBF16: func(acc []float32, c []uint16) {
 		n := whole(acc, c, addBF16Y)

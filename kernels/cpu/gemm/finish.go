@@ -4,8 +4,8 @@ import "unsafe"
 
 // rowOps converts rows of sums. All slices have the same length.
 type rowOps struct {
-	// dequantize is dst[i] = scaleA * float32(int32 in acc[i] - shift[i]) * scaleB[i].
-	dequantize func(dst, acc []float32, shift []int32, scaleA float32, scaleB []float32)
+	// dequantize is dst[i] = scaleA * float32(int32 in acc[i]) * scaleB[i].
+	dequantize func(dst, acc []float32, scaleA float32, scaleB []float32)
 	addBF16    func(acc []float32, c []uint16)
 	addF16     func(acc []float32, c []uint16)
 	storeBF16  func(c []uint16, acc []float32)
@@ -28,31 +28,11 @@ func (w *worker) finish(j *job, s, p rect) {
 	base, stride := w.target(j, s, p.row0, p.col0)
 	n := p.col1 - p.col0
 	for row := p.row0; row < p.row1; row++ {
-		sums := unsafe.Add(base, 4*(row-p.row0)*stride)
-		if j.C.typ == I32 {
-			j.storeI32(row, p.col0, unsafe.Slice((*int32)(sums), n), w.shiftRow(p.col0-s.col0, n))
-			continue
-		}
-		acc := unsafe.Slice((*float32)(sums), n)
+		acc := unsafe.Slice((*float32)(unsafe.Add(base, 4*(row-p.row0)*stride)), n)
 		if !j.eng.float {
-			acc = j.dequantize(row, p.col0, acc, w.shiftRow(p.col0-s.col0, n))
+			acc = j.dequantize(row, p.col0, acc)
 		}
 		j.storeFloat(row, p.col0, acc)
-	}
-}
-
-// shiftRow returns what to subtract from int32 sums from a column of a slab on.
-func (w *worker) shiftRow(col, n int) []int32 {
-	return unsafe.Slice((*int32)(unsafe.Pointer(&w.shift.data[col])), n)
-}
-
-func (j *job) storeI32(row, col int, sums, shift []int32) {
-	c := unsafe.Slice((*int32)(j.C.at(row, col)), len(sums))
-	if !j.Accumulate {
-		clear(c)
-	}
-	for i, v := range sums {
-		c[i] += v - shift[i]
 	}
 }
 
@@ -83,7 +63,7 @@ func (j *job) storeFloat(row, col int, acc []float32) {
 
 // dequantize turns int32 sums into float32, where they stand or, if nothing has
 // to be added, in C.
-func (j *job) dequantize(row, col int, acc []float32, shift []int32) []float32 {
+func (j *job) dequantize(row, col int, acc []float32) []float32 {
 	scaleA, scaleB := float32(1), ones[:len(acc)]
 	if j.ScaleA != nil {
 		scaleA = j.ScaleA[row]
@@ -95,7 +75,7 @@ func (j *job) dequantize(row, col int, acc []float32, shift []int32) []float32 {
 	if j.C.typ == F32 && !j.Accumulate {
 		dst = j.C.float32s(row, col, len(acc))
 	}
-	j.eng.row.dequantize(dst, acc, shift, scaleA, scaleB)
+	j.eng.row.dequantize(dst, acc, scaleA, scaleB)
 	return dst
 }
 

@@ -36,10 +36,10 @@ func tileBF16Z1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, l
 
 // tileI8Z1 computes, for 0 <= i < min(rows, 8) and 0 <= j < cols <= 16:
 //
-//	var acc int32
+//	var acc int32 = b[j]
 //	for s := range segs {
 //		for u := range k {
-//			acc += dot(a[seg[s]/4+u*8+i], b[(s*k+u)*16+j])
+//			acc += dot(a[seg[s]/4+u*8+i], b[(1+s*k+u)*16+j])
 //		}
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
@@ -111,10 +111,10 @@ func tileBF16Z2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, l
 
 // tileI8Z2 computes, for 0 <= i < min(rows, 8) and 0 <= j < cols <= 32:
 //
-//	var acc int32
+//	var acc int32 = b[j]
 //	for s := range segs {
 //		for u := range k {
-//			acc += dot(a[seg[s]/4+u*8+i], b[(s*k+u)*32+j])
+//			acc += dot(a[seg[s]/4+u*8+i], b[(1+s*k+u)*32+j])
 //		}
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
@@ -186,10 +186,10 @@ func tileBF16Z3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, l
 
 // tileI8Z3 computes, for 0 <= i < min(rows, 8) and 0 <= j < cols <= 48:
 //
-//	var acc int32
+//	var acc int32 = b[j]
 //	for s := range segs {
 //		for u := range k {
-//			acc += dot(a[seg[s]/4+u*8+i], b[(s*k+u)*48+j])
+//			acc += dot(a[seg[s]/4+u*8+i], b[(1+s*k+u)*48+j])
 //		}
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
@@ -363,10 +363,10 @@ func packColsQuads(dst *uint32, stride int, next int, src *byte, ld int, n int, 
 
 // dequantizeY is, with the int32 sums in acc,
 //
-//	for i := range 8 * n { dst[i] = scaleA * float32(int32(acc[i])-shift[i]) * scaleB[i] }
+//	for i := range 8 * n { dst[i] = scaleA * float32(int32(acc[i])) * scaleB[i] }
 //
 //go:noescape
-func dequantizeY(dst *float32, acc *float32, shift *int32, scaleA float32, scaleB *float32, n int)
+func dequantizeY(dst *float32, acc *float32, scaleA float32, scaleB *float32, n int)
 
 // storeBF16Y is
 //
@@ -396,14 +396,32 @@ func addBF16Y(c *uint16, acc *float32, n int)
 //go:noescape
 func addF16Y(c *uint16, acc *float32, n int)
 
-// shiftZ adds to int32 sums of 16w columns of a packed panel, for the 128 too much in each uint8 of A:
+// startZ1 writes the first row of a packed panel of int8 from the k rows below it:
 //
-//	for u := range k {
-//		for j := range 16 * w { sum[j] += 128 * (the four int8 of b[u*stride/4+j]) }
+//	for j := range 16 {
+//		b[j] = -128 * (the sum of the 4*k int8 in b[16+j], b[32+j], ...)
 //	}
 //
 //go:noescape
-func shiftZ(sum *uint32, b *uint32, stride int, k int, w int)
+func startZ1(b *uint32, k int)
+
+// startZ2 writes the first row of a packed panel of int8 from the k rows below it:
+//
+//	for j := range 32 {
+//		b[j] = -128 * (the sum of the 4*k int8 in b[32+j], b[64+j], ...)
+//	}
+//
+//go:noescape
+func startZ2(b *uint32, k int)
+
+// startZ3 writes the first row of a packed panel of int8 from the k rows below it:
+//
+//	for j := range 48 {
+//		b[j] = -128 * (the sum of the 4*k int8 in b[48+j], b[96+j], ...)
+//	}
+//
+//go:noescape
+func startZ3(b *uint32, k int)
 
 // sparseRowsZ1 computes, for 0 <= j < 16:
 //

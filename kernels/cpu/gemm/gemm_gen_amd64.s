@@ -398,14 +398,15 @@ TEXT ·tileI8Z1(SB), NOSPLIT, $0-80
 	PREFETCHT0 (R11)
 	ADDQ       R9, R11
 	PREFETCHT0 (R11)
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	VPXORD     Z10, Z10, Z10
-	VPXORD     Z11, Z11, Z11
-	VPXORD     Z12, Z12, Z12
-	VPXORD     Z13, Z13, Z13
-	VPXORD     Z14, Z14, Z14
-	VPXORD     Z15, Z15, Z15
+	VMOVUPS    (DI), Z8
+	VMOVAPS    Z8, Z9
+	VMOVAPS    Z8, Z10
+	VMOVAPS    Z8, Z11
+	VMOVAPS    Z8, Z12
+	VMOVAPS    Z8, Z13
+	VMOVAPS    Z8, Z14
+	VMOVAPS    Z8, Z15
+	ADDQ       $0x00000040, DI
 	TESTQ      CX, CX
 	JZ         stored
 
@@ -1251,22 +1252,23 @@ TEXT ·tileI8Z2(SB), NOSPLIT, $0-80
 	ADDQ       R9, R11
 	PREFETCHT0 (R11)
 	PREFETCHT0 64(R11)
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	VPXORD     Z10, Z10, Z10
-	VPXORD     Z11, Z11, Z11
-	VPXORD     Z12, Z12, Z12
-	VPXORD     Z13, Z13, Z13
-	VPXORD     Z14, Z14, Z14
-	VPXORD     Z15, Z15, Z15
-	VPXORD     Z16, Z16, Z16
-	VPXORD     Z17, Z17, Z17
-	VPXORD     Z18, Z18, Z18
-	VPXORD     Z19, Z19, Z19
-	VPXORD     Z20, Z20, Z20
-	VPXORD     Z21, Z21, Z21
-	VPXORD     Z22, Z22, Z22
-	VPXORD     Z23, Z23, Z23
+	VMOVUPS    (DI), Z8
+	VMOVAPS    Z8, Z10
+	VMOVAPS    Z8, Z12
+	VMOVAPS    Z8, Z14
+	VMOVAPS    Z8, Z16
+	VMOVAPS    Z8, Z18
+	VMOVAPS    Z8, Z20
+	VMOVAPS    Z8, Z22
+	VMOVUPS    64(DI), Z9
+	VMOVAPS    Z9, Z11
+	VMOVAPS    Z9, Z13
+	VMOVAPS    Z9, Z15
+	VMOVAPS    Z9, Z17
+	VMOVAPS    Z9, Z19
+	VMOVAPS    Z9, Z21
+	VMOVAPS    Z9, Z23
+	ADDQ       $0x00000080, DI
 	TESTQ      CX, CX
 	JZ         stored
 
@@ -2329,30 +2331,31 @@ TEXT ·tileI8Z3(SB), NOSPLIT, $0-80
 	PREFETCHT0 (R11)
 	PREFETCHT0 64(R11)
 	PREFETCHT0 128(R11)
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	VPXORD     Z10, Z10, Z10
-	VPXORD     Z11, Z11, Z11
-	VPXORD     Z12, Z12, Z12
-	VPXORD     Z13, Z13, Z13
-	VPXORD     Z14, Z14, Z14
-	VPXORD     Z15, Z15, Z15
-	VPXORD     Z16, Z16, Z16
-	VPXORD     Z17, Z17, Z17
-	VPXORD     Z18, Z18, Z18
-	VPXORD     Z19, Z19, Z19
-	VPXORD     Z20, Z20, Z20
-	VPXORD     Z21, Z21, Z21
-	VPXORD     Z22, Z22, Z22
-	VPXORD     Z23, Z23, Z23
-	VPXORD     Z24, Z24, Z24
-	VPXORD     Z25, Z25, Z25
-	VPXORD     Z26, Z26, Z26
-	VPXORD     Z27, Z27, Z27
-	VPXORD     Z28, Z28, Z28
-	VPXORD     Z29, Z29, Z29
-	VPXORD     Z30, Z30, Z30
-	VPXORD     Z31, Z31, Z31
+	VMOVUPS    (DI), Z8
+	VMOVAPS    Z8, Z11
+	VMOVAPS    Z8, Z14
+	VMOVAPS    Z8, Z17
+	VMOVAPS    Z8, Z20
+	VMOVAPS    Z8, Z23
+	VMOVAPS    Z8, Z26
+	VMOVAPS    Z8, Z29
+	VMOVUPS    64(DI), Z9
+	VMOVAPS    Z9, Z12
+	VMOVAPS    Z9, Z15
+	VMOVAPS    Z9, Z18
+	VMOVAPS    Z9, Z21
+	VMOVAPS    Z9, Z24
+	VMOVAPS    Z9, Z27
+	VMOVAPS    Z9, Z30
+	VMOVUPS    128(DI), Z10
+	VMOVAPS    Z10, Z13
+	VMOVAPS    Z10, Z16
+	VMOVAPS    Z10, Z19
+	VMOVAPS    Z10, Z22
+	VMOVAPS    Z10, Z25
+	VMOVAPS    Z10, Z28
+	VMOVAPS    Z10, Z31
+	ADDQ       $0x000000c0, DI
 	TESTQ      CX, CX
 	JZ         stored
 
@@ -3576,26 +3579,22 @@ DATA quiet<>+24(SB)/4, $0x00400000
 DATA quiet<>+28(SB)/4, $0x00400000
 GLOBL quiet<>(SB), RODATA|NOPTR, $32
 
-// func dequantizeY(dst *float32, acc *float32, shift *int32, scaleA float32, scaleB *float32, n int)
-// Requires: AVX, AVX2
-TEXT ·dequantizeY(SB), NOSPLIT, $0-48
+// func dequantizeY(dst *float32, acc *float32, scaleA float32, scaleB *float32, n int)
+// Requires: AVX
+TEXT ·dequantizeY(SB), NOSPLIT, $0-40
 	MOVQ         dst+0(FP), R8
 	MOVQ         acc+8(FP), DI
-	MOVQ         shift+16(FP), SI
-	MOVQ         scaleB+32(FP), DX
-	MOVQ         n+40(FP), CX
-	VBROADCASTSS scaleA+24(FP), Y1
+	MOVQ         scaleB+24(FP), DX
+	MOVQ         n+32(FP), CX
+	VBROADCASTSS scaleA+16(FP), Y1
 
 loop:
-	VMOVDQU   (DI), Y0
-	VPSUBD    (SI), Y0, Y0
-	VCVTDQ2PS Y0, Y0
+	VCVTDQ2PS (DI), Y0
 	VMULPS    Y1, Y0, Y0
 	VMULPS    (DX), Y0, Y0
 	VMOVUPS   Y0, (R8)
 	ADDQ      $0x20, R8
 	ADDQ      $0x20, DI
-	ADDQ      $0x20, SI
 	ADDQ      $0x20, DX
 	DECQ      CX
 	JNZ       loop
@@ -3683,31 +3682,87 @@ loop:
 	VZEROUPPER
 	RET
 
-// func shiftZ(sum *uint32, b *uint32, stride int, k int, w int)
+// func startZ1(b *uint32, k int)
 // Requires: AVX, AVX512F, AVX512VNNI
-TEXT ·shiftZ(SB), NOSPLIT, $0-40
-	MOVQ         sum+0(FP), DI
-	MOVQ         b+8(FP), SI
-	MOVQ         stride+16(FP), R8
-	MOVQ         k+24(FP), R9
-	MOVQ         w+32(FP), R10
-	VBROADCASTSS flip<>+0(SB), Z1
-
-vector:
-	VMOVDQU32 (DI), Z0
-	MOVQ      SI, AX
-	MOVQ      R9, CX
+TEXT ·startZ1(SB), NOSPLIT, $0-16
+	MOVQ         b+0(FP), DI
+	MOVQ         k+8(FP), CX
+	VBROADCASTSS flip<>+0(SB), Z0
+	VPXORD       Z1, Z1, Z1
+	MOVQ         DI, SI
+	TESTQ        CX, CX
+	JZ           end
 
 unit:
-	VPDPBUSD  (AX), Z1, Z0
-	ADDQ      R8, AX
-	DECQ      CX
-	JNZ       unit
-	VMOVDQU32 Z0, (DI)
-	ADDQ      $0x40, DI
-	ADDQ      $0x40, SI
-	DECQ      R10
-	JNZ       vector
+	ADDQ     $0x00000040, SI
+	VPDPBUSD (SI), Z0, Z1
+	DECQ     CX
+	JNZ      unit
+
+end:
+	VPXORD    Z0, Z0, Z0
+	VPSUBD    Z1, Z0, Z1
+	VMOVDQU32 Z1, (DI)
+	VZEROUPPER
+	RET
+
+// func startZ2(b *uint32, k int)
+// Requires: AVX, AVX512F, AVX512VNNI
+TEXT ·startZ2(SB), NOSPLIT, $0-16
+	MOVQ         b+0(FP), DI
+	MOVQ         k+8(FP), CX
+	VBROADCASTSS flip<>+0(SB), Z0
+	VPXORD       Z1, Z1, Z1
+	VPXORD       Z2, Z2, Z2
+	MOVQ         DI, SI
+	TESTQ        CX, CX
+	JZ           end
+
+unit:
+	ADDQ     $0x00000080, SI
+	VPDPBUSD (SI), Z0, Z1
+	VPDPBUSD 64(SI), Z0, Z2
+	DECQ     CX
+	JNZ      unit
+
+end:
+	VPXORD    Z0, Z0, Z0
+	VPSUBD    Z1, Z0, Z1
+	VMOVDQU32 Z1, (DI)
+	VPSUBD    Z2, Z0, Z2
+	VMOVDQU32 Z2, 64(DI)
+	VZEROUPPER
+	RET
+
+// func startZ3(b *uint32, k int)
+// Requires: AVX, AVX512F, AVX512VNNI
+TEXT ·startZ3(SB), NOSPLIT, $0-16
+	MOVQ         b+0(FP), DI
+	MOVQ         k+8(FP), CX
+	VBROADCASTSS flip<>+0(SB), Z0
+	VPXORD       Z1, Z1, Z1
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z3, Z3, Z3
+	MOVQ         DI, SI
+	TESTQ        CX, CX
+	JZ           end
+
+unit:
+	ADDQ     $0x000000c0, SI
+	VPDPBUSD (SI), Z0, Z1
+	VPDPBUSD 64(SI), Z0, Z2
+	VPDPBUSD 128(SI), Z0, Z3
+	DECQ     CX
+	JNZ      unit
+
+end:
+	VPXORD    Z0, Z0, Z0
+	VPSUBD    Z1, Z0, Z1
+	VMOVDQU32 Z1, (DI)
+	VPSUBD    Z2, Z0, Z2
+	VMOVDQU32 Z2, 64(DI)
+	VPSUBD    Z3, Z0, Z3
+	VMOVDQU32 Z3, 128(DI)
 	VZEROUPPER
 	RET
 

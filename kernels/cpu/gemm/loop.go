@@ -29,7 +29,7 @@ type job struct {
 func (j *job) plan(p Product, e *engine, m *mask, workers int) {
 	*j = job{Product: p, eng: e, grid: newGrid(p.M, p.N, panel, columnUnit, workers)}
 	j.a, j.b = p.A.rowView(), p.B.columnView()
-	j.direct = p.C.typ == F32 && e.float && m == nil
+	j.direct = m == nil && (p.C.typ == I32 || p.C.typ == F32 && e.float)
 	j.mask = m
 	j.kc = evenly(p.K, maxUnits*e.depth(), 8*e.depth())
 	rows, cols := j.grid.largest()
@@ -49,17 +49,16 @@ func evenly(n, limit, unit int) int {
 
 // worker holds one thread's buffers.
 type worker struct {
-	a, b  buffer // packed operands
-	sums  buffer // results that are not kept in C
-	shift buffer // of the columns of a block: see engine.shift
-	segs  buffer // segments of block-sparse outputs
-	zero  uint32 // the one segment of a dense product
+	a, b buffer // packed operands
+	sums buffer // results that are not kept in C
+	segs buffer // segments of block-sparse outputs
+	zero uint32 // the one segment of a dense product
 
 	lines lineSet
 }
 
 func (w *worker) bytes() int64 {
-	return w.a.bytes() + w.b.bytes() + w.sums.bytes() + w.shift.bytes() + w.segs.bytes()
+	return w.a.bytes() + w.b.bytes() + w.sums.bytes() + w.segs.bytes()
 }
 
 // part computes one worker's rectangle.
@@ -73,16 +72,13 @@ func (j *job) part(w *worker, id, _ int) {
 func (w *worker) multiply(j *job, r rect) {
 	units := ceil(j.kc, j.eng.depth())
 	w.a.grow(j.mc * units)
-	w.b.grow(roundUp(j.nc, j.eng.width()) * units)
+	w.b.grow(roundUp(j.nc, j.eng.width()) * (units + j.eng.head()))
 	switch {
 	case j.direct:
 	case j.kc < j.K:
 		w.sums.grow(j.mc * j.span)
 	default:
 		w.sums.grow(panel * j.nc)
-	}
-	if !j.eng.float {
-		w.shift.grow(roundUp(j.span, j.eng.width()))
 	}
 	for c := r.col0; c < r.col1; c += j.span {
 		for i := r.row0; i < r.row1; i += j.mc {
@@ -94,7 +90,6 @@ func (w *worker) multiply(j *job, r rect) {
 // slab computes some rows of C over the whole of K, a part of K at a time: A's
 // rows are packed once, B block by block of columns.
 func (w *worker) slab(j *job, s rect) {
-	clear(w.shift.data)
 	for k0 := 0; ; k0 += j.kc {
 		k := min(j.kc, j.K-k0)
 		j.eng.a.packPanels(w.a.data, j.a.part(s.row0, k0), s.row1-s.row0, k, &w.lines)
@@ -111,7 +106,7 @@ func (w *worker) slab(j *job, s rect) {
 // rows if it is the last.
 func (w *worker) block(j *job, s, b rect, k0, k int) {
 	units := ceil(k, j.eng.depth())
-	w.packB(j, s, b, k0, k)
+	w.packB(j, b, k0, k)
 	for row := b.row0; row < b.row1; row += panel {
 		rows := min(panel, b.row1-row)
 		c, ldc := w.target(j, s, row, b.col0)
@@ -123,16 +118,16 @@ func (w *worker) block(j *job, s, b rect, k0, k int) {
 	}
 }
 
-func (w *worker) packB(j *job, s, b rect, k0, k int) {
-	units, at := ceil(k, j.eng.depth()), 0
+func (w *worker) packB(j *job, b rect, k0, k int) {
+	units, head, at := ceil(k, j.eng.depth()), j.eng.head(), 0
 	for c := b.col0; c < b.col1; {
 		cols := j.eng.columns(b.col1 - c)
 		width := roundUp(cols, j.eng.lanes)
-		j.eng.b.pack(w.b.data[at:], width, j.b.part(c, k0), cols, k, &w.lines)
-		if j.eng.shift != nil && units > 0 {
-			j.eng.shift(&w.shift.data[c-s.col0], &w.b.data[at], 4*width, units, width/j.eng.lanes)
+		j.eng.b.pack(w.b.data[at+head*width:], width, j.b.part(c, k0), cols, k, &w.lines)
+		if head > 0 {
+			j.eng.start[width/j.eng.lanes-1](&w.b.data[at], units)
 		}
-		at += width * units
+		at += width * (head + units)
 		c += cols
 	}
 }
@@ -166,7 +161,7 @@ func (w *worker) sweep(e *engine, a []uint32, b rect, rows, units int, c unsafe.
 			e.tiles[vectors-1](units, segs, &w.zero, &a[r], &w.b.data[at],
 				(*uint32)(unsafe.Add(c, 4*r*ldc)), ldc, rows-r, cols, flag)
 		}
-		at += vectors * e.lanes * units
+		at += vectors * e.lanes * (e.head() + units)
 		c = unsafe.Add(c, 4*cols)
 		n -= cols
 	}

@@ -1,6 +1,6 @@
 // Command gemm generates the assembly of kernels/cpu/gemm: the register tiles
 // of the matrix product, the packing of its operands, the conversions of its
-// results, and the sparse rows.
+// results, what int8 sums start at, and the sparse rows.
 package main
 
 import (
@@ -12,6 +12,7 @@ func main() {
 	tiles()
 	packs()
 	rows()
+	starts()
 	sparse()
 	Generate()
 }

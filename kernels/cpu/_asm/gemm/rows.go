@@ -6,8 +6,7 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// rows generates the conversions of finished rows, eight elements a step, and
-// the column sums that undo the shift of int8 to uint8.
+// rows generates the conversions of finished rows, eight elements a step.
 func rows() {
 	roundTables()
 	dequantize()
@@ -22,7 +21,6 @@ func rows() {
 	})
 	convert("addBF16", "acc[i] += float32(c[i]), of bfloat16", 16, addWide(loadBF16))
 	convert("addF16", "acc[i] += float32(c[i]), of float16", 16, addWide(loadF16))
-	shift()
 }
 
 func addWide(load func(Mem, reg.VecPhysical)) func(acc, c Mem) {
@@ -81,63 +79,26 @@ func roundBF16() {
 func table(name string) Mem { return NewDataAddr(NewStaticSymbol(name), 0) }
 
 func dequantize() {
-	TEXT("dequantizeY", NOSPLIT, "func(dst, acc *float32, shift *int32, scaleA float32, scaleB *float32, n int)")
+	TEXT("dequantizeY", NOSPLIT, "func(dst, acc *float32, scaleA float32, scaleB *float32, n int)")
 	Pragma("noescape")
 	Doc("dequantizeY is, with the int32 sums in acc,", "",
-		"\tfor i := range 8 * n { dst[i] = scaleA * float32(int32(acc[i])-shift[i]) * scaleB[i] }")
+		"\tfor i := range 8 * n { dst[i] = scaleA * float32(int32(acc[i])) * scaleB[i] }")
 	Load(Param("dst"), reg.R8)
 	Load(Param("acc"), reg.RDI)
-	Load(Param("shift"), reg.RSI)
 	Load(Param("scaleB"), reg.RDX)
 	Load(Param("n"), reg.RCX)
 	scale, _ := Param("scaleA").Resolve()
 	VBROADCASTSS(scale.Addr, reg.Y1)
 	Label("loop")
-	VMOVDQU(Mem{Base: reg.RDI}, reg.Y0)
-	VPSUBD(Mem{Base: reg.RSI}, reg.Y0, reg.Y0)
-	VCVTDQ2PS(reg.Y0, reg.Y0)
+	VCVTDQ2PS(Mem{Base: reg.RDI}, reg.Y0)
 	VMULPS(reg.Y1, reg.Y0, reg.Y0)
 	VMULPS(Mem{Base: reg.RDX}, reg.Y0, reg.Y0)
 	VMOVUPS(reg.Y0, Mem{Base: reg.R8})
-	for _, r := range []reg.GPPhysical{reg.R8, reg.RDI, reg.RSI, reg.RDX} {
+	for _, r := range []reg.GPPhysical{reg.R8, reg.RDI, reg.RDX} {
 		ADDQ(U8(32), r)
 	}
 	DECQ(reg.RCX)
 	JNZ(LabelRef("loop"))
-	VZEROUPPER()
-	RET()
-}
-
-// shift generates the column sums of a packed panel of int8.
-func shift() {
-	TEXT("shiftZ", NOSPLIT, "func(sum, b *uint32, stride, k, w int)")
-	Pragma("noescape")
-	Doc("shiftZ adds to int32 sums of 16w columns of a packed panel, for the 128 too much in each uint8 of A:", "",
-		"\tfor u := range k {",
-		"\t\tfor j := range 16 * w { sum[j] += 128 * (the four int8 of b[u*stride/4+j]) }",
-		"\t}")
-	sum, b, stride, k, w := reg.RDI, reg.RSI, reg.R8, reg.R9, reg.R10
-	at, left := reg.RAX, reg.RCX
-	Load(Param("sum"), sum)
-	Load(Param("b"), b)
-	Load(Param("stride"), stride)
-	Load(Param("k"), k)
-	Load(Param("w"), w)
-	VBROADCASTSS(flip, reg.Z1)
-	Label("vector")
-	VMOVDQU32(Mem{Base: sum}, reg.Z0)
-	MOVQ(b, at)
-	MOVQ(k, left)
-	Label("unit")
-	VPDPBUSD(Mem{Base: at}, reg.Z1, reg.Z0)
-	ADDQ(stride, at)
-	DECQ(left)
-	JNZ(LabelRef("unit"))
-	VMOVDQU32(reg.Z0, Mem{Base: sum})
-	ADDQ(U8(64), sum)
-	ADDQ(U8(64), b)
-	DECQ(w)
-	JNZ(LabelRef("vector"))
 	VZEROUPPER()
 	RET()
 }

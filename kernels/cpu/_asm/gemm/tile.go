@@ -19,6 +19,7 @@ type tile struct {
 	isa     isa
 	vectors int
 	float   bool
+	started bool   // the first row of B is what the sums start at
 	doc     string // the product of two units, as Go
 	mac     func(a, b, acc reg.VecPhysical)
 }
@@ -59,11 +60,11 @@ func tiles() {
 	}
 	maskTable()
 	for v := 1; v <= 3; v++ {
-		tile{"F32", zmm, v, true, "a*b", fma}.generate()
-		tile{"BF16", zmm, v, true, "a.lo*b.lo + a.hi*b.hi (bfloat16 pairs)", bf16}.generate()
-		tile{"I8", zmm, v, false, "the sum of four uint8(a)*int8(b)", vnni}.generate()
-		tile{"F32", ymm, v, true, "a*b", fma}.generate()
-		tile{"I16", ymm, v, false, "a.lo*b.lo + a.hi*b.hi (int16 pairs)", madd}.generate()
+		tile{"F32", zmm, v, true, false, "a*b", fma}.generate()
+		tile{"BF16", zmm, v, true, false, "a.lo*b.lo + a.hi*b.hi (bfloat16 pairs)", bf16}.generate()
+		tile{"I8", zmm, v, false, true, "the sum of four uint8(a)*int8(b)", vnni}.generate()
+		tile{"F32", ymm, v, true, false, "a*b", fma}.generate()
+		tile{"I16", ymm, v, false, false, "a.lo*b.lo + a.hi*b.hi (int16 pairs)", madd}.generate()
 	}
 }
 
@@ -94,7 +95,7 @@ func (t tile) generate() {
 	t.header()
 	loadArgs()
 	t.prefetch()
-	t.zero()
+	t.begin()
 	t.loop()
 	t.store()
 	if t.isa.lanes == 8 || t.isa.lanes == 16 {
@@ -106,15 +107,20 @@ func (t tile) generate() {
 func (t tile) header() {
 	name := fmt.Sprintf("tile%s%s%d", t.name, t.isa.suffix, t.vectors)
 	elem := map[bool]string{true: "float32", false: "int32"}[t.float]
+	width := t.vectors * t.isa.lanes
+	start, above := "", ""
+	if t.started {
+		start, above = " = b[j]", "1+"
+	}
 	TEXT(name, NOSPLIT, "func(k, segs int, seg *uint32, a, b, c *uint32, ldc, rows, cols, add int)")
 	Pragma("noescape")
 	Doc(
-		fmt.Sprintf("%s computes, for 0 <= i < min(rows, %d) and 0 <= j < cols <= %d:", name, t.isa.rows, t.vectors*t.isa.lanes),
+		fmt.Sprintf("%s computes, for 0 <= i < min(rows, %d) and 0 <= j < cols <= %d:", name, t.isa.rows, width),
 		"",
-		fmt.Sprintf("\tvar acc %s", elem),
+		fmt.Sprintf("\tvar acc %s%s", elem, start),
 		"\tfor s := range segs {",
 		"\t\tfor u := range k {",
-		fmt.Sprintf("\t\t\tacc += dot(a[seg[s]/4+u*%d+i], b[(s*k+u)*%d+j])", panel, t.vectors*t.isa.lanes),
+		fmt.Sprintf("\t\t\tacc += dot(a[seg[s]/4+u*%d+i], b[(%ss*k+u)*%d+j])", panel, above, width),
 		"\t\t}",
 		"\t}",
 		"\tif add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }",
@@ -155,7 +161,18 @@ func (t tile) acc(r, v int) reg.VecPhysical {
 	return t.isa.vec(first + r*t.vectors + v)
 }
 
-func (t tile) zero() {
+// begin sets the sums to what they start at: zero, or the first row of B.
+func (t tile) begin() {
+	if t.started {
+		for v := 0; v < t.vectors; v++ {
+			t.load(Mem{Base: rB, Disp: 4 * v * t.isa.lanes}, t.acc(0, v))
+			for r := 1; r < t.isa.rows; r++ {
+				VMOVAPS(t.acc(0, v), t.acc(r, v))
+			}
+		}
+		ADDQ(U32(uint32(4*t.vectors*t.isa.lanes)), rB)
+		return
+	}
 	for r := 0; r < t.isa.rows; r++ {
 		for v := 0; v < t.vectors; v++ {
 			acc := t.acc(r, v)
