@@ -25,12 +25,13 @@ type grid struct {
 const packCost = 0.5
 
 // newGrid splits a result among workers so that the largest rectangle takes
-// least time, packing included. It may leave workers idle where the shape does
-// not divide.
+// least time, packing included; of equal ones the split by rows, whose tiles are
+// wider and whose workers write to pages of their own. It may leave workers idle
+// where the shape does not divide.
 func newGrid(m, n, rowUnit, colUnit, workers int) grid {
 	var best grid
 	bestCost := math.Inf(1)
-	for rows := 1; rows <= workers; rows++ {
+	for rows := workers; rows >= 1; rows-- {
 		g := grid{m, n, rowUnit, colUnit, rows, workers / rows}
 		h, w := g.largest()
 		if cost := float64(h)*float64(w)/16 + packCost*float64(h+w); cost < bestCost {
