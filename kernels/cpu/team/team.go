@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"sync/atomic"
+	"time"
 )
 
 // Body is work that a Team shares. Part is called once for each worker from 0
@@ -35,9 +36,14 @@ func (p *Panic) Error() string {
 	return fmt.Sprintf("team: worker %d: %v\n%s", p.Worker, p.Value, p.Stack)
 }
 
-// spins is how often a waiter looks before it parks: some 10 µs, longer than
-// the gap between two kernels of a step, shorter than a scheduler's time slice.
-const spins = 10000
+// How long a waiter looks before it parks. To be woken takes it some 50 µs, so it
+// looks for longer than that: the gap between two kernels and the difference
+// between two workers' parts are mostly less. Where there are not cores for all,
+// a waiter keeps others from their work and parks at once.
+const patience = 100 * time.Microsecond
+
+// looks is how often a waiter looks between two looks at the clock.
+const looks = 64
 
 // Team is a fixed set of workers. The caller of Run is worker 0; the others are
 // goroutines locked to threads of their own. Run must not be called
@@ -50,6 +56,8 @@ type Team struct {
 	panics  atomic.Pointer[Panic]
 	pinErr  error
 	closed  bool
+
+	patience time.Duration
 }
 
 type worker struct {
@@ -77,6 +85,9 @@ func NewUnpinned(n int) *Team {
 
 func start(n int, cores []int) *Team {
 	t := &Team{workers: make([]*worker, n-1)}
+	if n <= min(runtime.GOMAXPROCS(0), runtime.NumCPU()) {
+		t.patience = patience
+	}
 	t.caller.init()
 	pinned := make(chan error, n)
 	for i := range t.workers {
@@ -138,12 +149,7 @@ func (t *Team) fork(b Body) {
 }
 
 func (t *Team) join() {
-	for i := 0; t.pending.Load() != 0; i++ {
-		if i >= spins {
-			t.caller.wait(t.done)
-			break
-		}
-	}
+	t.caller.wait(t.done, t.patience)
 	t.body = nil
 }
 
@@ -173,12 +179,7 @@ func (t *Team) serve(w *worker, id, core int, pinned chan<- error) {
 	var seen uint32
 	arrived := func() bool { return w.ticket.Load() != seen }
 	for {
-		for i := 0; !arrived(); i++ {
-			if i >= spins {
-				w.gate.wait(arrived)
-				break
-			}
-		}
+		w.gate.wait(arrived, t.patience)
 		seen++
 		body := t.body
 		if body != nil {
@@ -211,10 +212,17 @@ type gate struct {
 
 func (g *gate) init() { g.wake = make(chan struct{}, 1) }
 
-// wait parks until ready holds. Whoever clears parked owns the wake-up: the
+// wait returns when ready holds; it looks for so long, then parks. Whoever clears parked owns the wake-up: the
 // opener then sends exactly one. A late open from an earlier round may wake the
 // waiter too soon, so it looks again.
-func (g *gate) wait(ready func() bool) {
+func (g *gate) wait(ready func() bool, patience time.Duration) {
+	for start := time.Now(); time.Since(start) < patience; {
+		for range looks {
+			if ready() {
+				return
+			}
+		}
+	}
 	for !ready() {
 		g.parked.Store(true)
 		if ready() && g.parked.CompareAndSwap(true, false) {
