@@ -108,7 +108,7 @@ func (s *sparseJob) part(w *worker, id, _ int) {
 	width, outputs := s.eng.panelWidth(), min(maxOutputs, r.col1-r.col0)
 	w.a.grow((chunkRows + 1) * width)
 	w.sums.grow(outputs * width)
-	w.b.grow(finishTokens * roundUp(outputs, 8))
+	w.b.grow(finishTokens * turnedStride(outputs))
 	for t := r.row0; t < r.row1; t += width {
 		power := len(s.eng.sparse) - 1
 		for power > 0 && sparseWidth<<(power-1) >= r.row1-t {
@@ -142,10 +142,14 @@ func (s *sparseJob) block(w *worker, b rect, power int) {
 	}
 }
 
+// turnedStride returns the stride of transposed sums. It is no multiple of a page,
+// so that the lines written side by side do not drive each other out of L1.
+func turnedStride(outputs int) int { return roundUp(outputs, 8) + lineWords }
+
 // turn transposes the sums and finishes them row by row.
 func (s *sparseJob) turn(w *worker, b rect, width int) {
 	outputs := b.col1 - b.col0
-	stride := roundUp(outputs, 8)
+	stride := turnedStride(outputs)
 	sums := view{base: unsafe.Pointer(&w.sums.data[0]), line: uintptr(4 * width), step: 4}
 	for t := b.row0; t < b.row1; t += finishTokens {
 		n := min(finishTokens, b.row1-t)
