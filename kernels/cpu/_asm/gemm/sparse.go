@@ -11,11 +11,11 @@ import (
 // sparse generates the product of sparse rows with a packed dense panel. The row
 // of the panel that a kept value meets is simply addressed as the memory operand
 // of the multiply-add. Loads are then what limits (on Zen 4 to some 80 % of the
-// multiply-add peak), so four values are loaded at once and spread by
-// permutations, their places at once and split by shifts.
+// multiply-add peak), so many values are loaded at once and spread by
+// permutations, the places of four at once and split by shifts.
 func sparse() {
 	GLOBL("lanes", RODATA|NOPTR)
-	for i := range group {
+	for i := range burst {
 		DATA(4*i, U32(uint32(i)))
 	}
 	for _, v := range []int{1, 2, 4} {
@@ -32,8 +32,9 @@ type sparseKernel struct {
 	vectors int
 }
 
-// group is how many kept values are taken at once.
-const group = 4
+// group is what the number of kept values in a row is a multiple of, burst how
+// many are taken at once while a row has so many left.
+const group, burst = 4, 8
 
 // Registers of the sparse kernels.
 var (
@@ -93,9 +94,17 @@ func (k sparseKernel) generate() {
 	ADDQ(U8(4), sStarts)
 	k.begin()
 	SUBQ(sAt, sLeft)
+	SUBQ(U8(burst), sLeft)
+	JCS(LabelRef("rest"))
+	Label("burst")
+	k.take(burst)
+	SUBQ(U8(burst), sLeft)
+	JCC(LabelRef("burst"))
+	Label("rest")
+	ADDQ(U8(burst), sLeft)
 	JZ(LabelRef("end"))
 	Label("group")
-	k.group()
+	k.take(group)
 	SUBQ(U8(group), sLeft)
 	JNZ(LabelRef("group"))
 	Label("end")
@@ -141,27 +150,30 @@ func (k sparseKernel) end() {
 }
 
 // spread returns the register that holds i in every lane.
-func spread(i int) reg.VecPhysical { return zmms[32-group+i] }
+func spread(i int) reg.VecPhysical { return zmms[32-burst+i] }
 
 // lanePermutations sets the spread registers.
 func (k sparseKernel) lanePermutations() {
 	if k.isa.lanes != 16 {
 		return
 	}
-	for i := range group {
+	for i := range burst {
 		VPBROADCASTD(NewDataAddr(NewStaticSymbol("lanes"), 4*i), spread(i))
 	}
 }
 
-// group multiplies a group of kept values.
-func (k sparseKernel) group() {
+// take multiplies some kept values, a multiple of a group.
+func (k sparseKernel) take(values int) {
 	if k.isa.lanes == 16 {
-		VMOVUPS(Mem{Base: sVals, Index: sAt, Scale: 4}, reg.X0)
+		v := map[int]reg.VecPhysical{4: reg.X0, 8: reg.Y0, 16: reg.Z0}[values]
+		VMOVUPS(Mem{Base: sVals, Index: sAt, Scale: 4}, v)
 	}
-	MOVQ(Mem{Base: sPlaces, Index: sAt, Scale: 2}, sQuad)
-	for i := range group {
+	for i := range values {
+		if i%group == 0 {
+			MOVQ(Mem{Base: sPlaces, Index: sAt, Scale: 2, Disp: 2 * i}, sQuad)
+		}
 		MOVWLZX(sQuad.As16(), sPlace.As32())
-		if i < group-1 {
+		if i%group < group-1 {
 			SHRQ(U8(16), sQuad)
 		}
 		if k.isa.lanes == 16 {
@@ -171,7 +183,7 @@ func (k sparseKernel) group() {
 		}
 		k.multiply(i % k.sets())
 	}
-	ADDQ(U8(group), sAt)
+	ADDQ(U8(uint8(values)), sAt)
 }
 
 // multiply adds the spread value times the addressed row of the panel.
