@@ -70,6 +70,7 @@ type Case struct {
 	Schedule     string         // of the pipeline; "" if PP is 1
 	Microbatches int            // a step's batch is processed in so many parts
 	BucketBytes  int            // gradients are all-reduced in pieces of this size
+	ZeRO         int            // what data-parallel ranks share: 1 optimizer state, 2 also gradients, 3 also weights
 	Layout       kernels.Layout // of the block's weight matrices
 	Threads      int            // cores of each rank; 0: an equal share of the machine's
 	ISA          string         // variant of every operator that has it; "": the fastest
@@ -133,6 +134,7 @@ var fields = []field{
 	text("schedule", func(c *Case) *string { return &c.Schedule }),
 	number("microbatches", func(c *Case) *int { return &c.Microbatches }),
 	number("bucket_bytes", func(c *Case) *int { return &c.BucketBytes }),
+	number("zero", func(c *Case) *int { return &c.ZeRO }),
 	{"layout", func(c *Case) string { return LayoutString(c.Layout) }, func(c *Case, s string) (err error) {
 		c.Layout, err = ParseLayout(s)
 		return err

@@ -37,13 +37,22 @@ func (c Case) memory() float64 {
 	perToken := (4*C + 12*C/tp) * compute
 	transient := 0.0
 	if c.Pass == Train {
-		perParam += stats + 2*master
+		optimizer := 2 * master
 		if p.Master != p.Compute {
-			perParam += master
+			optimizer += master
 		}
+		perParam = c.part(3)*compute + c.part(2)*stats + c.part(1)*optimizer
 		transient = (2*C + 8*C/tp) * compute
 	}
 	return params*perParam + tokens*(perToken*layers*float64(c.inFlight())+transient+float64(m.V)*compute)
+}
+
+// part is the share that a rank holds of what ZeRO shares from a level on.
+func (c Case) part(level int) float64 {
+	if c.ZeRO >= level {
+		return 1 / float64(c.DP)
+	}
+	return 1
 }
 
 // inFlight is how many microbatches' activations a rank keeps at most: all of them under GPipe, one per stage under 1F1B.

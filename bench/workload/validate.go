@@ -15,7 +15,7 @@ const maxRanks = 1 << 16
 // Validate is nil if the case makes sense on some machine. Otherwise its one line names the flag and the way out. Whether this machine's
 // device can run the case is another question, which needs the device.
 func (c Case) Validate() error {
-	for _, check := range []func(Case) error{checkNames, checkRanges, checkModel, checkMesh, checkPrecision, checkPipeline, checkLayout, checkEngine, checkTechnique} {
+	for _, check := range []func(Case) error{checkNames, checkRanges, checkModel, checkMesh, checkZeRO, checkPrecision, checkPipeline, checkLayout, checkEngine, checkTechnique} {
 		if err := check(c); err != nil {
 			return err
 		}
@@ -56,7 +56,7 @@ func checkRanges(c Case) error {
 		{"--model: C=", m.C, 1, maxDim}, {"--model: NH=", m.NH, 1, maxDim}, {"--model: T=", m.T, 1, maxDim},
 		{"--model: L=", m.L, 1, maxDim}, {"--model: B=", m.B, 1, maxDim}, {"--model: V=", m.V, 0, maxDim},
 		{"--dp ", c.DP, 1, maxRanks}, {"--tp ", c.TP, 1, maxRanks}, {"--pp ", c.PP, 1, maxRanks}, {"--threads ", c.Threads, 0, maxRanks},
-		{"--microbatches ", c.Microbatches, 1, maxDim}, {"--bucket-bytes ", c.BucketBytes, 1, math.MaxInt},
+		{"--microbatches ", c.Microbatches, 1, maxDim}, {"--bucket-bytes ", c.BucketBytes, 1, math.MaxInt}, {"--zero ", c.ZeRO, 0, 3},
 	} {
 		if d.n < d.lo || d.n > d.hi {
 			return fmt.Errorf("%s%d is outside %d to %d", d.what, d.n, d.lo, d.hi)
@@ -89,6 +89,16 @@ func checkMesh(c Case) error {
 	}
 	if c.PP > m.L {
 		return fmt.Errorf("--model %s: L=%d layers make no pp=%d stages; pass --model %s,L=%d or fewer --ranks", m, m.L, c.PP, m, c.PP)
+	}
+	return nil
+}
+
+func checkZeRO(c Case) error {
+	switch {
+	case c.ZeRO > 0 && c.DP == 1:
+		return fmt.Errorf("--zero %d shares among data-parallel ranks; add dp=2 or drop it", c.ZeRO)
+	case c.ZeRO > 0 && c.Pass == Forward:
+		return fmt.Errorf("--zero %d shares what training keeps; pass --pass train or drop it", c.ZeRO)
 	}
 	return nil
 }

@@ -140,10 +140,9 @@ func (c Config) attention(l *LayerCost, flops float64) {
 func (c Config) addParams(l *LayerCost, layer int) {
 	one := c
 	one.Lo, one.Hi = layer, layer+1
-	p := c.Precision
+	p, n := c.Precision, 0
 	for _, w := range params(one) {
-		n := int64((w.Len + align - 1) / align * align)
-		l.Weights += n * int64(p.Compute.Size())
+		n = w.Off + w.Len
 		if w.sparse {
 			count, t := c.Layout.MetaLen(w.OC, w.C)
 			l.Weights += int64(count * t.Size())
@@ -151,15 +150,44 @@ func (c Config) addParams(l *LayerCost, layer int) {
 				l.Weights += int64(w.OC*w.C*kernels.I8.Size() + w.OC*kernels.F32.Size())
 			}
 		}
-		if c.Forward {
-			continue
+	}
+	whole := roundUp(n, c.Shards.unit())
+	held := func(level int) int64 { // elements on this rank of what is spread from a level on
+		if c.Shards.Level >= level {
+			return int64(whole / c.Shards.Ranks)
 		}
-		l.Grads += n * int64(p.Stats.Size())
-		l.Optimizer += 2 * n * int64(p.Master.Size())
-		if p.Master != p.Compute {
-			l.Optimizer += n * int64(p.Master.Size())
+		return int64(whole)
+	}
+	l.Weights += held(3) * int64(p.Compute.Size())
+	if c.Forward {
+		return
+	}
+	l.Grads = held(2) * int64(p.Stats.Size())
+	l.Optimizer = 2 * held(1) * int64(p.Master.Size())
+	if p.Master != p.Compute {
+		l.Optimizer += held(1) * int64(p.Master.Size())
+	}
+}
+
+// SlotBytes is what a stage takes to hold layers in turn whose gradients or weights are spread over ranks.
+func (c Config) SlotBytes() int64 {
+	c = c.normal()
+	var largest [2]int64
+	for i := c.Lo; i < c.Hi; i++ {
+		one := c
+		one.Lo, one.Hi = i, i+1
+		for _, p := range params(one) {
+			largest[(i-c.Lo)%2] = max(largest[(i-c.Lo)%2], int64(roundUp(p.Off+p.Len, c.Shards.unit())))
 		}
 	}
+	n := largest[0] + largest[1]
+	switch c.Shards.Level {
+	case 3:
+		return n * int64(c.Precision.Stats.Size()+c.Precision.Compute.Size())
+	case 2:
+		return n * int64(c.Precision.Stats.Size())
+	}
+	return 0
 }
 
 // actBytes is what a layer adds to Acts; a stage's input is counted apart.

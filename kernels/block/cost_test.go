@@ -105,12 +105,17 @@ func TestTotalWork(t *testing.T) {
 func TestMemoryIsWhatIsAllocated(t *testing.T) {
 	base := block.Config{C: 16, NH: 4, T: 5, L: 2, Batch: 3}
 	for name, change := range map[string]func(*block.Config){
-		"mse":          func(c *block.Config) {},
-		"head":         func(c *block.Config) { c.V = 11 },
-		"bf16":         func(c *block.Config) { c.V, c.Precision = 11, precision(t, "bf16") },
-		"2:4":          func(c *block.Config) { c.Layout.Format = kernels.Sparse24 },
-		"block":        func(c *block.Config) { c.Layout = kernels.Layout{Format: kernels.BlockSparse, Block: 8, Keep: 0.5} },
-		"tensor":       func(c *block.Config) { c.TP, c.TPRank = 2, 1 },
+		"mse":    func(c *block.Config) {},
+		"head":   func(c *block.Config) { c.V = 11 },
+		"bf16":   func(c *block.Config) { c.V, c.Precision = 11, precision(t, "bf16") },
+		"2:4":    func(c *block.Config) { c.Layout.Format = kernels.Sparse24 },
+		"block":  func(c *block.Config) { c.Layout = kernels.Layout{Format: kernels.BlockSparse, Block: 8, Keep: 0.5} },
+		"tensor": func(c *block.Config) { c.TP, c.TPRank = 2, 1 },
+		"zero 1": func(c *block.Config) {
+			c.Precision, c.Shards = precision(t, "bf16"), block.Shards{Ranks: 3, Rank: 1, Level: 1}
+		},
+		"zero 2":       func(c *block.Config) { c.V, c.Shards = 11, block.Shards{Ranks: 2, Level: 2, Bucket: 100} },
+		"zero 3":       func(c *block.Config) { c.V, c.Shards = 11, block.Shards{Ranks: 5, Rank: 4, Level: 3} },
 		"inference":    func(c *block.Config) { c.V, c.Forward = 11, true },
 		"first stage":  func(c *block.Config) { c.V, c.Hi = 11, 2 },
 		"last stage":   func(c *block.Config) { c.V, c.Lo, c.Hi = 11, 2, 4 },
@@ -134,7 +139,7 @@ func TestMemoryIsWhatIsAllocated(t *testing.T) {
 			acts += l.Acts
 		}
 		state := int64(kernels.StateLen+1) * int64(c.Precision.Stats.Size())
-		if got, want := dev.Memory().Current, params+state+c.ScratchBytes(); got != want {
+		if got, want := dev.Memory().Current, params+state+c.ScratchBytes()+c.SlotBytes(); got != want {
 			t.Errorf("%s: a stage takes %d bytes, modelled %d", name, got, want)
 		}
 		before := dev.Memory().Current

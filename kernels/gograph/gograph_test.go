@@ -94,7 +94,7 @@ func TestGradientsEqualTheBlocks(t *testing.T) {
 		kerneltest.Near(t, "loss", []float64{loss}, kerneltest.Read(t, p.s, p.st.Loss), 1e-12)
 		kerneltest.Near(t, "out", p.e.Out(), kerneltest.Read(t, p.s, p.a.Out), 1e-12)
 		for i, param := range p.st.Params {
-			want, err := p.st.Read(p.s, i, p.st.Grads)
+			want, err := p.st.ReadGrads(p.s, i)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -118,7 +118,7 @@ func TestStepsEqualTheBlocks(t *testing.T) {
 			kerneltest.Near(t, precision+" loss", []float64{loss}, kerneltest.Read(t, p.s, p.st.Loss), tolerance)
 		}
 		for i, param := range p.st.Params {
-			want, err := p.st.Read(p.s, i, p.st.Weights)
+			want, err := p.st.ReadWeights(p.s, i)
 			if err != nil {
 				t.Fatal(err)
 			}

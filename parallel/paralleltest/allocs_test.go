@@ -17,7 +17,7 @@ import (
 func TestCPUStepAllocatesNothing(t *testing.T) {
 	fp32, _ := kernels.PrecisionNamed("fp32")
 	model := block.Config{C: 32, NH: 4, T: 16, L: 3, V: 61, Batch: 8, Precision: fp32}
-	for _, s := range []parallel.Strategy{{}, {DP: 2, BucketBytes: 10000}, {TP: 2}, {PP: 2, Microbatches: 4}, {DP: 2, TP: 2, PP: 2, Microbatches: 2}} {
+	for _, s := range []parallel.Strategy{{}, {DP: 2, BucketBytes: 10000}, {DP: 2, ZeRO: 1}, {DP: 2, ZeRO: 3, Microbatches: 2}, {TP: 2}, {PP: 2, Microbatches: 4}, {DP: 2, TP: 2, PP: 2, Microbatches: 2}} {
 		l := parallel.InProcess{Open: openCPU, Connect: local.New}
 		err := l.Run(t.Context(), s, func(_ context.Context, r *parallel.Rank) error {
 			tr, err := trainer.New(r, trainer.Config{Model: model, Hyper: block.DefaultHyper})

@@ -1,6 +1,8 @@
 package paralleltest
 
 import (
+	"slices"
+
 	"ofpeak/kernels"
 	"ofpeak/kernels/block"
 	"ofpeak/parallel"
@@ -17,14 +19,14 @@ func Cases() []Case {
 	mse := block.Config{C: 32, NH: 4, T: 5, L: 3, Batch: 24, Seed: 1}
 	lm := mse
 	lm.V, lm.L = 13, 2
-	all := append(append(data(), tensors()...), append(pipelines(), products()...)...)
+	all := slices.Concat(data(), zero(), tensors(), pipelines(), products())
 	add("mse", mse, all...)
 	add("lm", lm, all...)
 
 	sparse, blocks := lm, mse
 	sparse.Layout = kernels.Layout{Format: kernels.Sparse24}
 	blocks.Layout = kernels.Layout{Format: kernels.BlockSparse, Block: 8, Keep: 0.5}
-	add("2:4", sparse, append(products(), parallel.Strategy{DP: 2}, parallel.Strategy{TP: 4}, parallel.Strategy{PP: 3, Microbatches: 4})...)
+	add("2:4", sparse, append(products(), parallel.Strategy{ZeRO: 3, DP: 3}, parallel.Strategy{DP: 2}, parallel.Strategy{TP: 4}, parallel.Strategy{PP: 3, Microbatches: 4})...)
 	add("block", blocks, parallel.Strategy{DP: 3}, parallel.Strategy{PP: 2, Microbatches: 4}, parallel.Strategy{DP: 2, PP: 2, Microbatches: 2})
 	return cs
 }
@@ -35,6 +37,17 @@ func data() []parallel.Strategy {
 		{DP: 2}, {DP: 3}, {DP: 2, Microbatches: 4}, {DP: 2, Naive: true}, {DP: 3, Naive: true, Microbatches: 2},
 		{DP: 2, BucketBytes: 1}, {DP: 2, BucketBytes: 12345}, {DP: 3, BucketBytes: 100001, Microbatches: 2},
 	}
+}
+
+func zero() []parallel.Strategy {
+	var ss []parallel.Strategy
+	for level := 1; level <= 3; level++ {
+		ss = append(ss,
+			parallel.Strategy{ZeRO: level, DP: 2}, parallel.Strategy{ZeRO: level, DP: 3, BucketBytes: 5000},
+			parallel.Strategy{ZeRO: level, DP: 2, Microbatches: 4, BucketBytes: 1}, parallel.Strategy{ZeRO: level, DP: 2, TP: 2, PP: 2, Microbatches: 3},
+		)
+	}
+	return ss
 }
 
 func tensors() []parallel.Strategy {

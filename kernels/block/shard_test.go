@@ -1,4 +1,4 @@
-package dp
+package block
 
 import (
 	"math/rand/v2"
@@ -9,15 +9,15 @@ import (
 func TestBucketsByHand(t *testing.T) {
 	for _, c := range []struct {
 		n, each int
-		want    []Bucket
+		want    []Range
 	}{
 		{0, 10, nil},
-		{7, 10, []Bucket{{0, 7}}},
-		{20, 10, []Bucket{{10, 20}, {0, 10}}},
-		{25, 10, []Bucket{{15, 25}, {5, 15}, {0, 5}}},
-		{25, 1000, []Bucket{{0, 25}}},
+		{7, 10, []Range{{0, 7}}},
+		{20, 10, []Range{{10, 20}, {0, 10}}},
+		{25, 10, []Range{{15, 25}, {5, 15}, {0, 5}}},
+		{25, 1000, []Range{{0, 25}}},
 	} {
-		if got := Buckets(c.n, c.each); !reflect.DeepEqual(got, c.want) {
+		if got := Buckets(Range{Hi: c.n}, c.each); !reflect.DeepEqual(got, c.want) {
 			t.Errorf("%d gradients by %d: %v, want %v", c.n, c.each, got, c.want)
 		}
 	}
@@ -29,7 +29,7 @@ func TestBucketsTile(t *testing.T) {
 	for range 500 {
 		n, each := rng.IntN(500), 1+rng.IntN(120)
 		at := n
-		bs := Buckets(n, each)
+		bs := Buckets(Range{Hi: n}, each)
 		for i, b := range bs {
 			if b.Hi != at || b.Lo >= b.Hi || i < len(bs)-1 && b.Hi-b.Lo != each || b.Hi-b.Lo > each {
 				t.Fatalf("%d by %d: bucket %d of %v", n, each, i, bs)
