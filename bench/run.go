@@ -26,6 +26,7 @@ type runFlags struct {
 	cases, models, techniques      []string
 	engines, passes, precisions    []string
 	layouts, schedules, isas       []string
+	recomputes                     []string
 	ranks, microbatches, buckets   []int
 	threads, zero                  []int
 	seed                           int64
@@ -84,10 +85,11 @@ func (f *runFlags) register(cmd *cobra.Command) {
 	p.IntSliceVar(&f.microbatches, "microbatches", nil, "microbatches of a step; 0: as suits the pipeline")
 	p.IntSliceVar(&f.buckets, "bucket-bytes", nil, "size of the gradient buckets of data parallelism")
 	p.IntSliceVar(&f.zero, "zero", nil, "what data-parallel ranks share (ZeRO): 0 nothing, 1 optimizer state, 2 also gradients, 3 also weights")
+	p.StringSliceVar(&f.recomputes, "recompute", nil, "what the backward pass computes again instead of keeping it: none, blocks")
 	p.IntSliceVar(&f.threads, "threads", nil, "cores of each rank; 0: an equal share of all")
 	p.StringSliceVar(&f.isas, "isa", nil, "force a variant of the operators, such as go, avx2 or avx512")
 	for _, list := range []string{"suite", "technique", "model", "precision", "pass", "engine", "layout", "ranks", "schedule", "microbatches",
-		"bucket-bytes", "zero", "threads", "isa", "seed"} {
+		"bucket-bytes", "zero", "recompute", "threads", "isa", "seed"} {
 		cmd.MarkFlagsMutuallyExclusive("case", list)
 	}
 }
@@ -195,7 +197,7 @@ func (f *runFlags) plan(m sweep.Machine) ([]workload.Planned, error) {
 	}
 	o := workload.Options{Suite: f.suite, Techniques: f.techniques, Device: string(m.Device), Cores: m.Cores, Seed: f.seed,
 		Override: workload.Settings{Engines: f.engines, Passes: f.passes, Precisions: f.precisions, Ranks: f.ranks, Schedules: f.schedules,
-			Microbatches: f.microbatches, BucketBytes: f.buckets, ZeRO: f.zero, Threads: f.threads, ISAs: f.isas}}
+			Microbatches: f.microbatches, BucketBytes: f.buckets, ZeRO: f.zero, Recomputes: f.recomputes, Threads: f.threads, ISAs: f.isas}}
 	for _, text := range f.models {
 		models, err := workload.ParseModels(text)
 		if err != nil {

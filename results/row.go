@@ -35,6 +35,7 @@ type Row struct {
 	Microbatches   Opt[int]     `csv:"microbatches"`
 	BucketBytes    Opt[int64]   `csv:"bucket_bytes"` // of the gradient all-reduce
 	ZeRO           Opt[int]     `csv:"zero"`         // stage of ZeRO
+	Recompute      string       `csv:"recompute"`    // in the backward pass
 	SparseFormat   string       `csv:"sparse_format"`
 	SparseDensity  Opt[float64] `csv:"sparse_density"` // kept weights / all weights
 	Variants       string       `csv:"variants"`       // forced by the user; empty: the device chose

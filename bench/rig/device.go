@@ -65,7 +65,7 @@ func trainerConfig(c workload.Case) trainer.Config {
 	return trainer.Config{
 		Model: block.Config{
 			C: m.C, NH: m.NH, T: m.T, L: m.L, V: m.V, Batch: m.B,
-			Precision: p, Layout: layout, Seed: uint64(c.Seed), Forward: c.Pass == workload.Forward,
+			Precision: p, Layout: layout, Seed: uint64(c.Seed), Forward: c.Pass == workload.Forward, Recompute: c.Recompute == workload.Blocks,
 		},
 		Hyper: block.DefaultHyper,
 	}

@@ -89,7 +89,7 @@ func verifiable(c workload.Case) workload.Case {
 func (r *Rig) reference(ctx context.Context, c workload.Case) (snapshot, error) {
 	c.Technique, c.Engine, c.Precision, c.Device, c.ISA, c.Threads = workload.Baseline, workload.Native, "fp64", workload.Ref, "", 0
 	c.DP, c.TP, c.PP, c.Schedule, c.Microbatches, c.BucketBytes = 1, 1, 1, "", 1, workload.DefaultBucketBytes
-	c.ZeRO = 0
+	c.ZeRO, c.Recompute = 0, workload.None
 	if s, ok := r.refs[c]; ok {
 		return s, nil
 	}

@@ -93,6 +93,9 @@ func NewRow(c workload.Case, m Machine, e Environment, now time.Time) results.Ro
 	if c.DP > 1 {
 		row.BucketBytes, row.ZeRO = results.Some(int64(c.BucketBytes)), results.Some(c.ZeRO)
 	}
+	if c.Pass == workload.Train {
+		row.Recompute = c.Recompute
+	}
 	if c.Layout.Format != kernels.Dense {
 		row.SparseFormat, _, _ = strings.Cut(workload.LayoutString(c.Layout), "@")
 		row.SparseDensity = results.Finite(c.Density()) // a block wider than the matrix has none

@@ -188,6 +188,7 @@ func TestAnySkippedRowCanBeKept(t *testing.T) {
 			Microbatches: pick(random, -1, 0, 3),
 			BucketBytes:  pick(random, -1, 100),
 			ZeRO:         pick(random, 0, 3),
+			Recomputes:   pick(random, workload.Blocks),
 			Threads:      pick(random, -3, 0, 64),
 			ISAs:         pick(random, "go", "none"),
 		}}
@@ -248,7 +249,7 @@ func TestNewRow(t *testing.T) {
 	row := NewRow(c, m, Environment{}, at)
 	if row.Model != "custom" || row.Vocab.Or(0) != 7 || row.ThreadsPerRank.Or(0) != 3 || row.CoresUsed.Or(0) != 6 ||
 		row.SparseFormat != "block:16" || row.SparseDensity.Or(0) != 0.25 || row.Microbatches.Known() ||
-		row.BucketBytes.Or(0) != workload.DefaultBucketBytes || row.ZeRO.Or(0) != 2 || !row.UTCTime.Equal(at.Truncate(time.Second)) {
+		row.BucketBytes.Or(0) != workload.DefaultBucketBytes || row.ZeRO.Or(0) != 2 || row.Recompute != "none" || !row.UTCTime.Equal(at.Truncate(time.Second)) {
 		t.Errorf("got %+v", row)
 	}
 	m.Device = results.CUDA

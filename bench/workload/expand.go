@@ -55,6 +55,7 @@ func (s Settings) override(o Settings) Settings {
 		Microbatches: or(o.Microbatches, s.Microbatches),
 		BucketBytes:  or(o.BucketBytes, s.BucketBytes),
 		ZeRO:         or(o.ZeRO, s.ZeRO),
+		Recomputes:   or(o.Recomputes, s.Recomputes),
 		Threads:      or(o.Threads, s.Threads),
 		ISAs:         or(o.ISAs, s.ISAs),
 	}
@@ -105,6 +106,7 @@ func (p *plan) addGroup(s Settings, o Options) {
 	cases = cross(cases, or(s.Microbatches, []int{0}), func(c *Case, n int) { c.Microbatches = n })
 	cases = cross(cases, s.BucketBytes, func(c *Case, n int) { c.BucketBytes = n })
 	cases = cross(cases, s.ZeRO, func(c *Case, n int) { c.ZeRO = n })
+	cases = cross(cases, s.Recomputes, func(c *Case, v string) { c.Recompute = v })
 	cases = cross(cases, s.Threads, func(c *Case, n int) { c.Threads = n })
 	cases = cross(cases, s.ISAs, func(c *Case, v string) { c.ISA = v })
 	for _, c := range cases {

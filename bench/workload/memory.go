@@ -20,7 +20,7 @@ func (c Case) CheckMemory(available int64) error {
 }
 
 // memory estimates what a rank holds at least, in bytes: weights of its stage, gradients and optimizer state when training, activations of the
-// microbatches that are in flight, and one block's activation gradients.
+// microbatches that are in flight, and what one block needs in its backward pass.
 func (c Case) memory() float64 {
 	m := c.Model
 	C, tp := float64(m.C), float64(c.TP)
@@ -34,15 +34,20 @@ func (c Case) memory() float64 {
 	if p.Int8 {
 		perParam = 1
 	}
-	perToken := (4*C + 12*C/tp) * compute
-	transient := 0.0
+	inside := (3*C + 12*C/tp) * compute
+	perToken, transient := C*compute, 0.0
+	if c.Recompute == None {
+		perToken += inside
+	} else {
+		transient += inside
+	}
 	if c.Pass == Train {
 		optimizer := 2 * master
 		if p.Master != p.Compute {
 			optimizer += master
 		}
 		perParam = c.part(3)*compute + c.part(2)*stats + c.part(1)*optimizer
-		transient = (2*C + 8*C/tp) * compute
+		transient += (2*C + 8*C/tp) * compute
 	}
 	return params*perParam + tokens*(perToken*layers*float64(c.inFlight())+transient+float64(m.V)*compute)
 }

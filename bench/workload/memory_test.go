@@ -17,6 +17,7 @@ func TestMemory(t *testing.T) {
 		"model=tiny dp=2 zero=1":                        params*(8+8/2) + tokens/2*4*(2*acts+grads),
 		"model=tiny dp=4 zero=2 precision=bf16":         params*(2+16/4) + tokens/4*2*(2*acts+grads),
 		"model=tiny dp=2 zero=3":                        params*16/2 + tokens/2*4*(2*acts+grads),
+		"model=tiny recompute=blocks":                   params*16 + tokens*4*(2*64+acts-64+grads),
 		"model=tiny microbatches=4":                     params*16 + tokens/4*4*(2*acts+grads),
 		"model=tiny tp=2":                               (2*6*64*64+2*13*64)*16 + tokens*4*(2*(4*64+12*32)+2*64+8*32),
 		"model=tiny pp=2 schedule=gpipe microbatches=8": params/2*16 + tokens/8*4*(8*acts+grads),

@@ -21,6 +21,7 @@ type Settings struct {
 	Microbatches []int    // 0: one, or in a pipeline as many as Expand chooses
 	BucketBytes  []int
 	ZeRO         []int // where dp is above 1
+	Recomputes   []string
 	Threads      []int
 	ISAs         []string
 }
@@ -73,6 +74,7 @@ func breadth(on []Model, edge int) []Settings {
 func saving(on []Model) []Settings {
 	return []Settings{
 		{Models: on, Axes: []string{"dp"}, Ranks: []int{2}, ZeRO: []int{1, 2, 3}},
+		{Models: on, Recomputes: []string{Blocks}},
 	}
 }
 

@@ -15,7 +15,7 @@ const maxRanks = 1 << 16
 // Validate is nil if the case makes sense on some machine. Otherwise its one line names the flag and the way out. Whether this machine's
 // device can run the case is another question, which needs the device.
 func (c Case) Validate() error {
-	for _, check := range []func(Case) error{checkNames, checkRanges, checkModel, checkMesh, checkZeRO, checkPrecision, checkPipeline, checkLayout, checkEngine, checkTechnique} {
+	for _, check := range []func(Case) error{checkNames, checkRanges, checkModel, checkMesh, checkZeRO, checkRecompute, checkPrecision, checkPipeline, checkLayout, checkEngine, checkTechnique} {
 		if err := check(c); err != nil {
 			return err
 		}
@@ -37,6 +37,7 @@ func checkNames(c Case) error {
 		{"precision", c.Precision, precisions},
 		{"pass", c.Pass, Passes},
 		{"device", c.Device, Devices},
+		{"recompute", c.Recompute, Recomputes},
 		{"schedule", c.Schedule, append([]string{""}, Schedules...)},
 	} {
 		if !slices.Contains(f.known, f.value) {
@@ -103,6 +104,13 @@ func checkZeRO(c Case) error {
 	return nil
 }
 
+func checkRecompute(c Case) error {
+	if c.Recompute != None && c.Pass == Forward {
+		return fmt.Errorf("--recompute %s: a forward pass keeps nothing that could be computed again; pass --pass train or drop it", c.Recompute)
+	}
+	return nil
+}
+
 func checkPrecision(c Case) error {
 	if c.Precision == "int8" && c.Pass != Forward {
 		return fmt.Errorf("--precision int8 has no backward pass; pass --pass forward")
@@ -147,7 +155,7 @@ func checkLayout(c Case) error {
 }
 
 func checkEngine(c Case) error {
-	if c.Engine == Gorgonia && (c.World() > 1 || c.Layout.Format != kernels.Dense || c.Precision != "fp32" || c.Device != CPU || c.Model.V > 0) {
+	if c.Engine == Gorgonia && (c.World() > 1 || c.Layout.Format != kernels.Dense || c.Precision != "fp32" || c.Device != CPU || c.Model.V > 0 || c.Recompute != None) {
 		return fmt.Errorf("--engine gorgonia runs a dense fp32 block stack on one cpu rank only; pass --engine native")
 	}
 	return nil

@@ -28,6 +28,9 @@ type Config struct {
 	Lo, Hi int
 	// Forward leaves out gradients and optimizer state.
 	Forward bool
+	// Recompute keeps only the input of each block, and computes its other activations again when the backward pass needs them (Chen et al.,
+	// "Training Deep Nets with Sublinear Memory Cost", arXiv:1604.06174, section 4.1, with blocks as segments).
+	Recompute bool
 	// UnitGain starts each matrix at a standard deviation of 1/√C, so that its outputs have the scale of its inputs (LeCun et al., "Efficient
 	// BackProp", 1998, section 4.6). Such a block changes its input a lot, as a teacher should.
 	UnitGain bool
@@ -104,6 +107,8 @@ func (c Config) Check() error {
 		return fmt.Errorf("zero=%d is none of ZeRO's stages 1 to 3, nor 0 for none", c.Shards.Level)
 	case c.Shards.Level > 0 && c.Forward:
 		return fmt.Errorf("zero=%d spreads what training keeps, and a forward pass keeps none of it", c.Shards.Level)
+	case c.Recompute && c.Forward:
+		return fmt.Errorf("a forward pass keeps nothing that could be computed again")
 	case c.Precision.Int8 && !c.Forward:
 		return fmt.Errorf("int8 has no backward pass")
 	}

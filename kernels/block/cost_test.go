@@ -44,6 +44,10 @@ func TestWorkByHand(t *testing.T) {
 			"one of two tensor-parallel ranks", block.Config{L: 1, Precision: precision(t, "fp32"), TP: 2}, 0, kernels.F32,
 			counts{4608 + 192, 4608 + 192, 4608 + 192}, counts{9216 + 384, 9216 + 384, 9216 + 480},
 		},
+		{ // again: 12·C² - 4·C² = 512 weights, 6144 FLOPs, and both products of attention
+			"recompute", block.Config{L: 1, Precision: precision(t, "fp32"), Recompute: true}, 0, kernels.F32,
+			counts{9216 + 384, 9216 + 384, 9216 + 384}, counts{18432 + 768, 18432 + 768, 18432 + 960 + 6144 + 384},
+		},
 		{"mse", block.Config{L: 1, Precision: precision(t, "fp32")}, 1, kernels.F32, counts{}, counts{}},
 		{"embedding", block.Config{L: 1, V: 10, Precision: precision(t, "fp32")}, 0, kernels.F32, counts{}, counts{}},
 		{
@@ -116,6 +120,7 @@ func TestMemoryIsWhatIsAllocated(t *testing.T) {
 		},
 		"zero 2":       func(c *block.Config) { c.V, c.Shards = 11, block.Shards{Ranks: 2, Level: 2, Bucket: 100} },
 		"zero 3":       func(c *block.Config) { c.V, c.Shards = 11, block.Shards{Ranks: 5, Rank: 4, Level: 3} },
+		"recompute":    func(c *block.Config) { c.V, c.Recompute, c.TP = 11, true, 2 },
 		"inference":    func(c *block.Config) { c.V, c.Forward = 11, true },
 		"first stage":  func(c *block.Config) { c.V, c.Hi = 11, 2 },
 		"last stage":   func(c *block.Config) { c.V, c.Lo, c.Hi = 11, 2, 4 },

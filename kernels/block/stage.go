@@ -19,6 +19,7 @@ type Stage struct {
 	blocks []transformer
 	head   *lmHead
 	g      blockGrads
+	again  blockActs // of the block in backward, if activations are computed again
 	kinds  []LayerKind
 	layers []Range // of the parameters, by layer
 	size   int
@@ -103,6 +104,9 @@ func (st *Stage) alloc() {
 	for _, k := range st.kinds {
 		if k == Block {
 			st.g = newBlockGrads(h, st.Config)
+			if st.Recompute {
+				st.again = newBlockActs(h, st.Config)
+			}
 			break
 		}
 	}
@@ -166,6 +170,9 @@ func (st *Stage) Backward(s kernels.Stream, a *Acts, d kernels.Tensor, tp Region
 	}
 	for i := len(st.blocks) - 1; i >= 0; i-- {
 		gather()
+		if st.Recompute {
+			st.blocks[i].inside(s, &a.blocks[i], tp)
+		}
 		st.blocks[i].backward(s, d, &a.blocks[i], &st.g, tp, hooks)
 	}
 	if st.embed != nil {

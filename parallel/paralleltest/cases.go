@@ -23,6 +23,11 @@ func Cases() []Case {
 	add("mse", mse, all...)
 	add("lm", lm, all...)
 
+	again := lm
+	again.Recompute = true
+	add("recompute", again, parallel.Strategy{Microbatches: 2}, parallel.Strategy{DP: 2, ZeRO: 3}, parallel.Strategy{PP: 3, Microbatches: 4},
+		parallel.Strategy{DP: 2, TP: 2, PP: 2, ZeRO: 2, Microbatches: 3})
+
 	sparse, blocks := lm, mse
 	sparse.Layout = kernels.Layout{Format: kernels.Sparse24}
 	blocks.Layout = kernels.Layout{Format: kernels.BlockSparse, Block: 8, Keep: 0.5}

@@ -45,7 +45,7 @@ type Case struct {
 	Strategy parallel.Strategy
 }
 
-// Run compares each case with the same model on one rank.
+// Run compares each case with the same model on one rank that keeps all activations.
 func Run(t *testing.T, o Options) {
 	cases := o.Cases
 	if cases == nil {
@@ -54,7 +54,9 @@ func Run(t *testing.T, o Options) {
 	for _, c := range cases {
 		t.Run(c.Name+"/"+label(c.Strategy), func(t *testing.T) {
 			c.Model.Precision = o.Precision
-			want, err := train(o, c.Model, parallel.Strategy{})
+			one := c.Model
+			one.Recompute = false
+			want, err := train(o, one, parallel.Strategy{})
 			if err != nil {
 				t.Fatalf("one rank: %v", err)
 			}

@@ -33,6 +33,7 @@ func settings(r *results.Row) []setting {
 		{"microbatches", r.Microbatches.String()},
 		{"bucket_bytes", r.BucketBytes.String()},
 		{"zero", r.ZeRO.String()},
+		{"recompute", r.Recompute},
 		{"sparse_format", r.SparseFormat},
 		{"sparse_density", r.SparseDensity.String()},
 		{"variants", r.Variants},
