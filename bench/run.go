@@ -81,7 +81,7 @@ func (f *runFlags) register(cmd *cobra.Command) {
 	p.StringSliceVar(&f.engines, "engine", nil, "native, gorgonia")
 	p.StringSliceVar(&f.layouts, "layout", nil, "dense, 2:4, block:EDGE@KEEP")
 	p.IntSliceVar(&f.ranks, "ranks", nil, "ranks of the parallel techniques")
-	p.StringSliceVar(&f.schedules, "schedule", nil, "pipeline schedules: gpipe, 1f1b")
+	p.StringSliceVar(&f.schedules, "schedule", nil, "pipeline schedules: gpipe, 1f1b, zb-h1")
 	p.IntSliceVar(&f.microbatches, "microbatches", nil, "microbatches of a step; 0: as suits the pipeline")
 	p.IntSliceVar(&f.buckets, "bucket-bytes", nil, "size of the gradient buckets of data parallelism")
 	p.IntSliceVar(&f.zero, "zero", nil, "what data-parallel ranks share (ZeRO): 0 nothing, 1 optimizer state, 2 also gradients, 3 also weights")

@@ -71,6 +71,9 @@ func (s Strategy) Check(world, batch int) error {
 	if _, ok := pp.Named(s.Schedule); !ok {
 		return fmt.Errorf("unknown schedule %q: use one of %s", s.Schedule, strings.Join(pp.Names, ", "))
 	}
+	if s.ZeRO >= 2 && s.Schedule == "zb-h1" {
+		return fmt.Errorf("zero=%d hands on a layer's gradients when its backward pass ends, which %s does in two parts: use zero=1 or 1f1b", s.ZeRO, s.Schedule)
+	}
 	if parts := s.DP * s.Microbatches; batch%parts != 0 {
 		return fmt.Errorf("a batch of %d does not divide into dp·microbatches = %d·%d: use a batch of %d",
 			batch, s.DP, s.Microbatches, (batch/parts+1)*parts)

@@ -42,6 +42,7 @@ const (
 const (
 	GPipe = "gpipe" // all forwards, then all backwards (Huang et al., arXiv:1811.06965)
 	F1B1  = "1f1b"  // one forward, one backward (Narayanan et al., arXiv:1806.03377)
+	ZBH1  = "zb-h1" // 1F1B with the weights' gradients put off (Qi et al., arXiv:2401.10241)
 )
 
 // What the backward pass computes again instead of keeping it.
@@ -56,7 +57,7 @@ var (
 	Engines    = []string{Native, Gorgonia}
 	Passes     = []string{Train, Forward}
 	Devices    = []string{CPU, CUDA, Ref}
-	Schedules  = []string{GPipe, F1B1}
+	Schedules  = []string{GPipe, F1B1, ZBH1}
 	Recomputes = []string{None, Blocks}
 )
 

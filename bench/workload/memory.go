@@ -60,13 +60,16 @@ func (c Case) part(level int) float64 {
 	return 1
 }
 
-// inFlight is how many microbatches' activations a rank keeps at most: all of them under GPipe, one per stage under 1F1B.
+// inFlight is how many microbatches' activations a rank keeps at most: all of them under GPipe, one per stage under 1F1B, and
+// one more under ZB-H1.
 func (c Case) inFlight() int {
 	switch {
 	case c.Schedule == GPipe:
 		return c.Microbatches
 	case c.Schedule == F1B1:
 		return min(c.Microbatches, c.PP)
+	case c.Schedule == ZBH1:
+		return min(c.Microbatches, c.PP+1)
 	}
 	return 1
 }

@@ -22,6 +22,7 @@ func TestMemory(t *testing.T) {
 		"model=tiny tp=2":                               (2*6*64*64+2*13*64)*16 + tokens*4*(2*(4*64+12*32)+2*64+8*32),
 		"model=tiny pp=2 schedule=gpipe microbatches=8": params/2*16 + tokens/8*4*(8*acts+grads),
 		"model=tiny pp=2 schedule=1f1b microbatches=8":  params/2*16 + tokens/8*4*(2*acts+grads),
+		"model=tiny pp=2 schedule=zb-h1 microbatches=8": params/2*16 + tokens/8*4*(3*acts+grads),
 		"model=tiny layout=2:4":                         (params-2*6*64*64)*16 + tokens*4*(2*acts+grads),
 		"model=tiny,V=100":                              (params+(100+32)*64)*16 + tokens*4*(2*acts+grads+100),
 	} {

@@ -70,11 +70,12 @@ func breadth(on []Model, edge int) []Settings {
 	}
 }
 
-// saving is every technique that trades time for memory.
-func saving(on []Model) []Settings {
+// further are forms of the techniques that cost less memory or time than those of breadth.
+func further(on []Model) []Settings {
 	return []Settings{
 		{Models: on, Axes: []string{"dp"}, Ranks: []int{2}, ZeRO: []int{1, 2, 3}},
 		{Models: on, Recomputes: []string{Blocks}},
+		{Models: on, Axes: []string{"pp"}, Ranks: []int{2}, Schedules: []string{ZBH1}},
 	}
 }
 
@@ -87,8 +88,8 @@ var Suites = []Suite{
 		{Models: models("gpt2"), Passes: []string{Forward}, Precisions: []string{"fp32", "int8"}},
 		{Models: models("gpt2"), Axes: []string{"dp", "tp"}, Ranks: []int{2}},
 		{Models: models("gpt2"), Layouts: []kernels.Layout{twoFour, blocks(32, 0.5)}},
-	}, breadth(models("small"), 32), saving(models("small")))},
-	{"full", "every technique on every preset that fits this machine", slices.Concat(breadth(presets, 16), saving(presets))},
+	}, breadth(models("small"), 32), further(models("small")))},
+	{"full", "every technique on every preset that fits this machine", slices.Concat(breadth(presets, 16), further(presets))},
 }
 
 // SuiteNamed finds a suite by its name.

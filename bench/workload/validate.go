@@ -125,6 +125,10 @@ func checkPipeline(c Case) error {
 	switch {
 	case c.PP > 1 && c.Schedule == "":
 		return fmt.Errorf("pp=%d needs --schedule %s", c.PP, strings.Join(Schedules, " or "))
+	case c.Schedule == ZBH1 && c.ZeRO >= 2:
+		return fmt.Errorf("--schedule %s completes a layer's gradients in two passes, which --zero %d cannot hand on; take --zero 1 or --schedule %s", ZBH1, c.ZeRO, F1B1)
+	case c.Schedule == ZBH1 && c.Recompute != None:
+		return fmt.Errorf("--schedule %s needs activations longer than --recompute %s keeps them; drop one", ZBH1, c.Recompute)
 	case c.PP == 1 && c.Schedule != "":
 		return fmt.Errorf("--schedule %s needs pipeline stages; add pp=2 or drop it", c.Schedule)
 	case c.PP > 1 && c.Pass == Forward:

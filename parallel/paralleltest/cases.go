@@ -62,13 +62,14 @@ func tensors() []parallel.Strategy {
 func pipelines() []parallel.Strategy {
 	var ss []parallel.Strategy
 	for _, stages := range []int{2, 3} {
-		for _, schedule := range []string{"gpipe", "1f1b"} {
+		for _, schedule := range []string{"gpipe", "1f1b", "zb-h1"} {
 			for _, m := range []int{1, 2, 4, 8} {
 				ss = append(ss, parallel.Strategy{PP: stages, Schedule: schedule, Microbatches: m})
 			}
 		}
 	}
-	return append(ss, parallel.Strategy{PP: 4, Microbatches: 6}, parallel.Strategy{PP: 2, Microbatches: 3, EqualStages: true})
+	return append(ss, parallel.Strategy{PP: 4, Microbatches: 6}, parallel.Strategy{PP: 2, Microbatches: 3, EqualStages: true},
+		parallel.Strategy{PP: 4, Microbatches: 6, Schedule: "zb-h1"}, parallel.Strategy{Microbatches: 4, Schedule: "zb-h1"})
 }
 
 func products() []parallel.Strategy {
@@ -76,6 +77,7 @@ func products() []parallel.Strategy {
 		{DP: 2, TP: 2}, {DP: 3, TP: 2, BucketBytes: 4097},
 		{DP: 2, PP: 2, Microbatches: 4}, {DP: 2, PP: 3, Microbatches: 2, Schedule: "gpipe", BucketBytes: 999},
 		{TP: 2, PP: 2, Microbatches: 4}, {TP: 2, PP: 2, Microbatches: 2, Schedule: "gpipe"},
+		{DP: 2, PP: 2, Microbatches: 4, Schedule: "zb-h1", BucketBytes: 999}, {DP: 2, TP: 2, PP: 2, Microbatches: 3, Schedule: "zb-h1", ZeRO: 1},
 		{DP: 2, TP: 2, PP: 2, Microbatches: 3}, {DP: 2, TP: 2, PP: 3, Microbatches: 4, Naive: true},
 	}
 }

@@ -112,6 +112,31 @@ func (t *Trainer) Forward(k int) {
 
 // Backward is part of pp.Stage.
 func (t *Trainer) Backward(k int, last bool) {
+	t.backward(k, t.backwardHooks(last), false)
+	t.release(k)
+}
+
+// BackwardInput is part of pp.Stage.
+func (t *Trainer) BackwardInput(k int) { t.backward(k, nil, true) }
+
+// BackwardWeight is part of pp.Stage.
+func (t *Trainer) BackwardWeight(k int, last bool) {
+	t.clock.within = backward
+	from := t.clock.mark(t.compute)
+	t.Stage.BackwardWeight(t.compute, t.slots[k%len(t.slots)], t.backwardHooks(last))
+	t.clock.end(t.compute, backward, from)
+	t.release(k)
+}
+
+// release lets another microbatch have k's slot.
+func (t *Trainer) release(k int) {
+	if t.piped() {
+		t.compute.Record(t.pipeEvents.released[k])
+	}
+}
+
+// backward runs a backward pass, or its first part.
+func (t *Trainer) backward(k int, hooks block.Hooks, split bool) {
 	i, a := t.begun, t.slots[k%len(t.slots)]
 	d := t.grads[i%len(t.grads)]
 	if t.piped() {
@@ -128,7 +153,11 @@ func (t *Trainer) Backward(k int, last bool) {
 	if t.Stage.Last() {
 		t.Stage.AddLoss(t.compute, a, d, t.count)
 	}
-	t.Stage.Backward(t.compute, a, d, t.tp, t.backwardHooks(last))
+	if split {
+		t.Stage.BackwardInput(t.compute, a, d, t.tp)
+	} else {
+		t.Stage.Backward(t.compute, a, d, t.tp, hooks)
+	}
 	t.clock.end(t.compute, backward, from)
 	if t.piped() {
 		t.compute.Record(t.pipeEvents.ranBackward[i])

@@ -79,6 +79,9 @@ func Check(cfg Config, s parallel.Strategy) error {
 	if err := c.Check(); err != nil {
 		return err
 	}
+	if cfg.Model.Recompute && s.Schedule == "zb-h1" {
+		return fmt.Errorf("recomputed activations are gone before the second part of %s's backward pass: use 1f1b", s.Schedule)
+	}
 	_, err := Cut(cfg, s)
 	return err
 }
