@@ -51,14 +51,19 @@ func Run(t *testing.T, o Options) {
 	if cases == nil {
 		cases = Cases()
 	}
+	whole := map[block.Config]result{} // of one rank, by model
 	for _, c := range cases {
 		t.Run(c.Name+"/"+label(c.Strategy), func(t *testing.T) {
 			c.Model.Precision = o.Precision
 			one := c.Model
 			one.Recompute = false
-			want, err := train(o, one, parallel.Strategy{})
-			if err != nil {
-				t.Fatalf("one rank: %v", err)
+			want, done := whole[one]
+			if !done {
+				var err error
+				if want, err = train(o, one, parallel.Strategy{}); err != nil {
+					t.Fatalf("one rank: %v", err)
+				}
+				whole[one] = want
 			}
 			got, err := train(o, c.Model, c.Strategy)
 			if err != nil {

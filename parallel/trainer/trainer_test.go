@@ -173,7 +173,7 @@ func TestCommBytes(t *testing.T) {
 
 // Phases are there, and do not add up to more than the step.
 func TestPhases(t *testing.T) {
-	for _, s := range []parallel.Strategy{{}, {DP: 2}, {TP: 2}, {PP: 2, Microbatches: 4}, {DP: 2, TP: 2, PP: 2}} {
+	for _, s := range []parallel.Strategy{{}, {DP: 2}, {DP: 2, ZeRO: 1}, {DP: 2, ZeRO: 3}, {TP: 2}, {PP: 2, Microbatches: 4}, {PP: 2, Schedule: "zb-h1"}, {DP: 2, TP: 2, PP: 2}} {
 		err := launch(t, regression, s, func(r *parallel.Rank, tr *Trainer) error {
 			tr.TrainStep()
 			rep, err := tr.Sync()
