@@ -12,6 +12,9 @@ import (
 
 // After the first steps a step allocates nothing: neither enqueuing nor running.
 func TestStepsDoNotAllocate(t *testing.T) {
+	if raced {
+		t.Skip("the race detector makes pools allocate")
+	}
 	for _, dt := range types {
 		dev := open(t, cpu.Config{Threads: 2})
 		s := kerneltest.Stream(t, dev).(kernels.HostStream)
