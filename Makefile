@@ -10,7 +10,7 @@ GO          ?= go
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 # Concurrency lives in these. The numeric packages, and bench/rig which trains, would take minutes under the race detector.
-RACE := ./bench ./bench/sweep ./parallel/... ./results/... ./kernels/cpu/team/...
+RACE := ./bench ./bench/sweep ./parallel/... ./results/... ./kernels/cpu/team/... ./kernels/cpu/blas
 
 # Stamp the commit where git can tell it.
 VCS := $(shell git rev-parse HEAD >/dev/null 2>&1 && echo auto || echo false)
