@@ -77,7 +77,7 @@ func (f *runFlags) register(cmd *cobra.Command) {
 	p.StringArrayVar(&f.models, "model", nil, "presets ("+strings.Join(workload.PresetNames(), ", ")+"), changed as in gpt2,B=8, or C=..,NH=..,T=..,L=..,B=..")
 	p.StringSliceVar(&f.precisions, "precision", nil, "fp32, bf16, fp16, int8")
 	p.StringSliceVar(&f.passes, "pass", nil, "train, forward")
-	p.StringSliceVar(&f.engines, "engine", nil, "native, gorgonia")
+	p.StringSliceVar(&f.engines, "engine", nil, "native, gorgonia, gorgonia+blas")
 	p.StringSliceVar(&f.layouts, "layout", nil, "dense, 2:4, block:EDGE@KEEP")
 	p.IntSliceVar(&f.ranks, "ranks", nil, "ranks of the parallel techniques")
 	p.StringSliceVar(&f.schedules, "schedule", nil, "pipeline schedules: gpipe, 1f1b")

@@ -36,6 +36,17 @@ func New(threads int) *BLAS {
 	return &BLAS{small: small, alone: alone, team: t, all: gemm.NewContext(t), one: gemm.NewContext(team.NewUnpinned(1))}
 }
 
+// Select makes products use a variant of package gemm's float32 product; the empty name stands for the fastest. Not during a product.
+func (b *BLAS) Select(variant string) error {
+	if err := b.one.Select(gemm.F32, variant); err != nil {
+		return err
+	}
+	return b.all.Select(gemm.F32, variant)
+}
+
+// Variant returns the name of the variant in use.
+func (b *BLAS) Variant() string { return b.all.Variant(gemm.F32) }
+
 // Close ends the threads. The BLAS must be idle, and is not used again.
 func (b *BLAS) Close() { b.team.Close() }
 

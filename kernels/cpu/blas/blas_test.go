@@ -1,6 +1,7 @@
 package blas
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -10,6 +11,8 @@ import (
 	"gonum.org/v1/gonum/blas"
 	"gonum.org/v1/gonum/blas/gonum"
 	"gonum.org/v1/gonum/blas/testblas"
+
+	"ofpeak/kernels/cpu/gemm"
 )
 
 var _ blas.Float32 = (*BLAS)(nil)
@@ -218,6 +221,28 @@ func TestBadArgumentsPanicLikeGonums(t *testing.T) {
 				break
 			}
 		}
+	}
+}
+
+func TestSelect(t *testing.T) {
+	variants := gemm.Variants(gemm.F32)
+	b := newBLAS(t, 2)
+	for _, name := range append(variants, "") {
+		if err := b.Select(name); err != nil {
+			t.Fatal(err)
+		}
+		if want := cmp.Or(name, variants[len(variants)-1]); b.Variant() != want {
+			t.Errorf("after Select(%q): %s", name, b.Variant())
+		}
+		for _, alone := range []int{0, alone} {
+			b.alone = alone
+			if err := newProduct(rand.New(rand.NewPCG(6, 0)), blas.Trans, blas.NoTrans, 30, 50, 70, 1, 2, 1).check(b); err != nil {
+				t.Errorf("%q: %v", name, err)
+			}
+		}
+	}
+	if err := b.Select("abacus"); err == nil || b.Variant() != variants[len(variants)-1] {
+		t.Errorf("Select(abacus): %v, now %s", err, b.Variant())
 	}
 }
 
