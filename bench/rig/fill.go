@@ -3,6 +3,7 @@ package rig
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"ofpeak/bench/workload"
 	"ofpeak/kernels"
@@ -148,6 +149,10 @@ func allowed(variant, isa string) bool {
 	return isa == "" || level(variant) <= level(isa)
 }
 
+// ceilingTime is what each ceiling is given: long enough that some of its 2 ms runs meet no neighbour on a busy machine, since a ceiling that is measured too
+// low flatters every row.
+const ceilingTime = 150 * time.Millisecond
+
 // ratesOn measures the ceilings of so many cores once a run, before the first row that needs them, on a goroutine of its own: its thread is
 // bound to a core and ends with it.
 func (r *Rig) ratesOn(cores int) []peak.Rate {
@@ -162,7 +167,7 @@ func (r *Rig) ratesOn(cores int) []peak.Rate {
 			t = team.New(r.cores[:cores])
 		}
 		defer t.Close()
-		rates <- peak.Rates(t, peak.DefaultTime)
+		rates <- peak.Rates(t, ceilingTime)
 	}()
 	r.rates[cores] = <-rates
 	return r.rates[cores]

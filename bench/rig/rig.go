@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime/debug"
 	"strings"
 
 	"ofpeak/bench/host"
@@ -93,6 +94,7 @@ func (r *Rig) Check(c workload.Case) error {
 
 // Run measures, verifies and fills in a case's row.
 func (r *Rig) Run(ctx context.Context, c workload.Case, row *results.Row) {
+	debug.FreeOSMemory() // what the case before left is no part of this one's
 	host.ResetPeakMemory()
 	m, err := r.measure(ctx, c)
 	if ctx.Err() != nil {

@@ -22,9 +22,6 @@ func (t *Table) Write(w io.Writer, f render.Format, width int) error {
 	}
 	d := document{w: w, format: f, width: width}
 	d.list("Files", t.legend())
-	if common := t.common(); common != "" {
-		d.paragraph("All cases: " + common)
-	}
 	if len(t.Pairs) > 0 {
 		d.table(t.sideBySide(width))
 	}
@@ -65,47 +62,17 @@ func (t *Table) legend() []string {
 	return out
 }
 
-// common are the settings on which all pairs agree, beyond those that name a case.
-func (t *Table) common() string {
-	var parts []string
-	if len(t.Pairs) == 0 {
-		return ""
-	}
-	varying := t.varying()
-	for i, s := range settings(t.Pairs[0].Base.Row) {
-		if i >= named && !varying[s.name] && s.value != "" {
-			parts = append(parts, s.name+"="+s.value)
-		}
-	}
-	return strings.Join(parts, " ")
-}
-
-// varying are the names of the settings that are not equal in all pairs.
-func (t *Table) varying() map[string]bool {
-	out := map[string]bool{}
-	for _, p := range t.Pairs {
-		first := settings(t.Pairs[0].Base.Row)
-		for _, row := range []*results.Row{p.Base.Row, p.Other.Row} {
-			for i, s := range settings(row) {
-				out[s.name] = out[s.name] || s.value != first[i].value
+// label is a row's case without the names of the fields that every case starts with.
+func label(r *results.Row) string {
+	words := strings.Fields(r.Case)
+	for i, w := range words {
+		for _, name := range []string{"technique=", "precision=", "model="} {
+			if rest, ok := strings.CutPrefix(w, name); ok {
+				words[i] = rest
 			}
 		}
 	}
-	return out
-}
-
-// label names a case by its technique, precision and model, and by those settings that vary in the table.
-func label(r *results.Row, varying map[string]bool) string {
-	var parts []string
-	for i, s := range settings(r) {
-		switch {
-		case i < named:
-			parts = append(parts, s.value)
-		case varying[s.name] && s.name != threads && s.value != "":
-			parts = append(parts, s.name+"="+s.value)
-		}
-	}
-	return strings.Join(parts, " ")
+	return strings.Join(words, " ")
 }
 
 // sideBySide has one line per case and file, the base's first. Too narrow a terminal costs it the samples, then the p-values; the verdicts hold both.
@@ -114,10 +81,9 @@ func (t *Table) sideBySide(width int) render.Table {
 		Header: []string{"case", "file", "tokens/s", "survey %", "vendor %", "meas. %", "ratio", "95% CI", "p", "n", "verdict"},
 		Right:  []int{2, 3, 4, 5, 6, 7, 8, 9},
 	}
-	varying := t.varying()
 	for i, p := range t.Pairs {
 		if i == 0 || t.Pairs[i-1].Base != p.Base {
-			out.Rows = append(out.Rows, slices.Concat([]string{label(p.Base.Row, varying)}, speed(p.Base), []string{"", "", "", fmt.Sprint(p.Ratio.NX), ""}))
+			out.Rows = append(out.Rows, slices.Concat([]string{label(p.Base.Row)}, speed(p.Base), []string{"", "", "", fmt.Sprint(p.Ratio.NX), ""}))
 		}
 		out.Rows = append(out.Rows, slices.Concat([]string{""}, speed(p.Other), []string{
 			factor(p.Ratio.Center), interval(p), probability(p.Ratio.P), fmt.Sprint(p.Ratio.NY), string(p.Verdict)}))
@@ -220,10 +186,9 @@ func (t *Table) notes() []string {
 	for _, f := range t.Files {
 		out = append(out, f.Warnings...)
 	}
-	varying := t.varying()
 	for _, p := range t.Pairs {
 		if len(p.Notes) > 0 {
-			out = append(out, fmt.Sprintf("%s, %s: %s", label(p.Base.Row, varying), letter(p.Other.File), strings.Join(p.Notes, "; ")))
+			out = append(out, fmt.Sprintf("%s, %s: %s", label(p.Base.Row), letter(p.Other.File), strings.Join(p.Notes, "; ")))
 		}
 	}
 	return out
@@ -232,7 +197,7 @@ func (t *Table) notes() []string {
 func (t *Table) refusals() []string {
 	var out []string
 	for _, r := range t.Refused {
-		out = append(out, fmt.Sprintf("%s %s, with %s: %s", t.place(r.Ref), label(r.Row, nil), letter(r.With), r.Reason))
+		out = append(out, fmt.Sprintf("%s %s, with %s: %s", t.place(r.Ref), label(r.Row), letter(r.With), r.Reason))
 	}
 	return out
 }
@@ -240,7 +205,7 @@ func (t *Table) refusals() []string {
 func (t *Table) failures() []string {
 	var out []string
 	for _, n := range t.NotOK {
-		s := fmt.Sprintf("%s %s: %s", t.place(n.Ref), label(n.Row, nil), n.Reason)
+		s := fmt.Sprintf("%s %s: %s", t.place(n.Ref), label(n.Row), n.Reason)
 		if n.Lost {
 			s += " (ok in A)"
 		}

@@ -42,7 +42,7 @@ func settings(r *results.Row) []setting {
 // threads is the one setting that follows from the hardware: a case that takes all cores takes more of them on a larger machine.
 const threads = "threads_per_rank"
 
-// named is how many of the first settings name a case in tables, differing or not.
+// named is how many of the first settings say what a case is about: a relative shares them, and differs in others.
 const named = 3
 
 // key is equal for rows with equal settings; loose leaves out threads.
