@@ -141,7 +141,7 @@ func allowed(variant, isa string) bool {
 		switch {
 		case strings.HasPrefix(v, "avx512"):
 			return 2
-		case v == "avx2":
+		case v == "avx2", v == "neon":
 			return 1
 		}
 		return 0
