@@ -75,13 +75,16 @@ func (u *units) next() (head, group int, ok bool) {
 
 // packRows copies rows lo to hi of a part of a head into dst, wide apart; columns past hs and rows past T are zero.
 func (d *attentionDims) packRows(dst []float32, set *vec.Set, x values, part, head, lo, hi int) {
-	for t := lo; t < hi; t++ {
-		row := dst[(t-lo)*d.wide:][:d.wide]
-		if t >= d.t {
-			clear(row)
-			continue
-		}
-		copy(row, x.load(set, d.row(part, head, t), d.hs, row))
-		clear(row[d.hs:])
+	stride := 3 * d.nh * d.hs
+	if part == output {
+		stride /= 3
 	}
+	rows := max(0, min(hi, d.t)-lo)
+	if rows > 0 {
+		x.gather(set, dst, d.wide, d.row(part, head, lo), stride, rows, d.hs)
+	}
+	for i := 0; i < rows && d.hs < d.wide; i++ {
+		clear(dst[i*d.wide+d.hs : (i+1)*d.wide])
+	}
+	clear(dst[rows*d.wide : (hi-lo)*d.wide])
 }

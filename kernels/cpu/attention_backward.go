@@ -55,7 +55,7 @@ func (c *attentionBackward) part(s *Stream, worker, workers int) {
 	case c.variant.naive:
 		c.naive(s, worker)
 	default:
-		c.tiles(s, worker)
+		c.flash(s, worker)
 	}
 }
 
@@ -89,9 +89,9 @@ func (c *attentionBackward) queries(groups, lo, hi int) {
 	}
 }
 
-// tiles does units of key tiles (arXiv:2307.08691, algorithm 2); each unit has its own gradient of the queries, so that no two
+// flash does units of key tiles (arXiv:2307.08691, algorithm 2); each unit has its own gradient of the queries, so that no two
 // workers add to the same one.
-func (c *attentionBackward) tiles(s *Stream, worker int) {
+func (c *attentionBackward) flash(s *Stream, worker int) {
 	f := newFlashBackward(c, &s.arenas[worker])
 	tiles := (c.dims.t + gradTile - 1) / gradTile
 	for {
@@ -108,37 +108,52 @@ func (c *attentionBackward) tiles(s *Stream, worker int) {
 // gradTile is the number of keys of a tile: whole panels both as rows and as columns.
 const gradTile = vec.PanelRows * vec.PanelCols
 
-// flashBackward is a worker's state. All rows are wide apart, those of probabilities and of transposed tiles gradTile.
+// flashBackward is a worker's state. A suffix L or R marks a left or right operand of products, T a transposed one.
 type flashBackward struct {
-	attentionDims
-	set       *vec.Set
+	tiles
 	qkv, dout values
 	dqkv      values
 	lse, dots []float32
-	q, do, dq []float32 // the packed head: (T, wide)
-	k, kT, vT []float32 // a tile
-	dk, dv    []float32 // its gradients
-	p, dp     []float32 // probabilities and their gradients: (queryTile, gradTile)
+	qL, doL   []float32 // the packed head: (T, wide/depth)
+	qR, doR   []float32 // (T/depth, wide)
+	kR        []float32 // a tile of keys: (gradTile/depth, wide)
+	kT, vT    []float32 // (wide/depth, gradTile)
+	dq        []float32 // gradients of the packed head: (T, wide)
+	dk, dv    []float32 // and of the tile: (gradTile, wide)
+	p, dp     []float32 // probabilities and the gradients of scores: (queryTile, gradTile)
+	pR, dpR   []float32 // the same, transposed, as left operands: pairs of rows
+	dpL       []float32 // one panel: (PanelRows, gradTile/depth)
 }
 
 func newFlashBackward(c *attentionBackward, a *arena) flashBackward {
-	d := c.dims
-	tile := gradTile * d.wide
-	return flashBackward{
-		attentionDims: d, set: c.variant.set, qkv: valuesOf(c.qkv), dout: valuesOf(c.dout), dqkv: valuesOf(c.dqkv),
+	d, qkv := c.dims, valuesOf(c.qkv)
+	tile, square := gradTile*d.wide, queryTile*gradTile
+	f := flashBackward{
+		tiles: newTiles(d, c.variant, qkv, a), qkv: qkv, dout: valuesOf(c.dout), dqkv: valuesOf(c.dqkv),
 		lse: floats(c.lse), dots: floats(c.scratch),
-		q: a.take(d.packed()), do: a.take(d.packed()),
-		k: a.take(tile), kT: a.take(tile), vT: a.take(tile), dk: a.take(tile), dv: a.take(tile),
-		p: a.take(queryTile * gradTile), dp: a.take(queryTile * gradTile),
+		qL: a.take(d.packed()), doL: a.take(d.packed()),
+		kR: a.take(tile), kT: a.take(tile), vT: a.take(tile), dk: a.take(tile), dv: a.take(tile),
+		p: a.take(square), dp: a.take(square),
 	}
+	f.qR, f.doR = f.qL, f.doL
+	if f.depth > 1 {
+		f.qR, f.doR = a.take(d.packed()), a.take(d.packed())
+		f.pR, f.dpR, f.dpL = a.take(square), a.take(square), a.take(vec.PanelRows*gradTile)
+	}
+	return f
 }
 
 // unit does key tiles lo to hi of a head, against all queries from the first key on.
 func (f *flashBackward) unit(head, lo, hi int) {
 	rows := roundUp(f.t, queryTile)
 	first := lo * gradTile / queryTile * queryTile
-	f.packRows(f.q[first*f.wide:], f.set, f.qkv, query, head, first, rows)
-	f.packRows(f.do[first*f.wide:], f.set, f.dout, output, head, first, rows)
+	at := first * f.wide / f.depth
+	f.packLeft(f.qL[at:], f.qkv, query, head, first, rows)
+	f.packLeft(f.doL[at:], f.dout, output, head, first, rows)
+	if f.depth > 1 {
+		f.packRight(f.qR[at:], f.qkv, query, head, first, rows)
+		f.packRight(f.doR[at:], f.dout, output, head, first, rows)
+	}
 	clear(f.dq)
 	for tile := lo; tile < hi; tile++ {
 		f.tile(head, tile*gradTile)
@@ -147,10 +162,9 @@ func (f *flashBackward) unit(head, lo, hi int) {
 
 // tile does keys k to k+gradTile.
 func (f *flashBackward) tile(head, k int) {
-	f.packRows(f.k, f.set, f.qkv, value, head, k, k+gradTile)
-	f.set.Transpose(f.vT, gradTile, f.k, f.wide, gradTile, f.wide)
-	f.packRows(f.k, f.set, f.qkv, key, head, k, k+gradTile)
-	f.set.Transpose(f.kT, gradTile, f.k, f.wide, gradTile, f.wide)
+	f.packTurned(f.vT, f.qkv, value, head, k, k+gradTile)
+	f.packTurned(f.kT, f.qkv, key, head, k, k+gradTile)
+	f.packRight(f.kR, f.qkv, key, head, k, k+gradTile)
 	clear(f.dk)
 	clear(f.dv)
 	for first := k / queryTile * queryTile; first < f.t; first += queryTile {
@@ -168,14 +182,14 @@ func (f *flashBackward) tile(head, k int) {
 // scores recomputes the probabilities of a panel of queries, their gradients, and what these add to the queries' gradient.
 func (f *flashBackward) scores(head, first, r, k int) {
 	at := first + r
-	keys := min(gradTile, at+vec.PanelRows-k)
-	p, dp := f.p[r*gradTile:], f.dp[r*gradTile:]
+	keys := min(gradTile, at+vec.PanelRows-k) // even, like all three
 	if keys <= 0 {
 		return
 	}
-	cols := roundUp(keys, vec.PanelCols)
-	f.set.Panel(p, gradTile, f.q[at*f.wide:], f.wide, 1, f.kT, gradTile, cols, f.hs, false)
-	f.set.Panel(dp, gradTile, f.do[at*f.wide:], f.wide, 1, f.vT, gradTile, cols, f.hs, false)
+	p, dp := f.p[r*gradTile:], f.dp[r*gradTile:]
+	wide, cols := f.wide/f.depth, roundUp(keys, vec.PanelCols)
+	f.product(p, gradTile, f.qL[at*wide:], wide, 1, f.kT, gradTile, cols, f.hs, false)
+	f.product(dp, gradTile, f.doL[at*wide:], wide, 1, f.vT, gradTile, cols, f.hs, false)
 	for i := range vec.PanelRows {
 		row, grad := p[i*gradTile:][:keys], dp[i*gradTile:][:keys]
 		seen := 0
@@ -187,20 +201,22 @@ func (f *flashBackward) scores(head, first, r, k int) {
 		clear(row[seen:])
 		clear(grad[seen:])
 	}
-	f.set.Panel(f.dq[at*f.wide:], f.wide, dp, gradTile, 1, f.k, f.wide, f.wide, keys, true)
+	left := f.left(f.dpL, dp[:vec.PanelRows*gradTile])
+	f.product(f.dq[at*f.wide:], f.wide, left, gradTile/f.depth, 1, f.kR, f.wide, f.wide, keys, true)
 }
 
 // keys adds a tile of queries to the gradients of the keys and values: dv += pᵀ·do, dk += dpᵀ·q. Queries before the first key of a
 // panel do not see it.
 func (f *flashBackward) keys(first, k int) {
+	p, dp := f.right(f.pR, f.p, gradTile), f.right(f.dpR, f.dp, gradTile)
 	for j := 0; j < gradTile; j += vec.PanelRows {
 		skip := max(0, k+j-first)
 		skip -= skip % vec.PanelRows // only whole panels of scores were computed
 		if skip >= queryTile {
 			return
 		}
-		rows, at := queryTile-skip, (first+skip)*f.wide
-		f.set.Panel(f.dv[j*f.wide:], f.wide, f.p[skip*gradTile+j:], 1, gradTile, f.do[at:], f.wide, f.wide, rows, true)
-		f.set.Panel(f.dk[j*f.wide:], f.wide, f.dp[skip*gradTile+j:], 1, gradTile, f.q[at:], f.wide, f.wide, rows, true)
+		rows, from, at := queryTile-skip, skip/f.depth*gradTile+j, (first+skip)/f.depth*f.wide
+		f.product(f.dv[j*f.wide:], f.wide, p[from:], 1, gradTile, f.doR[at:], f.wide, f.wide, rows, true)
+		f.product(f.dk[j*f.wide:], f.wide, dp[from:], 1, gradTile, f.qR[at:], f.wide, f.wide, rows, true)
 	}
 }

@@ -53,26 +53,26 @@ const (
 	keyTile   = 128
 )
 
-// flashForward is a worker's state over a tile of queries. All rows are wide apart, scores keyTile apart.
+// flashForward is a worker's state over a tile of queries.
 type flashForward struct {
-	attentionDims
-	set      *vec.Set
+	tiles
 	qkv, dst values
 	lse      []float32
-	kT       []float32 // packed head, transposed tile by tile: (T/keyTile, wide, keyTile)
-	v        []float32 // packed head: (T, wide)
-	q, o     []float32 // scaled queries and unnormalized outputs: (queryTile, wide)
+	kT       []float32 // packed head, transposed tile by tile: (T/keyTile, wide/depth, keyTile)
+	v        []float32 // packed head: (T/depth, wide)
+	q        []float32 // (queryTile, wide/depth)
+	o        []float32 // unnormalized outputs: (queryTile, wide)
 	scores   []float32 // one panel: (PanelRows, keyTile)
+	p        []float32 // the same as a left operand
 	top, sum []float32 // of each query: the largest score so far, and Σ exp(score-top)
 }
 
 func newFlashForward(c *attentionForward, a *arena) flashForward {
-	d := c.dims
-	keys := roundUp(d.t, keyTile)
+	d, qkv := c.dims, valuesOf(c.qkv)
+	keys, tile, panel := roundUp(d.t, keyTile)*d.wide, queryTile*d.wide, vec.PanelRows*keyTile
 	return flashForward{
-		attentionDims: d, set: c.variant.set, qkv: valuesOf(c.qkv), dst: valuesOf(c.out), lse: floats(c.lse),
-		kT: a.take(keys * d.wide), v: a.take(keys * d.wide),
-		q: a.take(queryTile * d.wide), o: a.take(max(queryTile, keyTile) * d.wide), scores: a.take(vec.PanelRows * keyTile),
+		tiles: newTiles(d, c.variant, qkv, a), qkv: qkv, dst: valuesOf(c.out), lse: floats(c.lse),
+		kT: a.take(keys), v: a.take(keys), q: a.take(tile), o: a.take(tile), scores: a.take(panel), p: a.take(panel),
 		top: a.take(queryTile), sum: a.take(queryTile),
 	}
 }
@@ -80,10 +80,8 @@ func newFlashForward(c *attentionForward, a *arena) flashForward {
 // unit does tiles lo to hi of the queries of a head.
 func (f *flashForward) unit(head, lo, hi int) {
 	for k := 0; k < min(f.t, hi*queryTile); k += keyTile {
-		rows := f.o[:keyTile*f.wide] // not in use yet
-		f.packRows(rows, f.set, f.qkv, key, head, k, k+keyTile)
-		f.set.Transpose(f.kT[k*f.wide:], keyTile, rows, f.wide, keyTile, f.wide)
-		f.packRows(f.v[k*f.wide:][:keyTile*f.wide], f.set, f.qkv, value, head, k, k+keyTile)
+		f.packTurned(f.kT[k*f.wide/f.depth:], f.qkv, key, head, k, k+keyTile)
+		f.packRight(f.v[k*f.wide/f.depth:], f.qkv, value, head, k, k+keyTile)
 	}
 	for tile := lo; tile < hi; tile++ {
 		f.tile(head, tile*queryTile)
@@ -93,8 +91,7 @@ func (f *flashForward) unit(head, lo, hi int) {
 // tile does the queries from first on.
 func (f *flashForward) tile(head, first int) {
 	rows := min(queryTile, roundUp(f.t-first, vec.PanelRows))
-	f.packRows(f.q, f.set, f.qkv, query, head, first, first+rows)
-	f.set.Scale(f.q[:rows*f.wide], f.q, f.scale)
+	f.packLeft(f.q, f.qkv, query, head, first, first+rows)
 	for r := range rows {
 		f.top[r], f.sum[r] = float32(math.Inf(-1)), 0
 	}
@@ -116,8 +113,9 @@ func (f *flashForward) tile(head, first int) {
 // panel adds keys k to k+keyTile to queries first+r to first+r+PanelRows. A key past the last query of the panel is not touched;
 // one past some query counts as zero there.
 func (f *flashForward) panel(first, r, k int) {
-	keys := min(keyTile, first+r+vec.PanelRows-k)
-	f.set.Panel(f.scores, keyTile, f.q[r*f.wide:], f.wide, 1, f.kT[k*f.wide:], keyTile, roundUp(keys, vec.PanelCols), f.hs, false)
+	keys := min(keyTile, first+r+vec.PanelRows-k) // even, like all three
+	wide, at := f.wide/f.depth, k*f.wide/f.depth
+	f.product(f.scores, keyTile, f.q[r*wide:], wide, 1, f.kT[at:], keyTile, roundUp(keys, vec.PanelCols), f.hs, false)
 	for i := range vec.PanelRows {
 		row := f.scores[i*keyTile:][:keys]
 		seen := min(keys, max(0, first+r+i+1-k))
@@ -126,12 +124,13 @@ func (f *flashForward) panel(first, r, k int) {
 		}
 		clear(row[seen:])
 	}
-	f.set.Panel(f.o[r*f.wide:], f.wide, f.scores, keyTile, 1, f.v[k*f.wide:], f.wide, f.wide, keys, k > 0)
+	p := f.left(f.p, f.scores)
+	f.product(f.o[r*f.wide:], f.wide, p, keyTile/f.depth, 1, f.v[at:], f.wide, f.wide, keys, k > 0)
 }
 
-// softmax replaces scores of query r by exp(score-top). Where top rises, what was summed so far shrinks.
+// softmax replaces scores of query r by exp(scale·score-top). Where top rises, what was summed so far shrinks.
 func (f *flashForward) softmax(r int, scores []float32) {
-	top, sum := f.set.Softmax(scores, f.top[r])
+	top, sum := f.set.Softmax(scores, f.scale, f.top[r])
 	if top > f.top[r] && f.sum[r] > 0 {
 		shrink := float32(math.Exp(float64(f.top[r] - top)))
 		f.sum[r] *= shrink

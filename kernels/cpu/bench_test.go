@@ -13,6 +13,7 @@ import (
 	"gorgonia.org/tensor"
 
 	"ofpeak/kernels"
+	"ofpeak/kernels/block"
 	"ofpeak/kernels/cpu"
 )
 
@@ -169,6 +170,38 @@ func BenchmarkMemoryBound(b *testing.B) {
 		}
 		for _, name := range slices.Sorted(maps.Keys(ops)) {
 			b.Run(name+"/"+dt.String(), func(b *testing.B) { benchmark(b, ops[name]) })
+		}
+	}
+}
+
+// BenchmarkStep is a training step of one gpt2 block. FLOPs are those of the dense model, so a sparse step may pass the peak.
+func BenchmarkStep(b *testing.B) {
+	const c, nh, t = 768, 12, 1024
+	for _, name := range []string{"fp32", "bf16", "fp16"} {
+		for _, l := range []kernels.Layout{{}, {Format: kernels.Sparse24}, {Format: kernels.BlockSparse, Block: 32, Keep: 0.5}} {
+			b.Run(name+"/"+l.Format.String(), func(b *testing.B) {
+				benchmark(b, func(b bench) (func(), int, int) {
+					precision, _ := kernels.PrecisionNamed(name)
+					st, err := block.New(b.dev, b.s, block.Config{C: c, NH: nh, T: t, L: 1, Batch: 1, Precision: precision, Layout: l})
+					if err != nil {
+						b.Fatal(err)
+					}
+					acts, err := st.NewActs()
+					if err != nil {
+						b.Fatal(err)
+					}
+					d := b.normal(precision.Compute, t, c)
+					return func() {
+						st.ZeroGrads(b.s)
+						st.Run(b.s, acts, nil, nil)
+						st.AddLoss(b.s, acts, d, t*c)
+						st.Backward(b.s, acts, d, nil, nil)
+						st.CheckGrads(b.s)
+						st.Update(b.s, block.DefaultHyper, 0, st.Size())
+						st.EndStep(b.s)
+					}, 0, t * (6*12*c*c + 7*t*c)
+				})
+			})
 		}
 	}
 }

@@ -124,7 +124,7 @@ func (d *Device) Supports(op kernels.Op, t kernels.DType, f kernels.Format) erro
 func isFloat(t kernels.DType) bool { return t == kernels.F32 || t == kernels.F16 || t == kernels.BF16 }
 
 // NewStream starts a stream. The first one open at a time has the device's team of threads; the operators of further ones run on
-// one thread each, so that communication goes on beside computation without waiting for it.
+// one thread each, so that communication goes on beside computation without waiting for it. All threads keep to the device's cores.
 func (d *Device) NewStream() (kernels.Stream, error) { return newStream(d) }
 
 // NewEvent gives an event that was never recorded.

@@ -3,7 +3,6 @@ package cpu
 import (
 	"bytes"
 	"sync"
-	"unsafe"
 
 	"ofpeak/kernels"
 	"ofpeak/kernels/cpu/gemm"
@@ -73,7 +72,7 @@ func (s *Stream) denseMatrix(w kernels.Weight) gemm.Matrix {
 	if s.expand.to.t == kernels.F32 {
 		s.expand.to.f32 = s.common.take(n)
 	} else {
-		s.expand.to.f16 = unsafe.Slice((*uint16)(unsafe.Pointer(unsafe.SliceData(s.common.take((n+1)/2)))), n)
+		s.expand.to.f16 = halves(s.common.take((n+1)/2), n)
 	}
 	s.share(&s.expand, n)
 	return s.expand.to.matrix(w.C)

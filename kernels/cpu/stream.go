@@ -106,18 +106,23 @@ func (s *Stream) serve(workers int, started chan<- error) {
 	}
 }
 
-// hire starts the team, and binds the goroutine to a thread and, where the device names cores, to the first of them. The goroutine
-// ends with its thread.
+// hire binds the goroutine to a thread and starts the team, on the device's cores where it names some: the thread is bound to the
+// first of them, or, without the team, to the last. The goroutine ends with its thread.
 func (s *Stream) hire(workers int) error {
-	if s.dev.owner != s || len(s.dev.cores) == 0 {
+	cores := s.dev.cores
+	switch {
+	case len(cores) == 0:
 		runtime.LockOSThread()
 		s.team = team.NewUnpinned(workers)
-		return nil
+	case workers < len(cores):
+		s.team = team.NewUnpinned(workers)
+		return team.Pin(cores[len(cores)-1])
+	default:
+		if err := team.Pin(cores[0]); err != nil {
+			return err
+		}
+		s.team = team.New(cores)
 	}
-	if err := team.Pin(s.dev.cores[0]); err != nil {
-		return err
-	}
-	s.team = team.New(s.dev.cores)
 	return s.team.PinErr()
 }
 
@@ -179,8 +184,11 @@ func describe(c command, v any) error {
 	if p, ok := v.(*team.Panic); ok {
 		v, stack = p.Value, p.Stack
 	}
-	if err, ok := v.(runtime.Error); ok {
-		return fmt.Errorf("cpu: %s: %w\n%s", op, err, stack)
+	switch v := v.(type) {
+	case runtime.Error:
+		return fmt.Errorf("cpu: %s: %w\n%s", op, v, stack)
+	case error:
+		return fmt.Errorf("cpu: %s: %w", op, v)
 	}
 	return fmt.Errorf("cpu: %s: %v", op, v)
 }

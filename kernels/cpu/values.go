@@ -45,6 +45,18 @@ func (v values) load(set *vec.Set, lo, n int, buf []float32) []float32 {
 	return buf[:n]
 }
 
+// gather widens rows of n values from lo on, stride apart, into dst, pitch apart.
+func (v values) gather(set *vec.Set, dst []float32, pitch, lo, stride, rows, n int) {
+	switch v.t {
+	case kernels.F32:
+		set.Gather(dst, pitch, v.f32[lo:], stride, rows, n)
+	case kernels.F16:
+		set.GatherF16(dst, pitch, v.f16[lo:], stride, rows, n)
+	default:
+		set.GatherBF16(dst, pitch, v.f16[lo:], stride, rows, n)
+	}
+}
+
 // dest gives where to compute the n values from lo: the memory itself where it is float32, else buf. store ends it.
 func (v values) dest(lo, n int, buf []float32) []float32 {
 	if v.t == kernels.F32 {

@@ -16,6 +16,7 @@ type variant struct {
 	name  string
 	set   *vec.Set
 	naive bool // attention: row by row, without tiles
+	bf16  bool // attention: products of bfloat16 where the operands are
 }
 
 // variants lists what the device's instruction set can run, reference first.
@@ -41,6 +42,9 @@ func (d *Device) variants(op kernels.Op) []variant {
 			name = "flash-" + name
 		}
 		all = append(all, variant{name: name, set: set})
+		if op == kernels.OpAttention && set.HasBF16() {
+			all = append(all, variant{name: name + "bf16", set: set, bf16: true})
+		}
 	}
 	return all
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"ofpeak/kernels/cpu/peak"
 	"ofpeak/kernels/cpu/team"
 )
 
@@ -60,8 +61,27 @@ func benchSquare(b *testing.B, tm *team.Team, in Type, variant string, n int, tr
 	for b.Loop() {
 		ctx.Multiply(p)
 	}
-	flops := 2 * float64(n) * float64(n) * float64(n) * float64(b.N)
-	b.ReportMetric(flops/float64(b.Elapsed().Nanoseconds()), "GFLOPS")
+	gflops := 2 * float64(n) * float64(n) * float64(n) * float64(b.N) / float64(b.Elapsed().Nanoseconds())
+	b.ReportMetric(gflops, "GFLOPS")
+	b.ReportMetric(100*gflops/ceiling(tm, in), "%peak")
+}
+
+// ceilings are the measured peaks by team size, measured when first asked for.
+var ceilings = map[int][]peak.Rate{}
+
+// ceiling returns the measured peak of a type on a team: the fastest instruction
+// for it, or for float32 where it has none of its own.
+func ceiling(tm *team.Team, t Type) float64 {
+	rates, ok := ceilings[tm.Size()]
+	if !ok {
+		rates = peak.Rates(tm, peak.DefaultTime)
+		ceilings[tm.Size()] = rates
+	}
+	best, ok := peak.Best(rates, t.String())
+	if !ok {
+		best, _ = peak.Best(rates, F32.String())
+	}
+	return best.All
 }
 
 func BenchmarkF32(b *testing.B)  { benchMultiply(b, F32, 512, 768, 1024, 2048) }
@@ -117,4 +137,37 @@ func interleave(b *testing.B, fs ...func()) []float64 {
 		}
 	}
 	return best
+}
+
+// BenchmarkBlockSparse reports the share of the ideal speed-up over the dense
+// product that each product reaches.
+func BenchmarkBlockSparse(b *testing.B) {
+	const n = 1024
+	for _, tm := range benchTeams(b) {
+		for _, block := range []int{16, 32, 64} {
+			for _, zeros := range []int{50, 75, 90} {
+				b.Run(fmt.Sprintf("cores=%d/block=%d/zeros=%d", tm.Size(), block, zeros), func(b *testing.B) {
+					benchBlockSparse(b, tm, n, block, n/block*(100-zeros)/100)
+				})
+			}
+		}
+	}
+}
+
+func benchBlockSparse(b *testing.B, tm *team.Team, n, block, keep int) {
+	ctx := NewContext(tm)
+	rng := rand.New(rand.NewPCG(1, 1))
+	w := newWeightBlock(b, rng, F32, n, n, block, keep)
+	x, y, full := newArray(rng, F32, n, n, 0).matrix(), newArray(rng, F32, n, n, 0).matrix(), newArray(rng, F32, n, n, 0).matrix()
+	v, dv := w.values.matrix(), newArray(rng, F32, w.values.rows, block, 0).matrix()
+	best := interleave(b,
+		func() { ctx.Multiply(Product{M: n, N: n, K: n, A: x, B: full.T(), C: y}) },
+		func() { ctx.ForwardBlock(w.pattern, v, x, y, n, nil) },
+		func() { ctx.InputGradBlock(w.pattern, v, y, x, n, nil) },
+		func() { ctx.WeightGradBlock(w.pattern, dv, y, x, n) },
+	)
+	ideal := float64(n/block) / float64(keep)
+	for i, name := range []string{"forward/ideal", "dx/ideal", "dw/ideal"} {
+		b.ReportMetric(best[0]/best[i+1]/ideal, name)
+	}
 }

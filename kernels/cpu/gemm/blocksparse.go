@@ -102,7 +102,7 @@ func (c *Context) WeightGradBlock(p *PatternBlock, dvalues, dout, x Matrix, n in
 	g.job = job{Product: product, eng: c.engines[x.typ]}
 	dout = dout.T()
 	g.a, g.b, g.pattern = dout.rowView(), x.columnView(), p
-	g.kc = evenly(n, maxUnits*g.eng.depth(), 8*g.eng.depth())
+	g.span, g.kc = blockSpan(p, n, g.eng.depth())
 	c.run(g)
 	*g = blockGradJob{}
 }

@@ -142,6 +142,17 @@ func (b *blockJob) sweep(w *worker, g rect, rows int, c unsafe.Pointer, ldc int)
 type blockGradJob struct {
 	job
 	pattern *PatternBlock
+	span    int // block columns packed at a time
+}
+
+// blockSpan returns how many block columns, and how much of K, a weight gradient
+// packs at a time. All columns at once are best, since the other operand is packed
+// anew for each span; that leaves a shorter part of K, down to a quarter.
+func blockSpan(p *PatternBlock, n, depth int) (span, kc int) {
+	const most = 4 * maxColumns
+	span = max(1, evenly(p.c, most, p.block)/p.block)
+	units := min(maxUnits, maxUnits*maxColumns/(span*p.block))
+	return span, evenly(n, max(8, units/8*8)*depth, 8*depth)
 }
 
 // part computes the blocks of one worker's block rows, over as many block columns
@@ -152,14 +163,13 @@ func (g *blockGradJob) part(w *worker, id, workers int) {
 	if lo == hi {
 		return
 	}
-	span := max(1, maxColumns/p.block)
 	units := ceil(g.kc, g.eng.depth())
 	w.a.grow(panel * units)
-	w.b.grow(span * g.packedColumns() * units)
+	w.b.grow(g.span * g.packedColumns() * units)
 	for k := 0; k < g.K; k += g.kc {
 		n := min(g.kc, g.K-k)
-		for col := 0; col < p.c/p.block; col += span {
-			end := min(col+span, p.c/p.block)
+		for col := 0; col < p.c/p.block; col += g.span {
+			end := min(col+g.span, p.c/p.block)
 			g.packColumns(w, col, end, k, n)
 			for row := lo; row < hi; row++ {
 				g.blockRow(w, row, col, end, k, n)

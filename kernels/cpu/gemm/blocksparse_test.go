@@ -56,13 +56,14 @@ func checkBlock(t *testing.T, ctx *Context, rng *rand.Rand, in, out Type, n, oc,
 	y, dx := newArray(rng, out, n, oc, extra), newArray(rng, out, n, c, extra)
 	dv := newArray(rng, F32, len(w.meta)*block, block, 0)
 	wantY, wantX, wantV := newSums(n, oc), newSums(n, c), newSums(dv.rows, block)
+	xs, douts := x.dense(false), dout.dense(false)
 	w.each(func(row, col, i, j int) {
 		v := w.values.at(i, j)
 		wantV.add(i, j, dv.at(i, j))
 		for tok := range n {
-			wantY.add(tok, row, x.at(tok, col)*v)
-			wantX.add(tok, col, dout.at(tok, row)*v)
-			wantV.add(i, j, dout.at(tok, row)*x.at(tok, col))
+			wantY.add(tok, row, xs[tok*c+col]*v)
+			wantX.add(tok, col, douts[tok*oc+row]*v)
+			wantV.add(i, j, douts[tok*oc+row]*xs[tok*c+col])
 		}
 	})
 	ctx.ForwardBlock(w.pattern, w.values.matrix(), x.matrix(), y.matrix(), n, nil)
@@ -74,7 +75,7 @@ func checkBlock(t *testing.T, ctx *Context, rng *rand.Rand, in, out Type, n, oc,
 }
 
 func TestBlockSparse(t *testing.T) {
-	eachFloatVariant(t, []int{1, 2, 3}, func(t *testing.T, ctx *Context, in Type) {
+	eachFloatVariant(t, []int{1, 3}, func(t *testing.T, ctx *Context, in Type) {
 		rng := rand.New(rand.NewPCG(11, uint64(in)))
 		for i, tc := range []struct{ n, oc, c, block, keep int }{
 			{1, 16, 16, 16, 1},
@@ -83,8 +84,8 @@ func TestBlockSparse(t *testing.T) {
 			{21, 128, 192, 64, 2},
 			{13, 48, 144, 48, 3},
 			{19, 80, 160, 80, 1},
-			{350, 64, 64, 16, 3},
-			{5, 64, 1088, 64, 9},
+			{330, 32, 64, 16, 3},
+			{5, 64, 1088, 64, 3},
 			{9, 1088, 64, 64, 1},
 		} {
 			checkBlock(t, ctx, rng, in, floats[i%3], tc.n, tc.oc, tc.c, tc.block, tc.keep, i%2*5)

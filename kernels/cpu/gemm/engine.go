@@ -78,8 +78,8 @@ type packer struct {
 	// rows packs eight lines that run along K, n groups of eight units; cols
 	// packs n units of 8w lines whose elements run across. Nil where only unit
 	// serves. stride is from a packed unit to the next along K, next from eight
-	// lines to the next eight, ahead to the lines to prefetch, all in bytes.
-	rows func(dst *uint32, stride int, rows *[8]*byte, ahead, n int)
+	// lines to the next eight, both in bytes.
+	rows func(dst *uint32, stride int, rows *[8]*byte, n int)
 	cols func(dst *uint32, stride, next int, src *byte, ld, n, w int)
 }
 

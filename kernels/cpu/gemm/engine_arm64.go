@@ -67,7 +67,7 @@ func sumsNEON(vectors, k, segs int, seg, a, b, c *uint32, ldc, rows, add int)
 var packNEON = packer{depth: 1, size: 4, unit: unitF32, rows: packRows8, cols: packCols8}
 
 // packRows8 is packer.rows of 32-bit units.
-func packRows8(dst *uint32, stride int, rows *[8]*byte, _, n int) {
+func packRows8(dst *uint32, stride int, rows *[8]*byte, n int) {
 	stride /= 4
 	out := unsafe.Slice(dst, (8*n-1)*stride+8)
 	for l, row := range rows {

@@ -237,10 +237,8 @@ func tileI16Y3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ld
 //		}
 //	}
 //
-// and prefetches the same places ahead bytes further, where the next rows are.
-//
 //go:noescape
-func packRows32(dst *uint32, stride int, rows *[8]*byte, ahead int, n int)
+func packRows32(dst *uint32, stride int, rows *[8]*byte, n int)
 
 // packCols32 writes 8w columns, n units of each. A unit is a 32-bit word: a float32, two bfloat16 or four int8 of one row:
 //
@@ -249,8 +247,6 @@ func packRows32(dst *uint32, stride int, rows *[8]*byte, ahead int, n int)
 //			dst[u*stride/4+j/8*next/4+j%8] = unit(src[u*1*ld:], j)
 //		}
 //	}
-//
-// and prefetches eight rows ahead.
 //
 //go:noescape
 func packCols32(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)
@@ -263,10 +259,8 @@ func packCols32(dst *uint32, stride int, next int, src *byte, ld int, n int, w i
 //		}
 //	}
 //
-// and prefetches the same places ahead bytes further, where the next rows are.
-//
 //go:noescape
-func packRowsBF16(dst *uint32, stride int, rows *[8]*byte, ahead int, n int)
+func packRowsBF16(dst *uint32, stride int, rows *[8]*byte, n int)
 
 // packColsBF16 writes 8w columns, n units of each. A unit is a bfloat16 widened to float32:
 //
@@ -275,8 +269,6 @@ func packRowsBF16(dst *uint32, stride int, rows *[8]*byte, ahead int, n int)
 //			dst[u*stride/4+j/8*next/4+j%8] = unit(src[u*1*ld:], j)
 //		}
 //	}
-//
-// and prefetches eight rows ahead.
 //
 //go:noescape
 func packColsBF16(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)
@@ -289,10 +281,8 @@ func packColsBF16(dst *uint32, stride int, next int, src *byte, ld int, n int, w
 //		}
 //	}
 //
-// and prefetches the same places ahead bytes further, where the next rows are.
-//
 //go:noescape
-func packRowsF16(dst *uint32, stride int, rows *[8]*byte, ahead int, n int)
+func packRowsF16(dst *uint32, stride int, rows *[8]*byte, n int)
 
 // packColsF16 writes 8w columns, n units of each. A unit is a float16 widened to float32:
 //
@@ -301,8 +291,6 @@ func packRowsF16(dst *uint32, stride int, rows *[8]*byte, ahead int, n int)
 //			dst[u*stride/4+j/8*next/4+j%8] = unit(src[u*1*ld:], j)
 //		}
 //	}
-//
-// and prefetches eight rows ahead.
 //
 //go:noescape
 func packColsF16(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)
@@ -315,10 +303,8 @@ func packColsF16(dst *uint32, stride int, next int, src *byte, ld int, n int, w 
 //		}
 //	}
 //
-// and prefetches the same places ahead bytes further, where the next rows are.
-//
 //go:noescape
-func packRowsI16(dst *uint32, stride int, rows *[8]*byte, ahead int, n int)
+func packRowsI16(dst *uint32, stride int, rows *[8]*byte, n int)
 
 // packColsI16 writes 8w columns, n units of each. A unit is two int8 widened to int16:
 //
@@ -327,8 +313,6 @@ func packRowsI16(dst *uint32, stride int, rows *[8]*byte, ahead int, n int)
 //			dst[u*stride/4+j/8*next/4+j%8] = unit(src[u*2*ld:], j)
 //		}
 //	}
-//
-// and prefetches eight rows ahead.
 //
 //go:noescape
 func packColsI16(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)
@@ -341,10 +325,8 @@ func packColsI16(dst *uint32, stride int, next int, src *byte, ld int, n int, w 
 //		}
 //	}
 //
-// and prefetches the same places ahead bytes further, where the next rows are.
-//
 //go:noescape
-func packRowsU8(dst *uint32, stride int, rows *[8]*byte, ahead int, n int)
+func packRowsU8(dst *uint32, stride int, rows *[8]*byte, n int)
 
 // packColsU8 writes 8w columns, n units of each. A unit is four int8, 128 added to each to make uint8:
 //
@@ -353,8 +335,6 @@ func packRowsU8(dst *uint32, stride int, rows *[8]*byte, ahead int, n int)
 //			dst[u*stride/4+j/8*next/4+j%8] = unit(src[u*4*ld:], j)
 //		}
 //	}
-//
-// and prefetches eight rows ahead.
 //
 //go:noescape
 func packColsU8(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)
@@ -367,8 +347,6 @@ func packColsU8(dst *uint32, stride int, next int, src *byte, ld int, n int, w i
 //		}
 //	}
 //
-// and prefetches eight rows ahead.
-//
 //go:noescape
 func packColsPairs(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)
 
@@ -379,8 +357,6 @@ func packColsPairs(dst *uint32, stride int, next int, src *byte, ld int, n int, 
 //			dst[u*stride/4+j/8*next/4+j%8] = unit(src[u*4*ld:], j)
 //		}
 //	}
-//
-// and prefetches eight rows ahead.
 //
 //go:noescape
 func packColsQuads(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)

@@ -85,6 +85,7 @@ unit:
 	VFMADD231PS  Z1, Z0, Z14
 	VBROADCASTSS 28(R8), Z0
 	VFMADD231PS  Z1, Z0, Z15
+	PREFETCHT0   3072(DI)
 	ADDQ         $0x20, R8
 	ADDQ         $0x00000040, DI
 	DECQ         AX
@@ -268,14 +269,15 @@ unit:
 	VBROADCASTSS 28(R8), Z0
 
 	// VDPBF16PS Z1, Z0, Z15
-	LONG $0x487e7262
-	WORD $0xf952
-	ADDQ $0x20, R8
-	ADDQ $0x00000040, DI
-	DECQ AX
-	JNZ  unit
-	DECQ CX
-	JNZ  segment
+	LONG       $0x487e7262
+	WORD       $0xf952
+	PREFETCHT0 3072(DI)
+	ADDQ       $0x20, R8
+	ADDQ       $0x00000040, DI
+	DECQ       AX
+	JNZ        unit
+	DECQ       CX
+	JNZ        segment
 
 stored:
 	MOVQ    cols+64(FP), R12
@@ -431,6 +433,7 @@ unit:
 	VPDPBUSD     Z1, Z0, Z14
 	VBROADCASTSS 28(R8), Z0
 	VPDPBUSD     Z1, Z0, Z15
+	PREFETCHT0   3072(DI)
 	ADDQ         $0x20, R8
 	ADDQ         $0x00000040, DI
 	DECQ         AX
@@ -572,6 +575,7 @@ unit:
 	VFMADD231PS  Y1, Y0, Y6
 	VBROADCASTSS 12(R8), Y0
 	VFMADD231PS  Y1, Y0, Y7
+	PREFETCHT0   3072(DI)
 	ADDQ         $0x20, R8
 	ADDQ         $0x00000020, DI
 	DECQ         AX
@@ -680,6 +684,7 @@ unit:
 	VMOVUPS      (DI), Y2
 	VPMADDWD     Y2, Y1, Y0
 	VPADDD       Y0, Y7, Y7
+	PREFETCHT0   3072(DI)
 	ADDQ         $0x20, R8
 	ADDQ         $0x00000020, DI
 	DECQ         AX
@@ -826,6 +831,8 @@ unit:
 	VBROADCASTSS 28(R8), Z0
 	VFMADD231PS  Z1, Z0, Z22
 	VFMADD231PS  Z2, Z0, Z23
+	PREFETCHT0   3072(DI)
+	PREFETCHT0   3136(DI)
 	ADDQ         $0x20, R8
 	ADDQ         $0x00000080, DI
 	DECQ         AX
@@ -1082,14 +1089,16 @@ unit:
 	WORD $0xf152
 
 	// VDPBF16PS Z2, Z0, Z23
-	LONG $0x487ee262
-	WORD $0xfa52
-	ADDQ $0x20, R8
-	ADDQ $0x00000080, DI
-	DECQ AX
-	JNZ  unit
-	DECQ CX
-	JNZ  segment
+	LONG       $0x487ee262
+	WORD       $0xfa52
+	PREFETCHT0 3072(DI)
+	PREFETCHT0 3136(DI)
+	ADDQ       $0x20, R8
+	ADDQ       $0x00000080, DI
+	DECQ       AX
+	JNZ        unit
+	DECQ       CX
+	JNZ        segment
 
 stored:
 	MOVQ    cols+64(FP), R12
@@ -1294,6 +1303,8 @@ unit:
 	VBROADCASTSS 28(R8), Z0
 	VPDPBUSD     Z1, Z0, Z22
 	VPDPBUSD     Z2, Z0, Z23
+	PREFETCHT0   3072(DI)
+	PREFETCHT0   3136(DI)
 	ADDQ         $0x20, R8
 	ADDQ         $0x00000080, DI
 	DECQ         AX
@@ -1468,6 +1479,8 @@ unit:
 	VBROADCASTSS 12(R8), Y0
 	VFMADD231PS  Y1, Y0, Y10
 	VFMADD231PS  Y2, Y0, Y11
+	PREFETCHT0   3072(DI)
+	PREFETCHT0   3104(DI)
 	ADDQ         $0x20, R8
 	ADDQ         $0x00000040, DI
 	DECQ         AX
@@ -1604,6 +1617,8 @@ unit:
 	VMOVUPS      32(DI), Y3
 	VPMADDWD     Y3, Y1, Y0
 	VPADDD       Y0, Y11, Y11
+	PREFETCHT0   3072(DI)
+	PREFETCHT0   3104(DI)
 	ADDQ         $0x20, R8
 	ADDQ         $0x00000040, DI
 	DECQ         AX
@@ -1787,6 +1802,9 @@ unit:
 	VFMADD231PS  Z1, Z0, Z29
 	VFMADD231PS  Z2, Z0, Z30
 	VFMADD231PS  Z3, Z0, Z31
+	PREFETCHT0   3072(DI)
+	PREFETCHT0   3136(DI)
+	PREFETCHT0   3200(DI)
 	ADDQ         $0x20, R8
 	ADDQ         $0x000000c0, DI
 	DECQ         AX
@@ -2116,14 +2134,17 @@ unit:
 	WORD $0xf252
 
 	// VDPBF16PS Z3, Z0, Z31
-	LONG $0x487e6262
-	WORD $0xfb52
-	ADDQ $0x20, R8
-	ADDQ $0x000000c0, DI
-	DECQ AX
-	JNZ  unit
-	DECQ CX
-	JNZ  segment
+	LONG       $0x487e6262
+	WORD       $0xfb52
+	PREFETCHT0 3072(DI)
+	PREFETCHT0 3136(DI)
+	PREFETCHT0 3200(DI)
+	ADDQ       $0x20, R8
+	ADDQ       $0x000000c0, DI
+	DECQ       AX
+	JNZ        unit
+	DECQ       CX
+	JNZ        segment
 
 stored:
 	MOVQ    cols+64(FP), R12
@@ -2377,6 +2398,9 @@ unit:
 	VPDPBUSD     Z1, Z0, Z29
 	VPDPBUSD     Z2, Z0, Z30
 	VPDPBUSD     Z3, Z0, Z31
+	PREFETCHT0   3072(DI)
+	PREFETCHT0   3136(DI)
+	PREFETCHT0   3200(DI)
 	ADDQ         $0x20, R8
 	ADDQ         $0x000000c0, DI
 	DECQ         AX
@@ -2588,6 +2612,9 @@ unit:
 	VFMADD231PS  Y1, Y0, Y13
 	VFMADD231PS  Y2, Y0, Y14
 	VFMADD231PS  Y3, Y0, Y15
+	PREFETCHT0   3072(DI)
+	PREFETCHT0   3104(DI)
+	PREFETCHT0   3136(DI)
 	ADDQ         $0x20, R8
 	ADDQ         $0x00000060, DI
 	DECQ         AX
@@ -2756,6 +2783,9 @@ unit:
 	VMOVUPS      64(DI), Y2
 	VPMADDWD     Y2, Y1, Y0
 	VPADDD       Y0, Y15, Y15
+	PREFETCHT0   3072(DI)
+	PREFETCHT0   3104(DI)
+	PREFETCHT0   3136(DI)
 	ADDQ         $0x20, R8
 	ADDQ         $0x00000060, DI
 	DECQ         AX
@@ -2848,9 +2878,9 @@ DATA flip<>+24(SB)/4, $0x80808080
 DATA flip<>+28(SB)/4, $0x80808080
 GLOBL flip<>(SB), RODATA|NOPTR, $32
 
-// func packRows32(dst *uint32, stride int, rows *[8]*byte, ahead int, n int)
-// Requires: AVX, MMX+
-TEXT ·packRows32(SB), NOSPLIT, $0-40
+// func packRows32(dst *uint32, stride int, rows *[8]*byte, n int)
+// Requires: AVX
+TEXT ·packRows32(SB), NOSPLIT, $0-32
 	MOVQ rows+16(FP), R13
 	MOVQ (R13), AX
 	MOVQ 8(R13), BX
@@ -2862,27 +2892,18 @@ TEXT ·packRows32(SB), NOSPLIT, $0-40
 	MOVQ 56(R13), R9
 	MOVQ dst+0(FP), R10
 	MOVQ stride+8(FP), R11
-	MOVQ ahead+24(FP), R14
-	MOVQ n+32(FP), R12
+	MOVQ n+24(FP), R12
 	XORQ R13, R13
 
 loop:
 	VMOVUPS    (AX)(R13*1), Y0
-	PREFETCHT0 (AX)(R14*1)
 	VMOVUPS    (BX)(R13*1), Y1
-	PREFETCHT0 (BX)(R14*1)
 	VMOVUPS    (CX)(R13*1), Y2
-	PREFETCHT0 (CX)(R14*1)
 	VMOVUPS    (DX)(R13*1), Y3
-	PREFETCHT0 (DX)(R14*1)
 	VMOVUPS    (SI)(R13*1), Y4
-	PREFETCHT0 (SI)(R14*1)
 	VMOVUPS    (DI)(R13*1), Y5
-	PREFETCHT0 (DI)(R14*1)
 	VMOVUPS    (R8)(R13*1), Y6
-	PREFETCHT0 (R8)(R14*1)
 	VMOVUPS    (R9)(R13*1), Y7
-	PREFETCHT0 (R9)(R14*1)
 	VUNPCKLPS  Y1, Y0, Y8
 	VUNPCKHPS  Y1, Y0, Y9
 	VUNPCKLPS  Y3, Y2, Y10
@@ -2932,14 +2953,13 @@ loop:
 	VMOVUPS    Y7, (R10)
 	ADDQ       R11, R10
 	ADDQ       $0x20, R13
-	ADDQ       $0x20, R14
 	DECQ       R12
 	JNZ        loop
 	VZEROUPPER
 	RET
 
 // func packCols32(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)
-// Requires: AVX, MMX+
+// Requires: AVX
 TEXT ·packCols32(SB), NOSPLIT, $0-56
 	MOVQ dst+0(FP), DI
 	MOVQ stride+8(FP), R8
@@ -2956,23 +2976,22 @@ unit:
 	MOVQ R12, R11
 
 block:
-	PREFETCHT0 (AX)(R9*8)
-	VMOVUPS    (AX), Y0
-	VMOVUPS    Y0, (BX)
-	ADDQ       $0x20, AX
-	ADDQ       R13, BX
-	DECQ       R11
-	JNZ        block
-	ADDQ       R9, SI
-	ADDQ       R8, DI
-	DECQ       R10
-	JNZ        unit
+	VMOVUPS (AX), Y0
+	VMOVUPS Y0, (BX)
+	ADDQ    $0x20, AX
+	ADDQ    R13, BX
+	DECQ    R11
+	JNZ     block
+	ADDQ    R9, SI
+	ADDQ    R8, DI
+	DECQ    R10
+	JNZ     unit
 	VZEROUPPER
 	RET
 
-// func packRowsBF16(dst *uint32, stride int, rows *[8]*byte, ahead int, n int)
-// Requires: AVX, AVX2, MMX+
-TEXT ·packRowsBF16(SB), NOSPLIT, $0-40
+// func packRowsBF16(dst *uint32, stride int, rows *[8]*byte, n int)
+// Requires: AVX, AVX2
+TEXT ·packRowsBF16(SB), NOSPLIT, $0-32
 	MOVQ rows+16(FP), R13
 	MOVQ (R13), AX
 	MOVQ 8(R13), BX
@@ -2984,35 +3003,26 @@ TEXT ·packRowsBF16(SB), NOSPLIT, $0-40
 	MOVQ 56(R13), R9
 	MOVQ dst+0(FP), R10
 	MOVQ stride+8(FP), R11
-	MOVQ ahead+24(FP), R14
-	MOVQ n+32(FP), R12
+	MOVQ n+24(FP), R12
 	XORQ R13, R13
 
 loop:
 	VPMOVZXWD  (AX)(R13*1), Y0
 	VPSLLD     $0x10, Y0, Y0
-	PREFETCHT0 (AX)(R14*1)
 	VPMOVZXWD  (BX)(R13*1), Y1
 	VPSLLD     $0x10, Y1, Y1
-	PREFETCHT0 (BX)(R14*1)
 	VPMOVZXWD  (CX)(R13*1), Y2
 	VPSLLD     $0x10, Y2, Y2
-	PREFETCHT0 (CX)(R14*1)
 	VPMOVZXWD  (DX)(R13*1), Y3
 	VPSLLD     $0x10, Y3, Y3
-	PREFETCHT0 (DX)(R14*1)
 	VPMOVZXWD  (SI)(R13*1), Y4
 	VPSLLD     $0x10, Y4, Y4
-	PREFETCHT0 (SI)(R14*1)
 	VPMOVZXWD  (DI)(R13*1), Y5
 	VPSLLD     $0x10, Y5, Y5
-	PREFETCHT0 (DI)(R14*1)
 	VPMOVZXWD  (R8)(R13*1), Y6
 	VPSLLD     $0x10, Y6, Y6
-	PREFETCHT0 (R8)(R14*1)
 	VPMOVZXWD  (R9)(R13*1), Y7
 	VPSLLD     $0x10, Y7, Y7
-	PREFETCHT0 (R9)(R14*1)
 	VUNPCKLPS  Y1, Y0, Y8
 	VUNPCKHPS  Y1, Y0, Y9
 	VUNPCKLPS  Y3, Y2, Y10
@@ -3062,14 +3072,13 @@ loop:
 	VMOVUPS    Y7, (R10)
 	ADDQ       R11, R10
 	ADDQ       $0x10, R13
-	ADDQ       $0x10, R14
 	DECQ       R12
 	JNZ        loop
 	VZEROUPPER
 	RET
 
 // func packColsBF16(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)
-// Requires: AVX, AVX2, MMX+
+// Requires: AVX, AVX2
 TEXT ·packColsBF16(SB), NOSPLIT, $0-56
 	MOVQ dst+0(FP), DI
 	MOVQ stride+8(FP), R8
@@ -3086,24 +3095,23 @@ unit:
 	MOVQ R12, R11
 
 block:
-	PREFETCHT0 (AX)(R9*8)
-	VPMOVZXWD  (AX), Y0
-	VPSLLD     $0x10, Y0, Y0
-	VMOVUPS    Y0, (BX)
-	ADDQ       $0x10, AX
-	ADDQ       R13, BX
-	DECQ       R11
-	JNZ        block
-	ADDQ       R9, SI
-	ADDQ       R8, DI
-	DECQ       R10
-	JNZ        unit
+	VPMOVZXWD (AX), Y0
+	VPSLLD    $0x10, Y0, Y0
+	VMOVUPS   Y0, (BX)
+	ADDQ      $0x10, AX
+	ADDQ      R13, BX
+	DECQ      R11
+	JNZ       block
+	ADDQ      R9, SI
+	ADDQ      R8, DI
+	DECQ      R10
+	JNZ       unit
 	VZEROUPPER
 	RET
 
-// func packRowsF16(dst *uint32, stride int, rows *[8]*byte, ahead int, n int)
-// Requires: AVX, F16C, MMX+
-TEXT ·packRowsF16(SB), NOSPLIT, $0-40
+// func packRowsF16(dst *uint32, stride int, rows *[8]*byte, n int)
+// Requires: AVX, F16C
+TEXT ·packRowsF16(SB), NOSPLIT, $0-32
 	MOVQ rows+16(FP), R13
 	MOVQ (R13), AX
 	MOVQ 8(R13), BX
@@ -3115,27 +3123,18 @@ TEXT ·packRowsF16(SB), NOSPLIT, $0-40
 	MOVQ 56(R13), R9
 	MOVQ dst+0(FP), R10
 	MOVQ stride+8(FP), R11
-	MOVQ ahead+24(FP), R14
-	MOVQ n+32(FP), R12
+	MOVQ n+24(FP), R12
 	XORQ R13, R13
 
 loop:
 	VCVTPH2PS  (AX)(R13*1), Y0
-	PREFETCHT0 (AX)(R14*1)
 	VCVTPH2PS  (BX)(R13*1), Y1
-	PREFETCHT0 (BX)(R14*1)
 	VCVTPH2PS  (CX)(R13*1), Y2
-	PREFETCHT0 (CX)(R14*1)
 	VCVTPH2PS  (DX)(R13*1), Y3
-	PREFETCHT0 (DX)(R14*1)
 	VCVTPH2PS  (SI)(R13*1), Y4
-	PREFETCHT0 (SI)(R14*1)
 	VCVTPH2PS  (DI)(R13*1), Y5
-	PREFETCHT0 (DI)(R14*1)
 	VCVTPH2PS  (R8)(R13*1), Y6
-	PREFETCHT0 (R8)(R14*1)
 	VCVTPH2PS  (R9)(R13*1), Y7
-	PREFETCHT0 (R9)(R14*1)
 	VUNPCKLPS  Y1, Y0, Y8
 	VUNPCKHPS  Y1, Y0, Y9
 	VUNPCKLPS  Y3, Y2, Y10
@@ -3185,14 +3184,13 @@ loop:
 	VMOVUPS    Y7, (R10)
 	ADDQ       R11, R10
 	ADDQ       $0x10, R13
-	ADDQ       $0x10, R14
 	DECQ       R12
 	JNZ        loop
 	VZEROUPPER
 	RET
 
 // func packColsF16(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)
-// Requires: AVX, F16C, MMX+
+// Requires: AVX, F16C
 TEXT ·packColsF16(SB), NOSPLIT, $0-56
 	MOVQ dst+0(FP), DI
 	MOVQ stride+8(FP), R8
@@ -3209,23 +3207,22 @@ unit:
 	MOVQ R12, R11
 
 block:
-	PREFETCHT0 (AX)(R9*8)
-	VCVTPH2PS  (AX), Y0
-	VMOVUPS    Y0, (BX)
-	ADDQ       $0x10, AX
-	ADDQ       R13, BX
-	DECQ       R11
-	JNZ        block
-	ADDQ       R9, SI
-	ADDQ       R8, DI
-	DECQ       R10
-	JNZ        unit
+	VCVTPH2PS (AX), Y0
+	VMOVUPS   Y0, (BX)
+	ADDQ      $0x10, AX
+	ADDQ      R13, BX
+	DECQ      R11
+	JNZ       block
+	ADDQ      R9, SI
+	ADDQ      R8, DI
+	DECQ      R10
+	JNZ       unit
 	VZEROUPPER
 	RET
 
-// func packRowsI16(dst *uint32, stride int, rows *[8]*byte, ahead int, n int)
-// Requires: AVX, AVX2, MMX+
-TEXT ·packRowsI16(SB), NOSPLIT, $0-40
+// func packRowsI16(dst *uint32, stride int, rows *[8]*byte, n int)
+// Requires: AVX, AVX2
+TEXT ·packRowsI16(SB), NOSPLIT, $0-32
 	MOVQ rows+16(FP), R13
 	MOVQ (R13), AX
 	MOVQ 8(R13), BX
@@ -3237,27 +3234,18 @@ TEXT ·packRowsI16(SB), NOSPLIT, $0-40
 	MOVQ 56(R13), R9
 	MOVQ dst+0(FP), R10
 	MOVQ stride+8(FP), R11
-	MOVQ ahead+24(FP), R14
-	MOVQ n+32(FP), R12
+	MOVQ n+24(FP), R12
 	XORQ R13, R13
 
 loop:
 	VPMOVSXBW  (AX)(R13*1), Y0
-	PREFETCHT0 (AX)(R14*1)
 	VPMOVSXBW  (BX)(R13*1), Y1
-	PREFETCHT0 (BX)(R14*1)
 	VPMOVSXBW  (CX)(R13*1), Y2
-	PREFETCHT0 (CX)(R14*1)
 	VPMOVSXBW  (DX)(R13*1), Y3
-	PREFETCHT0 (DX)(R14*1)
 	VPMOVSXBW  (SI)(R13*1), Y4
-	PREFETCHT0 (SI)(R14*1)
 	VPMOVSXBW  (DI)(R13*1), Y5
-	PREFETCHT0 (DI)(R14*1)
 	VPMOVSXBW  (R8)(R13*1), Y6
-	PREFETCHT0 (R8)(R14*1)
 	VPMOVSXBW  (R9)(R13*1), Y7
-	PREFETCHT0 (R9)(R14*1)
 	VUNPCKLPS  Y1, Y0, Y8
 	VUNPCKHPS  Y1, Y0, Y9
 	VUNPCKLPS  Y3, Y2, Y10
@@ -3307,14 +3295,13 @@ loop:
 	VMOVUPS    Y7, (R10)
 	ADDQ       R11, R10
 	ADDQ       $0x10, R13
-	ADDQ       $0x10, R14
 	DECQ       R12
 	JNZ        loop
 	VZEROUPPER
 	RET
 
 // func packColsI16(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)
-// Requires: AVX, MMX+
+// Requires: AVX
 TEXT ·packColsI16(SB), NOSPLIT, $0-56
 	MOVQ dst+0(FP), DI
 	MOVQ stride+8(FP), R8
@@ -3331,7 +3318,6 @@ unit:
 	MOVQ R12, R11
 
 block:
-	PREFETCHT0 (AX)(R9*8)
 	VPMOVSXBW  (AX), X0
 	VPMOVSXBW  (AX)(R9*1), X1
 	VPUNPCKLWD X1, X0, X2
@@ -3350,9 +3336,9 @@ block:
 	VZEROUPPER
 	RET
 
-// func packRowsU8(dst *uint32, stride int, rows *[8]*byte, ahead int, n int)
-// Requires: AVX, AVX2, MMX+
-TEXT ·packRowsU8(SB), NOSPLIT, $0-40
+// func packRowsU8(dst *uint32, stride int, rows *[8]*byte, n int)
+// Requires: AVX, AVX2
+TEXT ·packRowsU8(SB), NOSPLIT, $0-32
 	MOVQ rows+16(FP), R13
 	MOVQ (R13), AX
 	MOVQ 8(R13), BX
@@ -3364,35 +3350,26 @@ TEXT ·packRowsU8(SB), NOSPLIT, $0-40
 	MOVQ 56(R13), R9
 	MOVQ dst+0(FP), R10
 	MOVQ stride+8(FP), R11
-	MOVQ ahead+24(FP), R14
-	MOVQ n+32(FP), R12
+	MOVQ n+24(FP), R12
 	XORQ R13, R13
 
 loop:
 	VMOVUPS    (AX)(R13*1), Y0
 	VPXOR      flip<>+0(SB), Y0, Y0
-	PREFETCHT0 (AX)(R14*1)
 	VMOVUPS    (BX)(R13*1), Y1
 	VPXOR      flip<>+0(SB), Y1, Y1
-	PREFETCHT0 (BX)(R14*1)
 	VMOVUPS    (CX)(R13*1), Y2
 	VPXOR      flip<>+0(SB), Y2, Y2
-	PREFETCHT0 (CX)(R14*1)
 	VMOVUPS    (DX)(R13*1), Y3
 	VPXOR      flip<>+0(SB), Y3, Y3
-	PREFETCHT0 (DX)(R14*1)
 	VMOVUPS    (SI)(R13*1), Y4
 	VPXOR      flip<>+0(SB), Y4, Y4
-	PREFETCHT0 (SI)(R14*1)
 	VMOVUPS    (DI)(R13*1), Y5
 	VPXOR      flip<>+0(SB), Y5, Y5
-	PREFETCHT0 (DI)(R14*1)
 	VMOVUPS    (R8)(R13*1), Y6
 	VPXOR      flip<>+0(SB), Y6, Y6
-	PREFETCHT0 (R8)(R14*1)
 	VMOVUPS    (R9)(R13*1), Y7
 	VPXOR      flip<>+0(SB), Y7, Y7
-	PREFETCHT0 (R9)(R14*1)
 	VUNPCKLPS  Y1, Y0, Y8
 	VUNPCKHPS  Y1, Y0, Y9
 	VUNPCKLPS  Y3, Y2, Y10
@@ -3442,14 +3419,13 @@ loop:
 	VMOVUPS    Y7, (R10)
 	ADDQ       R11, R10
 	ADDQ       $0x20, R13
-	ADDQ       $0x20, R14
 	DECQ       R12
 	JNZ        loop
 	VZEROUPPER
 	RET
 
 // func packColsU8(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)
-// Requires: AVX, MMX+
+// Requires: AVX
 TEXT ·packColsU8(SB), NOSPLIT, $0-56
 	MOVQ dst+0(FP), DI
 	MOVQ stride+8(FP), R8
@@ -3466,7 +3442,6 @@ unit:
 	MOVQ R12, R11
 
 block:
-	PREFETCHT0 (AX)(R9*8)
 	VMOVQ      (AX), X0
 	VMOVQ      (AX)(R9*1), X1
 	VMOVQ      (AX)(R9*2), X2
@@ -3494,7 +3469,7 @@ block:
 	RET
 
 // func packColsPairs(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)
-// Requires: AVX, MMX+
+// Requires: AVX
 TEXT ·packColsPairs(SB), NOSPLIT, $0-56
 	MOVQ dst+0(FP), DI
 	MOVQ stride+8(FP), R8
@@ -3511,7 +3486,6 @@ unit:
 	MOVQ R12, R11
 
 block:
-	PREFETCHT0 (AX)(R9*8)
 	VMOVUPS    (AX), X0
 	VMOVUPS    (AX)(R9*1), X1
 	VPUNPCKLWD X1, X0, X2
@@ -3531,7 +3505,7 @@ block:
 	RET
 
 // func packColsQuads(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)
-// Requires: AVX, MMX+
+// Requires: AVX
 TEXT ·packColsQuads(SB), NOSPLIT, $0-56
 	MOVQ dst+0(FP), DI
 	MOVQ stride+8(FP), R8
@@ -3548,7 +3522,6 @@ unit:
 	MOVQ R12, R11
 
 block:
-	PREFETCHT0 (AX)(R9*8)
 	VMOVQ      (AX), X0
 	VMOVQ      (AX)(R9*1), X1
 	VMOVQ      (AX)(R9*2), X2

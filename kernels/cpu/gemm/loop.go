@@ -4,13 +4,14 @@ import "unsafe"
 
 // Block sizes. A panel of A takes panel*maxUnits*4 bytes, to stay in L1; a block
 // of B at most maxUnits*maxColumns*4, to stay in L2. A is packed maxRows rows at
-// a time. Sums over parts of K that are not kept in C itself take at most
-// maxRows*maxSpan*4.
+// a time. Sums over parts of K that are not kept in C itself cover at most
+// maxSumRows by maxSpan.
 const (
 	maxUnits   = 320 // units of K
 	maxColumns = 576
-	maxRows    = 512
-	maxSpan    = 4 * maxColumns
+	maxRows    = 2048
+	maxSumRows = 1024
+	maxSpan    = 2 * maxColumns
 )
 
 // job is a product with all that is decided about it before the work starts.
@@ -34,7 +35,7 @@ func (j *job) plan(p Product, e *engine, m *mask, workers int) {
 	rows, cols := j.grid.largest()
 	j.mc, j.span = evenly(rows, maxRows, panel), cols
 	if !j.direct && j.kc < p.K {
-		j.span = evenly(cols, maxSpan, e.width())
+		j.mc, j.span = evenly(rows, maxSumRows, panel), evenly(cols, maxSpan, e.width())
 	}
 	j.nc = evenly(j.span, maxColumns, e.width())
 }

@@ -98,7 +98,7 @@ func (p *packer) packRows(dst []uint32, width int, v view, lines, groups int, se
 				set[i] = (*byte)(v.at(l+i, 0))
 			}
 		}
-		p.rows(&dst[l], 4*width, (*[8]*byte)(set), 8*int(v.line), groups)
+		p.rows(&dst[l], 4*width, (*[8]*byte)(set), groups)
 	}
 }
 

@@ -78,14 +78,15 @@ func check24(t *testing.T, ctx *Context, rng *rand.Rand, in, out Type, n, oc, c,
 	x, dout := newArray(rng, in, n, c, extra), newArray(rng, in, n, oc, extra)
 	y, dx, dv := newArray(rng, out, n, oc, extra), newArray(rng, out, n, c, extra), newArray(rng, F32, oc, c/2, 0)
 	wantY, wantX, wantV := newSums(n, oc), newSums(n, c), newSums(oc, c/2)
+	xs, douts := x.dense(false), dout.dense(false)
 	for r := range oc {
 		for i := range c / 2 {
 			col, v := w.column[r*c/2+i], w.values.at(r, i)
 			wantV.add(r, i, dv.at(r, i))
 			for tok := range n {
-				wantY.add(tok, r, x.at(tok, col)*v)
-				wantX.add(tok, col, dout.at(tok, r)*v)
-				wantV.add(r, i, dout.at(tok, r)*x.at(tok, col))
+				wantY.add(tok, r, xs[tok*c+col]*v)
+				wantX.add(tok, col, douts[tok*oc+r]*v)
+				wantV.add(r, i, douts[tok*oc+r]*xs[tok*c+col])
 			}
 		}
 	}
@@ -108,11 +109,11 @@ func eachFloatVariant(t *testing.T, sizes []int, f func(t *testing.T, ctx *Conte
 func TestSparse24(t *testing.T) {
 	eachFloatVariant(t, []int{1, 2, 3}, func(t *testing.T, ctx *Context, in Type) {
 		rng := rand.New(rand.NewPCG(7, uint64(in)))
-		for i := range 24 {
+		for i := range 8 {
 			check24(t, ctx, rng, in, floats[i%3], 1+rng.IntN(70), 1+rng.IntN(70), 4*(1+rng.IntN(30)), i%2*3)
 		}
-		check24(t, ctx, rng, in, F32, 300, 67, 200, 1)
-		check24(t, ctx, rng, in, BF16, 3, 1100, 52, 0)
+		check24(t, ctx, rng, in, F32, 150, 27, 200, 1)
+		check24(t, ctx, rng, in, BF16, 3, 1100, 20, 0)
 	})
 }
 

@@ -1116,31 +1116,32 @@ DATA c0000007fAVX2<>+24(SB)/4, $0x0000007f
 DATA c0000007fAVX2<>+28(SB)/4, $0x0000007f
 GLOBL c0000007fAVX2<>(SB), RODATA|NOPTR, $32
 
-// func softmaxAVX2(x []float32, top float32) (newTop float32, sum float32)
+// func softmaxAVX2(x []float32, scale float32, top float32) (newTop float32, sum float32)
 // Requires: AVX, AVX2, FMA3, SSE
 TEXT ·softmaxAVX2(SB), NOSPLIT, $0-40
 	MOVQ         x_base+0(FP), AX
 	MOVQ         x_len+8(FP), CX
-	MOVSS        top+24(FP), X0
+	MOVSS        scale+24(FP), X0
 	VBROADCASTSS X0, Y0
-	VMOVAPS      Y0, Y1
-	VMOVAPS      Y0, Y2
-	VMOVAPS      Y0, Y3
-	VMOVAPS      Y0, Y4
+	VMOVUPS      cff800000AVX2<>+0(SB), Y1
+	VMOVAPS      Y1, Y2
+	VMOVAPS      Y1, Y3
+	VMOVAPS      Y1, Y4
+	VMOVAPS      Y1, Y5
 	XORQ         DX, DX
 	MOVQ         CX, BX
 
 maxblock:
 	CMPQ    BX, $0x20
 	JL      maxblockend
-	VMOVUPS (AX)(DX*4), Y5
-	VMAXPS  Y5, Y0, Y0
-	VMOVUPS 32(AX)(DX*4), Y5
-	VMAXPS  Y5, Y1, Y1
-	VMOVUPS 64(AX)(DX*4), Y5
-	VMAXPS  Y5, Y2, Y2
-	VMOVUPS 96(AX)(DX*4), Y5
-	VMAXPS  Y5, Y3, Y3
+	VMOVUPS (AX)(DX*4), Y6
+	VMAXPS  Y6, Y1, Y1
+	VMOVUPS 32(AX)(DX*4), Y6
+	VMAXPS  Y6, Y2, Y2
+	VMOVUPS 64(AX)(DX*4), Y6
+	VMAXPS  Y6, Y3, Y3
+	VMOVUPS 96(AX)(DX*4), Y6
+	VMAXPS  Y6, Y4, Y4
 	ADDQ    $0x20, DX
 	SUBQ    $0x20, BX
 	JMP     maxblock
@@ -1149,8 +1150,8 @@ maxblockend:
 maxvector:
 	CMPQ    BX, $0x08
 	JL      maxvectorend
-	VMOVUPS (AX)(DX*4), Y5
-	VMAXPS  Y5, Y0, Y0
+	VMOVUPS (AX)(DX*4), Y6
+	VMAXPS  Y6, Y1, Y1
 	ADDQ    $0x08, DX
 	SUBQ    $0x08, BX
 	JMP     maxvector
@@ -1160,88 +1161,92 @@ maxvectorend:
 	JZ         maxdone
 	LEAQ       masksAVX2<>+32(SB), SI
 	NEGQ       BX
-	VMOVDQU    (SI)(BX*4), Y5
-	VMASKMOVPS (AX)(DX*4), Y5, Y6
-	VBLENDVPS  Y5, Y6, Y4, Y4
-	VMAXPS     Y4, Y0, Y0
+	VMOVDQU    (SI)(BX*4), Y6
+	VMASKMOVPS (AX)(DX*4), Y6, Y7
+	VBLENDVPS  Y6, Y7, Y5, Y5
+	VMAXPS     Y5, Y1, Y1
 
 maxdone:
-	VMAXPS       Y3, Y0, Y0
+	VMAXPS       Y4, Y1, Y1
+	VMAXPS       Y3, Y2, Y2
 	VMAXPS       Y2, Y1, Y1
-	VMAXPS       Y1, Y0, Y0
-	VEXTRACTF128 $0x01, Y0, X1
-	VMAXPS       X1, X0, X1
-	VPSHUFD      $0x4e, X1, X0
-	VMAXPS       X0, X1, X1
-	VPSHUFD      $0xb1, X1, X0
-	VMAXPS       X0, X1, X1
+	VEXTRACTF128 $0x01, Y1, X2
+	VMAXPS       X2, X1, X2
+	VPSHUFD      $0x4e, X2, X1
+	VMAXPS       X1, X2, X2
+	VPSHUFD      $0xb1, X2, X1
+	VMAXPS       X1, X2, X2
+	VBROADCASTSS X2, Y1
+	VMULPS       Y0, Y1, Y1
+	MOVSS        top+28(FP), X2
+	VBROADCASTSS X2, Y2
+	VMAXPS       Y2, Y1, Y1
 	MOVSS        X1, newTop+32(FP)
-	VBROADCASTSS X1, Y0
-	VMOVUPS      c00000000AVX2<>+0(SB), Y1
-	VMOVAPS      Y1, Y2
+	VMOVUPS      c00000000AVX2<>+0(SB), Y2
+	VMOVAPS      Y2, Y3
 	XORQ         DX, DX
 
 expblock:
 	CMPQ         CX, $0x10
 	JL           expblockend
-	VMOVUPS      (AX)(DX*4), Y3
-	VSUBPS       Y0, Y3, Y3
-	VMOVUPS      c42b20000AVX2<>+0(SB), Y4
-	VMINPS       Y3, Y4, Y3
-	VMOVUPS      cc2d20000AVX2<>+0(SB), Y4
-	VMAXPS       Y3, Y4, Y3
-	VMULPS       c3fb8aa3bAVX2<>+0(SB), Y3, Y4
-	VROUNDPS     $0x08, Y4, Y4
-	VFNMADD231PS c3f317200AVX2<>+0(SB), Y4, Y3
-	VFNMADD231PS c35bfbe8eAVX2<>+0(SB), Y4, Y3
-	VMOVUPS      c39500d01AVX2<>+0(SB), Y5
-	VFMADD213PS  c3ab60b61AVX2<>+0(SB), Y3, Y5
-	VFMADD213PS  c3c088889AVX2<>+0(SB), Y3, Y5
-	VFMADD213PS  c3d2aaaabAVX2<>+0(SB), Y3, Y5
-	VFMADD213PS  c3e2aaaabAVX2<>+0(SB), Y3, Y5
-	VFMADD213PS  c3f000000AVX2<>+0(SB), Y3, Y5
-	VFMADD213PS  c3f800000AVX2<>+0(SB), Y3, Y5
-	VFMADD213PS  c3f800000AVX2<>+0(SB), Y3, Y5
-	VCVTPS2DQ    Y4, Y4
-	VPSRAD       $0x01, Y4, Y3
-	VPSUBD       Y3, Y4, Y4
-	VPADDD       c0000007fAVX2<>+0(SB), Y3, Y3
-	VPSLLD       $0x17, Y3, Y3
-	VMULPS       Y3, Y5, Y5
+	VMOVUPS      (AX)(DX*4), Y4
+	VFMSUB213PS  Y1, Y0, Y4
+	VMOVUPS      c42b20000AVX2<>+0(SB), Y5
+	VMINPS       Y4, Y5, Y4
+	VMOVUPS      cc2d20000AVX2<>+0(SB), Y5
+	VMAXPS       Y4, Y5, Y4
+	VMULPS       c3fb8aa3bAVX2<>+0(SB), Y4, Y5
+	VROUNDPS     $0x08, Y5, Y5
+	VFNMADD231PS c3f317200AVX2<>+0(SB), Y5, Y4
+	VFNMADD231PS c35bfbe8eAVX2<>+0(SB), Y5, Y4
+	VMOVUPS      c39500d01AVX2<>+0(SB), Y6
+	VFMADD213PS  c3ab60b61AVX2<>+0(SB), Y4, Y6
+	VFMADD213PS  c3c088889AVX2<>+0(SB), Y4, Y6
+	VFMADD213PS  c3d2aaaabAVX2<>+0(SB), Y4, Y6
+	VFMADD213PS  c3e2aaaabAVX2<>+0(SB), Y4, Y6
+	VFMADD213PS  c3f000000AVX2<>+0(SB), Y4, Y6
+	VFMADD213PS  c3f800000AVX2<>+0(SB), Y4, Y6
+	VFMADD213PS  c3f800000AVX2<>+0(SB), Y4, Y6
+	VCVTPS2DQ    Y5, Y5
+	VPSRAD       $0x01, Y5, Y4
+	VPSUBD       Y4, Y5, Y5
 	VPADDD       c0000007fAVX2<>+0(SB), Y4, Y4
 	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y5, Y5
-	VADDPS       Y5, Y1, Y1
-	VMOVUPS      Y5, (AX)(DX*4)
-	VMOVUPS      32(AX)(DX*4), Y3
-	VSUBPS       Y0, Y3, Y3
-	VMOVUPS      c42b20000AVX2<>+0(SB), Y4
-	VMINPS       Y3, Y4, Y3
-	VMOVUPS      cc2d20000AVX2<>+0(SB), Y4
-	VMAXPS       Y3, Y4, Y3
-	VMULPS       c3fb8aa3bAVX2<>+0(SB), Y3, Y4
-	VROUNDPS     $0x08, Y4, Y4
-	VFNMADD231PS c3f317200AVX2<>+0(SB), Y4, Y3
-	VFNMADD231PS c35bfbe8eAVX2<>+0(SB), Y4, Y3
-	VMOVUPS      c39500d01AVX2<>+0(SB), Y5
-	VFMADD213PS  c3ab60b61AVX2<>+0(SB), Y3, Y5
-	VFMADD213PS  c3c088889AVX2<>+0(SB), Y3, Y5
-	VFMADD213PS  c3d2aaaabAVX2<>+0(SB), Y3, Y5
-	VFMADD213PS  c3e2aaaabAVX2<>+0(SB), Y3, Y5
-	VFMADD213PS  c3f000000AVX2<>+0(SB), Y3, Y5
-	VFMADD213PS  c3f800000AVX2<>+0(SB), Y3, Y5
-	VFMADD213PS  c3f800000AVX2<>+0(SB), Y3, Y5
-	VCVTPS2DQ    Y4, Y4
-	VPSRAD       $0x01, Y4, Y3
-	VPSUBD       Y3, Y4, Y4
-	VPADDD       c0000007fAVX2<>+0(SB), Y3, Y3
-	VPSLLD       $0x17, Y3, Y3
-	VMULPS       Y3, Y5, Y5
+	VMULPS       Y4, Y6, Y6
+	VPADDD       c0000007fAVX2<>+0(SB), Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y5, Y6, Y6
+	VADDPS       Y6, Y2, Y2
+	VMOVUPS      Y6, (AX)(DX*4)
+	VMOVUPS      32(AX)(DX*4), Y4
+	VFMSUB213PS  Y1, Y0, Y4
+	VMOVUPS      c42b20000AVX2<>+0(SB), Y5
+	VMINPS       Y4, Y5, Y4
+	VMOVUPS      cc2d20000AVX2<>+0(SB), Y5
+	VMAXPS       Y4, Y5, Y4
+	VMULPS       c3fb8aa3bAVX2<>+0(SB), Y4, Y5
+	VROUNDPS     $0x08, Y5, Y5
+	VFNMADD231PS c3f317200AVX2<>+0(SB), Y5, Y4
+	VFNMADD231PS c35bfbe8eAVX2<>+0(SB), Y5, Y4
+	VMOVUPS      c39500d01AVX2<>+0(SB), Y6
+	VFMADD213PS  c3ab60b61AVX2<>+0(SB), Y4, Y6
+	VFMADD213PS  c3c088889AVX2<>+0(SB), Y4, Y6
+	VFMADD213PS  c3d2aaaabAVX2<>+0(SB), Y4, Y6
+	VFMADD213PS  c3e2aaaabAVX2<>+0(SB), Y4, Y6
+	VFMADD213PS  c3f000000AVX2<>+0(SB), Y4, Y6
+	VFMADD213PS  c3f800000AVX2<>+0(SB), Y4, Y6
+	VFMADD213PS  c3f800000AVX2<>+0(SB), Y4, Y6
+	VCVTPS2DQ    Y5, Y5
+	VPSRAD       $0x01, Y5, Y4
+	VPSUBD       Y4, Y5, Y5
 	VPADDD       c0000007fAVX2<>+0(SB), Y4, Y4
 	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y5, Y5
-	VADDPS       Y5, Y2, Y2
-	VMOVUPS      Y5, 32(AX)(DX*4)
+	VMULPS       Y4, Y6, Y6
+	VPADDD       c0000007fAVX2<>+0(SB), Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y5, Y6, Y6
+	VADDPS       Y6, Y3, Y3
+	VMOVUPS      Y6, 32(AX)(DX*4)
 	ADDQ         $0x10, DX
 	SUBQ         $0x10, CX
 	JMP          expblock
@@ -1250,35 +1255,35 @@ expblockend:
 expvector:
 	CMPQ         CX, $0x08
 	JL           expvectorend
-	VMOVUPS      (AX)(DX*4), Y3
-	VSUBPS       Y0, Y3, Y3
-	VMOVUPS      c42b20000AVX2<>+0(SB), Y4
-	VMINPS       Y3, Y4, Y3
-	VMOVUPS      cc2d20000AVX2<>+0(SB), Y4
-	VMAXPS       Y3, Y4, Y3
-	VMULPS       c3fb8aa3bAVX2<>+0(SB), Y3, Y4
-	VROUNDPS     $0x08, Y4, Y4
-	VFNMADD231PS c3f317200AVX2<>+0(SB), Y4, Y3
-	VFNMADD231PS c35bfbe8eAVX2<>+0(SB), Y4, Y3
-	VMOVUPS      c39500d01AVX2<>+0(SB), Y5
-	VFMADD213PS  c3ab60b61AVX2<>+0(SB), Y3, Y5
-	VFMADD213PS  c3c088889AVX2<>+0(SB), Y3, Y5
-	VFMADD213PS  c3d2aaaabAVX2<>+0(SB), Y3, Y5
-	VFMADD213PS  c3e2aaaabAVX2<>+0(SB), Y3, Y5
-	VFMADD213PS  c3f000000AVX2<>+0(SB), Y3, Y5
-	VFMADD213PS  c3f800000AVX2<>+0(SB), Y3, Y5
-	VFMADD213PS  c3f800000AVX2<>+0(SB), Y3, Y5
-	VCVTPS2DQ    Y4, Y4
-	VPSRAD       $0x01, Y4, Y3
-	VPSUBD       Y3, Y4, Y4
-	VPADDD       c0000007fAVX2<>+0(SB), Y3, Y3
-	VPSLLD       $0x17, Y3, Y3
-	VMULPS       Y3, Y5, Y5
+	VMOVUPS      (AX)(DX*4), Y4
+	VFMSUB213PS  Y1, Y0, Y4
+	VMOVUPS      c42b20000AVX2<>+0(SB), Y5
+	VMINPS       Y4, Y5, Y4
+	VMOVUPS      cc2d20000AVX2<>+0(SB), Y5
+	VMAXPS       Y4, Y5, Y4
+	VMULPS       c3fb8aa3bAVX2<>+0(SB), Y4, Y5
+	VROUNDPS     $0x08, Y5, Y5
+	VFNMADD231PS c3f317200AVX2<>+0(SB), Y5, Y4
+	VFNMADD231PS c35bfbe8eAVX2<>+0(SB), Y5, Y4
+	VMOVUPS      c39500d01AVX2<>+0(SB), Y6
+	VFMADD213PS  c3ab60b61AVX2<>+0(SB), Y4, Y6
+	VFMADD213PS  c3c088889AVX2<>+0(SB), Y4, Y6
+	VFMADD213PS  c3d2aaaabAVX2<>+0(SB), Y4, Y6
+	VFMADD213PS  c3e2aaaabAVX2<>+0(SB), Y4, Y6
+	VFMADD213PS  c3f000000AVX2<>+0(SB), Y4, Y6
+	VFMADD213PS  c3f800000AVX2<>+0(SB), Y4, Y6
+	VFMADD213PS  c3f800000AVX2<>+0(SB), Y4, Y6
+	VCVTPS2DQ    Y5, Y5
+	VPSRAD       $0x01, Y5, Y4
+	VPSUBD       Y4, Y5, Y5
 	VPADDD       c0000007fAVX2<>+0(SB), Y4, Y4
 	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y5, Y5
-	VADDPS       Y5, Y1, Y1
-	VMOVUPS      Y5, (AX)(DX*4)
+	VMULPS       Y4, Y6, Y6
+	VPADDD       c0000007fAVX2<>+0(SB), Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y5, Y6, Y6
+	VADDPS       Y6, Y2, Y2
+	VMOVUPS      Y6, (AX)(DX*4)
 	ADDQ         $0x08, DX
 	SUBQ         $0x08, CX
 	JMP          expvector
@@ -1288,17 +1293,17 @@ expvectorend:
 	JZ           expdone
 	LEAQ         masksAVX2<>+32(SB), BX
 	NEGQ         CX
-	VMOVDQU      (BX)(CX*4), Y3
-	VMASKMOVPS   (AX)(DX*4), Y3, Y4
-	VSUBPS       Y0, Y4, Y0
-	VMOVUPS      c42b20000AVX2<>+0(SB), Y4
-	VMINPS       Y0, Y4, Y0
-	VMOVUPS      cc2d20000AVX2<>+0(SB), Y4
-	VMAXPS       Y0, Y4, Y0
-	VMULPS       c3fb8aa3bAVX2<>+0(SB), Y0, Y4
-	VROUNDPS     $0x08, Y4, Y4
-	VFNMADD231PS c3f317200AVX2<>+0(SB), Y4, Y0
-	VFNMADD231PS c35bfbe8eAVX2<>+0(SB), Y4, Y0
+	VMOVDQU      (BX)(CX*4), Y4
+	VMASKMOVPS   (AX)(DX*4), Y4, Y5
+	VFMSUB213PS  Y1, Y0, Y5
+	VMOVUPS      c42b20000AVX2<>+0(SB), Y0
+	VMINPS       Y5, Y0, Y0
+	VMOVUPS      cc2d20000AVX2<>+0(SB), Y1
+	VMAXPS       Y0, Y1, Y0
+	VMULPS       c3fb8aa3bAVX2<>+0(SB), Y0, Y1
+	VROUNDPS     $0x08, Y1, Y1
+	VFNMADD231PS c3f317200AVX2<>+0(SB), Y1, Y0
+	VFNMADD231PS c35bfbe8eAVX2<>+0(SB), Y1, Y0
 	VMOVUPS      c39500d01AVX2<>+0(SB), Y5
 	VFMADD213PS  c3ab60b61AVX2<>+0(SB), Y0, Y5
 	VFMADD213PS  c3c088889AVX2<>+0(SB), Y0, Y5
@@ -1307,23 +1312,23 @@ expvectorend:
 	VFMADD213PS  c3f000000AVX2<>+0(SB), Y0, Y5
 	VFMADD213PS  c3f800000AVX2<>+0(SB), Y0, Y5
 	VFMADD213PS  c3f800000AVX2<>+0(SB), Y0, Y5
-	VCVTPS2DQ    Y4, Y4
-	VPSRAD       $0x01, Y4, Y0
-	VPSUBD       Y0, Y4, Y4
+	VCVTPS2DQ    Y1, Y1
+	VPSRAD       $0x01, Y1, Y0
+	VPSUBD       Y0, Y1, Y1
 	VPADDD       c0000007fAVX2<>+0(SB), Y0, Y0
 	VPSLLD       $0x17, Y0, Y0
 	VMULPS       Y0, Y5, Y5
-	VPADDD       c0000007fAVX2<>+0(SB), Y4, Y4
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y5, Y5
-	VANDPS       Y3, Y5, Y0
-	VADDPS       Y0, Y1, Y1
-	VMASKMOVPS   Y5, Y3, (AX)(DX*4)
+	VPADDD       c0000007fAVX2<>+0(SB), Y1, Y1
+	VPSLLD       $0x17, Y1, Y1
+	VMULPS       Y1, Y5, Y5
+	VANDPS       Y4, Y5, Y0
+	VADDPS       Y0, Y2, Y2
+	VMASKMOVPS   Y5, Y4, (AX)(DX*4)
 
 expdone:
-	VADDPS       Y2, Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X0
-	VADDPS       X0, X1, X0
+	VADDPS       Y3, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X0
+	VADDPS       X0, X2, X0
 	VPSHUFD      $0x4e, X0, X1
 	VADDPS       X1, X0, X0
 	VPSHUFD      $0xb1, X0, X1
@@ -2256,6 +2261,46 @@ DATA c00000040AVX2<>+24(SB)/4, $0x00000040
 DATA c00000040AVX2<>+28(SB)/4, $0x00000040
 GLOBL c00000040AVX2<>(SB), RODATA|NOPTR, $32
 
+// func pairsAVX2(dst []float32, lo []float32, hi []float32)
+// Requires: AVX, AVX2
+TEXT ·pairsAVX2(SB), NOSPLIT, $0-72
+	MOVQ dst_base+0(FP), AX
+	MOVQ lo_base+24(FP), CX
+	MOVQ hi_base+48(FP), DX
+	MOVQ dst_len+8(FP), BX
+	XORQ SI, SI
+
+vector:
+	CMPQ      SI, BX
+	JGE       done
+	VMOVUPS   (CX)(SI*4), Y0
+	VMOVUPS   (DX)(SI*4), Y1
+	VPSRLD    $0x10, Y0, Y2
+	VPAND     c00000001AVX2<>+0(SB), Y2, Y3
+	VPADDD    Y0, Y3, Y3
+	VPADDD    c00007fffAVX2<>+0(SB), Y3, Y3
+	VPSRLD    $0x10, Y3, Y3
+	VPOR      c00000040AVX2<>+0(SB), Y2, Y2
+	VCMPPS    $0x03, Y0, Y0, Y0
+	VPBLENDVB Y0, Y2, Y3, Y0
+	VPSRLD    $0x10, Y1, Y2
+	VPAND     c00000001AVX2<>+0(SB), Y2, Y3
+	VPADDD    Y1, Y3, Y3
+	VPADDD    c00007fffAVX2<>+0(SB), Y3, Y3
+	VPSRLD    $0x10, Y3, Y3
+	VPOR      c00000040AVX2<>+0(SB), Y2, Y2
+	VCMPPS    $0x03, Y1, Y1, Y1
+	VPBLENDVB Y1, Y2, Y3, Y1
+	VPSLLD    $0x10, Y1, Y1
+	VPOR      Y0, Y1, Y1
+	VMOVUPS   Y1, (AX)(SI*4)
+	ADDQ      $0x08, SI
+	JMP       vector
+
+done:
+	VZEROUPPER
+	RET
+
 // func quantizeAVX2(dst []int8, x []float32, inv float32)
 // Requires: AVX, AVX2, SSE
 TEXT ·quantizeAVX2(SB), NOSPLIT, $0-52
@@ -2305,6 +2350,107 @@ DATA cc2fe0000AVX2<>+20(SB)/4, $0xc2fe0000
 DATA cc2fe0000AVX2<>+24(SB)/4, $0xc2fe0000
 DATA cc2fe0000AVX2<>+28(SB)/4, $0xc2fe0000
 GLOBL cc2fe0000AVX2<>(SB), RODATA|NOPTR, $32
+
+// func gatherF32AVX2(dst *float32, pitch int, src *float32, stride int, rows int, n int)
+// Requires: AVX, MMX+
+TEXT ·gatherF32AVX2(SB), NOSPLIT, $0-48
+	MOVQ dst+0(FP), AX
+	MOVQ pitch+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ stride+24(FP), BX
+	MOVQ rows+32(FP), SI
+	MOVQ n+40(FP), DI
+	SHLQ $0x02, CX
+	SHLQ $0x02, BX
+	LEAQ (DX)(BX*8), R8
+
+row:
+	XORQ R9, R9
+
+columns:
+	PREFETCHT0 (R8)(R9*4)
+	VMOVUPS    (DX)(R9*4), Y0
+	VMOVUPS    Y0, (AX)(R9*4)
+	VMOVUPS    32(DX)(R9*4), Y0
+	VMOVUPS    Y0, 32(AX)(R9*4)
+	ADDQ       $0x10, R9
+	CMPQ       R9, DI
+	JL         columns
+	ADDQ       BX, DX
+	ADDQ       BX, R8
+	ADDQ       CX, AX
+	DECQ       SI
+	JNZ        row
+	VZEROUPPER
+	RET
+
+// func gatherF16AVX2(dst *float32, pitch int, src *uint16, stride int, rows int, n int)
+// Requires: AVX, F16C, MMX+
+TEXT ·gatherF16AVX2(SB), NOSPLIT, $0-48
+	MOVQ dst+0(FP), AX
+	MOVQ pitch+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ stride+24(FP), BX
+	MOVQ rows+32(FP), SI
+	MOVQ n+40(FP), DI
+	SHLQ $0x02, CX
+	SHLQ $0x01, BX
+	LEAQ (DX)(BX*8), R8
+
+row:
+	XORQ R9, R9
+
+columns:
+	PREFETCHT0 (R8)(R9*2)
+	VCVTPH2PS  (DX)(R9*2), Y0
+	VMOVUPS    Y0, (AX)(R9*4)
+	VCVTPH2PS  16(DX)(R9*2), Y0
+	VMOVUPS    Y0, 32(AX)(R9*4)
+	ADDQ       $0x10, R9
+	CMPQ       R9, DI
+	JL         columns
+	ADDQ       BX, DX
+	ADDQ       BX, R8
+	ADDQ       CX, AX
+	DECQ       SI
+	JNZ        row
+	VZEROUPPER
+	RET
+
+// func gatherBF16AVX2(dst *float32, pitch int, src *uint16, stride int, rows int, n int)
+// Requires: AVX, AVX2, MMX+
+TEXT ·gatherBF16AVX2(SB), NOSPLIT, $0-48
+	MOVQ dst+0(FP), AX
+	MOVQ pitch+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ stride+24(FP), BX
+	MOVQ rows+32(FP), SI
+	MOVQ n+40(FP), DI
+	SHLQ $0x02, CX
+	SHLQ $0x01, BX
+	LEAQ (DX)(BX*8), R8
+
+row:
+	XORQ R9, R9
+
+columns:
+	PREFETCHT0 (R8)(R9*2)
+	VPMOVZXWD  (DX)(R9*2), Y0
+	VPSLLD     $0x10, Y0, Y0
+	VMOVUPS    Y0, (AX)(R9*4)
+	VPMOVZXWD  16(DX)(R9*2), Y0
+	VPSLLD     $0x10, Y0, Y0
+	VMOVUPS    Y0, 32(AX)(R9*4)
+	ADDQ       $0x10, R9
+	CMPQ       R9, DI
+	JL         columns
+	ADDQ       BX, DX
+	ADDQ       BX, R8
+	ADDQ       CX, AX
+	DECQ       SI
+	JNZ        row
+	VZEROUPPER
+	RET
 
 // func transposeAVX2(dst *float32, ldd int, src *float32, lds int, rows int, cols int)
 // Requires: AVX
@@ -2407,7 +2553,7 @@ tile:
 	RET
 
 // func panelAVX2(c *float32, ldc int, a *float32, ars int, acs int, b *float32, ldb int, n int, k int, add bool)
-// Requires: AVX, FMA3
+// Requires: AVX, AVX2, FMA3
 TEXT ·panelAVX2(SB), NOSPLIT, $0-73
 	MOVQ c+0(FP), AX
 	MOVQ ldc+8(FP), CX
@@ -2425,23 +2571,23 @@ TEXT ·panelAVX2(SB), NOSPLIT, $0-73
 	LEAQ (BX)(BX*4), R11
 
 next:
-	TESTQ   R9, R9
-	JZ      done
-	VMOVUPS c00000000AVX2<>+0(SB), Y0
-	VMOVAPS Y0, Y1
-	VMOVAPS Y0, Y2
-	VMOVAPS Y0, Y3
-	VMOVAPS Y0, Y4
-	VMOVAPS Y0, Y5
-	VMOVAPS Y0, Y6
-	VMOVAPS Y0, Y7
-	VMOVAPS Y0, Y8
-	VMOVAPS Y0, Y9
-	VMOVAPS Y0, Y10
-	VMOVAPS Y0, Y11
-	MOVQ    DX, R12
-	MOVQ    DI, R13
-	MOVQ    k+64(FP), R14
+	TESTQ R9, R9
+	JZ    done
+	VPXOR Y0, Y0, Y0
+	VPXOR Y1, Y1, Y1
+	VPXOR Y2, Y2, Y2
+	VPXOR Y3, Y3, Y3
+	VPXOR Y4, Y4, Y4
+	VPXOR Y5, Y5, Y5
+	VPXOR Y6, Y6, Y6
+	VPXOR Y7, Y7, Y7
+	VPXOR Y8, Y8, Y8
+	VPXOR Y9, Y9, Y9
+	VPXOR Y10, Y10, Y10
+	VPXOR Y11, Y11, Y11
+	MOVQ  DX, R12
+	MOVQ  DI, R13
+	MOVQ  k+64(FP), R14
 
 columns16sum:
 	VMOVUPS      (R13), Y12

@@ -43,8 +43,8 @@ func finiteAVX512(x []float32) bool
 // expSumAVX512 is for i := range dst { dst[i] = exp(scale*x[i] - shift); sum += dst[i] }.
 func expSumAVX512(dst []float32, x []float32, scale float32, shift float32) float32
 
-// softmaxAVX512 is newTop = max(top, max(x)); for i := range x { x[i] = exp(x[i] - newTop); sum += x[i] }.
-func softmaxAVX512(x []float32, top float32) (newTop float32, sum float32)
+// softmaxAVX512 is newTop = max(top, scale*max(x)); for i := range x { x[i] = exp(scale*x[i] - newTop); sum += x[i] }.
+func softmaxAVX512(x []float32, scale float32, top float32) (newTop float32, sum float32)
 
 // geluAVX512 is for i := range dst { s, _ := sigmoid(clamp(x[i], geluBound)); dst[i] = x[i] * s }.
 func geluAVX512(dst []float32, x []float32)
@@ -76,11 +76,26 @@ func toF16AVX512(dst []uint16, x []float32)
 // toBF16AVX512 is for i := range dst { dst[i] = kernels.BF16FromF32(x[i]) }, for whole vectors.
 func toBF16AVX512(dst []uint16, x []float32)
 
+// pairsAVX512 is for i := range dst { dst[i] = the bits kernels.BF16FromF32(lo[i]) | kernels.BF16FromF32(hi[i])<<16 }, for whole vectors.
+func pairsAVX512(dst []float32, lo []float32, hi []float32)
+
 // quantizeAVX512 is for i := range dst { dst[i] = x[i]*inv, rounded to nearest even and within ±127 }, for whole vectors.
 func quantizeAVX512(dst []int8, x []float32, inv float32)
+
+// gatherF32AVX512 is for i < rows, j < n { dst[i*pitch+j] = src[i*stride+j] }, n a multiple of 16.
+func gatherF32AVX512(dst *float32, pitch int, src *float32, stride int, rows int, n int)
+
+// gatherF16AVX512 is for i < rows, j < n { dst[i*pitch+j] = kernels.F32FromF16(src[i*stride+j]) }, n a multiple of 16.
+func gatherF16AVX512(dst *float32, pitch int, src *uint16, stride int, rows int, n int)
+
+// gatherBF16AVX512 is for i < rows, j < n { dst[i*pitch+j] = kernels.F32FromBF16(src[i*stride+j]) }, n a multiple of 16.
+func gatherBF16AVX512(dst *float32, pitch int, src *uint16, stride int, rows int, n int)
 
 // transposeAVX512 is for i < rows, j < cols { dst[j*ldd+i] = src[i*lds+j] }, rows and cols multiples of 8.
 func transposeAVX512(dst *float32, ldd int, src *float32, lds int, rows int, cols int)
 
 // panelAVX512 is for i < 6, j < n { c[i*ldc+j] = Σ_{l<k} a[i*ars+l*acs] * b[l*ldb+j] }, or += with add; n is a multiple of 16.
 func panelAVX512(c *float32, ldc int, a *float32, ars int, acs int, b *float32, ldb int, n int, k int, add bool)
+
+// panelBF16AVX512 is for i < 6, j < n { c[i*ldc+j] = Σ_{l<k} a[i*ars+l*acs] * b[l*ldb+j] }, or += with add; n is a multiple of 16; an element of a or b is a pair of bfloat16, and a*b their dot product.
+func panelBF16AVX512(c *float32, ldc int, a *float32, ars int, acs int, b *float32, ldb int, n int, k int, add bool)

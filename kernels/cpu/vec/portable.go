@@ -14,7 +14,7 @@ var portable = &Set{level: isa.Go, f: funcs{
 	sum: sum, max: maxOf, absMax: absMax, finite: finite, dot: dot, sumSqDev: sumSqDev,
 	expSum: expSum, softmax: softmax, softmaxGrad: softmaxGrad, normalize: normalize, normSums: normSums, normGrad: normGrad,
 	sqDiff: sqDiff, adamW: adamW, fromF16: fromF16, fromBF16: fromBF16, toF16: toF16, toBF16: toBF16,
-	quantize: quantize, transpose: transpose, panel: panel,
+	quantize: quantize, gatherF32: gatherWith(copyRow), gatherF16: gatherWith(fromF16), gatherBF16: gatherWith(fromBF16), transpose: transpose, pairs: pairs, panel: panel,
 }}
 
 func add(dst, x, y []float32) {
@@ -133,9 +133,9 @@ func expSum(dst, x []float32, scale, shift float32) float32 {
 	return s
 }
 
-func softmax(x []float32, top float32) (newTop, sum float32) {
-	newTop = max(top, maxOf(x))
-	return newTop, expSum(x, x, 1, newTop)
+func softmax(x []float32, scale, top float32) (newTop, sum float32) {
+	newTop = max(top, scale*maxOf(x))
+	return newTop, expSum(x, x, scale, newTop)
 }
 
 func softmaxGrad(dst, p, dp []float32, d, scale float32) {
@@ -212,9 +212,25 @@ func toBF16(dst []uint16, x []float32) {
 	}
 }
 
+func pairs(dst, lo, hi []float32) {
+	for i := range dst {
+		dst[i] = math.Float32frombits(uint32(kernels.BF16FromF32(lo[i])) | uint32(kernels.BF16FromF32(hi[i]))<<16)
+	}
+}
+
 func quantize(dst []int8, x []float32, inv float32) {
 	for i := range dst {
 		dst[i] = int8(max(-127, min(127, math.RoundToEven(float64(x[i]*inv)))))
+	}
+}
+
+func copyRow(dst, x []float32) { copy(dst, x) }
+
+func gatherWith[T float32 | uint16](widen func(dst []float32, x []T)) func(dst *float32, pitch int, src *T, stride, rows, n int) {
+	return func(dst *float32, pitch int, src *T, stride, rows, n int) {
+		for i := range rows {
+			widen(unsafe.Slice(at(dst, i*pitch), n), unsafe.Slice(at(src, i*stride), n))
+		}
 	}
 }
 
@@ -239,4 +255,6 @@ func panel(c *float32, ldc int, a *float32, ars, acs int, b *float32, ldb, n, k 
 }
 
 // at is the address of element i of an array.
-func at(p *float32, i int) *float32 { return (*float32)(unsafe.Add(unsafe.Pointer(p), 4*i)) }
+func at[T float32 | uint16](p *T, i int) *T {
+	return (*T)(unsafe.Add(unsafe.Pointer(p), int(unsafe.Sizeof(*p))*i))
+}

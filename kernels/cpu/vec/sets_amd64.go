@@ -16,7 +16,7 @@ var sets = []*Set{
 		adamW:   func(w, m, v, g []float32, c *AdamW) { adamWAVX2(w, m, v, g, (*[9]float32)(unsafe.Pointer(c))) },
 		fromF16: wholeVectors(8, fromF16AVX2, fromF16), fromBF16: wholeVectors(8, fromBF16AVX2, fromBF16),
 		toF16: wholeVectors(8, toF16AVX2, toF16), toBF16: wholeVectors(8, toBF16AVX2, toBF16),
-		quantize: wholeQuantize(8, quantizeAVX2), transpose: transposeAVX2, panel: panelAVX2,
+		quantize: wholeQuantize(8, quantizeAVX2), gatherF32: gatherF32AVX2, gatherF16: gatherF16AVX2, gatherBF16: gatherBF16AVX2, transpose: transposeAVX2, pairs: pairsAVX2, panel: panelAVX2,
 	}},
 	{level: isa.AVX512, f: funcs{
 		add: addAVX512, mul: mulAVX512, geluGrad: geluGradAVX512, scale: scaleAVX512, axpy: axpyAVX512, gelu: geluAVX512,
@@ -26,7 +26,7 @@ var sets = []*Set{
 		adamW:   func(w, m, v, g []float32, c *AdamW) { adamWAVX512(w, m, v, g, (*[9]float32)(unsafe.Pointer(c))) },
 		fromF16: wholeVectors(16, fromF16AVX512, fromF16), fromBF16: wholeVectors(16, fromBF16AVX512, fromBF16),
 		toF16: wholeVectors(16, toF16AVX512, toF16), toBF16: wholeVectors(16, toBF16AVX512, toBF16),
-		quantize: wholeQuantize(16, quantizeAVX512), transpose: transposeAVX512, panel: panelAVX512,
+		quantize: wholeQuantize(16, quantizeAVX512), gatherF32: gatherF32AVX512, gatherF16: gatherF16AVX512, gatherBF16: gatherBF16AVX512, transpose: transposeAVX512, pairs: pairsAVX512, panel: panelAVX512, panelBF16: panelBF16AVX512,
 	}},
 }
 
@@ -35,7 +35,9 @@ func wholeVectors[D, S float32 | uint16](lanes int, vectors, rest func(dst []D, 
 	return func(dst []D, x []S) {
 		n := len(dst) &^ (lanes - 1)
 		vectors(dst[:n], x)
-		rest(dst[n:], x[n:])
+		if n < len(dst) {
+			rest(dst[n:], x[n:])
+		}
 	}
 }
 

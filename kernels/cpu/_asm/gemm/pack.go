@@ -146,7 +146,7 @@ func storeInterleaved(out Mem) {
 // transpose generates the pack of eight rows that run along K.
 func (s source) transpose() {
 	name := "packRows" + s.name
-	TEXT(name, NOSPLIT, "func(dst *uint32, stride int, rows *[8]*byte, ahead, n int)")
+	TEXT(name, NOSPLIT, "func(dst *uint32, stride int, rows *[8]*byte, n int)")
 	Pragma("noescape")
 	Doc(
 		name+" writes eight rows side by side, 8n units of each. A unit is "+s.doc+":",
@@ -156,24 +156,20 @@ func (s source) transpose() {
 		"\t\t\tdst[u*stride/4+r] = unit(rows[r], u)",
 		"\t\t}",
 		"\t}",
-		"",
-		"and prefetches the same places ahead bytes further, where the next rows are.",
 	)
 	src := []reg.GPPhysical{reg.RAX, reg.RBX, reg.RCX, reg.RDX, reg.RSI, reg.RDI, reg.R8, reg.R9}
-	dst, stride, left, at, next := reg.R10, reg.R11, reg.R12, reg.R13, reg.R14
+	dst, stride, left, at := reg.R10, reg.R11, reg.R12, reg.R13
 	Load(Param("rows"), at)
 	for i, r := range src {
 		MOVQ(Mem{Base: at, Disp: 8 * i}, r)
 	}
 	Load(Param("dst"), dst)
 	Load(Param("stride"), stride)
-	Load(Param("ahead"), next)
 	Load(Param("n"), left)
 	XORQ(at, at)
 	Label("loop")
 	for i, r := range src {
 		s.load(Mem{Base: r, Index: at, Scale: 1}, ymms[i])
-		PREFETCHT0(Mem{Base: r, Index: next, Scale: 1})
 	}
 	transpose8()
 	for i := range src {
@@ -181,7 +177,6 @@ func (s source) transpose() {
 		ADDQ(stride, dst)
 	}
 	ADDQ(U8(uint8(s.bytes)), at)
-	ADDQ(U8(uint8(s.bytes)), next)
 	DECQ(left)
 	JNZ(LabelRef("loop"))
 	VZEROUPPER()
@@ -224,8 +219,6 @@ func (s source) copy() {
 		fmt.Sprintf("\t\t\tdst[u*stride/4+j/8*next/4+j%%8] = unit(src[u*%d*ld:], j)", s.rows),
 		"\t\t}",
 		"\t}",
-		"",
-		"and prefetches eight rows ahead.",
 	)
 	dst, stride, src, ld := reg.RDI, reg.R8, reg.RSI, reg.R9
 	left, w, width, from, to := reg.R10, reg.R11, reg.R12, reg.RAX, reg.RBX
@@ -243,7 +236,6 @@ func (s source) copy() {
 	MOVQ(dst, to)
 	MOVQ(width, w)
 	Label("block")
-	PREFETCHT0(Mem{Base: from, Index: ld, Scale: 8})
 	s.gather(func(i int) Mem {
 		return []Mem{
 			{Base: from}, {Base: from, Index: ld, Scale: 1},

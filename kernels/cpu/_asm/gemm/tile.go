@@ -179,6 +179,9 @@ func (t tile) loop() {
 	MOVQ(rK, rLeft)
 	Label("unit")
 	t.step()
+	for v := 0; v < t.vectors; v++ {
+		PREFETCHT0(Mem{Base: rB, Disp: 4*v*t.isa.lanes + 3072})
+	}
 	ADDQ(U8(4*panel), rAk)
 	ADDQ(U32(uint32(4*t.vectors*t.isa.lanes)), rB)
 	DECQ(rLeft)

@@ -33,21 +33,24 @@ func expSum() {
 
 // softmax needs the largest element before it can start on the exponentials: two passes over a row that stays in L1.
 func softmax() {
-	function("softmax", "func(x []float32, top float32) (newTop, sum float32)",
-		"newTop = max(top, max(x)); for i := range x { x[i] = exp(x[i] - newTop); sum += x[i] }")
-	x, n, top := base("x"), length("x"), scalar("top")
-	largest := accumulators(4, func() reg.VecVirtual { return top })
-	none := copyOf(top)
+	function("softmax", "func(x []float32, scale, top float32) (newTop, sum float32)",
+		"newTop = max(top, scale*max(x)); for i := range x { x[i] = exp(scale*x[i] - newTop); sum += x[i] }")
+	x, n, scale := base("x"), length("x"), scalar("scale")
+	largest := accumulators(4, func() reg.VecVirtual { return register(constant(math.Inf(-1))) })
+	none := copyOf(largest[0])
 	namedLoop("max", n, 4, func(a at) {
 		VMAXPS(a.fill(a.load(x), none), largest[a.lane], largest[a.lane])
 	})
-	low := reduce(VMAXPS, largest)
-	result(0, low)
 	shift := vec()
-	VBROADCASTSS(low, shift)
+	VBROADCASTSS(reduce(VMAXPS, largest), shift)
+	VMULPS(scale, shift, shift)
+	VMAXPS(scalar("top"), shift, shift)
+	result(0, shift.AsX())
 	acc := accumulators(2, zero)
 	namedLoop("exp", n, 2, func(a at) {
-		e := exp(minus(a.load(x), shift))
+		v := a.load(x)
+		VFMSUB213PS(shift, scale, v)
+		e := exp(v)
 		VADDPS(a.clear(e), acc[a.lane], acc[a.lane])
 		a.store(e, x)
 	})

@@ -20,6 +20,7 @@ func main() {
 	norms()
 	steps()
 	halves()
+	gathers()
 	transpose()
 	panels()
 	Generate()
