@@ -84,7 +84,7 @@ func (f *runFlags) register(cmd *cobra.Command) {
 	p.IntSliceVar(&f.microbatches, "microbatches", nil, "microbatches of a step; 0: as suits the pipeline")
 	p.IntSliceVar(&f.buckets, "bucket-bytes", nil, "size of the gradient buckets of data parallelism")
 	p.IntSliceVar(&f.threads, "threads", nil, "cores of each rank; 0: an equal share of all")
-	p.StringSliceVar(&f.isas, "isa", nil, "force a variant of the operators, such as go, avx2 or avx512")
+	p.StringSliceVar(&f.isas, "isa", nil, "force a variant of the operators, such as go, avx2, avx512 or neon")
 	for _, list := range []string{"suite", "technique", "model", "precision", "pass", "engine", "layout", "ranks", "schedule", "microbatches",
 		"bucket-bytes", "threads", "isa", "seed"} {
 		cmd.MarkFlagsMutuallyExclusive("case", list)

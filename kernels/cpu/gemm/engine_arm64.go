@@ -63,7 +63,7 @@ func tileNEON(vectors int) tileFunc {
 //go:noescape
 func sumsNEON(vectors, k, segs int, seg, a, b, c *uint32, ldc, rows, add int)
 
-// packNEON packs float32 in Go, eight words at a time.
+// packNEON packs float32 in Go: rows word by word, columns eight words at a time.
 var packNEON = packer{depth: 1, size: 4, unit: unitF32, rows: packRows8, cols: packCols8}
 
 // packRows8 is packer.rows of 32-bit units.
