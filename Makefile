@@ -1,6 +1,7 @@
 # make bench    measure this machine: table on the terminal, CSV in results/runs (under 4 minutes on two cores)
 # make smoke    prove in seconds that every technique runs
 # make test     all tests; needs Go and a C compiler (for the race detector); those of scripts/peers run where Python 3 is
+# make test-arm64   the arm64 kernels on another architecture, where qemu-user is; part of make test
 # make lint     gofmt, vet for amd64 and arm64, staticcheck
 # make peers    compare the CPU kernels with oneDNN, OpenBLAS, gonum and PyTorch, whichever are there (docs/peers.md; about an hour)
 # make generate         rewrite the generated assembly
@@ -11,14 +12,14 @@ GO          ?= go
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 # Concurrency lives in these. The numeric packages, and bench/rig which trains, would take minutes under the race detector.
-RACE := ./bench ./bench/sweep ./parallel/... ./results/... ./kernels/cpu/team/...
+RACE := ./bench ./bench/sweep ./parallel/... ./results/... ./kernels/cpu/team/... ./kernels/cpu/blas
 
 # Stamp the commit where git can tell it.
 VCS := $(shell git rev-parse HEAD >/dev/null 2>&1 && echo auto || echo false)
 
 ASM := kernels/cpu/_asm
 
-.PHONY: build bench smoke test lint peers generate generate-check clean
+.PHONY: build bench smoke test test-arm64 lint peers generate generate-check clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -buildvcs=$(VCS) -o bin/ofpeak ./bench
@@ -35,6 +36,14 @@ test:
 	$(GO) -C $(ASM) test ./...
 	CGO_ENABLED=1 $(GO) test -race $(RACE)
 	$(GO) test ./...
+	$(MAKE) test-arm64
+
+ARM64 := ./kernels/cpu/isa ./kernels/cpu/team ./kernels/cpu/vec ./kernels/cpu/gemm ./kernels/cpu/blas ./kernels/cpu/peak
+
+test-arm64:
+	@if ! command -v qemu-aarch64 >/dev/null && [ -z "$$OFPEAK_REQUIRE" ]; then echo "test-arm64 skipped: no qemu-aarch64; apt install qemu-user"; exit 0; fi; \
+	set -x; CGO_ENABLED=0 GOARCH=arm64 $(GO) test -short -exec qemu-aarch64 $(ARM64) && \
+	CGO_ENABLED=0 GOARCH=arm64 $(GO) test -short -exec qemu-aarch64 -run Conformance ./kernels/cpu
 
 lint:
 	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "run gofmt -w on:"; echo "$$unformatted"; exit 1; fi

@@ -78,7 +78,7 @@ func (f *runFlags) register(cmd *cobra.Command) {
 	p.StringArrayVar(&f.models, "model", nil, "presets ("+strings.Join(workload.PresetNames(), ", ")+"), changed as in gpt2,B=8, or C=..,NH=..,T=..,L=..,B=..")
 	p.StringSliceVar(&f.precisions, "precision", nil, "fp32, bf16, fp16, int8")
 	p.StringSliceVar(&f.passes, "pass", nil, "train, forward")
-	p.StringSliceVar(&f.engines, "engine", nil, "native, gorgonia")
+	p.StringSliceVar(&f.engines, "engine", nil, "native, gorgonia, gorgonia+blas")
 	p.StringSliceVar(&f.layouts, "layout", nil, "dense, 2:4, block:EDGE@KEEP")
 	p.IntSliceVar(&f.ranks, "ranks", nil, "ranks of the parallel techniques")
 	p.StringSliceVar(&f.schedules, "schedule", nil, "pipeline schedules: gpipe, 1f1b, zb-h1")
@@ -87,7 +87,7 @@ func (f *runFlags) register(cmd *cobra.Command) {
 	p.IntSliceVar(&f.zero, "zero", nil, "what data-parallel ranks share (ZeRO): 0 nothing, 1 optimizer state, 2 also gradients, 3 also weights")
 	p.StringSliceVar(&f.recomputes, "recompute", nil, "what the backward pass computes again instead of keeping it: none, blocks")
 	p.IntSliceVar(&f.threads, "threads", nil, "cores of each rank; 0: an equal share of all")
-	p.StringSliceVar(&f.isas, "isa", nil, "force a variant of the operators, such as go, avx2 or avx512")
+	p.StringSliceVar(&f.isas, "isa", nil, "force a variant of the operators, such as go, avx2, avx512 or neon")
 	for _, list := range []string{"suite", "technique", "model", "precision", "pass", "engine", "layout", "ranks", "schedule", "microbatches",
 		"bucket-bytes", "zero", "recompute", "threads", "isa", "seed"} {
 		cmd.MarkFlagsMutuallyExclusive("case", list)

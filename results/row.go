@@ -17,7 +17,7 @@ type Row struct {
 	Case           string       `csv:"case"`
 	Technique      Technique    `csv:"technique"`
 	Precision      Precision    `csv:"precision"`
-	Engine         string       `csv:"engine"` // native, gorgonia
+	Engine         string       `csv:"engine"` // native, gorgonia, gorgonia+blas
 	Model          string       `csv:"model"`  // preset, or custom
 	Pass           Pass         `csv:"pass"`
 	C              int          `csv:"c"`                // channels

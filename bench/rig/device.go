@@ -34,8 +34,8 @@ func (r *Rig) openDevice(c workload.Case, rank int) (kernels.Device, error) {
 
 // supports asks a device about every operator of the case.
 func (r *Rig) supports(c workload.Case) error {
-	if c.Engine == workload.Gorgonia {
-		return checkGorgonia(c)
+	if c.IsGorgonia() {
+		return r.checkGorgonia(c)
 	}
 	dev, err := r.open(c, 0)
 	if err != nil {

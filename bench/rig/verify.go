@@ -102,7 +102,7 @@ func (r *Rig) reference(ctx context.Context, c workload.Case) (snapshot, error) 
 
 // snapshot takes one step of the case.
 func (r *Rig) snapshot(ctx context.Context, c workload.Case) (snapshot, error) {
-	if c.Engine == workload.Gorgonia {
+	if c.IsGorgonia() {
 		return r.snapshotGorgonia(ctx, c)
 	}
 	var mu sync.Mutex

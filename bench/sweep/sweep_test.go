@@ -180,7 +180,7 @@ func TestAnySkippedRowCanBeKept(t *testing.T) {
 		o := workload.Options{Suite: "smoke", Cores: 1 + random.IntN(8), Override: workload.Settings{
 			Models:       pick(random, workload.Model{C: 48, NH: 3, T: 7, L: 1, B: 5, V: 11}, workload.Model{C: 1, NH: 1, T: 1, L: 1, B: 1}),
 			Passes:       pick(random, workload.Forward, workload.Train),
-			Engines:      pick(random, workload.Gorgonia, workload.Native),
+			Engines:      pick(random, workload.Gorgonia, workload.GorgoniaBLAS, workload.Native),
 			Precisions:   pick(random, "int8", "bf16", "fp64"),
 			Layouts:      pick(random, kernels.Layout{Format: kernels.BlockSparse, Block: 512, Keep: 0.1}, kernels.Layout{Format: kernels.Sparse24}, kernels.Layout{}),
 			Ranks:        pick(random, 1, 2, 4, 60000),

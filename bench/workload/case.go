@@ -21,8 +21,9 @@ const (
 
 // Engines.
 const (
-	Native   = "native"   // our block over a kernels.Device
-	Gorgonia = "gorgonia" // the same block as a Gorgonia graph
+	Native       = "native"        // our block over a kernels.Device
+	Gorgonia     = "gorgonia"      // the same block as a Gorgonia graph
+	GorgoniaBLAS = "gorgonia+blas" // the same graph over our matrix products
 )
 
 // Passes.
@@ -54,7 +55,7 @@ const (
 // Names in the order in which they are listed to users.
 var (
 	Techniques = []string{Baseline, MixedPrecision, DataParallel, ModelParallel, Sparse, Distributed}
-	Engines    = []string{Native, Gorgonia}
+	Engines    = []string{Native, Gorgonia, GorgoniaBLAS}
 	Passes     = []string{Train, Forward}
 	Devices    = []string{CPU, CUDA, Ref}
 	Schedules  = []string{GPipe, F1B1, ZBH1}
@@ -91,6 +92,9 @@ func Default(m Model) Case {
 	return Case{Technique: Baseline, Engine: Native, Precision: "fp32", Model: m, Pass: Train, Device: CPU, DP: 1, TP: 1, PP: 1,
 		Microbatches: 1, BucketBytes: DefaultBucketBytes, Recompute: None, Seed: 1}
 }
+
+// IsGorgonia reports whether the case runs as a Gorgonia graph.
+func (c Case) IsGorgonia() bool { return c.Engine == Gorgonia || c.Engine == GorgoniaBLAS }
 
 // World is the number of ranks.
 func (c Case) World() int { return c.DP * c.TP * c.PP }

@@ -123,6 +123,7 @@ func TestValidate(t *testing.T) {
 		{"model=tiny precision=fp64 device=ref", ""},
 		{"model=tiny precision=int8 pass=forward", ""},
 		{"model=tiny engine=gorgonia", ""},
+		{"model=tiny engine=gorgonia+blas isa=avx2", ""},
 		{"model=tiny technique=magic", "--technique magic is unknown; take one of baseline"},
 		{"model=tiny technique=sparse", "--technique sparse: the other fields describe baseline"},
 		{"model=tiny precision=fp8", "--precision fp8 is unknown; take one of fp64, fp32"},
@@ -162,6 +163,8 @@ func TestValidate(t *testing.T) {
 		{"model=C=48,NH=4,T=4,L=1,B=1 layout=2:4 tp=4", "needs C divisible by 8, not 12"},
 		{"model=C=36,NH=4,T=4,L=1,B=1 layout=2:4", "needs C divisible by 8, not 36"},
 		{"model=tiny engine=gorgonia dp=2", "--engine gorgonia"},
+		{"model=tiny engine=gorgonia isa=avx2", "--engine gorgonia runs none of our kernels"},
+		{"model=tiny engine=gorgonia+blas precision=bf16", "--engine gorgonia+blas"},
 	} {
 		c, err := ParseCase(test.line)
 		if err != nil {

@@ -89,6 +89,7 @@ func TestExpand(t *testing.T) {
 			"technique=baseline precision=fp32 model=tiny pass=forward",
 			"technique=mixed-precision precision=int8 model=tiny pass=forward",
 			"skip technique=mixed-precision precision=int8 model=tiny engine=gorgonia pass=forward",
+			"skip technique=mixed-precision precision=int8 model=tiny engine=gorgonia+blas pass=forward",
 		}},
 		{"ranks and layouts are replaced", Options{Suite: "quick", Techniques: []string{ModelParallel}, Cores: 4, Seed: 3,
 			Override: Settings{Models: models("1b"), Ranks: []int{2, 4}, Schedules: []string{GPipe}}}, []string{

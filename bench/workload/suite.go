@@ -58,7 +58,7 @@ func breadth(on []Model, edge int) []Settings {
 	half, quarter := blocks(edge, 0.5), blocks(edge, 0.25)
 	return []Settings{
 		{Models: on},
-		{Models: on, Engines: []string{Gorgonia}},
+		{Models: on, Engines: []string{Gorgonia, GorgoniaBLAS}},
 		{Models: on, Precisions: []string{"bf16", "fp16"}},
 		{Models: on, Passes: []string{Forward}, Precisions: []string{"fp32", "int8"}},
 		{Models: on, Axes: []string{"dp", "tp"}, Ranks: []int{2}},

@@ -159,8 +159,11 @@ func checkLayout(c Case) error {
 }
 
 func checkEngine(c Case) error {
-	if c.Engine == Gorgonia && (c.World() > 1 || c.Layout.Format != kernels.Dense || c.Precision != "fp32" || c.Device != CPU || c.Model.V > 0 || c.Recompute != None) {
-		return fmt.Errorf("--engine gorgonia runs a dense fp32 block stack on one cpu rank only; pass --engine native")
+	if c.IsGorgonia() && (c.World() > 1 || c.Layout.Format != kernels.Dense || c.Precision != "fp32" || c.Device != CPU || c.Model.V > 0 || c.Recompute != None) {
+		return fmt.Errorf("--engine %s runs a dense fp32 block stack on one cpu rank only; pass --engine native", c.Engine)
+	}
+	if c.Engine == Gorgonia && c.ISA != "" {
+		return fmt.Errorf("--isa %s: --engine gorgonia runs none of our kernels; drop one or pass --engine gorgonia+blas", c.ISA)
 	}
 	return nil
 }
