@@ -75,30 +75,26 @@ func loadFrom(c *compiler) step {
 	if len(parts) == 1 {
 		return loadOne(regs[0], masks[0], base, off, t, at)
 	}
-	total := size * uint64(len(parts))
+	total, wide := size*uint64(len(parts)), widthOf(t)
 	return func(w *warp, mask uint32) {
 		addrs := w.regs[base] // a copy: a destination may be the base
 		for m := mask; m != 0; m &= m - 1 {
 			l := bits.TrailingZeros32(m) & 31
 			b := at(w, l, addrs[l]+off, total, load)
 			for i, r := range regs {
-				w.regs[r][l] = sext(t, get(b[uint64(i)*size:][:size])) & masks[i]
+				w.regs[r][l] = wide.of(get(b[uint64(i)*size:][:size])) & masks[i]
 			}
 		}
 	}
 }
 
 func loadOne(d int, width uint64, base int, off uint64, t ptx.Type, at at) step {
-	size := uint64(t.Size())
+	size, wide := uint64(t.Size()), widthOf(t)
 	return func(w *warp, mask uint32) {
 		d, addrs := &w.regs[d], &w.regs[base]
 		for m := mask; m != 0; m &= m - 1 {
 			l := bits.TrailingZeros32(m) & 31
-			v := get(at(w, l, addrs[l]+off, size, load))
-			if size < 4 {
-				v = sext(t, v)
-			}
-			d[l] = v & width
+			d[l] = wide.of(get(at(w, l, addrs[l]+off, size, load))) & width
 		}
 	}
 }

@@ -46,10 +46,11 @@ func order(c *compiler, t ptx.Type, ftz bool) func(a, b uint64) uint8 {
 			return rank(in(a), in(b))
 		}
 	}
+	wide := widthOf(t)
 	if t.Signed() {
-		return func(a, b uint64) uint8 { return rank(int64(sext(t, a)), int64(sext(t, b))) }
+		return func(a, b uint64) uint8 { return rank(int64(wide.of(a)), int64(wide.of(b))) }
 	}
-	return func(a, b uint64) uint8 { return rank(sext(t, a), sext(t, b)) }
+	return func(a, b uint64) uint8 { return rank(wide.of(a), wide.of(b)) }
 }
 
 func rank[T int64 | uint64 | float64](a, b T) uint8 {

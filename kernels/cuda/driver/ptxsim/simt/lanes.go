@@ -48,16 +48,27 @@ func (c *compiler) ternary(ta, tb, te ptx.Type, f func(a, b, e uint64) uint64) s
 	}
 }
 
-// sext widens a value of type t with its sign, or with zeros where t is unsigned.
-func sext(t ptx.Type, v uint64) uint64 {
-	shift := 64 - 8*t.Size()
-	if t.Signed() {
-		return uint64(int64(v<<shift) >> shift)
-	}
-	return v << shift >> shift
+// width widens the low bits of a register.
+type width struct {
+	unused uint8 // bits above
+	signed bool
 }
+
+func widthOf(t ptx.Type) width { return width{uint8(64 - 8*t.Size()), t.Signed()} }
+
+// of widens a value with its sign, or with zeros.
+func (w width) of(v uint64) uint64 {
+	if w.signed {
+		return uint64(int64(v<<w.unused) >> w.unused)
+	}
+	return v << w.unused >> w.unused
+}
+
+// sext widens a value of type t with its sign, or with zeros where t is unsigned.
+func sext(t ptx.Type, v uint64) uint64 { return widthOf(t).of(v) }
 
 // widened is f on operands widened from type t.
 func widened(t ptx.Type, f func(a, b uint64) uint64) func(a, b uint64) uint64 {
-	return func(a, b uint64) uint64 { return f(sext(t, a), sext(t, b)) }
+	wide := widthOf(t)
+	return func(a, b uint64) uint64 { return f(wide.of(a), wide.of(b)) }
 }

@@ -46,19 +46,28 @@ func (g *grid) sharedSize() int {
 	return g.kernel.Shared
 }
 
-// Run executes a launch and waits for its end. Its error is a *Fault, or says why the launch is not possible.
-func (k *Kernel) Run(m *Memory, l Launch, o Options) (Stats, error) {
-	blocks := l.Grid[0] * l.Grid[1] * l.Grid[2]
-	threads := l.Block[0] * l.Block[1] * l.Block[2]
+// Check tells why a launch is not possible.
+func (k *Kernel) Check(l Launch) error {
+	blocks, threads := l.blocks(), l.Block[0]*l.Block[1]*l.Block[2]
 	switch {
 	case blocks <= 0 || threads <= 0:
-		return Stats{}, fmt.Errorf("kernel %s: grid %v of blocks %v is empty: %w", k.Name, l.Grid, l.Block, driver.ErrInvalidValue)
+		return fmt.Errorf("kernel %s: grid %v of blocks %v is empty: %w", k.Name, l.Grid, l.Block, driver.ErrInvalidValue)
 	case threads > k.MaxThreads:
-		return Stats{}, fmt.Errorf("kernel %s: %d threads a block, it allows %d: %w", k.Name, threads, k.MaxThreads, driver.ErrLaunchResources)
+		return fmt.Errorf("kernel %s: %d threads a block, it allows %d: %w", k.Name, threads, k.MaxThreads, driver.ErrLaunchResources)
 	case len(l.Params) != len(k.params):
-		return Stats{}, fmt.Errorf("kernel %s: %d parameters, it takes %d: %w", k.Name, len(l.Params), len(k.params), driver.ErrInvalidValue)
+		return fmt.Errorf("kernel %s: %d parameters, it takes %d: %w", k.Name, len(l.Params), len(k.params), driver.ErrInvalidValue)
 	case l.Shared > 0 && k.dynamic < 0:
-		return Stats{}, fmt.Errorf("kernel %s: %d bytes of dynamic shared memory, it uses none: %w", k.Name, l.Shared, driver.ErrInvalidValue)
+		return fmt.Errorf("kernel %s: %d bytes of dynamic shared memory, it uses none: %w", k.Name, l.Shared, driver.ErrInvalidValue)
+	}
+	return nil
+}
+
+func (l Launch) blocks() int { return l.Grid[0] * l.Grid[1] * l.Grid[2] }
+
+// Run executes a launch and waits for its end. Its error is a *Fault, or what Check says.
+func (k *Kernel) Run(m *Memory, l Launch, o Options) (Stats, error) {
+	if err := k.Check(l); err != nil {
+		return Stats{}, err
 	}
 	g := &grid{Launch: l, kernel: k, memory: m, budget: o.Budget}
 	if g.budget == 0 {
@@ -67,7 +76,7 @@ func (k *Kernel) Run(m *Memory, l Launch, o Options) (Stats, error) {
 	if o.Workers == 0 {
 		o.Workers = runtime.GOMAXPROCS(0)
 	}
-	return g.run(blocks, min(o.Workers, blocks), o.Seed)
+	return g.run(l.blocks(), min(o.Workers, l.blocks()), o.Seed)
 }
 
 // run shares the blocks out to workers, in an order that visits each once: steps of a stride that has no factor in common with their number.

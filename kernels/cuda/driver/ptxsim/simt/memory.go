@@ -16,6 +16,7 @@ type Memory struct {
 	used     int64
 	capacity int64
 	atomics  sync.Mutex
+	peers    []*Memory
 }
 
 // segment is one allocation.
@@ -79,8 +80,23 @@ func (m *Memory) search(addr uint64) (int, bool) {
 	})
 }
 
-// find is the segment that holds n bytes at addr, or nil.
+// AddPeer lets kernels reach another device's memory.
+func (m *Memory) AddPeer(p *Memory) { m.peers = append(m.peers, p) }
+
+// find is the segment that holds n bytes at addr, a peer's too, or nil.
 func (m *Memory) find(addr, n uint64) *segment {
+	if s := m.own(addr, n); s != nil {
+		return s
+	}
+	for _, p := range m.peers {
+		if s := p.own(addr, n); s != nil {
+			return s
+		}
+	}
+	return nil
+}
+
+func (m *Memory) own(addr, n uint64) *segment {
 	i, found := m.search(addr)
 	if !found {
 		i--
@@ -89,6 +105,43 @@ func (m *Memory) find(addr, n uint64) *segment {
 		return nil
 	}
 	return m.segments[i]
+}
+
+// Holds tells whether n bytes at addr are allocated, here or on a peer.
+func (m *Memory) Holds(addr uint64, n int64) bool { return n >= 0 && m.find(addr, uint64(n)) != nil }
+
+// Copy copies n bytes that do not overlap. Bytes that were never written stay so.
+func (m *Memory) Copy(dst, src uint64, n int64) error {
+	to, from := m.find(dst, uint64(n)), m.find(src, uint64(n))
+	if to == nil || from == nil {
+		return fmt.Errorf("copying %d bytes from %#x to %#x: %w", n, src, dst, driver.ErrInvalidValue)
+	}
+	if to == from && max(dst, src)-min(dst, src) < uint64(n) {
+		return fmt.Errorf("copying %d bytes from %#x to %#x, which overlap: %w", n, src, dst, driver.ErrInvalidValue)
+	}
+	d, s := dst-to.base, src-from.base
+	copy(to.data[d:], from.data[s:s+uint64(n)])
+	copy(to.written[d:], from.written[s:s+uint64(n)])
+	return nil
+}
+
+// Fill sets memory to copies of a pattern.
+func (m *Memory) Fill(addr uint64, pattern []byte, copies int64) error {
+	n := int64(len(pattern)) * copies
+	s := m.find(addr, uint64(n))
+	if s == nil {
+		return fmt.Errorf("filling %d bytes at %#x: %w", n, addr, driver.ErrInvalidValue)
+	}
+	if addr%uint64(len(pattern)) != 0 {
+		return fmt.Errorf("filling words of %d bytes at %#x: %w", len(pattern), addr, driver.ErrInvalidValue)
+	}
+	off := addr - s.base
+	b := s.data[off : off+uint64(n)]
+	for i := range b {
+		b[i] = pattern[i%len(pattern)]
+	}
+	mark(s.written[off : off+uint64(n)])
+	return nil
 }
 
 func (s *segment) holds(addr, n uint64) bool {
