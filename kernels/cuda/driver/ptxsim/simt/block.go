@@ -1,6 +1,7 @@
 package simt
 
 import (
+	"math/bits"
 	"math/rand/v2"
 
 	"ofpeak/kernels/cuda/driver"
@@ -86,6 +87,7 @@ func (b *block) round() bool {
 	if held == nil {
 		return false
 	}
+	votes := 0
 	for _, w := range b.warps {
 		if left != nil {
 			held.fault(firstLane(held.live), driver.ErrLaunchFailed, "the barrier is divergent: the threads of warp %d have returned without it", left.index)
@@ -94,6 +96,12 @@ func (b *block) round() bool {
 			w.fault(n, driver.ErrLaunchFailed, "the barrier is divergent: this thread has returned without it")
 		}
 		w.held = false
+		votes += bits.OnesCount32(w.votes)
+	}
+	for _, w := range b.warps {
+		if release := w.kernel.code[w.pc].release; release != nil {
+			release(w, votes)
+		}
 	}
 	b.synced = b.tick()
 	return true

@@ -34,8 +34,9 @@ type inst struct {
 	flow     flow
 	guard    int // predicate, or -1
 	guardNot bool
-	target   int // of a branch
-	meet     int // of a branch: where diverged lanes meet again
+	target   int                      // of a branch
+	meet     int                      // of a branch: where diverged lanes meet again
+	release  func(w *warp, votes int) // of a barrier that counts votes
 	line     int
 	name     string
 }
@@ -143,13 +144,8 @@ func (c *compiler) emit(op *inst) {
 			op.run = c.warpSync()
 			break
 		}
-		c.has("cta")
-		c.need("sync")
-		c.has("aligned")
-		if len(c.in.Args) != 1 {
-			c.fail("barriers of a part of a block are not supported")
-		}
 		op.flow = barrier
+		c.blockBarrier(op)
 	default:
 		f, ok := opcodes[c.in.Op]
 		if !ok {
@@ -159,6 +155,39 @@ func (c *compiler) emit(op *inst) {
 	}
 	if len(c.mods) > 0 {
 		c.fail("unknown modifier .%s", c.mods[0])
+	}
+}
+
+// blockBarrier compiles a barrier of the whole block, which may count the threads whose predicate holds.
+func (c *compiler) blockBarrier(op *inst) {
+	c.has("cta")
+	c.has("aligned")
+	if c.has("red") {
+		c.countVotes(op)
+		return
+	}
+	c.need("sync")
+	if len(c.in.Args) != 1 {
+		c.fail("barriers of a part of a block are not supported")
+	}
+}
+
+// countVotes compiles bar.red: whether any or all threads vote, or how many.
+func (c *compiler) countVotes(op *inst) {
+	mode, t := c.one("popc", "and", "or"), c.typ()
+	if len(c.in.Args) != 3 {
+		c.fail("barriers of a part of a block are not supported")
+	}
+	p := c.predSrc(c.arg(2))
+	op.run = func(w *warp, mask uint32) { w.votes = p(w) & mask }
+	if t != "pred" {
+		d, _ := c.dst(0)
+		op.release = func(w *warp, votes int) { w.setAll(d, w.live, uint64(votes)) }
+		return
+	}
+	set := c.predDst(c.arg(0))
+	op.release = func(w *warp, votes int) {
+		set(w, w.live, -uint32(boolBit(mode == "or" && votes > 0 || mode == "and" && votes == w.block.threads)))
 	}
 }
 

@@ -106,6 +106,19 @@ func TestBarriersOrderSharedMemory(t *testing.T) {
 		func(i int) uint32 { return 128 })
 }
 
+func TestBarriersCountVotes(t *testing.T) {
+	for code, want := range map[string]uint32{
+		"bar.red.popc.u32 %r1, 0, %p1;":                          13,
+		"barrier.cta.red.popc.aligned.u32 %r1, 0, !%p1;":         77 - 13,
+		"bar.red.or.pred %p2, 0, %p1; selp.u32 %r1, 1, 0, %p2;":  1,
+		"bar.red.and.pred %p2, 0, %p1; selp.u32 %r1, 1, 0, %p2;": 0,
+		"bar.red.and.pred %p2, 0, %p3; selp.u32 %r1, 1, 0, %p2;": 1,
+		"bar.red.or.pred %p2, 0, !%p3; selp.u32 %r1, 1, 0, %p2;": 0,
+	} {
+		expectWords(t, 77, "", "setp.ge.u32 %p1, %r0, 64; setp.lt.u32 %p3, %r0, 99;"+code+storeR1, func(int) uint32 { return want })
+	}
+}
+
 func TestMemorySpaces(t *testing.T) {
 	for body, want := range map[string]func(i int) uint32{
 		"st.local.v2.u32 [depot+8], {%r0, 5}; ld.local.u32 %r1, [depot+8];":                                   func(i int) uint32 { return uint32(i) },

@@ -17,6 +17,7 @@ type warp struct {
 	stack  []frame // of diverged paths; the last one runs
 	pc     int     // of the instruction that runs
 	held   bool    // at a barrier, the instruction at pc
+	votes  uint32  // of its threads, at a barrier that counts them
 	synced uint32  // the block's clock at this warp's last own barrier
 	local  []local // of each lane
 	copies copies
@@ -126,6 +127,9 @@ func (w *warp) turn(in *inst, f *frame, mask uint32) bool {
 				bits.OnesCount32(w.live), bits.OnesCount32(mask))
 		}
 		w.held = true
+		if in.run != nil {
+			in.run(w, mask)
+		}
 		return true
 	}
 	rest := f.mask &^ mask
