@@ -78,7 +78,7 @@ var variants = map[kernels.Op][]string{
 	kernels.OpEmbedding: {"rows"},
 	kernels.OpLayerNorm: {"rows"},
 	kernels.OpLinear:    {"fma", "mma"},
-	kernels.OpAttention: {"rows"},
+	kernels.OpAttention: {"rows", "flash"},
 	kernels.OpLoss:      {"rows"},
 	kernels.OpAdamW:     {"fused"},
 }

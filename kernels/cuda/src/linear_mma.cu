@@ -42,29 +42,21 @@ template <typename T, bool APART> struct Operand {
     }
 };
 
-// The fragment of A for rows row0 to row0+15 and columns k0 to k0+15 of the tile.
-template <bool APART> INLINE void fragmentA(u32 (&r)[4], const u16 *tile, int row0, int k0) {
-    const int l = threadIdx.x % 32;
-    if (APART) loadMatrixTrans(r, tile + (k0 + l % 8 + l / 16 * 8) * (TILE + PAD) + row0 + l / 8 % 2 * 8);
-    else loadMatrix(r, tile + (row0 + l % 16) * (STEP + PAD) + k0 + l / 16 * 8);
-}
-
-// The fragments of B for two neighbouring groups of 8 columns.
-template <bool APART> INLINE void fragmentB(u32 (&r)[4], const u16 *tile, int col0, int k0) {
-    const int l = threadIdx.x % 32;
-    if (APART) loadMatrixTrans(r, tile + (k0 + l % 16) * (TILE + PAD) + col0 + l / 16 * 8);
-    else loadMatrix(r, tile + (col0 + l % 8 + l / 16 * 8) * (STEP + PAD) + k0 + l / 8 % 2 * 8);
-}
-
 template <typename T, bool A_APART, bool B_APART>
 INLINE void multiply(float (&sum)[4][4][4], const u16 *as, const u16 *bs, int row0, int col0) {
 #pragma unroll
     for (int k0 = 0; k0 < STEP; k0 += 16) {
         u32 a[4][4], b[2][4];
 #pragma unroll
-        for (int i = 0; i < 4; i++) fragmentA<A_APART>(a[i], as, row0 + 16 * i, k0);
+        for (int i = 0; i < 4; i++) {
+            if (A_APART) fragmentATrans(a[i], as, TILE + PAD, row0 + 16 * i, k0);
+            else fragmentA(a[i], as, STEP + PAD, row0 + 16 * i, k0);
+        }
 #pragma unroll
-        for (int j = 0; j < 2; j++) fragmentB<B_APART>(b[j], bs, col0 + 16 * j, k0);
+        for (int j = 0; j < 2; j++) {
+            if (B_APART) fragmentBTrans(b[j], bs, TILE + PAD, col0 + 16 * j, k0);
+            else fragmentB(b[j], bs, STEP + PAD, col0 + 16 * j, k0);
+        }
 #pragma unroll
         for (int i = 0; i < 4; i++)
 #pragma unroll

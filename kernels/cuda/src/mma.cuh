@@ -33,3 +33,41 @@ INLINE void copyAsync(void *to, const void *p, bool there) {
 INLINE void commitCopies() { asm volatile("cp.async.commit_group;" ::: "memory"); }
 // Waits until at most N of the committed groups are in flight.
 template <int N> INLINE void waitCopies() { asm volatile("cp.async.wait_group %0;" ::"n"(N) : "memory"); }
+
+// Fragments from tiles in shared memory whose rows are ld elements apart. A is 16 by 16, B 16 by 16 as two neighbouring groups of 8 columns: registers 0 and 1, 2 and 3.
+
+// A from rows of A, at its row and column.
+INLINE void fragmentA(u32 (&r)[4], const u16 *tile, int ld, int row, int k) {
+    const int l = threadIdx.x % 32;
+    loadMatrix(r, tile + (row + l % 16) * ld + k + l / 16 * 8);
+}
+
+// A from a tile of its columns.
+INLINE void fragmentATrans(u32 (&r)[4], const u16 *tile, int ld, int row, int k) {
+    const int l = threadIdx.x % 32;
+    loadMatrixTrans(r, tile + (k + l % 8 + l / 16 * 8) * ld + row + l / 8 % 2 * 8);
+}
+
+// B from a tile of its columns, which have k neighbouring.
+INLINE void fragmentB(u32 (&r)[4], const u16 *tile, int ld, int col, int k) {
+    const int l = threadIdx.x % 32;
+    loadMatrix(r, tile + (col + l % 8 + l / 16 * 8) * ld + k + l / 8 % 2 * 8);
+}
+
+// B from a tile of its rows.
+INLINE void fragmentBTrans(u32 (&r)[4], const u16 *tile, int ld, int col, int k) {
+    const int l = threadIdx.x % 32;
+    loadMatrixTrans(r, tile + (k + l % 16) * ld + col + l / 16 * 8);
+}
+
+// Two floats rounded to a pair of 16-bit values, lo in the low half.
+INLINE u32 pair(float lo, float hi, f16) {
+    u32 r;
+    asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(r) : "f"(hi), "f"(lo));
+    return r;
+}
+INLINE u32 pair(float lo, float hi, bf16) {
+    u32 r;
+    asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(r) : "f"(hi), "f"(lo));
+    return r;
+}
