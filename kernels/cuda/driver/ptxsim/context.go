@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"unsafe"
 
 	"ofpeak/kernels/cuda/driver"
@@ -161,6 +162,10 @@ func (c *context) LoadModule(text string) (driver.Module, error) {
 }
 
 func (m *module) load(text string) error {
+	if kernels, ok := compiled.Load(text); ok {
+		m.kernels = kernels.(map[string]*simt.Kernel)
+		return nil
+	}
 	source, err := ptx.Parse(text)
 	if err != nil {
 		return fmt.Errorf("%w: %w", driver.ErrInvalidPTX, err)
@@ -183,8 +188,14 @@ func (m *module) load(text string) error {
 		m.unload()
 		return fmt.Errorf("%w: %w", driver.ErrInvalidPTX, err)
 	}
+	if len(addresses) == 0 {
+		compiled.Store(text, m.kernels)
+	}
 	return nil
 }
+
+// compiled keeps the kernels of texts without variables: they are the same on every device.
+var compiled sync.Map // text to map[string]*simt.Kernel
 
 func (c *context) EnablePeer(peer driver.Context) error {
 	defer c.leave()

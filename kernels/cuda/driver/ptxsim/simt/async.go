@@ -70,7 +70,7 @@ func (c *compiler) startCopy() step {
 				w.fault(l, driver.ErrLaunchFailed, "%d bytes to copy of %d", p.size, p.n)
 			}
 			w.sharedAt(l, p.dst, p.n, store)
-			mark(w.block.shared.inFlight[p.dst-sharedStart:][:p.n])
+			w.block.shared.launchCopy(p.dst, p.n, true)
 			w.copies.pending = append(w.copies.pending, p)
 		}
 	}
@@ -84,7 +84,7 @@ func (w *warp) finish(mask uint32, due func(pendingCopy) bool) {
 			left = append(left, p)
 			continue
 		}
-		clear(w.block.shared.inFlight[p.dst-sharedStart:][:p.n])
+		w.block.shared.launchCopy(p.dst, p.n, false)
 		to := w.sharedAt(p.lane, p.dst, p.n, store)
 		clear(to)
 		if p.size > 0 {

@@ -55,6 +55,10 @@ func (b *block) run(id [3]int) {
 		b.shared.forget()
 		b.clock = 0
 	}
+	if b.shared.flying > 0 { // copies that the block before did not wait for
+		clear(b.shared.inFlight)
+		b.shared.flying = 0
+	}
 	b.began = b.tick()
 	b.synced = b.began
 	b.takenLast = b.order.Uint32()&1 == 1

@@ -1,6 +1,10 @@
 package simt
 
-import "ofpeak/kernels/cuda/driver"
+import (
+	"bytes"
+
+	"ofpeak/kernels/cuda/driver"
+)
 
 // Windows of the generic address space. Addresses of shared and local memory are the same there as in their own spaces.
 const (
@@ -32,6 +36,7 @@ type shared struct {
 	read     []stamp
 	other    []stamp
 	inFlight []byte // 1 for each byte that an asynchronous copy will write
+	flying   int    // how many there are
 }
 
 func newShared(size int) *shared {
@@ -67,17 +72,39 @@ func (w *warp) sharedAt(lane int, addr uint64, n uint64, a access) []byte {
 		w.fault(lane, driver.ErrMisalignedAddress, "%d bytes at %#x of shared memory are misaligned", n, addr)
 	}
 	me := stamp(w.block.clock<<stampShift | uint32(w.index*warpSize+lane))
-	for i := off; i < off+n; i++ {
-		if s.inFlight[i] != 0 {
-			w.fault(lane, driver.ErrLaunchFailed, "byte %#x of shared memory is the target of an asynchronous copy that was not waited for", sharedStart+i)
+	if s.flying > 0 {
+		if i := bytes.IndexByte(s.inFlight[off:off+n], 1); i >= 0 {
+			w.fault(lane, driver.ErrLaunchFailed, "byte %#x of shared memory is the target of an asynchronous copy that was not waited for", sharedStart+off+uint64(i))
 		}
-		if a == load {
-			w.noteRead(s, lane, i, me)
-		} else {
+	}
+	if a != load {
+		for i := off; i < off+n; i++ {
 			w.noteWrite(s, lane, i, me, a == update)
+		}
+		return s.data[off : off+n]
+	}
+	writes, reads := s.write[off:off+n], s.read[off:off+n]
+	for i, wr := range writes {
+		if i == 0 || wr != writes[i-1] { // neighbours mostly share their writer
+			w.checkRead(lane, off+uint64(i), wr, me)
+		}
+		if reads[i] != me {
+			w.noteRead(s, off+uint64(i), me)
 		}
 	}
 	return s.data[off : off+n]
+}
+
+// launchCopy marks bytes as targets of an asynchronous copy, or its end.
+func (s *shared) launchCopy(addr, n uint64, flying bool) {
+	mark, count := byte(0), -int(n)
+	if flying {
+		mark, count = 1, int(n)
+	}
+	s.flying += count
+	for i := range n {
+		s.inFlight[addr-sharedStart+i] = mark
+	}
 }
 
 // unordered tells whether no barrier lies between an earlier access and one of thread me now.
@@ -88,16 +115,18 @@ func (w *warp) unordered(s, me stamp) bool {
 	return s.warp() != me.warp() || s.clock() >= w.synced
 }
 
-func (w *warp) noteRead(s *shared, lane int, i uint64, me stamp) {
-	wr := s.write[i]
+// checkRead checks a read of a byte against its last write.
+func (w *warp) checkRead(lane int, i uint64, wr, me stamp) {
 	if wr.clock() < w.block.began {
 		w.fault(lane, driver.ErrLaunchFailed, "byte %#x of shared memory is read before it is written", sharedStart+i)
 	}
 	if w.unordered(wr, me) {
 		w.fault(lane, driver.ErrLaunchFailed, "race on byte %#x of shared memory: thread %v wrote it and no barrier lies between", sharedStart+i, w.block.thread(wr.thread()))
 	}
+}
+
+func (w *warp) noteRead(s *shared, i uint64, me stamp) {
 	switch r := s.read[i]; {
-	case r == me:
 	case r.warp() != me.warp():
 		if r != 0 {
 			s.other[i] = r
