@@ -67,8 +67,6 @@ func (d *Device) Supports(op kernels.Op, t kernels.DType, f kernels.Format) erro
 		return fmt.Errorf("%w: %s on %s operands: the CUDA kernels compute in fp32 and store fp32, fp16 and bf16", kernels.ErrUnsupported, op, t)
 	case len(d.Variants(op)) == 0:
 		return fmt.Errorf("%w: there is no CUDA kernel for %s", kernels.ErrUnsupported, op)
-	case op == kernels.OpLinear && f != kernels.Dense:
-		return fmt.Errorf("%w: there is no CUDA kernel for %s weights", kernels.ErrUnsupported, f)
 	}
 	return nil
 }

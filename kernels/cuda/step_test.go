@@ -160,7 +160,6 @@ func TestUnsupportedIsSaid(t *testing.T) {
 	dev := simulated(t, ptxsim.Config{})
 	for _, err := range []error{
 		dev.Supports(kernels.OpAdamW, kernels.F64, kernels.Dense),
-		dev.Supports(kernels.OpLinear, kernels.BF16, kernels.Sparse24),
 		dev.Supports("convolution", kernels.F32, kernels.Dense),
 		dev.Select(kernels.OpLinear, "cublas"),
 	} {

@@ -20,6 +20,9 @@ type stream struct {
 	// scratch holds maxParts floats, the blocks' shares of a sum, and behind them a word that kernels set for a token outside the vocabulary.
 	scratch driver.Ptr
 	tokens  bool // a kernel that checks tokens was enqueued since the last Sync
+
+	work     driver.Ptr // see workspace
+	workSize int
 }
 
 const (
@@ -52,7 +55,7 @@ func (s *stream) open() (err error) {
 
 // Close releases what is there.
 func (s *stream) Close() error {
-	var errs []error
+	errs := []error{s.closeWorkspace()}
 	if s.scratch != 0 {
 		errs = append(errs, s.dev.ctx.Free(s.scratch))
 	}

@@ -1,49 +1,9 @@
-// Products by fused multiply-adds in float, for every storage type: the reference on the device, and the one for fp32.
-#include "linear.cuh"
-
-// A block of 256 threads computes a tile of 64 by 64, each thread 4 by 4 of it, in steps of 16 along k.
-enum { TILE = 64, STEP = 16, PAD = 4 };
-
-// fill reads a tile of STEP by TILE into shared memory as float, zero outside the matrix of size by k. A matrix with k apart has size contiguous.
-template <typename T, bool APART> INLINE void fill(float (&tile)[STEP][TILE + PAD], const T *x, int first, int k0, int size, int k) {
-#pragma unroll
-    for (int i = 0; i < TILE * STEP / 256; i++) {
-        const int e = threadIdx.x + i * 256;
-        const int dk = APART ? e / TILE : e % STEP, d = APART ? e % TILE : e / STEP;
-        const int row = first + d, col = k0 + dk;
-        float v = 0;
-        if (row < size && col < k) v = widen(x[APART ? (i64)col * size + row : (i64)row * k + col]);
-        tile[dk][d] = v;
-    }
-}
+// Products of dense matrices by fused multiply-adds, for every storage type: the reference on the device, and the one for fp32.
+#include "fma.cuh"
 
 template <typename T, bool A_APART, bool B_APART, typename Epilogue>
-INLINE void product(const T *a, const T *b, int m, int n, int k, Epilogue epilogue) {
-    __shared__ __align__(16) float as[STEP][TILE + PAD], bs[STEP][TILE + PAD];
-    const int row0 = blockIdx.y * TILE, col0 = blockIdx.x * TILE;
-    const int y = threadIdx.x / 16 * 4, x = threadIdx.x % 16 * 4;
-    float sum[4][4] = {};
-    for (int k0 = 0; k0 < k; k0 += STEP) {
-        fill<T, A_APART>(as, a, row0, k0, m, k);
-        fill<T, B_APART>(bs, b, col0, k0, n, k);
-        __syncthreads();
-#pragma unroll
-        for (int i = 0; i < STEP; i++) {
-            float u[4], v[4];
-            load(u, &as[i][y]);
-            load(v, &bs[i][x]);
-#pragma unroll
-            for (int r = 0; r < 4; r++)
-#pragma unroll
-                for (int c = 0; c < 4; c++) sum[r][c] += u[r] * v[c];
-        }
-        __syncthreads();
-    }
-#pragma unroll
-    for (int r = 0; r < 4; r++)
-#pragma unroll
-        for (int c = 0; c < 4; c++)
-            if (row0 + y + r < m && col0 + x + c < n) epilogue.put(row0 + y + r, col0 + x + c, sum[r][c]);
+INLINE void product(const T *a, const T *b, int m, int n, int k, const Epilogue &epilogue) {
+    multiply(Dense<T, A_APART>{a, m, k}, Dense<T, B_APART>{b, n, k}, m, n, k, epilogue);
 }
 
 PASSES(product, fma, float, 256)
