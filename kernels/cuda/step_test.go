@@ -83,25 +83,36 @@ func precision(t *testing.T, name string) kernels.Precision {
 	return p
 }
 
-// A training step on the simulated GPU is that of the reference, which stores the same types.
+// A training step on the simulated GPU is that of the reference, which stores the same types and the same positions.
 func TestTrainingStepsEqualTheReference(t *testing.T) {
-	for _, name := range []string{"fp32", "bf16", "fp16"} {
-		cfg := block.Config{C: 128, NH: 2, T: 66, L: 1, V: 40, Batch: 1, Seed: 5, Precision: precision(t, name)}
-		// A gradient passes about 16 roundings and sums of up to 4C terms.
-		tolerance := 16 * (cfg.Precision.Compute.Eps() + 4*math.Sqrt(float64(4*cfg.C))*kernels.F32.Eps())
-		losses, grads, err := train(simulated(t, ptxsim.Config{Seed: 1}), cfg, 2)
-		if err != nil {
-			t.Fatal(err)
-		}
-		want, wantGrads, err := train(ref.New(), cfg, 2)
-		if err != nil {
-			t.Fatal(err)
-		}
-		kerneltest.Near(t, name+" losses", losses, want, tolerance)
-		kerneltest.Near(t, name+" gradients", grads, wantGrads, tolerance)
-		if want[1] > want[0]-0.05 {
-			t.Errorf("%s: the losses %v do not fall", name, want)
-		}
+	sparse := kernels.Layout{Format: kernels.Sparse24}
+	blocks := kernels.Layout{Format: kernels.BlockSparse, Block: 32, Keep: 0.5}
+	for _, c := range []struct {
+		precision string
+		length    int
+		layout    kernels.Layout
+	}{
+		{"fp32", 66, kernels.Layout{}}, {"bf16", 66, kernels.Layout{}}, {"fp16", 66, kernels.Layout{}},
+		{"bf16", 9, sparse}, {"fp16", 9, blocks}, {"fp32", 9, sparse}, {"fp32", 9, blocks},
+	} {
+		t.Run(c.precision+" "+c.layout.Format.String(), func(t *testing.T) {
+			cfg := block.Config{C: 128, NH: 2, T: c.length, L: 1, V: 40, Batch: 1, Seed: 5, Precision: precision(t, c.precision), Layout: c.layout}
+			// A gradient passes about 16 roundings and sums of up to 4C terms.
+			tolerance := 16 * (cfg.Precision.Compute.Eps() + 4*math.Sqrt(float64(4*cfg.C))*kernels.F32.Eps())
+			losses, grads, err := train(simulated(t, ptxsim.Config{Seed: 1}), cfg, 2)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want, wantGrads, err := train(ref.New(), cfg, 2)
+			if err != nil {
+				t.Fatal(err)
+			}
+			kerneltest.Near(t, "losses", losses, want, tolerance)
+			kerneltest.Near(t, "gradients", grads, wantGrads, tolerance)
+			if want[1] > want[0]-0.05 {
+				t.Errorf("the losses %v do not fall", want)
+			}
+		})
 	}
 }
 
