@@ -44,17 +44,20 @@ def text(lib, program, what):
     return buffer.value.decode()
 
 
-def compile_ptx(lib, path):
-    """The PTX of one source file."""
+def compile_ptx(lib, path, changed=None):
+    """The PTX of one source file. changed gives other contents for files, by name."""
+    def read(file):
+        return (changed or {}).get(file.name, file.read_text(encoding="utf-8")).encode()
+
     headers = sorted(SOURCES.glob("*.cuh"))
-    contents = (ctypes.c_char_p * len(headers))(*(h.read_bytes() for h in headers))
+    contents = (ctypes.c_char_p * len(headers))(*map(read, headers))
     names = (ctypes.c_char_p * len(headers))(*(h.name.encode() for h in headers))
     program = ctypes.c_void_p()
-    lib.nvrtcCreateProgram(ctypes.byref(program), path.read_bytes(), path.name.encode(), len(headers), contents, names)
+    lib.nvrtcCreateProgram(ctypes.byref(program), read(path), path.name.encode(), len(headers), contents, names)
     options = [f"--gpu-architecture={ARCH}".encode(), b"--std=c++14"]
     failed = lib.nvrtcCompileProgram(program, len(options), (ctypes.c_char_p * len(options))(*options))
     log = text(lib, program, "ProgramLog").strip()
-    if failed or log:
+    if failed or log and not changed:
         sys.exit(f"{log}\nptx.py: {path.name}: {lib.nvrtcGetErrorString(failed).decode()}")
     ptx = text(lib, program, "PTX")
     lib.nvrtcDestroyProgram(ctypes.byref(program))
@@ -71,10 +74,10 @@ def main():
         if args.names and path.stem not in args.names:
             continue
         out, ptx = path.with_suffix(".ptx"), compile_ptx(lib, path)
-        if args.check and (not out.exists() or out.read_text() != ptx):
+        if args.check and (not out.exists() or out.read_text(encoding="utf-8") != ptx):
             stale.append(out.name)
         elif not args.check:
-            out.write_text(ptx)
+            out.write_text(ptx, encoding="utf-8")
     if stale:
         sys.exit(f"ptx.py: stale: {', '.join(stale)}; run make ptx")
 

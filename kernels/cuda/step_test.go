@@ -16,6 +16,9 @@ import (
 	"ofpeak/kernels/ref"
 )
 
+// microbatches of a step: gradients must add up.
+const microbatches = 2
+
 // train runs steps of a language model and gives each step's loss, and the first step's gradients.
 func train(dev kernels.Device, cfg block.Config, steps int) (losses []float64, grads []float64, err error) {
 	s, err := dev.NewStream()
@@ -48,9 +51,11 @@ func train(dev kernels.Device, cfg block.Config, steps int) (losses []float64, g
 	d := kernels.Of(buf, n, cfg.C)
 	for range steps {
 		st.ZeroGrads(s)
-		st.Run(s, a, nil, nil)
-		st.AddLoss(s, a, d, n)
-		st.Backward(s, a, d, nil, nil)
+		for range microbatches {
+			st.Run(s, a, nil, nil)
+			st.AddLoss(s, a, d, microbatches*n)
+			st.Backward(s, a, d, nil, nil)
+		}
 		st.CheckGrads(s)
 		if grads == nil {
 			if grads, err = download(s, st.Grads); err != nil {
