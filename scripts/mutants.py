@@ -14,7 +14,8 @@ import subprocess
 import sys
 import tempfile
 
-import ptx
+sys.dont_write_bytecode = True
+import ptx  # noqa: E402: after the line that keeps it from leaving files in the tree
 
 ROOT = ptx.SOURCES.parent.parent.parent
 

@@ -57,15 +57,17 @@ struct Gradient {
     INLINE void put(int row, int col, float v) const { dw[(i64)row * n + col] += v; }
 };
 
-// PASSES defines the kernels of one product template for one type.
-#define PASSES(product, name, T, SIZE)                                                                                \
-    KERNEL __launch_bounds__(SIZE) name##_forward_##T(T *out, const T *x, const T *w, const T *bias, T *aux,          \
-                                                      const T *residual, int m, int n, int k) {                       \
+// PASSES defines the kernels of one product template for one type, with its launch bounds.
+#define PASSES(product, name, T, ...)                                                                                 \
+    KERNEL __launch_bounds__(__VA_ARGS__)                                                                             \
+    name##_forward_##T(T *out, const T *x, const T *w, const T *bias, T *aux, const T *residual, int m, int n, int k) { \
         product<T, false, false>(x, w, m, n, k, Forward<T>{out, bias, aux, residual, n});                             \
     }                                                                                                                 \
-    KERNEL __launch_bounds__(SIZE) name##_input_##T(T *dx, const T *dout, const T *w, const T *aux, int m, int n, int k) { \
+    KERNEL __launch_bounds__(__VA_ARGS__)                                                                             \
+    name##_input_##T(T *dx, const T *dout, const T *w, const T *aux, int m, int n, int k) {                           \
         product<T, false, true>(dout, w, m, n, k, Input<T>{dx, aux, n});                                              \
     }                                                                                                                 \
-    KERNEL __launch_bounds__(SIZE) name##_weight_##T(float *dw, const T *dout, const T *x, int m, int n, int k) {     \
+    KERNEL __launch_bounds__(__VA_ARGS__)                                                                             \
+    name##_weight_##T(float *dw, const T *dout, const T *x, int m, int n, int k) {                                    \
         product<T, true, true>(dout, x, m, n, k, Gradient{dw, n});                                                    \
     }

@@ -35,6 +35,7 @@ template <typename T, bool APART> struct Operand {
             }
             return;
         }
+#pragma unroll 1
         for (int i = 0; i < TILE * STEP / 256; i++) {
             const int e = threadIdx.x + i * 256, r = row(e), c = col(e, k0);
             tile[e / LONG * (LONG + PAD) + e % LONG] = inside(r, c) ? at(r, c)->bits : 0;
@@ -111,5 +112,6 @@ INLINE void product(const T *pa, const T *pb, int m, int n, int k, Epilogue epil
     finish(sum, a.first + row0, b.first + col0, m, n, epilogue);
 }
 
-PASSES(product, mma, f16, 256)
-PASSES(product, mma, bf16, 256)
+// Two blocks share a multiprocessor.
+PASSES(product, mma, f16, 256, 2)
+PASSES(product, mma, bf16, 256, 2)

@@ -2,6 +2,7 @@ package simt
 
 import (
 	"math"
+	"strings"
 	"testing"
 
 	"ofpeak/kernels"
@@ -188,6 +189,36 @@ func TestEightBitFloats(t *testing.T) {
 					t.Fatalf("%s of %g: got %#x, want %#x", typ, -x, got, want|0x80)
 				}
 			}
+		}
+	}
+}
+
+// The digests are those of NVIDIA's host functions (cuda_fp16.h, cuda_bf16.h, cuda_fp8.h of CUDA 11.8) over the same sweep, as scripts/halves.py prints them.
+func TestConversionsEqualNVIDIAs(t *testing.T) {
+	rows := make([][3]uint64, 1<<18)
+	for i := range rows {
+		rows[i][0] = uint64(uint32(i * 16411))
+	}
+	for _, c := range []struct {
+		name   string
+		digest uint64
+	}{
+		{"rn.f16", 0xd5f9445a8c8d8777}, {"rz.f16", 0x03dd0a00867fd19e}, {"rm.f16", 0xc7fb8fe104cee0c6}, {"rp.f16", 0x0037a058cbc258c5},
+		{"rn.bf16", 0xb244c18699acc73c}, {"rz.bf16", 0xc47a2508f286fc5c}, {"rm.bf16", 0xad5303055b19db07}, {"rp.bf16", 0x65dd2d8a94024d38},
+		{"rn.satfinite.e4m3x2", 0xcab435249d6b862d}, {"rn.satfinite.e5m2x2", 0x573fa0903d63ca89},
+	} {
+		code, size := "cvt."+c.name+".f32 %h0, %r1;", 2
+		if strings.HasSuffix(c.name, "x2") {
+			code, size = "cvt."+c.name+".f32 %h0, 0f00000000, %r1;", 1
+		}
+		digest := uint64(0xcbf29ce484222325) // FNV-1a
+		for _, v := range eval(t, code, "%h0", rows) {
+			for b := range size {
+				digest = (digest ^ v>>(8*b)&0xff) * 0x100000001b3
+			}
+		}
+		if digest != c.digest {
+			t.Errorf("%s: the digest is %#x, want %#x", c.name, digest, c.digest)
 		}
 	}
 }
