@@ -4,6 +4,7 @@
 # make test-arm64   the arm64 kernels on another architecture, where qemu-user is; part of make test
 # make lint     gofmt, vet for amd64 and arm64, staticcheck
 # make peers    compare the CPU kernels with oneDNN, OpenBLAS, gonum and PyTorch, whichever are there (docs/peers.md; about an hour)
+# make ptx      recompile the CUDA kernels to the PTX that is committed; needs NVRTC 11.8, no GPU (scripts/ptx.py)
 # make generate         rewrite the generated assembly
 # make generate-check   fail if it is not what its generators write
 
@@ -19,7 +20,7 @@ VCS := $(shell git rev-parse HEAD >/dev/null 2>&1 && echo auto || echo false)
 
 ASM := kernels/cpu/_asm
 
-.PHONY: build bench smoke test test-arm64 lint peers generate generate-check clean
+.PHONY: build bench smoke test test-arm64 lint peers ptx generate generate-check clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -buildvcs=$(VCS) -o bin/ofpeak ./bench
@@ -54,6 +55,9 @@ lint:
 
 peers:
 	python3 scripts/peers/peers.py
+
+ptx:
+	python3 scripts/ptx.py
 
 generate:
 	$(GO) generate ./...
