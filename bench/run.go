@@ -106,7 +106,7 @@ func (f *runFlags) run(ctx context.Context, stdout, stderr io.Writer, open openF
 	if err := checkChip(f.chip); err != nil {
 		return err
 	}
-	r, err := open(runnerOptions{Device: f.device, Chip: f.chip, Data: f.data, Rule: rule})
+	r, err := open(runnerOptions{Device: f.device, Chip: f.chip, Data: f.data, Rule: rule, Stderr: stderr})
 	if err != nil {
 		return err
 	}
