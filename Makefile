@@ -1,8 +1,13 @@
 # make bench    measure this machine: table on the terminal, CSV in results/runs (under 4 minutes on two cores)
 # make smoke    prove in seconds that every technique runs
 # make test     all tests; needs Go and a C compiler (for the race detector); those of scripts/peers run where Python 3 is
+# make cuda     build bin/ofpeak-cuda, for hosts with an NVIDIA GPU; needs a C compiler, no CUDA toolkit (docs/cuda.md)
+# make test-cuda   test that build on a stand-in for the driver; needs a C compiler, no GPU. A part of make test
+# make test-gpu    the same on this host's GPU
+# make test-arm64   the arm64 kernels on another architecture, where qemu-user is; part of make test
 # make lint     gofmt, vet for amd64 and arm64, staticcheck
 # make peers    compare the CPU kernels with oneDNN, OpenBLAS, gonum and PyTorch, whichever are there (docs/peers.md; about an hour)
+# make ptx      recompile the CUDA kernels to the PTX that is committed; needs NVRTC 11.8, no GPU (scripts/ptx.py)
 # make generate         rewrite the generated assembly
 # make generate-check   fail if it is not what its generators write
 
@@ -11,19 +16,40 @@ GO          ?= go
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 # Concurrency lives in these. The numeric packages, and bench/rig which trains, would take minutes under the race detector.
-RACE := ./bench ./bench/sweep ./parallel/... ./results/... ./kernels/cpu/team/...
+RACE := ./bench ./bench/sweep ./parallel/... ./results/... ./kernels/cpu/team/... ./kernels/cpu/blas
 
 # Stamp the commit where git can tell it.
 VCS := $(shell git rev-parse HEAD >/dev/null 2>&1 && echo auto || echo false)
 
 ASM := kernels/cpu/_asm
 
-.PHONY: build bench smoke test lint peers generate generate-check clean
+# Where gorgonia.org/cu finds cuda.h and libcuda; the checksum makes it compile anew when a header changes. Lazy binding, since a driver may lack
+# functions that are never called.
+CUDRIVER := kernels/cuda/driver/cudriver
+CUDA_H := $(wildcard $(CUDRIVER)/include/*.h)
+WITH_CUDA = CGO_ENABLED=1 CGO_CFLAGS="-O2 -g -I$(CURDIR)/$(CUDRIVER)/include -DCUDA_H_SUM=$(firstword $(shell cat $(CUDA_H) | cksum))" \
+	CGO_LDFLAGS="-L$(CURDIR)/bin/stub -Wl,-z,lazy"
+CUDA_TESTED = ./bench ./$(CUDRIVER)
+
+.PHONY: build cuda bench smoke test test-arm64 test-cuda test-gpu lint peers ptx generate generate-check clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -buildvcs=$(VCS) -o bin/ofpeak ./bench
 
+cuda: bin/stub/libcuda.so
+	$(WITH_CUDA) $(GO) build -tags gpu -buildvcs=$(VCS) -o bin/ofpeak-cuda ./bench
+
+bin/stub/libcuda.so: $(CUDRIVER)/stub/stub.c $(CUDA_H)
+	mkdir -p $(@D)
+	$(CC) -shared -fPIC -Wl,-soname,libcuda.so.1 -o $@ $<
+
+bin/standin/libcuda.so.1: $(wildcard $(CUDRIVER)/standin/*) $(CUDA_H)
+	mkdir -p $(@D)
+	$(CC) -shared -fPIC -O1 -Wall -Wextra -Werror -pthread -I$(CUDRIVER)/include -Wl,-soname,$(@F) -o $@ $(CUDRIVER)/standin/*.c
+
+# A GPU is measured where a C compiler can build for it and it answers; ofpeak says which it is.
 bench: build
+	@if command -v $(firstword $(CC)) >/dev/null; then $(MAKE) cuda || echo "going on without bin/ofpeak-cuda" >&2; fi
 	bin/ofpeak run
 
 smoke: build
@@ -35,16 +61,37 @@ test:
 	$(GO) -C $(ASM) test ./...
 	CGO_ENABLED=1 $(GO) test -race $(RACE)
 	$(GO) test ./...
+	$(MAKE) test-cuda
+	$(MAKE) test-arm64
 
-lint:
+ARM64 := ./kernels/cpu/isa ./kernels/cpu/team ./kernels/cpu/vec ./kernels/cpu/gemm ./kernels/cpu/blas ./kernels/cpu/peak
+
+test-arm64:
+	@if ! command -v qemu-aarch64 >/dev/null && [ -z "$$OFPEAK_REQUIRE" ]; then echo "test-arm64 skipped: no qemu-aarch64; apt install qemu-user"; exit 0; fi; \
+	set -x; CGO_ENABLED=0 GOARCH=arm64 $(GO) test -short -exec qemu-aarch64 $(ARM64) && \
+	CGO_ENABLED=0 GOARCH=arm64 $(GO) test -short -exec qemu-aarch64 -run Conformance ./kernels/cpu
+
+test-cuda: build cuda bin/standin/libcuda.so.1
+	OFPEAK_STANDIN=$(CURDIR)/bin/standin OFPEAK_STANDIN_DEVICES=2 LD_LIBRARY_PATH=$(CURDIR)/bin/standin $(WITH_CUDA) \
+		$(GO) test -count=1 -tags gpu -run TestGPU $(CUDA_TESTED)
+
+test-gpu: cuda
+	$(WITH_CUDA) $(GO) test -count=1 -tags gpu -run TestGPU ./$(CUDRIVER)
+
+lint: bin/stub/libcuda.so
 	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "run gofmt -w on:"; echo "$$unformatted"; exit 1; fi
 	$(GO) vet ./...
 	$(GO) -C $(ASM) vet ./...
 	CGO_ENABLED=0 GOARCH=arm64 $(GO) vet ./...
+	$(WITH_CUDA) $(GO) vet -tags gpu $(CUDA_TESTED)
 	$(GO) run $(STATICCHECK) -checks inherit,-ST1005 ./...
+	$(WITH_CUDA) $(GO) run $(STATICCHECK) -checks inherit,-ST1005 -tags gpu $(CUDA_TESTED)
 
 peers:
 	python3 scripts/peers/peers.py
+
+ptx:
+	python3 scripts/ptx.py
 
 generate:
 	$(GO) generate ./...

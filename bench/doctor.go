@@ -166,12 +166,15 @@ func (s surroundings) launchers(add adder) {
 
 // used says which kernels the CPU device takes, by precision.
 func (s surroundings) used() [][]string {
-	widened := map[isa.Level]string{isa.Go: "portable Go", isa.AVX2: "AVX2", isa.AVX512: "AVX-512"}[s.cpu.level]
+	widened := map[isa.Level]string{isa.Go: "portable Go", isa.NEON: "NEON", isa.AVX2: "AVX2", isa.AVX512: "AVX-512"}[s.cpu.level]
 	bf16, int8 := "widened to fp32, "+widened, widened
 	if s.cpu.bf16 {
 		bf16 = "AVX512_BF16"
 	}
-	if s.cpu.vnni {
+	switch {
+	case s.cpu.level == isa.NEON:
+		int8 = "portable Go"
+	case s.cpu.vnni:
 		int8 = "AVX512_VNNI"
 	}
 	rows := [][]string{

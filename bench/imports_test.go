@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -66,13 +67,25 @@ func member(pkg string, dirs []string) string {
 }
 
 func TestImports(t *testing.T) {
-	out, err := exec.Command("go", "list", "-deps", "-f", `{{.ImportPath}}{{range .Imports}} {{.}}{{end}}`, "ofpeak/...").Output()
+	for _, tags := range []string{"", "gpu"} {
+		t.Run("tags "+tags, func(t *testing.T) { checkImports(t, tags) })
+	}
+}
+
+func checkImports(t *testing.T, tags string) {
+	cmd := exec.Command("go", "list", "-deps", "-tags", tags, "-f", `{{.ImportPath}}{{range .Imports}} {{.}}{{end}}`, "ofpeak/...")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=1") // cgo files count; nothing is compiled
+	out, err := cmd.Output()
 	if err != nil {
 		t.Fatal(err)
 	}
 	checked := 0
+	var drivers []string
 	for line := range strings.Lines(string(out)) {
 		imports := strings.Fields(line)
+		if slices.Contains(imports[1:], "gorgonia.org/cu") {
+			drivers = append(drivers, imports[0])
+		}
 		from, ours := strings.CutPrefix(imports[0], "ofpeak/")
 		if !ours {
 			continue
@@ -89,11 +102,17 @@ func TestImports(t *testing.T) {
 	if checked < 10 {
 		t.Errorf("only %d packages were looked at", checked)
 	}
+	// cu ends a process that has no GPU.
+	want := map[string][]string{"gpu": {"ofpeak/kernels/cuda/driver/cudriver"}}[tags]
+	if !slices.Equal(drivers, want) {
+		t.Errorf("gorgonia.org/cu is imported by %q, want %q", drivers, want)
+	}
 }
 
 func TestForbidden(t *testing.T) {
 	for _, ok := range []string{"bench kernels/cpu", "bench/workload kernels/block", "parallel/dp kernels", "parallel/dp parallel/comm", "kernels/cpu kernels",
-		"kernels/cpu/gemm kernels/cpu/isa", "results/stats results", "bench/sweep results", "bench/workload docs", "kernels/verify kernels/ref"} {
+		"kernels/cpu/gemm kernels/cpu/isa", "results/stats results", "bench/sweep results", "bench/workload docs", "kernels/verify kernels/ref",
+		"bench kernels/cuda/driver/cudriver", "kernels/cuda kernels/cuda/driver"} {
 		from, to, _ := strings.Cut(ok, " ")
 		if why := forbidden(from, to); why != "" {
 			t.Errorf("%s: %s", ok, why)
@@ -101,7 +120,7 @@ func TestForbidden(t *testing.T) {
 	}
 	for _, bad := range []string{"kernels kernels/block", "results results/stats", "kernels/cpu kernels/ref", "kernels/block kernels/cpu", "kernels/cpu parallel",
 		"parallel bench/measure", "results/stats kernels", "parallel results", "bench/sweep kernels/cpu/isa", "parallel/dp parallel/tp", "parallel/pp parallel/comm/local",
-		"docs results", "scripts/peers bench", "kernels scripts/peers"} {
+		"docs results", "scripts/peers bench", "kernels scripts/peers", "bench/handover kernels/cuda/driver/cudriver", "kernels/cuda/driver kernels/cpu"} {
 		from, to, _ := strings.Cut(bad, " ")
 		if forbidden(from, to) == "" {
 			t.Errorf("%s is let through", bad)

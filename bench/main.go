@@ -70,6 +70,7 @@ func newRootCmd(stdout, stderr io.Writer, open openFunc) *cobra.Command {
 		newDoctorCmd(stdout),
 		newPeakCmd(stdout),
 		newVerifyCmd(stdout),
+		newProbeCmd(stdout),
 	)
 	return root
 }

@@ -2,18 +2,54 @@ package main
 
 import (
 	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
 
 	"ofpeak/bench/rig"
 	"ofpeak/bench/workload"
 )
 
-// thisBuild drives the CPU only.
+// thisBuild measures on the CPU only.
 var thisBuild capabilities
 
-// openRunner starts the device named by --device.
+// openRunner starts the device named by --device. auto is a GPU if one answers, else the CPU, with a line on stderr that says why.
 func openRunner(o runnerOptions) (runner, error) {
-	if o.Device == workload.CUDA {
-		return nil, fmt.Errorf("--device cuda: this build drives the CPU only; pass --device cpu")
+	return choose(o, openGPU, func() (runner, error) {
+		return rig.New(rig.Options{Chip: o.Chip, Data: o.Data, Rule: o.Rule})
+	})
+}
+
+func choose(o runnerOptions, gpu, cpu func() (runner, error)) (runner, error) {
+	if o.Device == workload.CPU {
+		return cpu()
 	}
-	return rig.New(rig.Options{Chip: o.Chip, Data: o.Data, Rule: o.Rule})
+	r, err := gpu()
+	if err == nil {
+		return r, nil
+	}
+	if o.Device == workload.CUDA {
+		return nil, fmt.Errorf("--device cuda: %w; pass --device cpu", err)
+	}
+	fmt.Fprintf(o.Stderr, "ofpeak: measuring the CPU: %v\n", err)
+	return cpu()
+}
+
+// newProbeCmd is how the plain build asks the CUDA build: in the latter it prints a line about the GPUs.
+func newProbeCmd(stdout io.Writer) *cobra.Command {
+	return &cobra.Command{
+		Use:    "probe",
+		Short:  "Say which GPU answers",
+		Hidden: true,
+		Args:   cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			found, err := probe(cmd.Context())
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintln(stdout, strings.TrimSpace(found))
+			return err
+		},
+	}
 }

@@ -26,8 +26,9 @@ type runFlags struct {
 	cases, models, techniques      []string
 	engines, passes, precisions    []string
 	layouts, schedules, isas       []string
+	recomputes                     []string
 	ranks, microbatches, buckets   []int
-	threads                        []int
+	threads, zero                  []int
 	seed                           int64
 	list                           bool
 	seconds, targetPct             float64
@@ -77,16 +78,18 @@ func (f *runFlags) register(cmd *cobra.Command) {
 	p.StringArrayVar(&f.models, "model", nil, "presets ("+strings.Join(workload.PresetNames(), ", ")+"), changed as in gpt2,B=8, or C=..,NH=..,T=..,L=..,B=..")
 	p.StringSliceVar(&f.precisions, "precision", nil, "fp32, bf16, fp16, int8")
 	p.StringSliceVar(&f.passes, "pass", nil, "train, forward")
-	p.StringSliceVar(&f.engines, "engine", nil, "native, gorgonia")
+	p.StringSliceVar(&f.engines, "engine", nil, "native, gorgonia, gorgonia+blas")
 	p.StringSliceVar(&f.layouts, "layout", nil, "dense, 2:4, block:EDGE@KEEP")
 	p.IntSliceVar(&f.ranks, "ranks", nil, "ranks of the parallel techniques")
-	p.StringSliceVar(&f.schedules, "schedule", nil, "pipeline schedules: gpipe, 1f1b")
+	p.StringSliceVar(&f.schedules, "schedule", nil, "pipeline schedules: gpipe, 1f1b, zb-h1")
 	p.IntSliceVar(&f.microbatches, "microbatches", nil, "microbatches of a step; 0: as suits the pipeline")
 	p.IntSliceVar(&f.buckets, "bucket-bytes", nil, "size of the gradient buckets of data parallelism")
+	p.IntSliceVar(&f.zero, "zero", nil, "what data-parallel ranks share (ZeRO): 0 nothing, 1 optimizer state, 2 also gradients, 3 also weights")
+	p.StringSliceVar(&f.recomputes, "recompute", nil, "what the backward pass computes again instead of keeping it: none, blocks")
 	p.IntSliceVar(&f.threads, "threads", nil, "cores of each rank; 0: an equal share of all")
-	p.StringSliceVar(&f.isas, "isa", nil, "force a variant of the operators, such as go, avx2 or avx512")
+	p.StringSliceVar(&f.isas, "isa", nil, "force a variant of the operators, such as go, avx2, avx512 or neon")
 	for _, list := range []string{"suite", "technique", "model", "precision", "pass", "engine", "layout", "ranks", "schedule", "microbatches",
-		"bucket-bytes", "threads", "isa", "seed"} {
+		"bucket-bytes", "zero", "recompute", "threads", "isa", "seed"} {
 		cmd.MarkFlagsMutuallyExclusive("case", list)
 	}
 }
@@ -103,7 +106,7 @@ func (f *runFlags) run(ctx context.Context, stdout, stderr io.Writer, open openF
 	if err := checkChip(f.chip); err != nil {
 		return err
 	}
-	r, err := open(runnerOptions{Device: f.device, Chip: f.chip, Data: f.data, Rule: rule})
+	r, err := open(runnerOptions{Device: f.device, Chip: f.chip, Data: f.data, Rule: rule, Stderr: stderr})
 	if err != nil {
 		return err
 	}
@@ -194,7 +197,7 @@ func (f *runFlags) plan(m sweep.Machine) ([]workload.Planned, error) {
 	}
 	o := workload.Options{Suite: f.suite, Techniques: f.techniques, Device: string(m.Device), Cores: m.Cores, Seed: f.seed,
 		Override: workload.Settings{Engines: f.engines, Passes: f.passes, Precisions: f.precisions, Ranks: f.ranks, Schedules: f.schedules,
-			Microbatches: f.microbatches, BucketBytes: f.buckets, Threads: f.threads, ISAs: f.isas}}
+			Microbatches: f.microbatches, BucketBytes: f.buckets, ZeRO: f.zero, Recomputes: f.recomputes, Threads: f.threads, ISAs: f.isas}}
 	for _, text := range f.models {
 		models, err := workload.ParseModels(text)
 		if err != nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 
 	"ofpeak/bench/measure"
 	"ofpeak/bench/sweep"
@@ -14,6 +15,7 @@ type runnerOptions struct {
 	Chip   string // row of the chip table; "": as detected
 	Data   string // text of the language-model check; "": the built-in corpus
 	Rule   measure.Rule
+	Stderr io.Writer // where auto says what it chose, and why
 }
 
 // openFunc starts the device that cases are measured on.

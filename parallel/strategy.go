@@ -26,6 +26,8 @@ type Strategy struct {
 	BucketBytes int64
 	// Naive all-reduces the gradients at once after the backward instead.
 	Naive bool
+	// ZeRO spreads over the data-parallel ranks: 1 the optimizer state, 2 also the gradients, 3 also the weights; see dp.Sharded.
+	ZeRO int
 	// EqualStages cuts the pipeline by equal counts of layers instead of by cost.
 	EqualStages bool
 	// StageBytes is the memory that the partitioner allows a stage; 0 means any.
@@ -58,8 +60,19 @@ func (s Strategy) Check(world, batch int) error {
 		return fmt.Errorf("dp·tp·pp = %d·%d·%d = %d does not make a world of %d ranks: use %d ranks or other factors",
 			s.DP, s.TP, s.PP, m.World(), world, m.World())
 	}
+	switch {
+	case s.ZeRO < 0 || s.ZeRO > 3:
+		return fmt.Errorf("zero=%d is none of ZeRO's stages 1 to 3: use one of them, or 0 for none", s.ZeRO)
+	case s.ZeRO > 0 && s.DP == 1:
+		return fmt.Errorf("zero=%d spreads over data-parallel ranks: use dp of 2 or more", s.ZeRO)
+	case s.ZeRO > 0 && s.Naive:
+		return fmt.Errorf("zero=%d exchanges buckets: use no naive sum with it", s.ZeRO)
+	}
 	if _, ok := pp.Named(s.Schedule); !ok {
 		return fmt.Errorf("unknown schedule %q: use one of %s", s.Schedule, strings.Join(pp.Names, ", "))
+	}
+	if s.ZeRO >= 2 && s.Schedule == "zb-h1" {
+		return fmt.Errorf("zero=%d hands on a layer's gradients when its backward pass ends, which %s does in two parts: use zero=1 or 1f1b", s.ZeRO, s.Schedule)
 	}
 	if parts := s.DP * s.Microbatches; batch%parts != 0 {
 		return fmt.Errorf("a batch of %d does not divide into dp·microbatches = %d·%d: use a batch of %d",
@@ -89,6 +102,9 @@ func (s Strategy) String() string {
 	text := strings.Join(axes, "·")
 	if text == "" {
 		text = "one rank"
+	}
+	if s.ZeRO > 0 {
+		text += fmt.Sprintf(" zero%d", s.ZeRO)
 	}
 	if s.PP > 1 {
 		text += " " + s.Schedule

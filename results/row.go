@@ -17,7 +17,7 @@ type Row struct {
 	Case           string       `csv:"case"`
 	Technique      Technique    `csv:"technique"`
 	Precision      Precision    `csv:"precision"`
-	Engine         string       `csv:"engine"` // native, gorgonia
+	Engine         string       `csv:"engine"` // native, gorgonia, gorgonia+blas
 	Model          string       `csv:"model"`  // preset, or custom
 	Pass           Pass         `csv:"pass"`
 	C              int          `csv:"c"`                // channels
@@ -34,6 +34,8 @@ type Row struct {
 	Schedule       string       `csv:"schedule"`         // of the pipeline
 	Microbatches   Opt[int]     `csv:"microbatches"`
 	BucketBytes    Opt[int64]   `csv:"bucket_bytes"` // of the gradient all-reduce
+	ZeRO           Opt[int]     `csv:"zero"`         // stage of ZeRO
+	Recompute      string       `csv:"recompute"`    // in the backward pass
 	SparseFormat   string       `csv:"sparse_format"`
 	SparseDensity  Opt[float64] `csv:"sparse_density"` // kept weights / all weights
 	Variants       string       `csv:"variants"`       // forced by the user; empty: the device chose

@@ -34,8 +34,8 @@ func (r *Rig) openDevice(c workload.Case, rank int) (kernels.Device, error) {
 
 // supports asks a device about every operator of the case.
 func (r *Rig) supports(c workload.Case) error {
-	if c.Engine == workload.Gorgonia {
-		return checkGorgonia(c)
+	if c.IsGorgonia() {
+		return r.checkGorgonia(c)
 	}
 	dev, err := r.open(c, 0)
 	if err != nil {
@@ -65,7 +65,7 @@ func trainerConfig(c workload.Case) trainer.Config {
 	return trainer.Config{
 		Model: block.Config{
 			C: m.C, NH: m.NH, T: m.T, L: m.L, V: m.V, Batch: m.B,
-			Precision: p, Layout: layout, Seed: uint64(c.Seed), Forward: c.Pass == workload.Forward,
+			Precision: p, Layout: layout, Seed: uint64(c.Seed), Forward: c.Pass == workload.Forward, Recompute: c.Recompute == workload.Blocks,
 		},
 		Hyper: block.DefaultHyper,
 	}
@@ -74,5 +74,6 @@ func trainerConfig(c workload.Case) trainer.Config {
 func strategy(c workload.Case) parallel.Strategy {
 	return parallel.Strategy{
 		DP: c.DP, TP: c.TP, PP: c.PP, Schedule: c.Schedule, Microbatches: c.Microbatches, BucketBytes: int64(c.BucketBytes),
+		ZeRO: c.ZeRO,
 	}
 }

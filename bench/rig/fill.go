@@ -32,7 +32,7 @@ func (r *Rig) fill(row *results.Row, c workload.Case, m measurement) {
 	row.TokensPerStep = results.Some(int64(c.Model.Tokens()))
 	row.TokensPerS = results.Some(float64(c.Model.Tokens()) / s.Median)
 	r.fillFLOPs(row, c, s.Median)
-	if c.Engine == workload.Gorgonia {
+	if c.IsGorgonia() {
 		return // no events inside of its graph
 	}
 	row.CommBytes, row.CommExposedS = results.Some(m.commBytes), results.Some(m.phases.exposed)
@@ -141,7 +141,7 @@ func allowed(variant, isa string) bool {
 		switch {
 		case strings.HasPrefix(v, "avx512"):
 			return 2
-		case v == "avx2":
+		case v == "avx2", v == "neon":
 			return 1
 		}
 		return 0

@@ -9,18 +9,41 @@ import (
 	"ofpeak/bench/measure"
 	"ofpeak/bench/workload"
 	"ofpeak/kernels/block"
+	"ofpeak/kernels/cpu/blas"
 	"ofpeak/kernels/gograph"
 	"ofpeak/parallel"
 	"ofpeak/parallel/trainer"
 )
 
 // checkGorgonia is nil if the Gorgonia graph covers the case. The graph of the real model would take seconds to build; a small one tells as well.
-func checkGorgonia(c workload.Case) error {
+func (r *Rig) checkGorgonia(c workload.Case) error {
+	undo, _, err := r.useBLAS(c)
+	if err != nil {
+		return err
+	}
+	undo()
 	e, err := gograph.New(trainerConfig(verifiable(c)).Model)
 	if err != nil {
 		return err
 	}
 	return e.Close()
+}
+
+// useBLAS puts our product below Gorgonia's graphs if that is the case's engine, until undo. variants names what runs, or nothing.
+func (r *Rig) useBLAS(c workload.Case) (undo func(), variants string, err error) {
+	if c.Engine != workload.GorgoniaBLAS {
+		return func() {}, "", nil
+	}
+	b := blas.New(c.RankThreads(len(r.cores)))
+	if err := b.Select(c.ISA); err != nil {
+		b.Close()
+		return nil, "", err
+	}
+	restore := gograph.UseBLAS(b)
+	return func() {
+		restore()
+		b.Close()
+	}, "sgemm=" + b.Variant(), nil
 }
 
 // measureGorgonia steps the Gorgonia graph. Gorgonia splits its products over GOMAXPROCS goroutines, so that is how it gets the case's cores.
@@ -31,6 +54,12 @@ func (r *Rig) measureGorgonia(ctx context.Context, c workload.Case) (measurement
 		return m, err
 	}
 	defer e.Close()
+	undo, variants, err := r.useBLAS(c)
+	if err != nil {
+		return m, err
+	}
+	defer undo()
+	m.variants = variants
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(c.RankThreads(len(r.cores))))
 	runtime.GC() // what built the graph is no part of a step
 	var losses []float64
@@ -58,6 +87,11 @@ func (r *Rig) snapshotGorgonia(ctx context.Context, c workload.Case) (snapshot, 
 		return s, err
 	}
 	defer e.Close()
+	undo, _, err := r.useBLAS(c)
+	if err != nil {
+		return s, err
+	}
+	defer undo()
 	if s.loss, err = e.Run(); err != nil {
 		return s, err
 	}

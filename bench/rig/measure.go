@@ -39,7 +39,7 @@ func (m measurement) diverged() bool {
 
 // measure steps a case by the rule.
 func (r *Rig) measure(ctx context.Context, c workload.Case) (measurement, error) {
-	if c.Engine == workload.Gorgonia {
+	if c.IsGorgonia() {
 		return r.measureGorgonia(ctx, c)
 	}
 	var mu sync.Mutex

@@ -12,6 +12,7 @@ import (
 	"ofpeak/bench/sweep"
 	"ofpeak/bench/workload"
 	"ofpeak/kernels"
+	"ofpeak/kernels/cpu/gemm"
 	"ofpeak/parallel/comm"
 	"ofpeak/results"
 )
@@ -106,11 +107,21 @@ func TestForwardPassIsVerifiedByItsOutputs(t *testing.T) {
 }
 
 func TestGorgoniaIsMeasuredAndVerified(t *testing.T) {
-	row := run(t, newRig(t), "model=tiny,T=16,B=2 engine=gorgonia")
-	if row.Status != results.OK || row.TokensPerS.Or(0) <= 0 || row.MaxRelError.Or(1) > row.ErrorTolerance.Or(0) || row.LossLast.Or(9) >= row.LossFirst.Or(0) {
-		t.Errorf("%+v", row)
+	r := newRig(t)
+	for line, variants := range map[string]string{
+		"model=tiny,T=16,B=2 engine=gorgonia":             "",
+		"model=tiny,T=16,B=2 engine=gorgonia+blas":        "sgemm=" + fastest(gemm.Variants(gemm.F32)),
+		"model=tiny,T=16,B=2 engine=gorgonia+blas isa=go": "sgemm=go",
+	} {
+		row := run(t, r, line)
+		if row.Status != results.OK || row.TokensPerS.Or(0) <= 0 || row.MaxRelError.Or(1) > row.ErrorTolerance.Or(0) ||
+			row.LossLast.Or(9) >= row.LossFirst.Or(0) || row.VariantsUsed != variants {
+			t.Errorf("%s: %+v", line, row)
+		}
 	}
 }
+
+func fastest(variants []string) string { return variants[len(variants)-1] }
 
 // The reference agrees with itself to the bit.
 func TestReferenceIsADeviceLikeAnother(t *testing.T) {
@@ -218,6 +229,8 @@ func TestCheckSaysWhatThisMachineCannotDo(t *testing.T) {
 	r := newRig(t)
 	for line, want := range map[string]string{
 		"model=tiny device=cuda":                 "this build drives the cpu only",
+		"model=tiny isa=abacus":                  "\"abacus\" is unknown",
+		"model=tiny engine=gorgonia+blas isa=no": "no variant \"no\"",
 		"model=tiny threads=4096":                "--threads 4096 is more than the",
 		"model=C=65536,NH=512,T=65536,L=64,B=64": "of memory",
 	} {

@@ -89,6 +89,7 @@ func verifiable(c workload.Case) workload.Case {
 func (r *Rig) reference(ctx context.Context, c workload.Case) (snapshot, error) {
 	c.Technique, c.Engine, c.Precision, c.Device, c.ISA, c.Threads = workload.Baseline, workload.Native, "fp64", workload.Ref, "", 0
 	c.DP, c.TP, c.PP, c.Schedule, c.Microbatches, c.BucketBytes = 1, 1, 1, "", 1, workload.DefaultBucketBytes
+	c.ZeRO, c.Recompute = 0, workload.None
 	if s, ok := r.refs[c]; ok {
 		return s, nil
 	}
@@ -101,7 +102,7 @@ func (r *Rig) reference(ctx context.Context, c workload.Case) (snapshot, error) 
 
 // snapshot takes one step of the case.
 func (r *Rig) snapshot(ctx context.Context, c workload.Case) (snapshot, error) {
-	if c.Engine == workload.Gorgonia {
+	if c.IsGorgonia() {
 		return r.snapshotGorgonia(ctx, c)
 	}
 	var mu sync.Mutex
@@ -118,19 +119,24 @@ func (r *Rig) snapshot(ctx context.Context, c workload.Case) (snapshot, error) {
 		if err != nil {
 			return err
 		}
+		if !t.Stage.Forward {
+			if err := whole.addGradients(t, &mu); err != nil {
+				return err
+			}
+		}
 		mu.Lock()
 		defer mu.Unlock()
 		whole.loss = report.Loss
 		if t.Stage.Forward {
 			return whole.addOutputs(t, rank)
 		}
-		return whole.addGradients(t, rank)
+		return nil
 	})
 	return whole, err
 }
 
-// addGradients puts a rank's gradients in their places in the whole tensors.
-func (s *snapshot) addGradients(t *trainer.Trainer, rank *parallel.Rank) error {
+// addGradients puts a rank's gradients in their places in the whole tensors. Ranks may exchange to read one, so none waits for another meanwhile.
+func (s *snapshot) addGradients(t *trainer.Trainer, mu *sync.Mutex) error {
 	scale, _, skipped, err := t.Scaling()
 	if err != nil {
 		return err
@@ -139,11 +145,13 @@ func (s *snapshot) addGradients(t *trainer.Trainer, rank *parallel.Rank) error {
 		return errors.New("the gradients overflowed at the initial loss scale")
 	}
 	for i, p := range t.Stage.Params {
-		local, err := t.Stage.Read(rank.Compute, i, t.Stage.Grads)
+		local, err := t.Gradient(i)
 		if err != nil {
 			return err
 		}
+		mu.Lock()
 		s.scatter(p, local, t.Stage.TP, scale)
+		mu.Unlock()
 	}
 	return nil
 }

@@ -91,7 +91,10 @@ func NewRow(c workload.Case, m Machine, e Environment, now time.Time) results.Ro
 		row.Microbatches = results.Some(c.Microbatches)
 	}
 	if c.DP > 1 {
-		row.BucketBytes = results.Some(int64(c.BucketBytes))
+		row.BucketBytes, row.ZeRO = results.Some(int64(c.BucketBytes)), results.Some(c.ZeRO)
+	}
+	if c.Pass == workload.Train {
+		row.Recompute = c.Recompute
 	}
 	if c.Layout.Format != kernels.Dense {
 		row.SparseFormat, _, _ = strings.Cut(workload.LayoutString(c.Layout), "@")

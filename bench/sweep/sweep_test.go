@@ -180,13 +180,15 @@ func TestAnySkippedRowCanBeKept(t *testing.T) {
 		o := workload.Options{Suite: "smoke", Cores: 1 + random.IntN(8), Override: workload.Settings{
 			Models:       pick(random, workload.Model{C: 48, NH: 3, T: 7, L: 1, B: 5, V: 11}, workload.Model{C: 1, NH: 1, T: 1, L: 1, B: 1}),
 			Passes:       pick(random, workload.Forward, workload.Train),
-			Engines:      pick(random, workload.Gorgonia, workload.Native),
+			Engines:      pick(random, workload.Gorgonia, workload.GorgoniaBLAS, workload.Native),
 			Precisions:   pick(random, "int8", "bf16", "fp64"),
 			Layouts:      pick(random, kernels.Layout{Format: kernels.BlockSparse, Block: 512, Keep: 0.1}, kernels.Layout{Format: kernels.Sparse24}, kernels.Layout{}),
 			Ranks:        pick(random, 1, 2, 4, 60000),
 			Schedules:    pick(random, workload.GPipe),
 			Microbatches: pick(random, -1, 0, 3),
 			BucketBytes:  pick(random, -1, 100),
+			ZeRO:         pick(random, 0, 3),
+			Recomputes:   pick(random, workload.Blocks),
 			Threads:      pick(random, -3, 0, 64),
 			ISAs:         pick(random, "go", "none"),
 		}}
@@ -243,11 +245,11 @@ func TestNewRow(t *testing.T) {
 		}
 	}
 
-	c, _ := workload.ParseCase("model=C=64,NH=4,T=32,L=2,B=8,V=7 precision=bf16 layout=block:16@0.25 dp=2 threads=3")
+	c, _ := workload.ParseCase("model=C=64,NH=4,T=32,L=2,B=8,V=7 precision=bf16 layout=block:16@0.25 dp=2 zero=2 threads=3")
 	row := NewRow(c, m, Environment{}, at)
 	if row.Model != "custom" || row.Vocab.Or(0) != 7 || row.ThreadsPerRank.Or(0) != 3 || row.CoresUsed.Or(0) != 6 ||
 		row.SparseFormat != "block:16" || row.SparseDensity.Or(0) != 0.25 || row.Microbatches.Known() ||
-		row.BucketBytes.Or(0) != workload.DefaultBucketBytes || !row.UTCTime.Equal(at.Truncate(time.Second)) {
+		row.BucketBytes.Or(0) != workload.DefaultBucketBytes || row.ZeRO.Or(0) != 2 || row.Recompute != "none" || !row.UTCTime.Equal(at.Truncate(time.Second)) {
 		t.Errorf("got %+v", row)
 	}
 	m.Device = results.CUDA

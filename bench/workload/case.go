@@ -21,8 +21,9 @@ const (
 
 // Engines.
 const (
-	Native   = "native"   // our block over a kernels.Device
-	Gorgonia = "gorgonia" // the same block as a Gorgonia graph
+	Native       = "native"        // our block over a kernels.Device
+	Gorgonia     = "gorgonia"      // the same block as a Gorgonia graph
+	GorgoniaBLAS = "gorgonia+blas" // the same graph over our matrix products
 )
 
 // Passes.
@@ -42,15 +43,23 @@ const (
 const (
 	GPipe = "gpipe" // all forwards, then all backwards (Huang et al., arXiv:1811.06965)
 	F1B1  = "1f1b"  // one forward, one backward (Narayanan et al., arXiv:1806.03377)
+	ZBH1  = "zb-h1" // 1F1B with the weights' gradients put off (Qi et al., arXiv:2401.10241)
+)
+
+// What the backward pass computes again instead of keeping it.
+const (
+	None   = "none"
+	Blocks = "blocks" // everything inside of a block (Chen et al., arXiv:1604.06174)
 )
 
 // Names in the order in which they are listed to users.
 var (
 	Techniques = []string{Baseline, MixedPrecision, DataParallel, ModelParallel, Sparse, Distributed}
-	Engines    = []string{Native, Gorgonia}
+	Engines    = []string{Native, Gorgonia, GorgoniaBLAS}
 	Passes     = []string{Train, Forward}
 	Devices    = []string{CPU, CUDA, Ref}
-	Schedules  = []string{GPipe, F1B1}
+	Schedules  = []string{GPipe, F1B1, ZBH1}
+	Recomputes = []string{None, Blocks}
 )
 
 // DefaultBucketBytes is small enough that the gradients of one gpt2 block (28 MB in float32) fill several buckets, whose
@@ -70,6 +79,8 @@ type Case struct {
 	Schedule     string         // of the pipeline; "" if PP is 1
 	Microbatches int            // a step's batch is processed in so many parts
 	BucketBytes  int            // gradients are all-reduced in pieces of this size
+	ZeRO         int            // what data-parallel ranks share: 1 optimizer state, 2 also gradients, 3 also weights
+	Recompute    string         // what the backward pass computes again instead of keeping it
 	Layout       kernels.Layout // of the block's weight matrices
 	Threads      int            // cores of each rank; 0: an equal share of the machine's
 	ISA          string         // variant of every operator that has it; "": the fastest
@@ -79,8 +90,11 @@ type Case struct {
 // Default is the dense fp32 training step of a model on one rank.
 func Default(m Model) Case {
 	return Case{Technique: Baseline, Engine: Native, Precision: "fp32", Model: m, Pass: Train, Device: CPU, DP: 1, TP: 1, PP: 1,
-		Microbatches: 1, BucketBytes: DefaultBucketBytes, Seed: 1}
+		Microbatches: 1, BucketBytes: DefaultBucketBytes, Recompute: None, Seed: 1}
 }
+
+// IsGorgonia reports whether the case runs as a Gorgonia graph.
+func (c Case) IsGorgonia() bool { return c.Engine == Gorgonia || c.Engine == GorgoniaBLAS }
 
 // World is the number of ranks.
 func (c Case) World() int { return c.DP * c.TP * c.PP }
@@ -133,6 +147,8 @@ var fields = []field{
 	text("schedule", func(c *Case) *string { return &c.Schedule }),
 	number("microbatches", func(c *Case) *int { return &c.Microbatches }),
 	number("bucket_bytes", func(c *Case) *int { return &c.BucketBytes }),
+	number("zero", func(c *Case) *int { return &c.ZeRO }),
+	text("recompute", func(c *Case) *string { return &c.Recompute }),
 	{"layout", func(c *Case) string { return LayoutString(c.Layout) }, func(c *Case, s string) (err error) {
 		c.Layout, err = ParseLayout(s)
 		return err

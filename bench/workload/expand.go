@@ -54,6 +54,8 @@ func (s Settings) override(o Settings) Settings {
 		Schedules:    or(o.Schedules, s.Schedules),
 		Microbatches: or(o.Microbatches, s.Microbatches),
 		BucketBytes:  or(o.BucketBytes, s.BucketBytes),
+		ZeRO:         or(o.ZeRO, s.ZeRO),
+		Recomputes:   or(o.Recomputes, s.Recomputes),
 		Threads:      or(o.Threads, s.Threads),
 		ISAs:         or(o.ISAs, s.ISAs),
 	}
@@ -103,6 +105,8 @@ func (p *plan) addGroup(s Settings, o Options) {
 	cases = cross(cases, or(s.Schedules, []string{F1B1}), func(c *Case, v string) { c.Schedule = v })
 	cases = cross(cases, or(s.Microbatches, []int{0}), func(c *Case, n int) { c.Microbatches = n })
 	cases = cross(cases, s.BucketBytes, func(c *Case, n int) { c.BucketBytes = n })
+	cases = cross(cases, s.ZeRO, func(c *Case, n int) { c.ZeRO = n })
+	cases = cross(cases, s.Recomputes, func(c *Case, v string) { c.Recompute = v })
 	cases = cross(cases, s.Threads, func(c *Case, n int) { c.Threads = n })
 	cases = cross(cases, s.ISAs, func(c *Case, v string) { c.ISA = v })
 	for _, c := range cases {
@@ -192,7 +196,7 @@ func (c Case) settled(cores int) Case {
 		c.Schedule = ""
 	}
 	if c.DP == 1 {
-		c.BucketBytes = DefaultBucketBytes
+		c.BucketBytes, c.ZeRO = DefaultBucketBytes, 0
 	}
 	if c.Microbatches == 0 {
 		c.Microbatches = defaultMicrobatches(c)

@@ -76,10 +76,20 @@ func TestExpand(t *testing.T) {
 			"technique=baseline precision=fp32 model=tiny",
 			"technique=data-parallel precision=fp32 model=tiny dp=2",
 		}},
+		{"a setting that only data-parallel ranks have", Options{Suite: "smoke", Techniques: []string{ModelParallel, DataParallel}, Cores: 2,
+			Override: Settings{Precisions: []string{"fp32"}, Schedules: []string{GPipe}, ZeRO: []int{0, 2}}}, []string{
+			"technique=baseline precision=fp32 model=tiny",
+			"technique=baseline precision=fp32 model=tiny threads=1",
+			"technique=data-parallel precision=fp32 model=tiny dp=2",
+			"technique=data-parallel precision=fp32 model=tiny dp=2 zero=2",
+			"technique=model-parallel precision=fp32 model=tiny tp=2",
+			"technique=model-parallel precision=fp32 model=tiny pp=2 schedule=gpipe microbatches=8",
+		}},
 		{"int8 runs forward", Options{Suite: "smoke", Techniques: []string{MixedPrecision}, Override: Settings{Precisions: []string{"int8"}}, Cores: 2}, []string{
 			"technique=baseline precision=fp32 model=tiny pass=forward",
 			"technique=mixed-precision precision=int8 model=tiny pass=forward",
 			"skip technique=mixed-precision precision=int8 model=tiny engine=gorgonia pass=forward",
+			"skip technique=mixed-precision precision=int8 model=tiny engine=gorgonia+blas pass=forward",
 		}},
 		{"ranks and layouts are replaced", Options{Suite: "quick", Techniques: []string{ModelParallel}, Cores: 4, Seed: 3,
 			Override: Settings{Models: models("1b"), Ranks: []int{2, 4}, Schedules: []string{GPipe}}}, []string{

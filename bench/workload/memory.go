@@ -20,7 +20,7 @@ func (c Case) CheckMemory(available int64) error {
 }
 
 // memory estimates what a rank holds at least, in bytes: weights of its stage, gradients and optimizer state when training, activations of the
-// microbatches that are in flight, and one block's activation gradients.
+// microbatches that are in flight, and what one block needs in its backward pass.
 func (c Case) memory() float64 {
 	m := c.Model
 	C, tp := float64(m.C), float64(c.TP)
@@ -34,25 +34,42 @@ func (c Case) memory() float64 {
 	if p.Int8 {
 		perParam = 1
 	}
-	perToken := (4*C + 12*C/tp) * compute
-	transient := 0.0
+	inside := (3*C + 12*C/tp) * compute
+	perToken, transient := C*compute, 0.0
+	if c.Recompute == None {
+		perToken += inside
+	} else {
+		transient += inside
+	}
 	if c.Pass == Train {
-		perParam += stats + 2*master
+		optimizer := 2 * master
 		if p.Master != p.Compute {
-			perParam += master
+			optimizer += master
 		}
-		transient = (2*C + 8*C/tp) * compute
+		perParam = c.part(3)*compute + c.part(2)*stats + c.part(1)*optimizer
+		transient += (2*C + 8*C/tp) * compute
 	}
 	return params*perParam + tokens*(perToken*layers*float64(c.inFlight())+transient+float64(m.V)*compute)
 }
 
-// inFlight is how many microbatches' activations a rank keeps at most: all of them under GPipe, one per stage under 1F1B.
+// part is the share that a rank holds of what ZeRO shares from a level on.
+func (c Case) part(level int) float64 {
+	if c.ZeRO >= level {
+		return 1 / float64(c.DP)
+	}
+	return 1
+}
+
+// inFlight is how many microbatches' activations a rank keeps at most: all of them under GPipe, one per stage under 1F1B, and
+// one more under ZB-H1.
 func (c Case) inFlight() int {
 	switch {
 	case c.Schedule == GPipe:
 		return c.Microbatches
 	case c.Schedule == F1B1:
 		return min(c.Microbatches, c.PP)
+	case c.Schedule == ZBH1:
+		return min(c.Microbatches, c.PP+1)
 	}
 	return 1
 }

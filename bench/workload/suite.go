@@ -2,6 +2,7 @@ package workload
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"ofpeak/kernels"
@@ -19,6 +20,8 @@ type Settings struct {
 	Schedules    []string // where pp is above 1
 	Microbatches []int    // 0: one, or in a pipeline as many as Expand chooses
 	BucketBytes  []int
+	ZeRO         []int // where dp is above 1
+	Recomputes   []string
 	Threads      []int
 	ISAs         []string
 }
@@ -55,7 +58,7 @@ func breadth(on []Model, edge int) []Settings {
 	half, quarter := blocks(edge, 0.5), blocks(edge, 0.25)
 	return []Settings{
 		{Models: on},
-		{Models: on, Engines: []string{Gorgonia}},
+		{Models: on, Engines: []string{Gorgonia, GorgoniaBLAS}},
 		{Models: on, Precisions: []string{"bf16", "fp16"}},
 		{Models: on, Passes: []string{Forward}, Precisions: []string{"fp32", "int8"}},
 		{Models: on, Axes: []string{"dp", "tp"}, Ranks: []int{2}},
@@ -67,17 +70,26 @@ func breadth(on []Model, edge int) []Settings {
 	}
 }
 
+// further are forms of the techniques that cost less memory or time than those of breadth.
+func further(on []Model) []Settings {
+	return []Settings{
+		{Models: on, Axes: []string{"dp"}, Ranks: []int{2}, ZeRO: []int{1, 2, 3}},
+		{Models: on, Recomputes: []string{Blocks}},
+		{Models: on, Axes: []string{"pp"}, Ranks: []int{2}, Schedules: []string{ZBH1}},
+	}
+}
+
 // Suites lists the suites by length: smoke proves in seconds that everything runs, quick measures in minutes, full takes every preset, and as
 // long as the widest one needs.
 var Suites = []Suite{
 	{"smoke", "every technique on the tiny model, under 30 s", breadth(models("tiny"), 16)},
-	{"quick", "the main techniques on the gpt2 model, every technique on the small one, under 4 minutes", append([]Settings{
+	{"quick", "the main techniques on the gpt2 model, every technique on the small one, under 4 minutes", slices.Concat([]Settings{
 		{Models: models("gpt2"), Precisions: []string{"fp32", "bf16", "fp16"}},
 		{Models: models("gpt2"), Passes: []string{Forward}, Precisions: []string{"fp32", "int8"}},
 		{Models: models("gpt2"), Axes: []string{"dp", "tp"}, Ranks: []int{2}},
 		{Models: models("gpt2"), Layouts: []kernels.Layout{twoFour, blocks(32, 0.5)}},
-	}, breadth(models("small"), 32)...)},
-	{"full", "every technique on every preset that fits this machine", breadth(presets, 16)},
+	}, breadth(models("small"), 32), further(models("small")))},
+	{"full", "every technique on every preset that fits this machine", slices.Concat(breadth(presets, 16), further(presets))},
 }
 
 // SuiteNamed finds a suite by its name.

@@ -15,7 +15,7 @@ const maxRanks = 1 << 16
 // Validate is nil if the case makes sense on some machine. Otherwise its one line names the flag and the way out. Whether this machine's
 // device can run the case is another question, which needs the device.
 func (c Case) Validate() error {
-	for _, check := range []func(Case) error{checkNames, checkRanges, checkModel, checkMesh, checkPrecision, checkPipeline, checkLayout, checkEngine, checkTechnique} {
+	for _, check := range []func(Case) error{checkNames, checkRanges, checkModel, checkMesh, checkZeRO, checkRecompute, checkPrecision, checkPipeline, checkLayout, checkEngine, checkTechnique} {
 		if err := check(c); err != nil {
 			return err
 		}
@@ -37,6 +37,7 @@ func checkNames(c Case) error {
 		{"precision", c.Precision, precisions},
 		{"pass", c.Pass, Passes},
 		{"device", c.Device, Devices},
+		{"recompute", c.Recompute, Recomputes},
 		{"schedule", c.Schedule, append([]string{""}, Schedules...)},
 	} {
 		if !slices.Contains(f.known, f.value) {
@@ -56,7 +57,7 @@ func checkRanges(c Case) error {
 		{"--model: C=", m.C, 1, maxDim}, {"--model: NH=", m.NH, 1, maxDim}, {"--model: T=", m.T, 1, maxDim},
 		{"--model: L=", m.L, 1, maxDim}, {"--model: B=", m.B, 1, maxDim}, {"--model: V=", m.V, 0, maxDim},
 		{"--dp ", c.DP, 1, maxRanks}, {"--tp ", c.TP, 1, maxRanks}, {"--pp ", c.PP, 1, maxRanks}, {"--threads ", c.Threads, 0, maxRanks},
-		{"--microbatches ", c.Microbatches, 1, maxDim}, {"--bucket-bytes ", c.BucketBytes, 1, math.MaxInt},
+		{"--microbatches ", c.Microbatches, 1, maxDim}, {"--bucket-bytes ", c.BucketBytes, 1, math.MaxInt}, {"--zero ", c.ZeRO, 0, 3},
 	} {
 		if d.n < d.lo || d.n > d.hi {
 			return fmt.Errorf("%s%d is outside %d to %d", d.what, d.n, d.lo, d.hi)
@@ -93,6 +94,23 @@ func checkMesh(c Case) error {
 	return nil
 }
 
+func checkZeRO(c Case) error {
+	switch {
+	case c.ZeRO > 0 && c.DP == 1:
+		return fmt.Errorf("--zero %d shares among data-parallel ranks; add dp=2 or drop it", c.ZeRO)
+	case c.ZeRO > 0 && c.Pass == Forward:
+		return fmt.Errorf("--zero %d shares what training keeps; pass --pass train or drop it", c.ZeRO)
+	}
+	return nil
+}
+
+func checkRecompute(c Case) error {
+	if c.Recompute != None && c.Pass == Forward {
+		return fmt.Errorf("--recompute %s: a forward pass keeps nothing that could be computed again; pass --pass train or drop it", c.Recompute)
+	}
+	return nil
+}
+
 func checkPrecision(c Case) error {
 	if c.Precision == "int8" && c.Pass != Forward {
 		return fmt.Errorf("--precision int8 has no backward pass; pass --pass forward")
@@ -107,6 +125,10 @@ func checkPipeline(c Case) error {
 	switch {
 	case c.PP > 1 && c.Schedule == "":
 		return fmt.Errorf("pp=%d needs --schedule %s", c.PP, strings.Join(Schedules, " or "))
+	case c.Schedule == ZBH1 && c.ZeRO >= 2:
+		return fmt.Errorf("--schedule %s completes a layer's gradients in two passes, which --zero %d cannot hand on; take --zero 1 or --schedule %s", ZBH1, c.ZeRO, F1B1)
+	case c.Schedule == ZBH1 && c.Recompute != None:
+		return fmt.Errorf("--schedule %s needs activations longer than --recompute %s keeps them; drop one", ZBH1, c.Recompute)
 	case c.PP == 1 && c.Schedule != "":
 		return fmt.Errorf("--schedule %s needs pipeline stages; add pp=2 or drop it", c.Schedule)
 	case c.PP > 1 && c.Pass == Forward:
@@ -137,8 +159,11 @@ func checkLayout(c Case) error {
 }
 
 func checkEngine(c Case) error {
-	if c.Engine == Gorgonia && (c.World() > 1 || c.Layout.Format != kernels.Dense || c.Precision != "fp32" || c.Device != CPU || c.Model.V > 0) {
-		return fmt.Errorf("--engine gorgonia runs a dense fp32 block stack on one cpu rank only; pass --engine native")
+	if c.IsGorgonia() && (c.World() > 1 || c.Layout.Format != kernels.Dense || c.Precision != "fp32" || c.Device != CPU || c.Model.V > 0 || c.Recompute != None) {
+		return fmt.Errorf("--engine %s runs a dense fp32 block stack on one cpu rank only; pass --engine native", c.Engine)
+	}
+	if c.Engine == Gorgonia && c.ISA != "" {
+		return fmt.Errorf("--isa %s: --engine gorgonia runs none of our kernels; drop one or pass --engine gorgonia+blas", c.ISA)
 	}
 	return nil
 }

@@ -34,8 +34,13 @@ func (st *Stage) newActs(data bool) (*Acts, error) {
 	}
 	a.Out = a.In
 	for range st.blocks {
-		a.blocks = append(a.blocks, newBlockActs(h, c, a.Out))
-		a.Out = a.blocks[len(a.blocks)-1].out
+		b := st.again
+		if !c.Recompute {
+			b = newBlockActs(h, c)
+		}
+		b.in, b.out = a.Out, h.tensor(ct, n, c.C)
+		a.blocks = append(a.blocks, b)
+		a.Out = b.out
 	}
 	switch {
 	case st.head != nil:
@@ -63,17 +68,16 @@ func (st *Stage) newActs(data bool) (*Acts, error) {
 // Free returns the memory.
 func (a *Acts) Free() { a.heap.free() }
 
-func newBlockActs(h *heap, c Config, in kernels.Tensor) blockActs {
+// newBlockActs leaves out input and output.
+func newBlockActs(h *heap, c Config) blockActs {
 	b, n, p, hs := c.Batch, c.Batch*c.T, c.C/c.TP, c.C/c.NH
 	ct, st := c.Precision.Compute, c.Precision.Stats
 	a := blockActs{
-		in:  in,
 		ln1: h.tensor(ct, n, c.C), mean1: h.tensor(st, n), rstd1: h.tensor(st, n),
 		qkvRows: h.tensor(ct, n, 3*p), attRows: h.tensor(ct, n, p), lse: h.tensor(st, b, c.NH/c.TP, c.T),
 		res: h.tensor(ct, n, c.C),
 		ln2: h.tensor(ct, n, c.C), mean2: h.tensor(st, n), rstd2: h.tensor(st, n),
 		pre: h.tensor(ct, n, 4*p), gelu: h.tensor(ct, n, 4*p),
-		out: h.tensor(ct, n, c.C),
 	}
 	if h.err == nil {
 		a.qkv = a.qkvRows.Reshape(b, c.T, 3, c.NH/c.TP, hs)

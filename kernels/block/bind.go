@@ -11,8 +11,7 @@ func (st *Stage) bind() {
 		case Embedding:
 			wte, wpe := next(), next()
 			st.embed = &embedding{
-				wte: wte.view(st.Weights), wpe: wpe.view(st.Weights),
-				dwte: wte.view(st.Grads), dwpe: wpe.view(st.Grads),
+				wte: st.values(wte), wpe: st.values(wpe), dwte: st.gradient(wte), dwpe: st.gradient(wpe),
 			}
 		case Block:
 			var t transformer
@@ -26,33 +25,42 @@ func (st *Stage) bind() {
 		case LMHead:
 			st.head = &lmHead{ln: st.norm(next(), next())}
 			w := next()
-			st.head.out = linear{w: st.weight(w, st.Weights), dw: st.weight(w, st.Grads), off: w.Off}
+			st.head.out = linear{w: dense(w, st.values(w)), dw: dense(w, st.gradient(w)), off: w.Off}
 		}
 	}
 }
 
 func (st *Stage) norm(gain, bias Param) norm {
 	return norm{
-		gain: gain.view(st.Weights), bias: bias.view(st.Weights),
-		dgain: gain.view(st.Grads), dbias: bias.view(st.Grads), off: gain.Off,
+		gain: st.values(gain), bias: st.values(bias), dgain: st.gradient(gain), dbias: st.gradient(bias), off: gain.Off,
 	}
 }
 
 func (st *Stage) linear(w, b Param) linear {
-	l := linear{w: st.weight(w, st.Weights), b: b.view(st.Weights), off: w.Off}
+	l := linear{w: dense(w, st.values(w)), b: st.values(b), off: w.Off}
 	if w.sparse {
 		st.storeElsewhere(&l.w)
 	}
 	if !st.Forward {
-		l.dw, l.db = l.w, b.view(st.Grads)
-		l.dw.Values = w.view(st.Grads)
+		l.dw, l.db = l.w, st.gradient(b)
+		l.dw.Values = st.gradient(w)
 	}
 	return l
 }
 
-// weight is p as a dense matrix of an arena.
-func (st *Stage) weight(p Param, arena kernels.Tensor) kernels.Weight {
-	return kernels.Weight{OC: p.OC, C: p.C, Values: p.view(arena)}
+// dense is p as a dense matrix.
+func dense(p Param, values kernels.Tensor) kernels.Weight {
+	return kernels.Weight{OC: p.OC, C: p.C, Values: values}
+}
+
+// values is where the passes find a parameter.
+func (st *Stage) values(p Param) kernels.Tensor {
+	return p.view(st.in(st.Weights, st.weightSlots, p.Layer-st.Lo))
+}
+
+// gradient is where the backward pass adds to a parameter's gradient.
+func (st *Stage) gradient(p Param) kernels.Tensor {
+	return p.view(st.in(st.Grads, st.gradSlots, p.Layer-st.Lo))
 }
 
 // storeElsewhere gives a weight of the stage's layout what lies outside the arenas: where its values belong, and 8-bit values.
@@ -66,14 +74,14 @@ func (st *Stage) storeElsewhere(w *kernels.Weight) {
 	}
 }
 
-// view is the parameter's stored values in an arena: (OC,C) where all are stored, else flat. It is absent where the arena is, or where the
-// values lie elsewhere.
-func (p Param) view(arena kernels.Tensor) kernels.Tensor {
+// view is the parameter's stored values at its layer's home: (OC,C) where all are stored, else flat. It is absent where the home is, or
+// where the values lie elsewhere.
+func (p Param) view(h home) kernels.Tensor {
 	switch {
-	case arena.None() || p.Len == 0:
+	case h.t.None() || p.Len == 0:
 		return kernels.Tensor{}
 	case p.OC == 1 || p.C == 1 || p.Len != p.OC*p.C:
-		return arena.At(p.Off, p.Len)
+		return h.t.At(p.Off-h.from, p.Len)
 	}
-	return arena.At(p.Off, p.OC, p.C)
+	return h.t.At(p.Off-h.from, p.OC, p.C)
 }

@@ -40,13 +40,18 @@ type blockGrads struct {
 }
 
 func (t *transformer) forward(s kernels.Stream, a *blockActs, tp Region) {
+	t.inside(s, a, tp)
+	t.out.leave(s, a.out, a.gelu, a.res, tp)
+}
+
+// inside computes from a.in all that the backward pass needs, which is everything but a.out.
+func (t *transformer) inside(s kernels.Stream, a *blockActs, tp Region) {
 	s.LayerNormForward(a.ln1, a.mean1, a.rstd1, a.in, t.ln1.gain, t.ln1.bias)
 	t.qkv.forward(s, a.qkvRows, a.ln1)
 	s.AttentionForward(a.att, a.lse, a.qkv)
 	t.proj.leave(s, a.res, a.attRows, a.in, tp)
 	s.LayerNormForward(a.ln2, a.mean2, a.rstd2, a.res, t.ln2.gain, t.ln2.bias)
 	s.LinearForward(a.gelu, a.ln2, t.fc.w, kernels.Epilogue{Bias: t.fc.b, Act: kernels.GELU, Aux: a.pre})
-	t.out.leave(s, a.out, a.gelu, a.res, tp)
 }
 
 // backward turns d, the gradient of a.out, into the gradient of a.in, in place.

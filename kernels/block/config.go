@@ -23,10 +23,14 @@ type Config struct {
 
 	Batch      int // sequences of one microbatch on this rank
 	TP, TPRank int // tensor-parallel size and rank; TP 0 means 1
+	Shards     Shards
 	// Lo, Hi is this stage's range of Layers(); both 0 means all.
 	Lo, Hi int
 	// Forward leaves out gradients and optimizer state.
 	Forward bool
+	// Recompute keeps only the input of each block, and computes its other activations again when the backward pass needs them (Chen et al.,
+	// "Training Deep Nets with Sublinear Memory Cost", arXiv:1604.06174, section 4.1, with blocks as segments).
+	Recompute bool
 	// UnitGain starts each matrix at a standard deviation of 1/√C, so that its outputs have the scale of its inputs (LeCun et al., "Efficient
 	// BackProp", 1998, section 4.6). Such a block changes its input a lot, as a teacher should.
 	UnitGain bool
@@ -73,6 +77,10 @@ func (c Config) normal() Config {
 	if c.TP == 0 {
 		c.TP = 1
 	}
+	if c.Shards.Level == 0 {
+		c.Shards = Shards{}
+	}
+	c.Shards.Ranks = max(c.Shards.Ranks, 1)
 	if c.Lo == 0 && c.Hi == 0 {
 		c.Hi = c.depth()
 	}
@@ -95,6 +103,12 @@ func (c Config) Check() error {
 		return fmt.Errorf("block sparsity picks blocks over a whole weight row, which tp=%d would cut", c.TP)
 	case c.Precision.Int8 != (c.Layout.Format == kernels.Int8):
 		return fmt.Errorf("precision int8 and weight format int8 go together")
+	case c.Shards.Level < 0 || c.Shards.Level > 3:
+		return fmt.Errorf("zero=%d is none of ZeRO's stages 1 to 3, nor 0 for none", c.Shards.Level)
+	case c.Shards.Level > 0 && c.Forward:
+		return fmt.Errorf("zero=%d spreads what training keeps, and a forward pass keeps none of it", c.Shards.Level)
+	case c.Recompute && c.Forward:
+		return fmt.Errorf("a forward pass keeps nothing that could be computed again")
 	case c.Precision.Int8 && !c.Forward:
 		return fmt.Errorf("int8 has no backward pass")
 	}

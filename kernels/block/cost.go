@@ -40,7 +40,8 @@ type Work struct {
 	Model FLOPs
 	// Dense is what the same model with dense weights would need.
 	Dense FLOPs
-	// Executed is what runs: Model, and in the backward pass QKᵀ once more (Dao, arXiv:2307.08691, section 2.3). It gives HFU.
+	// Executed is what runs: Model, in the backward pass QKᵀ once more (Dao, arXiv:2307.08691, section 2.3), and with Recompute all of a
+	// block's forward pass but its last product. It gives HFU.
 	Executed FLOPs
 }
 
@@ -105,6 +106,13 @@ func (c Config) addWork(l *LayerCost) {
 		}
 		pairs := float64(c.Batch) * float64(c.T) * float64(c.T+1) / 2
 		c.attention(l, 2*pairs*float64(c.C/c.TP))
+		if c.Recompute {
+			last := c.matrices()[3]
+			skipped := 2 * n * float64(last[0]) * float64(last[1]) * c.Layout.Density(last[1])
+			again := l.Forward.Executed
+			again[c.Precision.Compute] -= skipped
+			l.Backward.Executed = l.Backward.Executed.Plus(again)
+		}
 	case LMHead:
 		c.product(l, c.Precision.Compute, 2*n*float64(c.V)*float64(c.C), 1)
 	}
@@ -140,10 +148,9 @@ func (c Config) attention(l *LayerCost, flops float64) {
 func (c Config) addParams(l *LayerCost, layer int) {
 	one := c
 	one.Lo, one.Hi = layer, layer+1
-	p := c.Precision
+	p, n := c.Precision, 0
 	for _, w := range params(one) {
-		n := int64((w.Len + align - 1) / align * align)
-		l.Weights += n * int64(p.Compute.Size())
+		n = w.Off + w.Len
 		if w.sparse {
 			count, t := c.Layout.MetaLen(w.OC, w.C)
 			l.Weights += int64(count * t.Size())
@@ -151,26 +158,58 @@ func (c Config) addParams(l *LayerCost, layer int) {
 				l.Weights += int64(w.OC*w.C*kernels.I8.Size() + w.OC*kernels.F32.Size())
 			}
 		}
-		if c.Forward {
-			continue
+	}
+	whole := roundUp(n, c.Shards.unit())
+	held := func(level int) int64 { // elements on this rank of what is spread from a level on
+		if c.Shards.Level >= level {
+			return int64(whole / c.Shards.Ranks)
 		}
-		l.Grads += n * int64(p.Stats.Size())
-		l.Optimizer += 2 * n * int64(p.Master.Size())
-		if p.Master != p.Compute {
-			l.Optimizer += n * int64(p.Master.Size())
+		return int64(whole)
+	}
+	l.Weights += held(3) * int64(p.Compute.Size())
+	if c.Forward {
+		return
+	}
+	l.Grads = held(2) * int64(p.Stats.Size())
+	l.Optimizer = 2 * held(1) * int64(p.Master.Size())
+	if p.Master != p.Compute {
+		l.Optimizer += held(1) * int64(p.Master.Size())
+	}
+}
+
+// SlotBytes is what a stage takes to hold layers in turn whose gradients or weights are spread over ranks.
+func (c Config) SlotBytes() int64 {
+	c = c.normal()
+	var largest [2]int64
+	for i := c.Lo; i < c.Hi; i++ {
+		one := c
+		one.Lo, one.Hi = i, i+1
+		for _, p := range params(one) {
+			largest[(i-c.Lo)%2] = max(largest[(i-c.Lo)%2], int64(roundUp(p.Off+p.Len, c.Shards.unit())))
 		}
 	}
+	n := largest[0] + largest[1]
+	switch c.Shards.Level {
+	case 3:
+		return n * int64(c.Precision.Stats.Size()+c.Precision.Compute.Size())
+	case 2:
+		return n * int64(c.Precision.Stats.Size())
+	}
+	return 0
 }
 
 // actBytes is what a layer adds to Acts; a stage's input is counted apart.
 func (c Config) actBytes(kind LayerKind) int64 {
 	n, ct, st := int64(c.Batch*c.T), int64(c.Precision.Compute.Size()), int64(c.Precision.Stats.Size())
-	cc, p := int64(c.C), int64(c.C/c.TP)
+	cc := int64(c.C)
 	switch kind {
 	case Embedding:
 		return n * int64(kernels.I32.Size())
 	case Block:
-		return n*(4*cc+12*p)*ct + (4*n+c.rowStats())*st
+		if c.Recompute {
+			return n * cc * ct
+		}
+		return n*cc*ct + c.insideBytes()
 	case MSEHead:
 		return n * cc * ct
 	}
@@ -179,6 +218,12 @@ func (c Config) actBytes(kind LayerKind) int64 {
 		norms = 1
 	}
 	return n*(norms*cc+int64(c.V))*ct + 2*n*st + n*int64(kernels.I32.Size())
+}
+
+// insideBytes are a block's activations but for its input and output.
+func (c Config) insideBytes() int64 {
+	n, cc, p := int64(c.Batch*c.T), int64(c.C), int64(c.C/c.TP)
+	return n*(3*cc+12*p)*int64(c.Precision.Compute.Size()) + (4*n+c.rowStats())*int64(c.Precision.Stats.Size())
 }
 
 // InputBytes is a stage's input, or the embedding's output, of one microbatch.
@@ -193,7 +238,11 @@ func (c Config) ScratchBytes() int64 {
 		return 0
 	}
 	n, cc, p := int64(c.Batch*c.T), int64(c.C), int64(c.C/c.TP)
-	return n*(2*cc+8*p)*int64(c.Precision.Compute.Size()) + c.rowStats()*int64(c.Precision.Stats.Size())
+	bytes := n*(2*cc+8*p)*int64(c.Precision.Compute.Size()) + c.rowStats()*int64(c.Precision.Stats.Size())
+	if c.Recompute {
+		bytes += c.insideBytes()
+	}
+	return bytes
 }
 
 // rowStats is the number of attention rows on one rank, B·NH/TP·T.

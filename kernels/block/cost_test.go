@@ -44,6 +44,10 @@ func TestWorkByHand(t *testing.T) {
 			"one of two tensor-parallel ranks", block.Config{L: 1, Precision: precision(t, "fp32"), TP: 2}, 0, kernels.F32,
 			counts{4608 + 192, 4608 + 192, 4608 + 192}, counts{9216 + 384, 9216 + 384, 9216 + 480},
 		},
+		{ // again: 12·C² - 4·C² = 512 weights, 6144 FLOPs, and both products of attention
+			"recompute", block.Config{L: 1, Precision: precision(t, "fp32"), Recompute: true}, 0, kernels.F32,
+			counts{9216 + 384, 9216 + 384, 9216 + 384}, counts{18432 + 768, 18432 + 768, 18432 + 960 + 6144 + 384},
+		},
 		{"mse", block.Config{L: 1, Precision: precision(t, "fp32")}, 1, kernels.F32, counts{}, counts{}},
 		{"embedding", block.Config{L: 1, V: 10, Precision: precision(t, "fp32")}, 0, kernels.F32, counts{}, counts{}},
 		{
@@ -105,12 +109,18 @@ func TestTotalWork(t *testing.T) {
 func TestMemoryIsWhatIsAllocated(t *testing.T) {
 	base := block.Config{C: 16, NH: 4, T: 5, L: 2, Batch: 3}
 	for name, change := range map[string]func(*block.Config){
-		"mse":          func(c *block.Config) {},
-		"head":         func(c *block.Config) { c.V = 11 },
-		"bf16":         func(c *block.Config) { c.V, c.Precision = 11, precision(t, "bf16") },
-		"2:4":          func(c *block.Config) { c.Layout.Format = kernels.Sparse24 },
-		"block":        func(c *block.Config) { c.Layout = kernels.Layout{Format: kernels.BlockSparse, Block: 8, Keep: 0.5} },
-		"tensor":       func(c *block.Config) { c.TP, c.TPRank = 2, 1 },
+		"mse":    func(c *block.Config) {},
+		"head":   func(c *block.Config) { c.V = 11 },
+		"bf16":   func(c *block.Config) { c.V, c.Precision = 11, precision(t, "bf16") },
+		"2:4":    func(c *block.Config) { c.Layout.Format = kernels.Sparse24 },
+		"block":  func(c *block.Config) { c.Layout = kernels.Layout{Format: kernels.BlockSparse, Block: 8, Keep: 0.5} },
+		"tensor": func(c *block.Config) { c.TP, c.TPRank = 2, 1 },
+		"zero 1": func(c *block.Config) {
+			c.Precision, c.Shards = precision(t, "bf16"), block.Shards{Ranks: 3, Rank: 1, Level: 1}
+		},
+		"zero 2":       func(c *block.Config) { c.V, c.Shards = 11, block.Shards{Ranks: 2, Level: 2, Bucket: 100} },
+		"zero 3":       func(c *block.Config) { c.V, c.Shards = 11, block.Shards{Ranks: 5, Rank: 4, Level: 3} },
+		"recompute":    func(c *block.Config) { c.V, c.Recompute, c.TP = 11, true, 2 },
 		"inference":    func(c *block.Config) { c.V, c.Forward = 11, true },
 		"first stage":  func(c *block.Config) { c.V, c.Hi = 11, 2 },
 		"last stage":   func(c *block.Config) { c.V, c.Lo, c.Hi = 11, 2, 4 },
@@ -134,7 +144,7 @@ func TestMemoryIsWhatIsAllocated(t *testing.T) {
 			acts += l.Acts
 		}
 		state := int64(kernels.StateLen+1) * int64(c.Precision.Stats.Size())
-		if got, want := dev.Memory().Current, params+state+c.ScratchBytes(); got != want {
+		if got, want := dev.Memory().Current, params+state+c.ScratchBytes()+c.SlotBytes(); got != want {
 			t.Errorf("%s: a stage takes %d bytes, modelled %d", name, got, want)
 		}
 		before := dev.Memory().Current

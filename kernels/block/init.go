@@ -18,11 +18,14 @@ func (st *Stage) init(s kernels.Stream) error {
 
 	scratch := heap{dev: st.dev}
 	defer scratch.free()
-	largest := 0
+	largest, longest := 0, 0
 	for _, p := range st.Params {
 		largest = max(largest, p.OC*p.C)
+		if p.sparse && st.Layout.Format != kernels.Dense {
+			longest = max(longest, p.Len)
+		}
 	}
-	dense := scratch.tensor(st.Precision.Stats, largest)
+	dense, packed := scratch.tensor(st.Precision.Stats, largest), scratch.tensor(st.Precision.Master, longest)
 	if scratch.err != nil {
 		return scratch.err
 	}
@@ -34,27 +37,36 @@ func (st *Stage) init(s kernels.Stream) error {
 		}
 		d := dense.At(0, p.OC, p.C)
 		s.Upload(d, tensor.New(tensor.WithShape(p.OC, p.C), tensor.WithBacking(host)))
-		if w, ok := weights[i]; ok && w.Format != kernels.Dense {
+		values := d.Reshape(p.OC * p.C)
+		if w, ok := weights[i]; ok {
 			if w.Format != kernels.Int8 {
-				w.Values = st.Master.At(p.Off, p.Len)
+				values = packed.At(0, p.Len)
+				w.Values = values
 			}
 			s.Encode(w, d)
-		} else {
-			s.Cast(st.Master.At(p.Off, p.Len), d.Reshape(p.Len))
+		}
+		if p.Len > 0 {
+			st.keep(s, st.Master, p, values)
+		}
+		if p.Len > 0 && st.separate() {
+			st.keep(s, st.Weights, p, values)
 		}
 		if err := s.Sync(); err != nil {
 			return err
 		}
 	}
-	if st.Master.Buf != st.Weights.Buf && st.size > 0 {
-		s.Cast(st.Weights, st.Master)
-	}
 	return s.Sync()
 }
 
-// sparseWeights are the blocks' matrices by parameter index.
+// separate reports whether the master copy is not what computes.
+func (st *Stage) separate() bool { return st.Master.Buf != st.Weights.Buf }
+
+// sparseWeights are the blocks' matrices by parameter index, unless they are dense.
 func (st *Stage) sparseWeights() map[int]kernels.Weight {
 	weights := map[int]kernels.Weight{}
+	if st.Layout.Format == kernels.Dense {
+		return weights
+	}
 	var all []kernels.Weight
 	for _, t := range st.blocks {
 		all = append(all, t.qkv.w, t.proj.w, t.fc.w, t.out.w)
@@ -67,28 +79,32 @@ func (st *Stage) sparseWeights() map[int]kernels.Weight {
 	return weights
 }
 
-// Read downloads a parameter's values in an arena (Weights, Master, Grads, M or V) as the dense matrix it stands for, row by row.
-func (st *Stage) Read(s kernels.Stream, i int, arena kernels.Tensor) ([]float64, error) {
+// ReadWeights downloads parameter i as the dense matrix that it stands for, row by row. Where layers take turns in memory, its layer
+// must be there.
+func (st *Stage) ReadWeights(s kernels.Stream, i int) ([]float64, error) {
+	return st.read(s, i, st.values(st.Params[i]))
+}
+
+// ReadGrads is ReadWeights for a parameter's gradient.
+func (st *Stage) ReadGrads(s kernels.Stream, i int) ([]float64, error) {
+	return st.read(s, i, st.gradient(st.Params[i]))
+}
+
+func (st *Stage) read(s kernels.Stream, i int, values kernels.Tensor) ([]float64, error) {
 	p, scratch := st.Params[i], heap{dev: st.dev}
 	defer scratch.free()
-	values := kernels.Tensor{}
-	if w, ok := st.sparseWeights()[i]; ok && w.Format != kernels.Dense {
-		if w.Format != kernels.Int8 {
-			w.Values = arena.At(p.Off, p.Len)
-		}
+	if w, ok := st.sparseWeights()[i]; ok {
 		t := st.Precision.Stats
 		if w.Format != kernels.Int8 {
-			t = arena.DType()
+			w.Values, t = values, values.DType()
 		}
 		values = scratch.tensor(t, p.OC, p.C)
 		if scratch.err != nil {
 			return nil, scratch.err
 		}
 		s.Decode(values, w)
-	} else {
-		values = arena.At(p.Off, p.OC, p.C)
 	}
 	host := make([]float64, p.OC*p.C)
-	err := s.Download(tensor.New(tensor.WithShape(p.OC, p.C), tensor.WithBacking(host)), values)
+	err := s.Download(tensor.New(tensor.WithShape(p.OC, p.C), tensor.WithBacking(host)), values.Reshape(p.OC, p.C))
 	return host, err
 }

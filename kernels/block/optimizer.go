@@ -25,7 +25,7 @@ func (st *Stage) CheckGrads(s kernels.Stream) {
 	}
 }
 
-// Update is one AdamW step on the range lo to hi of the parameter arenas.
+// Update is one AdamW step on the range lo to hi of the parameters, or on this rank's part of a bucket of that range.
 func (st *Stage) Update(s kernels.Stream, h Hyper, lo, hi int) {
 	if lo < hi {
 		s.AdamW(st.UpdateArgs(h, lo, hi))
@@ -34,12 +34,13 @@ func (st *Stage) Update(s kernels.Stream, h Hyper, lo, hi int) {
 
 // UpdateArgs are the operands of Update on a range that is not empty, for a caller that makes them once.
 func (st *Stage) UpdateArgs(h Hyper, lo, hi int) kernels.AdamWArgs {
+	own := func(arena kernels.Tensor) kernels.Tensor { return st.Own(arena, Range{lo, hi}) }
 	a := kernels.AdamWArgs{
-		Master: st.Master.At(lo, hi-lo), Grad: st.Grads.At(lo, hi-lo), M: st.M.At(lo, hi-lo), V: st.V.At(lo, hi-lo),
+		Master: own(st.Master), Grad: own(st.Grads), M: own(st.M), V: own(st.V),
 		State: st.State, LR: h.LR, Beta1: h.Beta1, Beta2: h.Beta2, Eps: h.Eps, WeightDecay: h.WeightDecay,
 	}
-	if st.Master.Buf != st.Weights.Buf {
-		a.Param = st.Weights.At(lo, hi-lo)
+	if st.separate() {
+		a.Param = own(st.Weights)
 	}
 	return a
 }

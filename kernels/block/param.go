@@ -81,10 +81,11 @@ func params(c Config) []Param {
 				p.Len = 0 // 8-bit values do not lie among the floats
 			}
 		}
-		off += (p.Len + align - 1) / align * align
+		off += roundUp(p.Len, align)
 		ps = append(ps, p)
 	}
 	for i := c.Lo; i < c.Hi; i++ {
+		off = roundUp(off, c.Shards.unit())
 		for slot, p := range layerParams(c, layers[i], i) {
 			if c.UnitGain && p.sparse {
 				p.std = 1 / math.Sqrt(float64(p.C))

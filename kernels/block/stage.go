@@ -8,6 +8,7 @@ type Stage struct {
 	Params []Param
 
 	// Weights, Master, Grads, M and V hold all parameters, each (Size()); see Param.Off. Master is Weights where the precision keeps no second copy.
+	// What Shards spreads has this rank's parts of all buckets instead, in the parameters' order.
 	Weights, Master, Grads, M, V kernels.Tensor
 	// State is the loss-scale state of kernels.UpdateScale; Loss (1) accumulates over microbatches.
 	State, Loss kernels.Tensor
@@ -18,13 +19,17 @@ type Stage struct {
 	blocks []transformer
 	head   *lmHead
 	g      blockGrads
+	again  blockActs // of the block in backward, if activations are computed again
 	kinds  []LayerKind
+	layers []Range // of the parameters, by layer
 	size   int
+
+	weightSlots, gradSlots slots // of ZeRO-3 and from ZeRO-2 on
 }
 
 // Hooks are what a data-parallel strategy does while a stage runs. Layers count from the stage's first.
 type Hooks interface {
-	// Gather is called before a layer's weights are read, forward and backward.
+	// Gather is called before a layer's weights are read and its gradients are added to, forward and backward.
 	Gather(layer int)
 	// Ready is called, after each matrix and norm, when the backward pass has enqueued the last contribution to all gradients from element
 	// from of the arenas on.
@@ -38,10 +43,7 @@ func New(dev kernels.Device, s kernels.Stream, cfg Config) (*Stage, error) {
 	}
 	c := cfg.normal()
 	st := &Stage{Config: c, Params: params(c), dev: dev, heap: heap{dev: dev}, kinds: c.Layers()[c.Lo:c.Hi]}
-	if n := len(st.Params); n > 0 {
-		last := st.Params[n-1]
-		st.size = (last.Off + last.Len + align - 1) / align * align
-	}
+	st.measure()
 	st.alloc()
 	if st.heap.err == nil {
 		st.bind()
@@ -65,9 +67,23 @@ func (st *Stage) Last() bool { return st.Hi == st.depth() }
 // Close frees the stage's memory.
 func (st *Stage) Close() { st.heap.free() }
 
+// measure finds the layers' ranges.
+func (st *Stage) measure() {
+	st.layers = make([]Range, len(st.kinds))
+	for i := range st.layers {
+		st.layers[i] = Range{st.size, st.size}
+		for _, p := range st.Params {
+			if p.Layer-st.Lo == i {
+				st.layers[i].Hi = roundUp(p.Off+p.Len, st.Shards.unit())
+			}
+		}
+		st.size = st.layers[i].Hi
+	}
+}
+
 func (st *Stage) alloc() {
 	p, h := st.Precision, &st.heap
-	st.Weights = h.tensor(p.Compute, st.size)
+	st.Weights = h.tensor(p.Compute, st.shared(3))
 	st.Master = st.Weights
 	st.State = h.tensor(p.Stats, kernels.StateLen)
 	st.Loss = h.tensor(p.Stats, 1)
@@ -75,13 +91,22 @@ func (st *Stage) alloc() {
 		return
 	}
 	if p.Master != p.Compute {
-		st.Master = h.tensor(p.Master, st.size)
+		st.Master = h.tensor(p.Master, st.shared(1))
 	}
-	st.Grads = h.tensor(p.Stats, st.size)
-	st.M, st.V = h.tensor(p.Master, st.size), h.tensor(p.Master, st.size)
+	st.Grads = h.tensor(p.Stats, st.shared(2))
+	st.M, st.V = h.tensor(p.Master, st.shared(1)), h.tensor(p.Master, st.shared(1))
+	if st.Shards.Level >= 2 {
+		st.gradSlots = st.newSlots(p.Stats)
+	}
+	if st.Shards.Level >= 3 {
+		st.weightSlots = st.newSlots(p.Compute)
+	}
 	for _, k := range st.kinds {
 		if k == Block {
 			st.g = newBlockGrads(h, st.Config)
+			if st.Recompute {
+				st.again = newBlockActs(h, st.Config)
+			}
 			break
 		}
 	}
@@ -145,6 +170,9 @@ func (st *Stage) Backward(s kernels.Stream, a *Acts, d kernels.Tensor, tp Region
 	}
 	for i := len(st.blocks) - 1; i >= 0; i-- {
 		gather()
+		if st.Recompute {
+			st.blocks[i].inside(s, &a.blocks[i], tp)
+		}
 		st.blocks[i].backward(s, d, &a.blocks[i], &st.g, tp, hooks)
 	}
 	if st.embed != nil {

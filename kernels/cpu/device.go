@@ -19,7 +19,7 @@ type Config struct {
 	Cores []int
 	// Threads is the number of threads, scheduled freely, where Cores is empty; 0 is one for each core that the process may use.
 	Threads int
-	// ISA caps the instruction set: go, avx2 or avx512; "" is what the CPU has, capped by OFPEAK_ISA.
+	// ISA caps the instruction set: go, avx2 or avx512, on arm64 go or neon; "" is what the CPU has, capped by OFPEAK_ISA.
 	ISA string
 }
 
@@ -61,16 +61,14 @@ func levelNamed(name string) (isa.Level, error) {
 	if name == "" {
 		return isa.Best(), nil
 	}
-	for l := isa.Go; l <= isa.AVX512; l++ {
-		if l.String() != name {
-			continue
-		}
-		if l > isa.Best() {
-			return 0, fmt.Errorf("cpu: instruction set %s: this CPU or OFPEAK_ISA allows at most %s", name, isa.Best())
-		}
-		return l, nil
+	l, err := isa.Named(name)
+	switch {
+	case err != nil:
+		return 0, fmt.Errorf("cpu: %w", err)
+	case l > isa.Best():
+		return 0, fmt.Errorf("cpu: instruction set %s: this CPU or OFPEAK_ISA allows at most %s", name, isa.Best())
 	}
-	return 0, fmt.Errorf("cpu: instruction set %q is unknown; use go, avx2 or avx512", name)
+	return l, nil
 }
 
 func threadCount(n int) (int, error) {

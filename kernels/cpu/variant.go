@@ -25,8 +25,8 @@ func (d *Device) variants(op kernels.Op) []variant {
 	switch op {
 	case kernels.OpLinear:
 		for _, name := range productVariants() {
-			if set := setOf(name); set.Level() <= d.level {
-				all = append(all, variant{name: name, set: set})
+			if level := levelOf(name); level <= d.level {
+				all = append(all, variant{name: name, set: vec.Of(level)})
 			}
 		}
 		return all
@@ -64,15 +64,15 @@ func productVariants() []string {
 
 var productTypes = []gemm.Type{gemm.F32, gemm.BF16, gemm.F16, gemm.I8}
 
-// setOf is the set that goes with a product's variant, whose name starts with its instruction set.
-func setOf(name string) *vec.Set {
+// levelOf is the instruction set of a product's variant, with which the variant's name starts.
+func levelOf(name string) isa.Level {
 	level := isa.Go
 	for l := isa.Go; l <= isa.AVX512; l++ {
 		if strings.HasPrefix(name, l.String()) {
 			level = l
 		}
 	}
-	return vec.Of(level)
+	return level
 }
 
 // Variants lists op's implementations: one for each instruction set; for attention also the untiled algorithm.

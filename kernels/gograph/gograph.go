@@ -125,7 +125,7 @@ func (e *Engine) Load(name string, values []float64) {
 // LoadStage copies all parameters of a stage.
 func (e *Engine) LoadStage(s kernels.Stream, st *block.Stage) error {
 	for i, p := range st.Params {
-		v, err := st.Read(s, i, st.Weights)
+		v, err := st.ReadWeights(s, i)
 		if err != nil {
 			return err
 		}

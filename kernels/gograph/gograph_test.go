@@ -94,7 +94,7 @@ func TestGradientsEqualTheBlocks(t *testing.T) {
 		kerneltest.Near(t, "loss", []float64{loss}, kerneltest.Read(t, p.s, p.st.Loss), 1e-12)
 		kerneltest.Near(t, "out", p.e.Out(), kerneltest.Read(t, p.s, p.a.Out), 1e-12)
 		for i, param := range p.st.Params {
-			want, err := p.st.Read(p.s, i, p.st.Grads)
+			want, err := p.st.ReadGrads(p.s, i)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -118,7 +118,7 @@ func TestStepsEqualTheBlocks(t *testing.T) {
 			kerneltest.Near(t, precision+" loss", []float64{loss}, kerneltest.Read(t, p.s, p.st.Loss), tolerance)
 		}
 		for i, param := range p.st.Params {
-			want, err := p.st.Read(p.s, i, p.st.Weights)
+			want, err := p.st.ReadWeights(p.s, i)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -147,14 +147,16 @@ func TestUnsupported(t *testing.T) {
 	}
 }
 
-// counting is gonum's BLAS with a count of its single-precision products.
+// counting is gonum's BLAS with a count of its single-precision products, in all and by shape.
 type counting struct {
 	gonum.Implementation
-	calls *int
+	calls  *int
+	shapes map[[3]int]int // m, n, k
 }
 
 func (c counting) Sgemm(tA, tB blas.Transpose, m, n, k int, alpha float32, a []float32, lda int, b []float32, ldb int, beta float32, d []float32, ldc int) {
 	*c.calls++
+	c.shapes[[3]int{m, n, k}]++
 	c.Implementation.Sgemm(tA, tB, m, n, k, alpha, a, lda, b, ldb, beta, d, ldc)
 }
 
@@ -164,8 +166,8 @@ func TestUseBLAS(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer e.Close()
-	calls := 0
-	restore := UseBLAS(counting{calls: &calls})
+	calls, shapes := 0, map[[3]int]int{}
+	restore := UseBLAS(counting{calls: &calls, shapes: shapes})
 	if _, err := e.Run(); err != nil {
 		t.Fatal(err)
 	}
@@ -176,5 +178,11 @@ func TestUseBLAS(t *testing.T) {
 	}
 	if with == 0 || calls != with {
 		t.Errorf("%d products with the other BLAS, %d after it was replaced", with, calls-with)
+	}
+	// The batched products of attention are one call for each head: scores and the gradient of their softmax; values and three more gradients.
+	c := e.cfg
+	hs, heads := c.C/c.NH, c.L*c.Batch*c.NH
+	if scores, values := shapes[[3]int{c.T, c.T, hs}], shapes[[3]int{c.T, hs, c.T}]; scores != 2*heads || values != 4*heads {
+		t.Errorf("%d heads: %d products of (T,HS)·(HS,T), %d of (T,T)·(T,HS)", heads, scores, values)
 	}
 }

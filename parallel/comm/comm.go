@@ -23,7 +23,7 @@ type Communicator interface {
 
 	// AllReduce: dst (n) = Σ over ranks of src (n); dst may be src.
 	AllReduce(s kernels.Stream, dst, src kernels.Tensor)
-	// ReduceScatter: dst (n) = part Rank() of Σ over ranks of src (p·n).
+	// ReduceScatter: dst (n) = part Rank() of Σ over ranks of src (p·n); dst may be part Rank() of src.
 	ReduceScatter(s kernels.Stream, dst, src kernels.Tensor)
 	// AllGather: part r of dst (p·n) = src (n) of rank r; src may be part Rank() of dst.
 	AllGather(s kernels.Stream, dst, src kernels.Tensor)

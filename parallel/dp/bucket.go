@@ -6,42 +6,34 @@ import (
 	"ofpeak/parallel/comm"
 )
 
-// Bucket is a range of the gradients that is summed in one call.
-type Bucket struct{ Lo, Hi int } // elements
-
-// Buckets cuts n gradients from the end, where the backward pass completes them first, into ranges of so many elements; the last bucket, at the
-// start, has what remains.
-func Buckets(n, each int) []Bucket {
-	var bs []Bucket
-	for hi := n; hi > 0; hi -= each {
-		bs = append(bs, Bucket{max(0, hi-each), hi})
-	}
-	return bs
-}
-
 // Bucketed sums each bucket on a stream of its own as soon as the backward pass has completed it, while that goes on (Li et al., "PyTorch
 // Distributed: Experiences on Accelerating Data Parallel Training", arXiv:2006.15704, section 3.2.3).
 type Bucketed struct {
 	comm            comm.Communicator
 	compute, reduce kernels.Stream
-	buckets         []Bucket
+	buckets         []block.Range
 	grads           []kernels.Tensor // by bucket
 	ready           []kernels.Event  // by bucket
 	done            kernels.Event
 	next            int
 }
 
+// Elements is the number of elements of a type in a bucket of so many bytes, rounded up to whole cache lines.
+func Elements(bytes int64, t kernels.DType) int {
+	const line = 64
+	return int(max(1, (bytes+line-1)/line) * line / int64(t.Size()))
+}
+
 // NewBucketed cuts a stage's gradients into buckets of so many bytes, rounded up to whole cache lines.
 func NewBucketed(dev kernels.Device, c comm.Communicator, compute, reduce kernels.Stream, st *block.Stage, bytes int64) (*Bucketed, error) {
-	const line = 64
-	each := max(1, (bytes+line-1)/line) * line / int64(st.Precision.Stats.Size())
-	b := &Bucketed{comm: c, compute: compute, reduce: reduce, buckets: Buckets(st.Size(), int(each))}
+	each := Elements(bytes, st.Precision.Stats)
+	b := &Bucketed{comm: c, compute: compute, reduce: reduce, buckets: block.Buckets(block.Range{Hi: st.Size()}, each)}
 	var err error
 	if b.done, err = dev.NewEvent(); err != nil {
 		return nil, err
 	}
 	for _, k := range b.buckets {
-		b.grads = append(b.grads, st.Grads.At(k.Lo, k.Hi-k.Lo))
+		b.grads = append(b.grads, st.Grads.At(k.Lo, k.Len()))
 		e, err := dev.NewEvent()
 		if err != nil {
 			b.Close()
@@ -52,7 +44,18 @@ func NewBucketed(dev kernels.Device, c comm.Communicator, compute, reduce kernel
 	return b, nil
 }
 
-// Gather has nothing to fetch: every rank holds its parameters.
+// Forward needs no hooks: every rank holds its parameters.
+func (b *Bucketed) Forward() block.Hooks { return nil }
+
+// Backward gives hooks to the last pass, after which the gradients are complete.
+func (b *Bucketed) Backward(last bool) block.Hooks {
+	if last {
+		return b
+	}
+	return nil
+}
+
+// Gather has nothing to fetch.
 func (b *Bucketed) Gather(int) {}
 
 // Ready starts the sums of the buckets that lie from an element on.

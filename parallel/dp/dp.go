@@ -1,7 +1,7 @@
 // Package dp is data parallelism: every rank holds the whole model, or the same part of it, runs its share of the batch, and all ranks'
 // gradients are summed. Losses divide by the global count, so the sum is the gradient of the whole batch.
 //
-// It moves gradients only; sharding optimizer state, gradients or parameters is not in it.
+// Its memory is one copy of everything on every rank, unless ZeRO spreads it.
 package dp
 
 import (
@@ -10,9 +10,12 @@ import (
 	"ofpeak/parallel/comm"
 )
 
-// Reducer sums a stage's gradients over the data-parallel ranks. Its hooks go with the step's last backward pass, and only with that.
+// Reducer sums a stage's gradients over the data-parallel ranks.
 type Reducer interface {
-	block.Hooks
+	// Forward gives the hooks of the next forward pass, or nil.
+	Forward() block.Hooks
+	// Backward gives the hooks of the next backward pass, or nil. It is told which is the step's last.
+	Backward(last bool) block.Hooks
 	// Wait makes what is enqueued on the compute stream later see the sums.
 	Wait()
 	Close()
@@ -25,11 +28,11 @@ type Naive struct {
 	Grads   kernels.Tensor // may be absent
 }
 
-// Gather has nothing to fetch.
-func (n *Naive) Gather(int) {}
+// Forward needs no hooks.
+func (n *Naive) Forward() block.Hooks { return nil }
 
-// Ready does nothing: the gradients wait for the end of the backward pass.
-func (n *Naive) Ready(int) {}
+// Backward needs none either: the gradients wait for its end.
+func (n *Naive) Backward(bool) block.Hooks { return nil }
 
 // Wait sums.
 func (n *Naive) Wait() {

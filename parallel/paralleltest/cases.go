@@ -1,6 +1,8 @@
 package paralleltest
 
 import (
+	"slices"
+
 	"ofpeak/kernels"
 	"ofpeak/kernels/block"
 	"ofpeak/parallel"
@@ -17,14 +19,19 @@ func Cases() []Case {
 	mse := block.Config{C: 32, NH: 4, T: 5, L: 3, Batch: 24, Seed: 1}
 	lm := mse
 	lm.V, lm.L = 13, 2
-	all := append(append(data(), tensors()...), append(pipelines(), products()...)...)
+	all := slices.Concat(data(), zero(), tensors(), pipelines(), products())
 	add("mse", mse, all...)
 	add("lm", lm, all...)
+
+	again := lm
+	again.Recompute = true
+	add("recompute", again, parallel.Strategy{Microbatches: 2}, parallel.Strategy{DP: 2, ZeRO: 3}, parallel.Strategy{PP: 3, Microbatches: 4},
+		parallel.Strategy{DP: 2, TP: 2, PP: 2, ZeRO: 2, Microbatches: 3})
 
 	sparse, blocks := lm, mse
 	sparse.Layout = kernels.Layout{Format: kernels.Sparse24}
 	blocks.Layout = kernels.Layout{Format: kernels.BlockSparse, Block: 8, Keep: 0.5}
-	add("2:4", sparse, append(products(), parallel.Strategy{DP: 2}, parallel.Strategy{TP: 4}, parallel.Strategy{PP: 3, Microbatches: 4})...)
+	add("2:4", sparse, append(products(), parallel.Strategy{ZeRO: 3, DP: 3}, parallel.Strategy{DP: 2}, parallel.Strategy{TP: 4}, parallel.Strategy{PP: 3, Microbatches: 4})...)
 	add("block", blocks, parallel.Strategy{DP: 3}, parallel.Strategy{PP: 2, Microbatches: 4}, parallel.Strategy{DP: 2, PP: 2, Microbatches: 2})
 	return cs
 }
@@ -37,6 +44,17 @@ func data() []parallel.Strategy {
 	}
 }
 
+func zero() []parallel.Strategy {
+	var ss []parallel.Strategy
+	for level := 1; level <= 3; level++ {
+		ss = append(ss,
+			parallel.Strategy{ZeRO: level, DP: 2}, parallel.Strategy{ZeRO: level, DP: 3, BucketBytes: 5000},
+			parallel.Strategy{ZeRO: level, DP: 2, Microbatches: 4, BucketBytes: 1}, parallel.Strategy{ZeRO: level, DP: 2, TP: 2, PP: 2, Microbatches: 3},
+		)
+	}
+	return ss
+}
+
 func tensors() []parallel.Strategy {
 	return []parallel.Strategy{{TP: 2}, {TP: 4}, {TP: 2, Microbatches: 2}}
 }
@@ -44,13 +62,14 @@ func tensors() []parallel.Strategy {
 func pipelines() []parallel.Strategy {
 	var ss []parallel.Strategy
 	for _, stages := range []int{2, 3} {
-		for _, schedule := range []string{"gpipe", "1f1b"} {
+		for _, schedule := range []string{"gpipe", "1f1b", "zb-h1"} {
 			for _, m := range []int{1, 2, 4, 8} {
 				ss = append(ss, parallel.Strategy{PP: stages, Schedule: schedule, Microbatches: m})
 			}
 		}
 	}
-	return append(ss, parallel.Strategy{PP: 4, Microbatches: 6}, parallel.Strategy{PP: 2, Microbatches: 3, EqualStages: true})
+	return append(ss, parallel.Strategy{PP: 4, Microbatches: 6}, parallel.Strategy{PP: 2, Microbatches: 3, EqualStages: true},
+		parallel.Strategy{PP: 4, Microbatches: 6, Schedule: "zb-h1"}, parallel.Strategy{Microbatches: 4, Schedule: "zb-h1"})
 }
 
 func products() []parallel.Strategy {
@@ -58,6 +77,7 @@ func products() []parallel.Strategy {
 		{DP: 2, TP: 2}, {DP: 3, TP: 2, BucketBytes: 4097},
 		{DP: 2, PP: 2, Microbatches: 4}, {DP: 2, PP: 3, Microbatches: 2, Schedule: "gpipe", BucketBytes: 999},
 		{TP: 2, PP: 2, Microbatches: 4}, {TP: 2, PP: 2, Microbatches: 2, Schedule: "gpipe"},
+		{DP: 2, PP: 2, Microbatches: 4, Schedule: "zb-h1", BucketBytes: 999}, {DP: 2, TP: 2, PP: 2, Microbatches: 3, Schedule: "zb-h1", ZeRO: 1},
 		{DP: 2, TP: 2, PP: 2, Microbatches: 3}, {DP: 2, TP: 2, PP: 3, Microbatches: 4, Naive: true},
 	}
 }

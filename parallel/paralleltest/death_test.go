@@ -17,7 +17,7 @@ import (
 // A rank that dies before, in or after a step takes its world with it, by name, and nothing hangs.
 func TestDeathInTraining(t *testing.T) {
 	model := block.Config{C: 16, NH: 2, T: 4, L: 3, V: 61, Batch: 8}
-	s := parallel.Strategy{DP: 2, TP: 2, PP: 2, Microbatches: 2}
+	s := parallel.Strategy{DP: 2, TP: 2, PP: 2, Microbatches: 2, ZeRO: 3}
 	died := errors.New("died")
 	for _, device := range []struct {
 		precision string

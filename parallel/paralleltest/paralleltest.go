@@ -45,18 +45,25 @@ type Case struct {
 	Strategy parallel.Strategy
 }
 
-// Run compares each case with the same model on one rank.
+// Run compares each case with the same model on one rank that keeps all activations.
 func Run(t *testing.T, o Options) {
 	cases := o.Cases
 	if cases == nil {
 		cases = Cases()
 	}
+	whole := map[block.Config]result{} // of one rank, by model
 	for _, c := range cases {
 		t.Run(c.Name+"/"+label(c.Strategy), func(t *testing.T) {
 			c.Model.Precision = o.Precision
-			want, err := train(o, c.Model, parallel.Strategy{})
-			if err != nil {
-				t.Fatalf("one rank: %v", err)
+			one := c.Model
+			one.Recompute = false
+			want, done := whole[one]
+			if !done {
+				var err error
+				if want, err = train(o, one, parallel.Strategy{}); err != nil {
+					t.Fatalf("one rank: %v", err)
+				}
+				whole[one] = want
 			}
 			got, err := train(o, c.Model, c.Strategy)
 			if err != nil {
@@ -115,7 +122,7 @@ func train(o Options, model block.Config, s parallel.Strategy) (result, error) {
 			}
 			losses = append(losses, rep.Loss)
 			if step == 0 {
-				if err := gather(&mu, &res, r, t, gradientOf, t.Stage.Grads); err != nil {
+				if err := gather(&mu, &res, t, gradientOf, t.Gradient); err != nil {
 					return err
 				}
 			}
@@ -126,7 +133,7 @@ func train(o Options, model block.Config, s parallel.Strategy) (result, error) {
 			return err
 		}
 		losses = append(losses, rep.Loss)
-		if err := gather(&mu, &res, r, t, "", t.Stage.Weights); err != nil {
+		if err := gather(&mu, &res, t, "", t.Weights); err != nil {
 			return err
 		}
 		mu.Lock()
@@ -151,10 +158,10 @@ func setBatch(t *trainer.Trainer, model block.Config) error {
 	return t.SetTokens(func(seq, pos int) int32 { return int32((seq*31 + pos*pos*7 + pos) % model.V) })
 }
 
-// gather reads a rank's parameters from an arena into the whole tensors. Where ranks hold the same value, it must be the same.
-func gather(mu *sync.Mutex, res *result, r *parallel.Rank, t *trainer.Trainer, prefix string, arena kernels.Tensor) error {
+// gather reads a rank's parameters, or their gradients, into the whole tensors. Where ranks hold the same value, it must be the same.
+func gather(mu *sync.Mutex, res *result, t *trainer.Trainer, prefix string, read func(i int) ([]float64, error)) error {
 	for i, p := range t.Stage.Params {
-		values, err := t.Stage.Read(r.Compute, i, arena)
+		values, err := read(i)
 		if err != nil {
 			return fmt.Errorf("%s%s: %w", prefix, p.Name, err)
 		}

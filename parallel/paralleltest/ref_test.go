@@ -26,7 +26,8 @@ func TestAsynchronousStreams(t *testing.T) {
 		m := block.Config{C: 16, NH: 2, T: 4, L: 3, V: v, Batch: 24}
 		for _, s := range []parallel.Strategy{
 			{DP: 2, BucketBytes: 1}, {DP: 3, Naive: true},
-			{PP: 2, Microbatches: 8}, {PP: 3, Microbatches: 6, Schedule: "gpipe"}, {PP: 4, Microbatches: 6},
+			{DP: 2, ZeRO: 1, BucketBytes: 1}, {DP: 2, ZeRO: 2, Microbatches: 4}, {DP: 3, ZeRO: 3, Microbatches: 2}, {DP: 2, PP: 2, ZeRO: 3, Microbatches: 3},
+			{PP: 2, Microbatches: 8}, {PP: 3, Microbatches: 6, Schedule: "gpipe"}, {PP: 4, Microbatches: 6}, {PP: 3, Microbatches: 8, Schedule: "zb-h1"}, {DP: 2, PP: 2, Microbatches: 4, Schedule: "zb-h1", ZeRO: 1},
 			{DP: 2, TP: 2, PP: 2, Microbatches: 3},
 		} {
 			some = append(some, paralleltest.Case{Name: fmt.Sprintf("V%d", v), Model: m, Strategy: s})

@@ -51,10 +51,20 @@ func (b *builder) forward(k int) {
 
 // backward receives what it starts from.
 func (b *builder) backward(k int) {
+	b.recvGrad(k)
+	b.add(Backward, k)
+}
+
+// backwardInput receives what it starts from.
+func (b *builder) backwardInput(k int) {
+	b.recvGrad(k)
+	b.add(BackwardInput, k)
+}
+
+func (b *builder) recvGrad(k int) {
 	if b.stage < b.stages-1 {
 		b.add(RecvGrad, k)
 	}
-	b.add(Backward, k)
 }
 
 func (b *builder) sendGrad(k int) {

@@ -16,11 +16,14 @@ const (
 	RecvGrad             // take the gradient of the stage's output from the stage after
 	Backward             // from the gradient of the output to the gradient of the input
 	SendGrad             // hand the gradient of the stage's input to the stage before
+	// Backward in two parts:
+	BackwardInput  // the gradient of the input
+	BackwardWeight // the gradients of the weights, afterwards
 )
 
 // String is the action's name.
 func (k Kind) String() string {
-	return [...]string{"recv-act", "forward", "send-act", "recv-grad", "backward", "send-grad"}[k]
+	return [...]string{"recv-act", "forward", "send-act", "recv-grad", "backward", "send-grad", "backward-input", "backward-weight"}[k]
 }
 
 // Action is one step of a stage's schedule.
@@ -36,10 +39,10 @@ func (a Action) String() string { return fmt.Sprintf("%v %d", a.Kind, a.Microbat
 type Schedule func(stage, stages, microbatches int) []Action
 
 // Schedules by name.
-var schedules = map[string]Schedule{"gpipe": GPipe, "1f1b": OneFOneB}
+var schedules = map[string]Schedule{"gpipe": GPipe, "1f1b": OneFOneB, "zb-h1": ZBH1}
 
 // Names lists the schedules, the simplest first.
-var Names = []string{"gpipe", "1f1b"}
+var Names = []string{"gpipe", "1f1b", "zb-h1"}
 
 // Named finds a schedule.
 func Named(name string) (Schedule, bool) {
@@ -56,17 +59,23 @@ type Stage interface {
 	// Backward is told when it is the step's last, after which no gradient of a parameter changes.
 	Backward(microbatch int, last bool)
 	SendGrad(microbatch int)
+	BackwardInput(microbatch int)
+	// BackwardWeight is told when it is the last, like Backward.
+	BackwardWeight(microbatch int, last bool)
 }
 
 // Run does all actions in order.
 func Run(actions []Action, s Stage) {
 	left := 0
 	for _, a := range actions {
-		if a.Kind == Backward {
+		if a.ends() {
 			left++
 		}
 	}
 	for _, a := range actions {
+		if a.ends() {
+			left--
+		}
 		switch k := a.Microbatch; a.Kind {
 		case RecvAct:
 			s.RecvAct(k)
@@ -77,15 +86,22 @@ func Run(actions []Action, s Stage) {
 		case RecvGrad:
 			s.RecvGrad(k)
 		case Backward:
-			left--
 			s.Backward(k, left == 0)
 		case SendGrad:
 			s.SendGrad(k)
+		case BackwardInput:
+			s.BackwardInput(k)
+		case BackwardWeight:
+			s.BackwardWeight(k, left == 0)
 		}
 	}
 }
 
-// Live is the largest number of microbatches whose activations a stage holds at once: from the Recv or Forward to the Backward.
+// ends reports whether the stage is done with the microbatch then.
+func (a Action) ends() bool { return a.Kind == Backward || a.Kind == BackwardWeight }
+
+// Live is the largest number of microbatches whose activations a stage holds at once: from the Recv or Forward to the
+// end of the backward pass.
 func Live(actions []Action) int {
 	held, most := map[int]bool{}, 0
 	for _, a := range actions {
@@ -93,7 +109,7 @@ func Live(actions []Action) int {
 		case RecvAct, Forward:
 			held[a.Microbatch] = true
 			most = max(most, len(held))
-		case Backward:
+		case Backward, BackwardWeight:
 			delete(held, a.Microbatch)
 		}
 	}
@@ -105,4 +121,10 @@ func Live(actions []Action) int {
 // gives it over the ideal time, (p-1)/m).
 func Bubble(stages, microbatches int) float64 {
 	return float64(stages-1) / float64(microbatches+stages-1)
+}
+
+// BubbleZBH1 is Bubble for ZB-H1 where a forward and each part of a backward pass take the same time, and microbatches are no fewer than stages:
+// the last stage fills (p-1) forwards and inputs' gradients of waiting with as many weights' gradients (Qi et al., arXiv:2401.10241, table 2).
+func BubbleZBH1(stages, microbatches int) float64 {
+	return float64(stages-1) / float64(3*microbatches+stages-1)
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -35,7 +36,7 @@ func TestHandWorked(t *testing.T) {
 	show := func(as []Action) string {
 		var b strings.Builder
 		for _, a := range as {
-			fmt.Fprintf(&b, "%s%d ", [...]string{"<a", "F", "a>", "g<", "B", "<g"}[a.Kind], a.Microbatch)
+			fmt.Fprintf(&b, "%s%d ", [...]string{"<a", "F", "a>", "g<", "B", "<g", "I", "W"}[a.Kind], a.Microbatch)
 		}
 		return strings.TrimSpace(b.String())
 	}
@@ -52,6 +53,9 @@ func TestHandWorked(t *testing.T) {
 		{OneFOneB, 0, 2, 3, "F0 a>0 F1 a>1 g<0 B0 F2 a>2 g<1 B1 g<2 B2"},
 		{OneFOneB, 1, 2, 3, "<a0 F0 B0 <a1 <g0 F1 B1 <a2 <g1 F2 B2 <g2"},
 		{OneFOneB, 1, 4, 1, "<a0 F0 a>0 g<0 B0 <g0"},
+		{ZBH1, 0, 2, 3, "F0 a>0 F1 a>1 g<0 I0 W0 F2 a>2 g<1 I1 W1 g<2 I2 W2"},
+		{ZBH1, 1, 2, 3, "<a0 F0 I0 <a1 <g0 F1 I1 <a2 <g1 W0 F2 I2 <g2 W1 W2"},
+		{ZBH1, 2, 3, 1, "<a0 F0 I0 <g0 W0"},
 		{Inference, 1, 3, 2, "<a0 F0 a>0 <a1 F1 a>1"},
 	} {
 		if got := show(c.s(c.stage, c.stages, c.m)); got != c.want {
@@ -62,7 +66,11 @@ func TestHandWorked(t *testing.T) {
 
 // Each stage runs each microbatch forward once and backward once, in that order, and what it receives and sends fits around them.
 func TestOrderWithinStage(t *testing.T) {
-	each(t, func(t *testing.T, s Schedule, _ string, stages, m int) {
+	each(t, func(t *testing.T, s Schedule, name string, stages, m int) {
+		back, parts := Backward, 2
+		if name == "zb-h1" {
+			back, parts = BackwardInput, 3
+		}
 		for i, as := range all(s, stages, m) {
 			at := map[Action]int{}
 			for n, a := range as {
@@ -71,15 +79,18 @@ func TestOrderWithinStage(t *testing.T) {
 				}
 				at[a] = n
 			}
-			want := 2 * m
+			want := parts * m
 			for k := range m {
-				chain := []Kind{Forward, Backward}
+				chain := []Kind{Forward, back}
 				if i > 0 {
-					chain = []Kind{RecvAct, Forward, Backward, SendGrad}
+					chain = []Kind{RecvAct, Forward, back, SendGrad}
+				}
+				if back == BackwardInput {
+					checkOrder(t, i, at, []Kind{BackwardInput, BackwardWeight}, k)
 				}
 				checkOrder(t, i, at, chain, k)
 				if i < stages-1 {
-					checkOrder(t, i, at, []Kind{Forward, SendAct, RecvGrad, Backward}, k)
+					checkOrder(t, i, at, []Kind{Forward, SendAct, RecvGrad, back}, k)
 				}
 			}
 			for _, edge := range []bool{i > 0, i < stages-1} {
@@ -177,8 +188,13 @@ func TestLive(t *testing.T) {
 	each(t, func(t *testing.T, s Schedule, name string, stages, m int) {
 		for i, as := range all(s, stages, m) {
 			want := m
-			if name == "1f1b" {
+			switch {
+			case name == "1f1b":
 				want = min(m, stages-i)
+			case name == "zb-h1" && i == 0:
+				want = min(m, stages)
+			case name == "zb-h1":
+				want = min(m, stages+1)
 			}
 			if got := Live(as); got != want {
 				t.Errorf("stage %d holds %d microbatches, want %d", i, got, want)
@@ -200,7 +216,7 @@ func TestSlots(t *testing.T) {
 						t.Fatalf("stage %d: microbatches %d and %d meet in slot %d", i, k, a.Microbatch, slot)
 					}
 					held[slot] = a.Microbatch
-				case Backward:
+				case Backward, BackwardWeight:
 					delete(held, slot)
 				}
 			}
@@ -208,58 +224,66 @@ func TestSlots(t *testing.T) {
 	})
 }
 
-// Timed with equal stages, a forward of 1 and a backward of 2, each schedule stands idle as the formula says.
+// Timed with equal stages, and the parts of a pass of equal time, each schedule stands idle as the formula says.
 func TestBubble(t *testing.T) {
-	each(t, func(t *testing.T, s Schedule, _ string, stages, m int) {
-		total := makespan(all(s, stages, m), 1, 2)
-		if got, want := 1-float64(3*m)/total, Bubble(stages, m); math.Abs(got-want) > 1e-12 {
+	each(t, func(t *testing.T, s Schedule, name string, stages, m int) {
+		want := Bubble(stages, m)
+		if name == "zb-h1" {
+			want = BubbleZBH1(stages, m)
+			if m < stages {
+				return
+			}
+		}
+		total := makespan(all(s, stages, m))
+		if got := 1 - float64(3*m)/total; math.Abs(got-want) > 1e-12 {
 			t.Errorf("idle share %g, formula %g", got, want)
 		}
 	})
 }
 
-// makespan is the time of a step with free transfers that a stage does not wait for when it sends.
-func makespan(as [][]Action, forward, backward float64) float64 {
+// times of an action on the compute stream.
+var times = map[Kind]float64{Forward: 1, Backward: 2, BackwardInput: 1, BackwardWeight: 1}
+
+// makespan is the time of a step where each stage computes and transfers side by side, and a send takes no time.
+func makespan(as [][]Action) float64 {
 	type key struct {
 		stage int
 		Action
 	}
-	sent := map[key]float64{}
-	clock := make([]float64, len(as))
-	next := make([]int, len(as))
+	done := map[key]float64{}
+	compute, pipe, next := make([]float64, len(as)), make([]float64, len(as)), make([]int, len(as))
 	for moved := true; moved; {
 		moved = false
 		for i := range as {
 			for next[i] < len(as[i]) {
 				a := as[i][next[i]]
-				from := map[Kind]key{
-					RecvAct: {i - 1, Action{SendAct, a.Microbatch}}, RecvGrad: {i + 1, Action{SendGrad, a.Microbatch}},
-				}
-				if k, recv := from[a.Kind]; recv {
-					at, ok := sent[k]
-					if !ok {
+				k := a.Microbatch
+				after := map[Kind][]key{
+					RecvAct: {{i - 1, Action{SendAct, k}}}, RecvGrad: {{i + 1, Action{SendGrad, k}}},
+					Forward: {{i, Action{RecvAct, k}}}, SendAct: {{i, Action{Forward, k}}},
+					Backward: {{i, Action{RecvGrad, k}}}, BackwardInput: {{i, Action{RecvGrad, k}}},
+					SendGrad: {{i, Action{Backward, k}}, {i, Action{BackwardInput, k}}},
+				}[a.Kind]
+				if a.Kind == RecvAct || a.Kind == RecvGrad {
+					if _, sent := done[after[0]]; !sent {
 						break
 					}
-					clock[i] = max(clock[i], at)
 				}
-				switch a.Kind {
-				case Forward:
-					clock[i] += forward
-				case Backward:
-					clock[i] += backward
-				case SendAct, SendGrad:
-					sent[key{i, a}] = clock[i]
+				clock := &pipe[i]
+				if times[a.Kind] > 0 {
+					clock = &compute[i]
 				}
+				for _, e := range after {
+					*clock = max(*clock, done[e])
+				}
+				*clock += times[a.Kind]
+				done[key{i, a}] = *clock
 				next[i]++
 				moved = true
 			}
 		}
 	}
-	var last float64
-	for _, c := range clock {
-		last = max(last, c)
-	}
-	return last
+	return slices.Max(compute)
 }
 
 // recorder notes what an executor asks of it.
@@ -277,14 +301,21 @@ func (r *recorder) Backward(k int, last bool) {
 	r.did, r.lasts = append(r.did, Action{Backward, k}), append(r.lasts, last)
 }
 
+func (r *recorder) BackwardInput(k int) { r.did = append(r.did, Action{BackwardInput, k}) }
+func (r *recorder) BackwardWeight(k int, last bool) {
+	r.did, r.lasts = append(r.did, Action{BackwardWeight, k}), append(r.lasts, last)
+}
+
 func TestRun(t *testing.T) {
-	as := OneFOneB(1, 3, 3)
-	var r recorder
-	Run(as, &r)
-	if !reflect.DeepEqual(r.did, as) {
-		t.Errorf("did %v, want %v", r.did, as)
-	}
-	if !reflect.DeepEqual(r.lasts, []bool{false, false, true}) {
-		t.Errorf("last backward flags are %v", r.lasts)
+	for _, s := range []Schedule{OneFOneB, ZBH1} {
+		as := s(1, 3, 3)
+		var r recorder
+		Run(as, &r)
+		if !reflect.DeepEqual(r.did, as) {
+			t.Errorf("did %v, want %v", r.did, as)
+		}
+		if !reflect.DeepEqual(r.lasts, []bool{false, false, true}) {
+			t.Errorf("last backward flags are %v", r.lasts)
+		}
 	}
 }

@@ -66,6 +66,11 @@ func (c *clock) inside(p phase) {
 	c.spans = append(c.spans, s)
 }
 
+// exposes notes that the compute stream has stood waiting for communication since a mark, within the phase that it is in.
+func (c *clock) exposes(s kernels.Stream, from int) {
+	c.spans = append(c.spans, span{phase: exposed, within: c.within, from: from, to: c.mark(s), inside: true})
+}
+
 // sum is the time of each phase. All events have completed.
 func (c *clock) sum() [phases]time.Duration {
 	var sum [phases]time.Duration
@@ -89,7 +94,7 @@ func (c *clock) close() {
 	}
 }
 
-// timed is a communicator whose all-reduces are timed.
+// timed is a communicator whose collectives are timed.
 type timed struct {
 	comm.Communicator
 	clock  *clock
@@ -100,6 +105,24 @@ type timed struct {
 func (t *timed) AllReduce(s kernels.Stream, dst, src kernels.Tensor) {
 	from := t.clock.mark(s)
 	t.Communicator.AllReduce(s, dst, src)
+	t.end(s, from)
+}
+
+// ReduceScatter times the call.
+func (t *timed) ReduceScatter(s kernels.Stream, dst, src kernels.Tensor) {
+	from := t.clock.mark(s)
+	t.Communicator.ReduceScatter(s, dst, src)
+	t.end(s, from)
+}
+
+// AllGather times the call.
+func (t *timed) AllGather(s kernels.Stream, dst, src kernels.Tensor) {
+	from := t.clock.mark(s)
+	t.Communicator.AllGather(s, dst, src)
+	t.end(s, from)
+}
+
+func (t *timed) end(s kernels.Stream, from int) {
 	t.clock.end(s, communication, from)
 	if t.inline {
 		t.clock.inside(exposed)

@@ -6,6 +6,24 @@ import (
 	"ofpeak/kernels"
 )
 
+// Weights is parameter i of the stage as a dense matrix, row by row. Where ranks hold parts of it, all of them call this, between steps.
+func (t *Trainer) Weights(i int) ([]float64, error) {
+	t.collect(i)
+	return t.Stage.ReadWeights(t.compute, i)
+}
+
+// Gradient is Weights for the last step's gradient.
+func (t *Trainer) Gradient(i int) ([]float64, error) {
+	t.collect(i)
+	return t.Stage.ReadGrads(t.compute, i)
+}
+
+func (t *Trainer) collect(i int) {
+	if t.sharded != nil {
+		t.sharded.Collect(t.Stage.Params[i].Layer - t.Stage.Lo)
+	}
+}
+
 // Outputs are what the last block of the model computed for this rank's last microbatch, (N,C) row by row. Only a last stage has them.
 func (t *Trainer) Outputs() ([]float64, error) {
 	if !t.Stage.Last() {

@@ -5,13 +5,13 @@ import "ofpeak/kernels"
 // pipeEvents order the compute stream and the transfers between stages.
 type pipeEvents struct {
 	gotAct, ranForward, sentAct []kernels.Event // by microbatch
-	gotGrad                     []kernels.Event // by microbatch
+	gotGrad, released           []kernels.Event // by microbatch
 	ranBackward, sentGrad       []kernels.Event // by backward pass, in the schedule's order
 	all                         []kernels.Event
 }
 
 func (p *pipeEvents) make(dev kernels.Device, microbatches int) error {
-	for _, list := range []*[]kernels.Event{&p.gotAct, &p.ranForward, &p.sentAct, &p.gotGrad, &p.ranBackward, &p.sentGrad} {
+	for _, list := range []*[]kernels.Event{&p.gotAct, &p.ranForward, &p.sentAct, &p.gotGrad, &p.released, &p.ranBackward, &p.sentGrad} {
 		for range microbatches {
 			e, err := dev.NewEvent()
 			if err != nil {
@@ -40,7 +40,7 @@ func (t *Trainer) RecvAct(k int) {
 		if t.inferring {
 			t.pipe.Wait(e.ranForward[before])
 		} else {
-			t.pipe.Wait(e.ranBackward[before])
+			t.pipe.Wait(e.released[before])
 		}
 	}
 	t.rank.PP.Recv(t.pipe, a.In, t.rank.PP.Rank()-1)

@@ -34,6 +34,9 @@ func (t *Trainer) Sync() (Report, error) {
 	if t.clock.err != nil {
 		return Report{}, fmt.Errorf("event: %w", t.clock.err)
 	}
+	if t.sharded != nil && t.sharded.Err() != nil {
+		return Report{}, fmt.Errorf("event: %w", t.sharded.Err())
+	}
 	if err := t.compute.Download(t.lossHost, t.loss); err != nil {
 		return Report{}, fmt.Errorf("loss: %w", err)
 	}

@@ -3,6 +3,7 @@ package trainer
 import (
 	"ofpeak/kernels"
 	"ofpeak/kernels/block"
+	"ofpeak/parallel/comm"
 	"ofpeak/parallel/pp"
 )
 
@@ -35,22 +36,44 @@ func (t *Trainer) ForwardPass() {
 func (t *Trainer) start(inferring bool) {
 	t.clock.reset()
 	t.begun, t.inferring, t.before = 0, inferring, t.rank.Counts()
+	if t.sharded != nil {
+		t.sharded.Start()
+	}
 	t.stepStart = t.clock.mark(t.compute)
 }
 
-// optimize updates the weights unless some rank of the model found an overflow.
+// optimize updates the weights unless some rank that has a part of the gradients found an overflow.
 func (t *Trainer) optimize() {
 	t.clock.within = optimizer
 	from := t.clock.mark(t.compute)
 	t.Stage.CheckGrads(t.compute)
-	if t.Stage.Precision.ScaleLoss && t.rank.Model.Size() > 1 {
-		t.rank.Model.AllReduce(t.compute, t.found, t.found)
+	if parts := t.gradientParts(); t.Stage.Precision.ScaleLoss && parts.Size() > 1 {
+		parts.AllReduce(t.compute, t.found, t.found)
 	}
-	if t.Stage.Size() > 0 {
+	switch {
+	case t.sharded != nil:
+		t.sharded.Update()
+		t.waitExposed(t.sharded.Updated())
+	case t.Stage.Size() > 0:
 		t.compute.AdamW(t.update)
 	}
 	t.Stage.EndStep(t.compute)
 	t.clock.end(t.compute, optimizer, from)
+}
+
+// gradientParts connects the ranks among which the model's gradients are spread.
+func (t *Trainer) gradientParts() comm.Communicator {
+	if t.sharded != nil {
+		return t.rank.All
+	}
+	return t.rank.Model
+}
+
+// waitExposed holds the compute stream until communication has reached an event, and times that as exposed.
+func (t *Trainer) waitExposed(e kernels.Event) {
+	from := t.clock.mark(t.compute)
+	t.compute.Wait(e)
+	t.clock.exposes(t.compute, from)
 }
 
 // finish sums the loss, which only last stages have, and ends the step's time.
@@ -77,7 +100,7 @@ func (t *Trainer) Forward(k int) {
 	}
 	t.clock.within = forward
 	from := t.clock.mark(t.compute)
-	t.Stage.Run(t.compute, a, t.tp, nil)
+	t.Stage.Run(t.compute, a, t.tp, t.forwardHooks())
 	if t.inferring && t.Stage.Last() {
 		t.Stage.AddLoss(t.compute, a, kernels.Tensor{}, t.count)
 	}
@@ -89,6 +112,31 @@ func (t *Trainer) Forward(k int) {
 
 // Backward is part of pp.Stage.
 func (t *Trainer) Backward(k int, last bool) {
+	t.backward(k, t.backwardHooks(last), false)
+	t.release(k)
+}
+
+// BackwardInput is part of pp.Stage.
+func (t *Trainer) BackwardInput(k int) { t.backward(k, nil, true) }
+
+// BackwardWeight is part of pp.Stage.
+func (t *Trainer) BackwardWeight(k int, last bool) {
+	t.clock.within = backward
+	from := t.clock.mark(t.compute)
+	t.Stage.BackwardWeight(t.compute, t.slots[k%len(t.slots)], t.backwardHooks(last))
+	t.clock.end(t.compute, backward, from)
+	t.release(k)
+}
+
+// release lets another microbatch have k's slot.
+func (t *Trainer) release(k int) {
+	if t.piped() {
+		t.compute.Record(t.pipeEvents.released[k])
+	}
+}
+
+// backward runs a backward pass, or its first part.
+func (t *Trainer) backward(k int, hooks block.Hooks, split bool) {
 	i, a := t.begun, t.slots[k%len(t.slots)]
 	d := t.grads[i%len(t.grads)]
 	if t.piped() {
@@ -105,7 +153,11 @@ func (t *Trainer) Backward(k int, last bool) {
 	if t.Stage.Last() {
 		t.Stage.AddLoss(t.compute, a, d, t.count)
 	}
-	t.Stage.Backward(t.compute, a, d, t.tp, t.hooks(last))
+	if split {
+		t.Stage.BackwardInput(t.compute, a, d, t.tp)
+	} else {
+		t.Stage.Backward(t.compute, a, d, t.tp, hooks)
+	}
 	t.clock.end(t.compute, backward, from)
 	if t.piped() {
 		t.compute.Record(t.pipeEvents.ranBackward[i])
@@ -113,12 +165,18 @@ func (t *Trainer) Backward(k int, last bool) {
 	t.begun++
 }
 
-// hooks are the reducer's on the last backward pass, when the gradients become complete.
-func (t *Trainer) hooks(last bool) block.Hooks {
-	if last && t.reducer != nil {
-		return t.reducer
+func (t *Trainer) forwardHooks() block.Hooks {
+	if t.reducer == nil {
+		return nil
 	}
-	return nil
+	return t.reducer.Forward()
+}
+
+func (t *Trainer) backwardHooks(last bool) block.Hooks {
+	if t.reducer == nil {
+		return nil
+	}
+	return t.reducer.Backward(last)
 }
 
 // point gives microbatch k its slot, around its data.

@@ -48,6 +48,7 @@ type Trainer struct {
 
 	tp       block.Region // nil on one tensor-parallel rank
 	reducer  dp.Reducer   // nil on one data-parallel rank
+	sharded  *dp.Sharded  // the reducer, if it is ZeRO
 	update   kernels.AdamWArgs
 	found    kernels.Tensor // the overflow flag in the stage's state
 	loss     kernels.Tensor // (1), the global mean
@@ -78,6 +79,9 @@ func Check(cfg Config, s parallel.Strategy) error {
 	if err := c.Check(); err != nil {
 		return err
 	}
+	if cfg.Model.Recompute && s.Schedule == "zb-h1" {
+		return fmt.Errorf("recomputed activations are gone before the second part of %s's backward pass: use 1f1b", s.Schedule)
+	}
 	_, err := Cut(cfg, s)
 	return err
 }
@@ -86,6 +90,9 @@ func Check(cfg Config, s parallel.Strategy) error {
 func microbatch(model block.Config, s parallel.Strategy) block.Config {
 	model.Batch /= s.DP * s.Microbatches
 	model.TP, model.TPRank, model.Lo, model.Hi = s.TP, 0, 0, 0
+	if s.ZeRO > 0 {
+		model.Shards = block.Shards{Ranks: s.DP, Level: s.ZeRO, Bucket: dp.Elements(s.BucketBytes, model.Precision.Stats)}
+	}
 	return model
 }
 
@@ -99,6 +106,7 @@ func New(r *parallel.Rank, cfg Config) (*Trainer, error) {
 		return nil, err
 	}
 	c := microbatch(cfg.Model, r.Strategy)
+	c.Shards.Rank = r.Coord.DP
 	c.TPRank, c.Lo, c.Hi = r.Coord.TP, cuts[r.Coord.PP], cuts[r.Coord.PP+1]
 	t := &Trainer{
 		Cuts: cuts, rank: r, dev: r.Device, compute: r.Compute, pipe: r.Pipe, clock: clock{dev: r.Device},
@@ -152,7 +160,7 @@ func (t *Trainer) connect(h block.Hyper) error {
 	if st.Forward {
 		return nil
 	}
-	if st.Size() > 0 {
+	if st.Size() > 0 && st.Shards.Level == 0 {
 		t.update = st.UpdateArgs(h, 0, st.Size())
 	}
 	if r.DP.Size() == 1 {
@@ -161,6 +169,14 @@ func (t *Trainer) connect(h block.Hyper) error {
 	grads := &timed{r.DP, &t.clock, false}
 	if r.Strategy.Naive {
 		t.reducer = &dp.Naive{Comm: grads, Compute: r.Compute, Grads: st.Grads}
+		return nil
+	}
+	if st.Shards.Level > 0 {
+		z, err := dp.NewSharded(r.Device, grads, r.Compute, r.Reduce, st, h, t.waitExposed)
+		if err != nil {
+			return fmt.Errorf("shards: %w", err)
+		}
+		t.reducer, t.sharded = z, z
 		return nil
 	}
 	b, err := dp.NewBucketed(r.Device, grads, r.Compute, r.Reduce, st, r.Strategy.BucketBytes)

@@ -143,6 +143,10 @@ func TestCommBytes(t *testing.T) {
 		{parallel.Strategy{}, func(*Trainer) int64 { return 0 }},
 		{parallel.Strategy{DP: 2}, func(tr *Trainer) int64 { return int64(tr.Stage.Size())*8 + loss }},
 		{parallel.Strategy{DP: 2, BucketBytes: 1}, func(tr *Trainer) int64 { return int64(tr.Stage.Size())*8 + loss }},
+		// Reduce-scatter and all-gather of everything; from level 3 on, weights are gathered forward, and backward but for the layers still there.
+		{parallel.Strategy{DP: 2, ZeRO: 1}, func(tr *Trainer) int64 { return 2*int64(tr.Stage.Size())*8 + loss }},
+		{parallel.Strategy{DP: 2, ZeRO: 2, BucketBytes: 999}, func(tr *Trainer) int64 { return 2*int64(tr.Stage.Size())*8 + loss }},
+		{parallel.Strategy{DP: 2, ZeRO: 3}, func(tr *Trainer) int64 { return 2*int64(tr.Stage.Size())*8 + loss }},
 		// Two blocks, each two sums forward and two backward.
 		{parallel.Strategy{TP: 2}, func(*Trainer) int64 { return 8 * act }},
 		// Each stage sends or receives the batch's activations and their gradients.
@@ -169,7 +173,7 @@ func TestCommBytes(t *testing.T) {
 
 // Phases are there, and do not add up to more than the step.
 func TestPhases(t *testing.T) {
-	for _, s := range []parallel.Strategy{{}, {DP: 2}, {TP: 2}, {PP: 2, Microbatches: 4}, {DP: 2, TP: 2, PP: 2}} {
+	for _, s := range []parallel.Strategy{{}, {DP: 2}, {DP: 2, ZeRO: 1}, {DP: 2, ZeRO: 3}, {TP: 2}, {PP: 2, Microbatches: 4}, {PP: 2, Schedule: "zb-h1"}, {DP: 2, TP: 2, PP: 2}} {
 		err := launch(t, regression, s, func(r *parallel.Rank, tr *Trainer) error {
 			tr.TrainStep()
 			rep, err := tr.Sync()
@@ -256,7 +260,10 @@ func TestCuts(t *testing.T) {
 func TestStagesFitTheirLimit(t *testing.T) {
 	for _, model := range []block.Config{regression, language} {
 		model.L, model.Batch = 6, 8
-		for _, s := range []parallel.Strategy{{}, {PP: 2, Microbatches: 4}, {PP: 3, Microbatches: 8}, {PP: 2, Microbatches: 4, Schedule: "gpipe"}} {
+		for _, s := range []parallel.Strategy{
+			{}, {PP: 2, Microbatches: 4}, {PP: 3, Microbatches: 8}, {PP: 2, Microbatches: 4, Schedule: "gpipe"},
+			{DP: 2, ZeRO: 2}, {DP: 2, PP: 2, ZeRO: 3, Microbatches: 2}, {PP: 3, Microbatches: 8, Schedule: "zb-h1"},
+		} {
 			low, high := int64(1), int64(1<<30)
 			for low < high { // the smallest limit that has a cut
 				s.StageBytes = (low + high) / 2
@@ -293,11 +300,16 @@ func TestCheck(t *testing.T) {
 		model block.Config
 		s     parallel.Strategy
 	}{
-		"not divisible by tp=3":     {regression, parallel.Strategy{TP: 3}},
-		"use a batch of 6":          {regression, parallel.Strategy{DP: 3}},
-		"cut into 4 stages":         {regression, parallel.Strategy{PP: 4}},
-		"use one of gpipe, 1f1b":    {regression, parallel.Strategy{PP: 2, Schedule: "none"}},
-		"C, NH, T, L and B must be": {block.Config{Batch: 1}, parallel.Strategy{}},
+		"not divisible by tp=3":         {regression, parallel.Strategy{TP: 3}},
+		"use a batch of 6":              {regression, parallel.Strategy{DP: 3}},
+		"cut into 4 stages":             {regression, parallel.Strategy{PP: 4}},
+		"zero=2 spreads over data-":     {regression, parallel.Strategy{ZeRO: 2}},
+		"zero=4 is none of":             {regression, parallel.Strategy{DP: 2, ZeRO: 4}},
+		"use zero=1 or 1f1b":            {regression, parallel.Strategy{DP: 2, PP: 2, ZeRO: 2, Schedule: "zb-h1"}},
+		"recomputed activations":        {block.Config{C: 16, NH: 2, T: 3, L: 2, Batch: 4, Precision: fp64, Recompute: true}, parallel.Strategy{PP: 2, Schedule: "zb-h1"}},
+		"use no naive sum":              {regression, parallel.Strategy{DP: 2, ZeRO: 1, Naive: true}},
+		"use one of gpipe, 1f1b, zb-h1": {regression, parallel.Strategy{PP: 2, Schedule: "none"}},
+		"C, NH, T, L and B must be":     {block.Config{Batch: 1}, parallel.Strategy{}},
 	} {
 		err := Check(Config{Model: c.model}, c.s)
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
@@ -324,7 +336,7 @@ func TestOutOfMemory(t *testing.T) {
 func TestStepAllocatesNothing(t *testing.T) {
 	open := func(int, int) (kernels.Device, error) { return nullDevice{ref.New()}, nil }
 	for _, model := range []block.Config{regression, language} {
-		for _, s := range []parallel.Strategy{{}, {Microbatches: 2}, {DP: 2}, {TP: 2}, {PP: 2, Microbatches: 4}, {DP: 2, TP: 2, PP: 2, Microbatches: 2}} {
+		for _, s := range []parallel.Strategy{{}, {Microbatches: 2}, {DP: 2}, {DP: 2, ZeRO: 1}, {DP: 2, ZeRO: 3}, {TP: 2}, {PP: 2, Microbatches: 4}, {PP: 2, Microbatches: 4, Schedule: "zb-h1"}, {DP: 2, TP: 2, PP: 2, Microbatches: 2}} {
 			err := launchOn(open, Config{Model: model}, s, func(r *parallel.Rank, tr *Trainer) error {
 				const steps = 20
 				var before, after runtime.MemStats

@@ -158,6 +158,8 @@ func TestEverySettingForbidsAPair(t *testing.T) {
 		"schedule":         func(r *results.Row) { r.Schedule = "1f1b" },
 		"microbatches":     func(r *results.Row) { r.Microbatches = results.Some(4) },
 		"bucket_bytes":     func(r *results.Row) { r.BucketBytes = results.Some[int64](1) },
+		"zero":             func(r *results.Row) { r.ZeRO = results.Some(1) },
+		"recompute":        func(r *results.Row) { r.Recompute = "blocks" },
 		"sparse_format":    func(r *results.Row) { r.SparseFormat = "2:4" },
 		"sparse_density":   func(r *results.Row) { r.SparseDensity = results.Some(0.5) },
 		"variants":         func(r *results.Row) { r.Variants = "avx2" },

@@ -32,6 +32,8 @@ func settings(r *results.Row) []setting {
 		{"schedule", r.Schedule},
 		{"microbatches", r.Microbatches.String()},
 		{"bucket_bytes", r.BucketBytes.String()},
+		{"zero", r.ZeRO.String()},
+		{"recompute", r.Recompute},
 		{"sparse_format", r.SparseFormat},
 		{"sparse_density", r.SparseDensity.String()},
 		{"variants", r.Variants},

@@ -131,10 +131,9 @@ func (b *blockJob) sweep(w *worker, g rect, rows int, c unsafe.Pointer, ldc int)
 			vectors := ceil(cols, e.lanes)
 			for r := 0; r < rows; r += e.rows {
 				e.tiles[vectors-1](units, hi-lo, &w.segs.data[lo-first], &w.a.data[r], &w.b.data[at],
-					(*uint32)(unsafe.Add(c, 4*r*ldc)), ldc, rows-r, cols, 0)
+					(*uint32)(unsafe.Add(c, 4*(r*ldc+o*b.block-g.col0+col))), ldc, rows-r, cols, 0)
 			}
 			at += vectors * e.lanes * units * (hi - lo)
-			c = unsafe.Add(c, 4*cols)
 		}
 	}
 }

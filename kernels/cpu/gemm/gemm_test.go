@@ -265,12 +265,16 @@ func outputs(in Type) []Type {
 	return []Type{F32, BF16, F16}
 }
 
-// eachVariant runs f for every operand type, variant and a few team sizes.
+// eachVariant runs f for every operand type, variant and a few team sizes; in short mode, for slow emulators, for one size and two types.
 func eachVariant(t *testing.T, sizes []int, f func(t *testing.T, ctx *Context, in Type)) {
+	types := []Type{F32, BF16, F16, I8}
+	if testing.Short() {
+		sizes, types = sizes[len(sizes)-1:], []Type{F32, I8}
+	}
 	for _, size := range sizes {
 		tm := team.NewUnpinned(size)
 		t.Cleanup(tm.Close)
-		for _, in := range []Type{F32, BF16, F16, I8} {
+		for _, in := range types {
 			for _, v := range Variants(in) {
 				ctx := NewContext(tm)
 				if err := ctx.Select(in, v); err != nil {

@@ -147,23 +147,22 @@ func (w *worker) target(j *job, s rect, row, col int) (unsafe.Pointer, int) {
 
 // sweep multiplies a packed panel of A with every panel of the block of B.
 func (w *worker) sweep(e *engine, a []uint32, b rect, rows, units int, c unsafe.Pointer, ldc int, add bool) {
-	flag, at, segs := 0, 0, 1
+	flag, at, segs, n := 0, 0, 1, b.col1-b.col0
 	if add {
 		flag = 1
 	}
 	if units == 0 {
 		segs = 0
 	}
-	for n := b.col1 - b.col0; n > 0; {
-		cols := e.columns(n)
+	for col := 0; col < n; {
+		cols := e.columns(n - col)
 		vectors := ceil(cols, e.lanes)
 		for r := 0; r < rows; r += e.rows {
 			e.tiles[vectors-1](units, segs, &w.zero, &a[r], &w.b.data[at],
-				(*uint32)(unsafe.Add(c, 4*r*ldc)), ldc, rows-r, cols, flag)
+				(*uint32)(unsafe.Add(c, 4*(r*ldc+col))), ldc, rows-r, cols, flag)
 		}
 		at += vectors * e.lanes * (e.head() + units)
-		c = unsafe.Add(c, 4*cols)
-		n -= cols
+		col += cols
 	}
 }
 

@@ -1,12 +1,14 @@
 // Package isa says which instruction sets the CPU kernels may use: what the
 // processor and the operating system offer, capped by the environment variable
-// OFPEAK_ISA (go, avx2 or avx512). Every kernel package asks here, so that one
+// OFPEAK_ISA (go, avx2 or avx512; on arm64 go or neon). Every kernel package asks here, so that one
 // setting forces one path everywhere. It does not choose kernels.
 package isa
 
 import (
 	"fmt"
 	"os"
+	"runtime"
+	"strings"
 
 	"github.com/klauspost/cpuid/v2"
 )
@@ -14,16 +16,28 @@ import (
 // Env names the environment variable that caps the instruction set.
 const Env = "OFPEAK_ISA"
 
-// Level is a family of instruction sets, each including those before it.
+// Level is a family of instruction sets, each including those before it of the same architecture.
 type Level uint8
 
 const (
 	Go     Level = iota // portable Go
+	NEON                // arm64's Advanced SIMD, which every arm64 has
 	AVX2                // AVX2, FMA3 and F16C
 	AVX512              // AVX-512 F, BW, DQ, VL
 )
 
-var names = []string{"go", "avx2", "avx512"}
+var names = []string{"go", "neon", "avx2", "avx512"}
+
+// levelsOf lists the levels of an architecture, ascending.
+func levelsOf(arch string) []Level {
+	switch arch {
+	case "amd64":
+		return []Level{Go, AVX2, AVX512}
+	case "arm64":
+		return []Level{Go, NEON}
+	}
+	return []Level{Go}
+}
 
 // String returns the name that OFPEAK_ISA uses.
 func (l Level) String() string { return names[l] }
@@ -34,12 +48,15 @@ var (
 )
 
 func init() {
-	limit, err := parse(os.Getenv(Env))
+	limit, err := parse(os.Getenv(Env), levelsOf(runtime.GOARCH))
 	best, envErr = min(best, limit), err
 }
 
 // Best returns the highest level in use.
 func Best() Level { return best }
+
+// Named returns the level of a name, among those that this architecture has.
+func Named(name string) (Level, error) { return named(name, levelsOf(runtime.GOARCH)) }
 
 // BF16 reports whether AVX512_BF16 (VDPBF16PS) may be used.
 func BF16() bool { return best == AVX512 && cpuid.CPU.Supports(cpuid.AVX512BF16) }
@@ -52,6 +69,8 @@ func Check() error { return envErr }
 
 func detect() Level {
 	switch c := cpuid.CPU; {
+	case runtime.GOARCH == "arm64":
+		return NEON
 	case !c.Supports(cpuid.AVX2, cpuid.FMA3, cpuid.F16C):
 		return Go
 	case !c.Supports(cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512DQ, cpuid.AVX512VL):
@@ -61,15 +80,25 @@ func detect() Level {
 	}
 }
 
-// parse returns the cap that s names; the empty string caps nothing.
-func parse(s string) (Level, error) {
+// parse returns the cap that s names among an architecture's levels; the empty string caps nothing.
+func parse(s string, levels []Level) (Level, error) {
 	if s == "" {
 		return AVX512, nil
 	}
-	for i, name := range names {
-		if s == name {
-			return Level(i), nil
-		}
+	l, err := named(s, levels)
+	if err != nil {
+		return AVX512, fmt.Errorf("%s: %w", Env, err)
 	}
-	return AVX512, fmt.Errorf("%s=%q: unknown instruction set; use go, avx2 or avx512", Env, s)
+	return l, nil
+}
+
+func named(name string, levels []Level) (Level, error) {
+	var known []string
+	for _, l := range levels {
+		if l.String() == name {
+			return l, nil
+		}
+		known = append(known, l.String())
+	}
+	return Go, fmt.Errorf("instruction set %q is unknown here; use %s", name, strings.Join(known, " or "))
 }

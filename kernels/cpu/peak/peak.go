@@ -21,7 +21,7 @@ type Figures struct {
 // operations a second; a multiplication and an addition count as two.
 type Rate struct {
 	Type     string // of the operands: "float32", "bfloat16", "int8"
-	Variant  string // as in package gemm: "go", "avx2", "avx512", "avx512bf16", "avx512vnni"
+	Variant  string // as in package gemm: "go", "neon", "avx2", "avx512", "avx512bf16", "avx512vnni"
 	One, All float64
 }
 

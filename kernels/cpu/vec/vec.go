@@ -20,7 +20,15 @@ type Set struct {
 }
 
 // Of is the set for an instruction set level, or the best one below it that this architecture has.
-func Of(level isa.Level) *Set { return sets[min(int(level), len(sets)-1)] }
+func Of(level isa.Level) *Set {
+	best := portable
+	for _, s := range sets {
+		if s.level <= level {
+			best = s
+		}
+	}
+	return best
+}
 
 // Sets lists the sets that this CPU can run, portable first.
 func Sets() []*Set {

@@ -1,0 +1,45 @@
+//go:build gpu
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"ofpeak/kernels/cuda/driver"
+	"ofpeak/kernels/cuda/driver/cudriver"
+)
+
+// probe describes the GPUs that CUDA lets this process use.
+func probe(context.Context) (string, error) { return describe(cudriver.New()) }
+
+// describe is one line about a driver's devices, the first in detail.
+func describe(d driver.Driver) (string, error) {
+	n, err := d.Devices()
+	if err != nil {
+		return "", err
+	}
+	if n == 0 {
+		return "", errors.New("the NVIDIA driver finds no GPU")
+	}
+	version, err := d.Version()
+	if err != nil {
+		return "", err
+	}
+	info, err := d.Device(0)
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%d x %s, compute capability %d.%d, %.1f GB, driver for CUDA %d.%d",
+		n, info.Name, info.Major, info.Minor, float64(info.Memory)/1e9, version/1000, version%1000/10), nil
+}
+
+// openGPU is where a runner of GPUs will be opened. Until there is one, a GPU is named and not measured.
+func openGPU() (runner, error) {
+	found, err := describe(cudriver.New())
+	if err != nil {
+		return nil, err
+	}
+	return nil, fmt.Errorf("this version drives but cannot measure GPUs yet (found: %s)", found)
+}

@@ -1,0 +1,130 @@
+//go:build gpu
+
+package main
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"ofpeak/bench/host"
+	"ofpeak/kernels/cuda/driver/ptxsim"
+	"ofpeak/results"
+)
+
+func TestGPUsAreDescribed(t *testing.T) {
+	got, err := describe(ptxsim.New(ptxsim.Config{Devices: 3}))
+	if err != nil || !strings.HasPrefix(got, "3 x simulated GPU, compute capability 8.0, 1.1 GB, driver for CUDA ") {
+		t.Errorf("got %q, %v", got, err)
+	}
+}
+
+// standin is the folder with the stand-in for the driver.
+func standin(t *testing.T) string {
+	t.Helper()
+	dir := os.Getenv("OFPEAK_STANDIN")
+	if dir == "" {
+		t.Skip("needs the stand-in for the driver: make test-cuda")
+	}
+	return dir
+}
+
+// commands copies binaries that make has built to a folder of their own, and returns the path that ofpeak has there.
+func commands(t *testing.T, names ...string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, name := range names {
+		content, err := os.ReadFile(filepath.Join("..", "bin", name))
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, name), content, 0o755)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return filepath.Join(dir, "ofpeak")
+}
+
+// environment is this process's without what tells the loader and CUDA of devices, and with set.
+func environment(set ...string) []string {
+	env := slices.DeleteFunc(os.Environ(), func(e string) bool {
+		name, _, _ := strings.Cut(e, "=")
+		return slices.Contains([]string{"LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "OFPEAK_STANDIN_DEVICES"}, name)
+	})
+	return append(env, set...)
+}
+
+func output(t *testing.T, cmd *exec.Cmd) (status int, stdout, stderr string) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := cmd.Run(); cmd.ProcessState == nil {
+		t.Fatal(err)
+	}
+	return cmd.ProcessState.ExitCode(), out.String(), errs.String()
+}
+
+// Whatever the host has or lacks is one line, and then the CPU is used.
+func TestGPUBinaries(t *testing.T) {
+	alone, both, load := commands(t, "ofpeak"), commands(t, "ofpeak", "ofpeak-cuda"), "LD_LIBRARY_PATH="+standin(t)
+	for _, c := range []struct {
+		name, command string
+		env           []string
+		why           string
+		cuda          int // exit status of ofpeak-cuda run by itself
+	}{
+		{"no ofpeak-cuda", alone, nil, "there is no ofpeak-cuda beside this command; where there is a C compiler, make cuda builds it", -1},
+		{"no driver", both, nil, "there is no NVIDIA driver (the loader finds no libcuda.so.1); in a container, start it with the GPUs", 127},
+		{"no GPU", both, []string{load, "OFPEAK_STANDIN_DEVICES=0"}, "the NVIDIA driver finds no GPU", 1},
+		{"hidden", both, []string{load, "CUDA_VISIBLE_DEVICES="}, `CUDA_VISIBLE_DEVICES="" leaves no GPU`, 1},
+		{"GPUs", both, []string{load, "OFPEAK_STANDIN_DEVICES=2"},
+			"this version drives but cannot measure GPUs yet (found: 2 x stand-in 0, compute capability 8.6, 0.0 GB, driver for CUDA 12.4)", 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if c.name == "no driver" && host.Library(os.DirFS("/"), "", "libcuda.so") != "" {
+				t.Skip("this host has a driver")
+			}
+			run := func(args ...string) (int, string, string) {
+				cmd := exec.Command(c.command, args...)
+				cmd.Env = environment(c.env...)
+				return output(t, cmd)
+			}
+			if status, _, stderr := run("run", "--list", "--suite", "smoke"); status != 0 || stderr != "ofpeak: measuring the CPU: "+c.why+"\n" {
+				t.Errorf("status %d, %s", status, stderr)
+			}
+			if status, _, stderr := run("run", "--list", "--device", "cuda"); status != 1 || stderr != "ofpeak: --device cuda: "+c.why+"; pass --device cpu\n" {
+				t.Errorf("--device cuda: status %d, %s", status, stderr)
+			}
+			if status, _, stderr := run("run", "--list", "--suite", "smoke", "--device", "cpu"); status != 0 || stderr != "" {
+				t.Errorf("--device cpu: status %d, %s", status, stderr)
+			}
+			if c.cuda < 0 {
+				return
+			}
+			probe := exec.Command(c.command+"-cuda", "probe")
+			probe.Env = environment(c.env...)
+			if status, stdout, _ := output(t, probe); status != c.cuda || status == 0 && strings.Count(stdout, "\n") != 1 {
+				t.Errorf("ofpeak-cuda probe: status %d, %q", status, stdout)
+			}
+		})
+	}
+}
+
+// A GPU that answers leaves no row of its own.
+func TestGPURowsAreNotMadeUp(t *testing.T) {
+	cmd := exec.Command(commands(t, "ofpeak", "ofpeak-cuda"), "run", "--case", "technique=baseline model=tiny", "--seconds", "0.01")
+	cmd.Env = environment("LD_LIBRARY_PATH=" + standin(t))
+	path := filepath.Join(t.TempDir(), "rows.csv")
+	cmd.Args = append(cmd.Args, "--out", path)
+	if status, _, stderr := output(t, cmd); status != 0 || !strings.Contains(stderr, "cannot measure GPUs yet") {
+		t.Errorf("status %d, %s", status, stderr)
+	}
+	file, err := results.Read(path)
+	if err != nil || len(file.Rows) == 0 || slices.ContainsFunc(file.Rows, func(r results.Row) bool { return r.Device != results.CPU }) {
+		t.Errorf("got %+v, %v", file, err)
+	}
+}

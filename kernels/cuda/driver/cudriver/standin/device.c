@@ -1,0 +1,226 @@
+/* Devices, contexts, streams and events of a libcuda.so.1 whose GPUs are host memory. It proves that cu and cudriver reach the driver with the right
+ * symbols, arguments and types; it says nothing of a GPU. OFPEAK_STANDIN_DEVICES is the number of devices, CUDA_VISIBLE_DEVICES as always. */
+#include "standin.h"
+
+#include <stdio.h>
+#include <time.h>
+
+pthread_mutex_t standin_mutex = PTHREAD_MUTEX_INITIALIZER;
+__thread CUcontext standin_current;
+struct CUctx_st standin_contexts[MAX_DEVICES];
+
+int standin_devices(void)
+{
+	const char *visible = getenv("CUDA_VISIBLE_DEVICES"), *there = getenv("OFPEAK_STANDIN_DEVICES");
+	int n = there ? atoi(there) : 1;
+
+	if (visible && !*visible)
+		return 0;
+	return n < MAX_DEVICES ? n : MAX_DEVICES;
+}
+
+CUresult cuInit(unsigned int flags)
+{
+	if (flags)
+		return CUDA_ERROR_INVALID_VALUE;
+	return standin_devices() ? CUDA_SUCCESS : CUDA_ERROR_NO_DEVICE;
+}
+
+CUresult cuDriverGetVersion(int *version)
+{
+	*version = 12040;
+	return CUDA_SUCCESS;
+}
+
+CUresult cuDeviceGetCount(int *n)
+{
+	*n = standin_devices();
+	return CUDA_SUCCESS;
+}
+
+CUresult cuDeviceGet(CUdevice *device, int i)
+{
+	if (i < 0 || i >= standin_devices())
+		return CUDA_ERROR_INVALID_DEVICE;
+	*device = i;
+	return CUDA_SUCCESS;
+}
+
+CUresult cuDeviceGetName(char *name, int n, CUdevice device)
+{
+	snprintf(name, (size_t)n, "stand-in %d", device);
+	return CUDA_SUCCESS;
+}
+
+CUresult cuDeviceTotalMem(size_t *bytes, CUdevice device)
+{
+	(void)device;
+	*bytes = 1 << 24;
+	return CUDA_SUCCESS;
+}
+
+CUresult cuDeviceGetAttribute(int *value, CUdevice_attribute attribute, CUdevice device)
+{
+	(void)device;
+	switch (attribute) {
+	case CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR:
+		*value = 8;
+		return CUDA_SUCCESS;
+	case CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR:
+		*value = 6;
+		return CUDA_SUCCESS;
+	case CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT:
+		*value = 4;
+		return CUDA_SUCCESS;
+	case CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN:
+		*value = 101376;
+		return CUDA_SUCCESS;
+	case CU_DEVICE_ATTRIBUTE_L2_CACHE_SIZE:
+		*value = 1 << 20;
+		return CUDA_SUCCESS;
+	case CU_DEVICE_ATTRIBUTE_CLOCK_RATE:
+		*value = 1410000;
+		return CUDA_SUCCESS;
+	default:
+		return CUDA_ERROR_INVALID_VALUE;
+	}
+}
+
+CUresult cuDeviceCanAccessPeer(int *able, CUdevice device, CUdevice peer)
+{
+	*able = device != peer;
+	return CUDA_SUCCESS;
+}
+
+CUresult cuDevicePrimaryCtxRetain(CUcontext *context, CUdevice device)
+{
+	if (device < 0 || device >= standin_devices())
+		return CUDA_ERROR_INVALID_DEVICE;
+	pthread_mutex_lock(&standin_mutex);
+	*context = &standin_contexts[device];
+	if (!(*context)->retained++)
+		**context = (struct CUctx_st){.device = device, .retained = 1, .used = (*context)->used};
+	LEAVE(CUDA_SUCCESS);
+}
+
+CUresult cuDevicePrimaryCtxRelease_v2(CUdevice device)
+{
+	CUresult lost = standin_contexts[device].lost;
+
+	pthread_mutex_lock(&standin_mutex);
+	standin_contexts[device].retained--;
+	LEAVE(lost);
+}
+
+CUresult cuCtxSetCurrent(CUcontext context)
+{
+	standin_current = context;
+	return CUDA_SUCCESS;
+}
+
+CUresult cuCtxSynchronize(void)
+{
+	ENTER();
+	LEAVE(CUDA_SUCCESS);
+}
+
+CUresult cuCtxEnablePeerAccess(CUcontext peer, unsigned int flags)
+{
+	int bit = 1 << peer->device;
+
+	ENTER();
+	if (flags)
+		LEAVE(CUDA_ERROR_INVALID_VALUE);
+	if (standin_current->peers & bit)
+		LEAVE(CUDA_ERROR_PEER_ACCESS_ALREADY_ENABLED);
+	standin_current->peers |= bit;
+	LEAVE(CUDA_SUCCESS);
+}
+
+CUresult cuStreamCreate(CUstream *stream, unsigned int flags)
+{
+	ENTER();
+	if (flags != CU_STREAM_NON_BLOCKING)
+		LEAVE(CUDA_ERROR_INVALID_VALUE);
+	*stream = calloc(1, sizeof **stream);
+	(*stream)->context = standin_current;
+	LEAVE(CUDA_SUCCESS);
+}
+
+CUresult cuStreamDestroy(CUstream stream)
+{
+	ENTER();
+	free(stream);
+	LEAVE(CUDA_SUCCESS);
+}
+
+CUresult cuStreamQuery(CUstream stream)
+{
+	int busy;
+
+	ENTER();
+	busy = stream->busy;
+	stream->busy = 0;
+	LEAVE(busy ? CUDA_ERROR_NOT_READY : CUDA_SUCCESS);
+}
+
+CUresult cuStreamSynchronize(CUstream stream)
+{
+	ENTER();
+	stream->busy = 0;
+	LEAVE(CUDA_SUCCESS);
+}
+
+/* Work runs as it is enqueued, so that what an event marks has always run. */
+CUresult cuStreamWaitEvent(CUstream stream, CUevent event, unsigned int flags)
+{
+	ENTER();
+	stream->busy = 1;
+	LEAVE(event && !flags ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE);
+}
+
+CUresult cuEventCreate(CUevent *event, unsigned int flags)
+{
+	ENTER();
+	*event = calloc(1, sizeof **event);
+	(*event)->context = standin_current;
+	(*event)->flags = flags;
+	LEAVE(CUDA_SUCCESS);
+}
+
+CUresult cuEventDestroy(CUevent event)
+{
+	ENTER();
+	free(event);
+	LEAVE(CUDA_SUCCESS);
+}
+
+CUresult cuEventRecord(CUevent event, CUstream stream)
+{
+	struct timespec now;
+
+	ENTER();
+	if (event->context != stream->context)
+		LEAVE(CUDA_ERROR_INVALID_HANDLE);
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	event->milliseconds = (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
+	event->recorded = 1;
+	LEAVE(CUDA_SUCCESS);
+}
+
+CUresult cuEventQuery(CUevent event)
+{
+	ENTER();
+	LEAVE(event->context == standin_current ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE);
+}
+
+CUresult cuEventSynchronize(CUevent event) { return cuEventQuery(event); }
+
+CUresult cuEventElapsedTime(float *milliseconds, CUevent start, CUevent end)
+{
+	ENTER();
+	if (!start->recorded || !end->recorded || ((start->flags | end->flags) & CU_EVENT_DISABLE_TIMING))
+		LEAVE(CUDA_ERROR_INVALID_HANDLE);
+	*milliseconds = (float)(end->milliseconds - start->milliseconds);
+	LEAVE(CUDA_SUCCESS);
+}

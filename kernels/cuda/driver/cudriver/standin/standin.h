@@ -1,0 +1,59 @@
+/* What the stand-in's files share. */
+#ifndef STANDIN_H
+#define STANDIN_H
+
+#include <cuda.h>
+
+#include <pthread.h>
+#include <string.h>
+
+#define MAX_DEVICES 8
+
+/* A primary context. */
+struct CUctx_st {
+	CUdevice device;
+	int retained;
+	int peers; /* bit mask */
+	size_t used;
+	CUresult lost;
+};
+
+struct CUstream_st {
+	CUcontext context;
+	int busy; /* something was enqueued since the last query */
+};
+
+struct CUevent_st {
+	CUcontext context;
+	unsigned int flags;
+	int recorded;
+	double milliseconds;
+};
+
+extern pthread_mutex_t standin_mutex;
+extern __thread CUcontext standin_current;
+extern struct CUctx_st standin_contexts[MAX_DEVICES];
+
+int standin_devices(void);
+
+/* Start and end of each function that needs a context: returns its error from the calling function, or holds the mutex. */
+#define ENTER()                                           \
+	if (!standin_current || !standin_current->retained) \
+		return CUDA_ERROR_INVALID_CONTEXT;          \
+	if (standin_current->lost)                          \
+		return standin_current->lost;               \
+	pthread_mutex_lock(&standin_mutex)
+#define LEAVE(status)                                  \
+	do {                                           \
+		CUresult left = (status);              \
+		pthread_mutex_unlock(&standin_mutex);  \
+		return left;                           \
+	} while (0)
+
+/* The memory behind a device address, if n bytes there belong to one allocation that a context may reach; else NULL. */
+void *standin_memory(CUcontext context, CUdeviceptr at, size_t n);
+
+CUresult standin_alloc(CUcontext context, CUdeviceptr *at, size_t n);
+CUresult standin_free(CUdeviceptr at);
+
+#endif

@@ -1,0 +1,69 @@
+package driver
+
+import "fmt"
+
+// Error is a CUDA error code (CUresult); the numbers are the driver API's own.
+type Error int
+
+const (
+	ErrInvalidValue      Error = 1
+	ErrOutOfMemory       Error = 2
+	ErrNoDevice          Error = 100
+	ErrInvalidDevice     Error = 101
+	ErrInvalidContext    Error = 201
+	ErrNoBinaryForGPU    Error = 209
+	ErrPeerUnsupported   Error = 217
+	ErrInvalidPTX        Error = 218
+	ErrInvalidHandle     Error = 400
+	ErrNotFound          Error = 500
+	ErrNotReady          Error = 600
+	ErrIllegalAddress    Error = 700
+	ErrLaunchResources   Error = 701
+	ErrLaunchTimeout     Error = 702
+	ErrPeerEnabled       Error = 704
+	ErrMisalignedAddress Error = 716
+	ErrLaunchFailed      Error = 719
+	ErrNotSupported      Error = 801
+)
+
+// ErrNotReleased says that a context was closed before all that it gave out came back. It has no CUDA code of its own.
+const ErrNotReleased Error = -1
+
+var messages = map[Error]string{
+	ErrInvalidValue:      "invalid value",
+	ErrOutOfMemory:       "out of device memory",
+	ErrNoDevice:          "no CUDA device",
+	ErrInvalidDevice:     "no such device",
+	ErrInvalidContext:    "context is closed",
+	ErrNoBinaryForGPU:    "no code for this device",
+	ErrPeerUnsupported:   "no access between these devices",
+	ErrInvalidPTX:        "invalid PTX",
+	ErrInvalidHandle:     "handle is closed, or of another context",
+	ErrNotFound:          "no such name in the module",
+	ErrNotReady:          "not ready",
+	ErrIllegalAddress:    "illegal address",
+	ErrLaunchResources:   "launch asks for more than the device has",
+	ErrLaunchTimeout:     "kernel ran too long",
+	ErrPeerEnabled:       "peer access is already enabled",
+	ErrMisalignedAddress: "misaligned address",
+	ErrLaunchFailed:      "kernel failed",
+	ErrNotSupported:      "not supported",
+	ErrNotReleased:       "closed with resources not released",
+}
+
+// Error names the code.
+func (e Error) Error() string {
+	if m, ok := messages[e]; ok {
+		return fmt.Sprintf("cuda: %s (%d)", m, int(e))
+	}
+	return fmt.Sprintf("cuda: error %d", int(e))
+}
+
+// Sticky tells whether the error loses its context, as a failed kernel does.
+func (e Error) Sticky() bool {
+	switch e {
+	case ErrIllegalAddress, ErrLaunchTimeout, ErrMisalignedAddress, ErrLaunchFailed:
+		return true
+	}
+	return false
+}

@@ -1,0 +1,124 @@
+package simt
+
+import (
+	"math/bits"
+	"math/rand/v2"
+
+	"ofpeak/kernels/cuda/driver"
+)
+
+// block is a place where the blocks of a grid run, one after another, with its warps and its shared memory.
+type block struct {
+	kernel    *Kernel
+	grid      *grid
+	id        [3]int
+	threads   int
+	warps     []*warp
+	shared    *shared
+	clock     uint32 // counts barriers of the block and of its warps, over all blocks that ran here
+	began     uint32 // the clock at this block's start
+	synced    uint32 // the clock at the last barrier of the block
+	takenLast bool   // which side of a diverged branch runs first
+	order     *rand.Rand
+}
+
+func newBlock(g *grid, seed uint64) *block {
+	d := g.Block
+	b := &block{kernel: g.kernel, grid: g, threads: d[0] * d[1] * d[2], order: rand.New(rand.NewPCG(seed, 1))}
+	b.shared = newShared(g.sharedSize())
+	for i := range (b.threads + warpSize - 1) / warpSize {
+		b.warps = append(b.warps, newWarp(b, i))
+	}
+	return b
+}
+
+// thread is the index in the block of a linear thread number.
+func (b *block) thread(n int) [3]int {
+	d := b.grid.Block
+	return [3]int{n % d[0], n / d[0] % d[1], n / (d[0] * d[1])}
+}
+
+// tick orders what happens after it behind all before it, for those whom the caller says.
+func (b *block) tick() uint32 {
+	b.clock++
+	if b.clock == clockEnd {
+		w := b.warps[0]
+		w.fault(0, driver.ErrLaunchTimeout, "the block is past %d barriers", clockEnd/2)
+	}
+	return b.clock
+}
+
+// run executes one block of the grid, its warps in a random order between barriers.
+func (b *block) run(id [3]int) {
+	b.id = id
+	if b.clock > clockEnd/2 {
+		b.shared.forget()
+		b.clock = 0
+	}
+	if b.shared.flying > 0 { // copies that the block before did not wait for
+		clear(b.shared.inFlight)
+		b.shared.flying = 0
+	}
+	b.began = b.tick()
+	b.synced = b.began
+	b.takenLast = b.order.Uint32()&1 == 1
+	for _, w := range b.warps {
+		w.start()
+	}
+	for b.round() {
+	}
+}
+
+// round runs each warp to its next barrier, and tells whether any is left.
+func (b *block) round() bool {
+	for _, i := range b.order.Perm(len(b.warps)) {
+		if w := b.warps[i]; !w.done() {
+			w.run()
+		}
+	}
+	var held, left *warp
+	for _, w := range b.warps {
+		switch {
+		case w.done():
+			left = w
+		case held != nil && held.pc != w.pc:
+			w.fault(firstLane(w.live), driver.ErrLaunchFailed, "the barrier is divergent: warp %d is at this one, warp %d at PTX line %d",
+				w.index, held.index, held.kernel.code[held.pc].line)
+		default:
+			held = w
+		}
+	}
+	if held == nil {
+		return false
+	}
+	votes := 0
+	for _, w := range b.warps {
+		if left != nil {
+			held.fault(firstLane(held.live), driver.ErrLaunchFailed, "the barrier is divergent: the threads of warp %d have returned without it", left.index)
+		}
+		if n := w.exited(); n >= 0 {
+			w.fault(n, driver.ErrLaunchFailed, "the barrier is divergent: this thread has returned without it")
+		}
+		w.held = false
+		votes += bits.OnesCount32(w.votes)
+	}
+	for _, w := range b.warps {
+		if release := w.kernel.code[w.pc].release; release != nil {
+			release(w, votes)
+		}
+	}
+	b.synced = b.tick()
+	return true
+}
+
+// exited is a lane that has returned before the rest of its warp, or -1.
+func (w *warp) exited() int {
+	all := full
+	if n := w.block.threads - w.index*warpSize; n < warpSize {
+		all = 1<<n - 1
+	}
+	if gone := all &^ w.live; gone != 0 {
+		return firstLane(gone)
+	}
+	return -1
+}

@@ -1,0 +1,120 @@
+package cuda
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"ofpeak/kernels"
+	"ofpeak/kernels/cuda/driver/ptxsim"
+	"ofpeak/kernels/kerneltest"
+	"ofpeak/kernels/ref"
+	"ofpeak/kernels/verify"
+)
+
+// The shapes here have several tiles along each dim, the last of them cut, and operands on 16 bytes: what tensor-core kernels copy asynchronously.
+
+// bench makes equal operands on a simulated GPU and on the reference.
+type bench struct {
+	t          *testing.T
+	random     *rand.Rand
+	gpu, truth kernels.Device
+	s, exact   kernels.Stream
+}
+
+func newBench(t *testing.T, seed uint64) *bench {
+	b := &bench{t: t, random: rand.New(rand.NewPCG(seed, 5)), truth: ref.New()}
+	gpu := simulated(t, ptxsim.Config{Seed: seed})
+	t.Cleanup(func() {
+		if err := gpu.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	b.gpu = gpu
+	b.s, b.exact = kerneltest.Stream(t, b.gpu), kerneltest.Stream(t, b.truth)
+	return b
+}
+
+// both is one operand on both devices.
+type both struct{ gpu, truth kernels.Tensor }
+
+// make gives both devices the same normal values of type dt.
+func (b *bench) make(dt kernels.DType, std float64, shape ...int) both {
+	n := 1
+	for _, d := range shape {
+		n *= d
+	}
+	v := make([]float64, n)
+	for i := range v {
+		v[i] = verify.Round(dt, std*b.random.NormFloat64())
+	}
+	return both{kerneltest.Upload(b.t, b.gpu, b.s, dt, v, shape...), kerneltest.Upload(b.t, b.truth, b.exact, kernels.F64, v, shape...)}
+}
+
+// agree gives the reference the GPU's values.
+func (b *bench) agree(o both) {
+	b.exact.Upload(o.truth, verify.Dense(kernels.F64, kerneltest.Read(b.t, b.s, o.gpu)))
+}
+
+// near compares one operand; terms is how many products its sums have.
+func (b *bench) near(name string, o both, dt kernels.DType, terms int) {
+	b.t.Helper()
+	tolerance := 4*dt.Eps() + 1e-6*float64(terms)
+	kerneltest.Near(b.t, name, kerneltest.Read(b.t, b.s, o.gpu), kerneltest.Read(b.t, b.exact, o.truth), tolerance)
+}
+
+func TestFlashAttentionOverManyTiles(t *testing.T) {
+	for i, c := range []struct {
+		dt                kernels.DType
+		b, length, nh, hs int
+		spread            float64
+	}{
+		{kernels.BF16, 1, 200, 2, 64, 1}, {kernels.F16, 2, 129, 1, 64, 4}, {kernels.BF16, 1, 161, 1, 128, 1}, {kernels.F16, 1, 192, 1, 128, 1},
+	} {
+		t.Run(fmt.Sprintf("%s/T=%d/HS=%d", c.dt, c.length, c.hs), func(t *testing.T) {
+			b := newBench(t, uint64(i))
+			qkv, dout := b.make(c.dt, c.spread, c.b, c.length, 3, c.nh, c.hs), b.make(c.dt, 1, c.b, c.length, c.nh, c.hs)
+			out, lse := b.make(c.dt, 1, c.b, c.length, c.nh, c.hs), b.make(kernels.F32, 1, c.b, c.nh, c.length)
+			dqkv, rows := b.make(c.dt, 1, c.b, c.length, 3, c.nh, c.hs), b.make(kernels.F32, 1, c.b, c.nh, c.length)
+			if !b.s.(*stream).flash(qkv.gpu, out.gpu, dqkv.gpu, dout.gpu) {
+				t.Fatal("not the kernel under test")
+			}
+			b.s.AttentionForward(out.gpu, lse.gpu, qkv.gpu)
+			b.exact.AttentionForward(out.truth, lse.truth, qkv.truth)
+			b.near("out", out, c.dt, c.hs)
+			b.near("lse", lse, kernels.F32, c.hs)
+			b.agree(out) // the backward pass is a function of whatever it is given
+			b.agree(lse)
+			b.s.AttentionBackward(dqkv.gpu, rows.gpu, dout.gpu, out.gpu, lse.gpu, qkv.gpu)
+			b.exact.AttentionBackward(dqkv.truth, rows.truth, dout.truth, out.truth, lse.truth, qkv.truth)
+			b.near("dqkv", dqkv, c.dt, c.length)
+		})
+	}
+}
+
+func TestTensorCoreProductsOverManyTiles(t *testing.T) {
+	for i, c := range []struct {
+		dt       kernels.DType
+		n, oc, c int
+	}{{kernels.BF16, 136, 264, 200}, {kernels.F16, 264, 136, 72}, {kernels.BF16, 130, 131, 133}} {
+		t.Run(fmt.Sprintf("%s/%dx%dx%d", c.dt, c.n, c.oc, c.c), func(t *testing.T) {
+			b := newBench(t, uint64(i))
+			x, w, bias := b.make(c.dt, 1, c.n, c.c), b.make(c.dt, 1, c.oc, c.c), b.make(c.dt, 1, c.oc)
+			out, dout, dx := b.make(c.dt, 1, c.n, c.oc), b.make(c.dt, 1, c.n, c.oc), b.make(c.dt, 1, c.n, c.c)
+			dw, dbias := b.make(kernels.F32, 1, c.oc, c.c), b.make(kernels.F32, 1, c.oc)
+			run := func(s kernels.Stream, pick func(both) kernels.Tensor) {
+				weight := kernels.Weight{OC: c.oc, C: c.c, Values: pick(w)}
+				grad := kernels.Weight{OC: c.oc, C: c.c, Values: pick(dw)}
+				s.LinearForward(pick(out), pick(x), weight, kernels.Epilogue{Bias: pick(bias), Residual: pick(out)})
+				s.LinearBackwardInput(pick(dx), pick(dout), weight, kernels.Epilogue{})
+				s.LinearBackwardWeight(grad, pick(dbias), pick(dout), pick(x))
+			}
+			run(b.s, func(o both) kernels.Tensor { return o.gpu })
+			run(b.exact, func(o both) kernels.Tensor { return o.truth })
+			b.near("out", out, c.dt, c.c)
+			b.near("dx", dx, c.dt, c.oc)
+			b.near("dw", dw, kernels.F32, c.n)
+			b.near("dbias", dbias, kernels.F32, c.n)
+		})
+	}
+}

@@ -1,0 +1,99 @@
+package cuda
+
+import (
+	"fmt"
+
+	"ofpeak/kernels"
+	"ofpeak/kernels/cuda/driver"
+)
+
+// product is one launch of C(m,n) += A·B over k: its shape, the source file, and the kernel's prefix and last arguments.
+type product struct {
+	shape
+	file, prefix string
+	layout       []any
+}
+
+// product picks the kernel for a weight's format. Tensor cores take dense 16-bit types only; float32 operands go to the variant that keeps their precision.
+func (s *stream) product(t kernels.DType, m, n int, w kernels.Weight) product {
+	const tile = 64
+	fma := shape{gridX: (n + tile - 1) / tile, gridY: (m + tile - 1) / tile, threads: 256}
+	switch {
+	case w.Format == kernels.Sparse24:
+		return product{fma, "linear_sparse", "pairs_", []any{w.Meta}}
+	case w.Format == kernels.BlockSparse:
+		return product{fma, "linear_sparse", "blocks_", []any{w.Meta, w.Block, w.KeepBlocks(w.C)}}
+	case t == kernels.F32 || s.dev.selected[kernels.OpLinear] == "fma":
+		return product{fma, "linear_fma", "fma_", nil}
+	}
+	const large, stages = 128, 3 * 2 * 2 * 128 * (32 + 8) // linear_mma.cu: stages of two tiles of 2-byte elements
+	return product{shape{gridX: (n + large - 1) / large, gridY: (m + large - 1) / large, threads: 256, shared: stages}, "linear_mma", "mma_", nil}
+}
+
+func (s *stream) run(p product, pass string, t kernels.DType, args ...any) {
+	s.launch(p.file, p.prefix+pass+suffix(t), p.shape, append(args, p.layout...)...)
+}
+
+func (s *stream) LinearForward(out, x kernels.Tensor, w kernels.Weight, e kernels.Epilogue) {
+	kernels.CheckLinearForward(out, x, w, e)
+	t, n := x.DType(), x.Rows()
+	if !s.supported(kernels.OpLinear, t, w.Format) {
+		return
+	}
+	p := s.product(t, n, w.OC, w)
+	if w.Format == kernels.Int8 {
+		scales, err := s.workspace(4 * n)
+		if err != nil {
+			s.fail(fmt.Errorf("cuda: scales of %d rows: %w", n, err))
+			return
+		}
+		s.launch("linear_sparse", "int8_scales_"+suffix(t), shape{gridX: n, threads: rowThreads(w.C)}, scales, x, w.C)
+		p = product{shape{gridX: (w.OC + 63) / 64, gridY: (n + 63) / 64, threads: 256}, "linear_sparse", "int8_", []any{scales, w.Scale}}
+	}
+	s.run(p, "forward_", t, out, x, w.Values, e.Bias, e.Aux, e.Residual, n, w.OC, w.C)
+}
+
+func (s *stream) LinearBackwardInput(dx, dout kernels.Tensor, w kernels.Weight, e kernels.Epilogue) {
+	kernels.CheckLinearBackwardInput(dx, dout, w, e)
+	t, n := dout.DType(), dout.Rows()
+	if s.supported(kernels.OpLinear, t, w.Format) {
+		s.run(s.product(t, n, w.C, w), "input_", t, dx, dout, w.Values, e.Aux, n, w.C, w.OC)
+	}
+}
+
+func (s *stream) LinearBackwardWeight(dw kernels.Weight, dbias, dout, x kernels.Tensor) {
+	kernels.CheckLinearBackwardWeight(dw, dbias, dout, x)
+	t, n := x.DType(), x.Rows()
+	if !s.supported(kernels.OpLinear, t, dw.Format) {
+		return
+	}
+	s.run(s.product(t, dw.OC, dw.C, dw), "weight_", t, dw.Values, dout, x, dw.OC, dw.C, n)
+	if !dbias.None() {
+		s.launch("linear_fma", "bias_"+suffix(t), shape{gridX: (dw.OC + 31) / 32, threads: 32, threadsY: 8}, dbias, dout, n, dw.OC)
+	}
+}
+
+// workspace is memory of the stream for intermediate results of one call, of at least so many bytes. It grows at the first call that needs more.
+func (s *stream) workspace(bytes int) (driver.Ptr, error) {
+	if bytes <= s.workSize {
+		return s.work, nil
+	}
+	p, err := s.dev.ctx.Alloc(int64(bytes))
+	if err != nil {
+		return 0, err
+	}
+	old := s.work
+	s.work, s.workSize = p, bytes
+	if old != 0 {
+		return p, s.dev.ctx.Free(old) // waits for the calls that use it
+	}
+	return p, nil
+}
+
+// closeWorkspace frees it.
+func (s *stream) closeWorkspace() error {
+	if s.work == 0 {
+		return nil
+	}
+	return s.dev.ctx.Free(s.work)
+}

@@ -1,0 +1,56 @@
+// Fill, Cast and Add: one pass over memory, in packs of 16 bytes of the wider type where alignment allows (suffix _packed).
+#include "common.cuh"
+
+KERNEL __launch_bounds__(256) fill_u16(u16 *out, u32 v, i64 n) {
+    for (i64 i = gridThread(); i < n; i += gridThreads()) out[i] = (u16)v;
+}
+
+template <typename D, typename S, int N> INLINE void cast(D *out, const S *x, i64 n) {
+    for (i64 i = gridThread() * N; i < n; i += gridThreads() * N) {
+        float v[N];
+        load(v, x + i);
+        store(out + i, v);
+    }
+}
+
+#define CAST(D, S)                                                                                                    \
+    KERNEL __launch_bounds__(256) cast_##D##_##S(D *out, const S *x, i64 n) { cast<D, S, 1>(out, x, n); }             \
+    KERNEL __launch_bounds__(256) cast_##D##_##S##_packed(D *out, const S *x, i64 n) { cast<D, S, 4>(out, x, n); }
+
+CAST(float, f16)
+CAST(float, bf16)
+CAST(f16, float)
+CAST(f16, bf16)
+CAST(bf16, float)
+CAST(bf16, f16)
+
+// out = x + bias + residual over rows of c; bias and residual may be null. out may be x or residual, so no pointer is restricted.
+template <typename T, int N> INLINE void add(T *out, const T *x, const T *bias, const T *residual, i64 n, i64 c) {
+    for (i64 i = gridThread() * N; i < n; i += gridThreads() * N) {
+        float v[N], w[N];
+        load(v, x + i);
+        if (bias) {
+            load(w, bias + i % c);
+#pragma unroll
+            for (int j = 0; j < N; j++) v[j] += w[j];
+        }
+        if (residual) {
+            load(w, residual + i);
+#pragma unroll
+            for (int j = 0; j < N; j++) v[j] += w[j];
+        }
+        store(out + i, v);
+    }
+}
+
+#define ADD(T, N)                                                                                                     \
+    KERNEL __launch_bounds__(256) add_##T(T *out, const T *x, const T *bias, const T *residual, i64 n, i64 c) {       \
+        add<T, 1>(out, x, bias, residual, n, c);                                                                      \
+    }                                                                                                                 \
+    KERNEL __launch_bounds__(256) add_##T##_packed(T *out, const T *x, const T *bias, const T *residual, i64 n, i64 c) { \
+        add<T, N>(out, x, bias, residual, n, c);                                                                      \
+    }
+
+ADD(float, 4)
+ADD(f16, 8)
+ADD(bf16, 8)

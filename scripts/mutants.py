@@ -1,0 +1,149 @@
+#!/usr/bin/env python3
+"""Break the CUDA kernels one way after another, and see that the tests notice.
+
+    python3 scripts/mutants.py            all mutants; fails if one survives
+    python3 scripts/mutants.py flash      those whose description or file holds the word
+
+Each mutant is one change of the CUDA C++ source. It is compiled by NVRTC as scripts/ptx.py does and laid over the committed PTX with Go's -overlay, so
+nothing in the tree changes.
+"""
+
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+sys.dont_write_bytecode = True
+import ptx  # noqa: E402: after the line that keeps it from leaving files in the tree
+
+ROOT = ptx.SOURCES.parent.parent.parent
+
+# The tests that exercise each source file, as a pattern of go test.
+TESTS = {
+    "elementwise": "TestKeepsTheContract/(cast|transfer|streams)|TestTrainingSteps/bf16_2",
+    "layernorm": "TestKeepsTheContract/ops/layernorm",
+    "adamw": "TestKeepsTheContract/(ops|scale)/(adamw|find|update)",
+    "loss": "TestKeepsTheContract/ops/loss",
+    "embedding": "TestKeepsTheContract/ops/embedding",
+    "linear_fma": "TestTrainingSteps/fp32_dense",
+    "linear_mma": "TestTensorCoreProducts",
+    "attention_rows": "TestKeepsTheContract/ops/attention/rows",
+    "attention_flash": "TestFlashAttention",
+    "linear_sparse": "TestTrainingSteps/(bf16_2|fp16_block)",
+    "weight": "TestTrainingSteps/(bf16_2|fp16_block)",
+}
+
+# Source file to compile, file to change, what to replace (its first occurrence), by what, and what that breaks.
+MUTANTS = [
+    ("elementwise", None, "store(out + i, v);", "store(out, v);", "every result goes to the first place"),
+    ("elementwise", None, "i64 i = gridThread() * N", "i64 i = gridThread()", "packs overlap"),
+    ("elementwise", "common.cuh", "cvt.rn.bf16.f32", "cvt.rz.bf16.f32", "bf16 rounded toward zero"),
+    ("elementwise", "common.cuh", "cvt.rn.f16.f32", "cvt.rz.f16.f32", "fp16 rounded toward zero"),
+    ("elementwise", "common.cuh", "<< 16)", "<< 15)", "bf16 widened by the wrong shift"),
+    ("layernorm", "common.cuh", "    x = warpSum(x);\n    __syncthreads();", "    x = warpSum(x);", "no barrier before the sums' parts are overwritten"),
+    ("layernorm", "common.cuh", "parts[threadIdx.x / 32] = x;\n    __syncthreads();", "parts[threadIdx.x / 32] = x;", "no barrier before the parts are read"),
+    ("layernorm", "common.cuh", "m = 16; m > 0", "m = 8; m > 0", "half of a warp is not summed"),
+    ("layernorm", None, "blockSum(squares) / c + 1e-5f", "(blockSum(squares) + 1e-5f) / c", "epsilon inside the mean"),
+    ("layernorm", None, "const float d = row[i] - m;", "const float d = row[i];", "variance about zero"),
+    ("layernorm", None, "* widen(gain[i]) + widen(bias[i])", "* widen(gain[i])", "no bias"),
+    ("layernorm", None, "if (residual) v += widen(residual[at + i]);", "", "no residual"),
+    ("layernorm", None, "blockSum(moment) * r * r / c", "blockSum(moment) * r / c", "one factor of rstd is lost"),
+    ("layernorm", None, "out[col] += sum;", "out[col] = sum;", "gradients assigned, not added"),
+    ("layernorm", None, "i < 8; i++) sum += parts[threadIdx.y]", "i < 7; i++) sum += parts[threadIdx.y]", "one of eight partial sums is lost"),
+    ("layernorm", None, "    __syncthreads();\n    if (threadIdx.y < 2", "    if (threadIdx.y < 2", "partial sums read without a barrier"),
+    ("adamw", None, "if (state[FOUND] > 0) return;", "", "steps on an overflow"),
+    ("adamw", None, "sqrtf(vi / correct2) + (float)eps", "sqrtf(vi / correct2 + (float)eps)", "epsilon under the root"),
+    ("adamw", None, "(u32)state[STEPS] + 1", "(u32)state[STEPS]", "bias correction of the step before"),
+    ("adamw", None, "grad[i] * unscale", "grad[i]", "gradients not unscaled"),
+    ("adamw", None, "+ (float)decay * w)", ")", "no weight decay"),
+    ("adamw", None, "if (param) narrow(param[i], next);", "if (param) narrow(param[i], w);", "the copy is a step late"),
+    ("adamw", None, "<= 3.402823466e38f", "< 3.402823466e38f", "the largest number counts as an overflow"),
+    ("adamw", None, "state[GOOD] = 0;\n        if", "if", "good steps survive an overflow"),
+    ("loss", None, "sum *= expf(top - a);", "", "the running sum is not rescaled"),
+    ("loss", None, "if (top != low) sum *= expf(top - highest);", "", "threads' sums are not rescaled"),
+    ("loss", None, "i == target ? 1.f : 0.f", "0.f", "no target in the gradient"),
+    ("loss", None, "const float factor = inverse * state[0];", "const float factor = inverse;", "gradient without the loss scale"),
+    ("loss", None, "__syncthreads(); // dlogits", "// dlogits", "the gradient overwrites a target that others still read"),
+    ("loss", None, "loss[0] += sum;", "loss[0] = sum;", "loss assigned, not added"),
+    ("embedding", None, "wpe + (n % t) * c", "wpe + (n / t) * c", "position of the wrong token"),
+    ("embedding", None, "if (__syncthreads_or(seen)) return;", "if (seen) return;", "repeated tokens are added by several blocks"),
+    ("embedding", None, "i64 m = first; m < n", "i64 m = first; m <= first", "only the first occurrence counts"),
+    ("linear_fma", "fma.cuh", "        __syncthreads();\n    }", "    }", "the next tile overwrites one that is in use"),
+    ("linear_fma", "fma.cuh", "fill(bs, b, col0, k0, n, k);\n        __syncthreads();", "fill(bs, b, col0, k0, n, k);", "tiles are read before they are there"),
+    ("linear_fma", "fma.cuh", "k0 + dk < k", "k0 + dk <= k", "a column past the edge"),
+    ("linear_fma", "linear.cuh", "v = gelu(v);", "", "no GELU"),
+    ("linear_fma", "linear.cuh", "3 * 0.044715f", "0.044715f", "wrong derivative of GELU"),
+    ("linear_fma", "linear.cuh", "if (residual) v += widen(residual[at]);", "", "no residual"),
+    ("linear_mma", None, "waitCopies<STAGES - 2>();\n        __syncthreads();", "waitCopies<STAGES - 2>();", "other threads' copies are not waited for"),
+    ("linear_mma", None, "waitCopies<STAGES - 2>();", "waitCopies<STAGES - 1>();", "a stage is read while it is copied"),
+    ("linear_mma", None, "row < size && col < k", "row < size", "columns past the edge"),
+    ("linear_mma", None, "    __syncthreads(); // the stages are free\n", "", "sums overwrite stages in use"),
+    ("linear_mma", None, "__syncwarp();\n#pragma unroll 1", "#pragma unroll 1", "lanes read sums before they are there"),
+    ("linear_mma", None, "b[j / 2][j % 2 * 2], b[j / 2][j % 2 * 2 + 1]", "b[j / 2][j % 2 * 2 + 1], b[j / 2][j % 2 * 2]", "swapped halves of a fragment of B"),
+    ("linear_mma", "mma.cuh", "(row + l % 16) * ld + k + l / 16 * 8", "(row + l % 8 + l / 16 * 8) * ld + k + l / 8 % 2 * 8", "swapped quarters of a fragment of A"),
+    ("linear_mma", "mma.cuh", "(k + l % 16) * ld + col + l / 16 * 8", "(k + l % 8 + l / 16 * 8) * ld + col + l / 8 % 2 * 8", "swapped quarters of a transposed fragment of B"),
+    ("attention_rows", None, "u0 + lane <= row;", "u0 + lane < row + 32;", "keys of the future are seen"),
+    ("attention_rows", None, "acc[j] *= shrink;", "", "the output is not rescaled"),
+    ("attention_rows", None, "sum * shrink + warpSum(p)", "sum + warpSum(p)", "the sum is not rescaled"),
+    ("attention_rows", None, "- rows[at.stat(row)])", ")", "no row sum in the gradient of a score"),
+    ("attention_rows", None, "accumulate(dk, ds,", "accumulate(dk, p,", "keys' gradients from probabilities"),
+    ("attention_flash", None, "o[i][2 * h] *= shrink;", "", "the output is not rescaled"),
+    ("attention_flash", None, "sum[h] *= shrink;", "", "the sum is not rescaled"),
+    ("attention_flash", None, "<= first + rowOf(e) ?", "< first + rowOf(e) + 8 ?", "keys of the future are seen"),
+    ("attention_flash", None, "highest = quadMax(highest);", "", "each lane has a maximum of its own"),
+    ("attention_flash", None, "__syncthreads(); // tile j", "// tile j", "other threads' copies are not waited for"),
+    ("attention_flash", None, "waitCopies<0>();", "waitCopies<1>();", "a tile is read while it is copied"),
+    ("attention_flash", None, "tiles = first / KEYS + 1", "tiles = first / KEYS", "the diagonal tile is left out"),
+    ("attention_flash", None, "key <= query && query < t", "key <= query", "rows past the end count"),
+    ("attention_flash", None, "begin = first / QUERIES", "begin = first / QUERIES + 1", "a tile of queries is left out"),
+    ("attention_flash", None, "accumulate<QUERIES, D, T>(dk, g, qs)", "accumulate<QUERIES, D, T>(dk, g, ds)", "keys' gradients from the wrong tile"),
+    ("linear_sparse", None, "? first + 1 : -1", "? first : -1", "the second value of a pair is the first"),
+    ("linear_sparse", None, "columns[mid] < col / edge", "columns[mid] <= col / edge", "the search passes its block"),
+    ("linear_sparse", None, "if (i >= 0) w.values[i] += v;", "if (i >= 0) w.values[i] = v;", "gradients assigned, not added"),
+    ("weight", None, "lo | hi << 2", "hi | lo << 2", "positions of a pair swapped"),
+    ("weight", None, "larger < keep", "larger <= keep", "one block too many"),
+]
+
+
+def survives(lib, unit, header, old, new, folder):
+    """Whether the tests pass in spite of a mutant."""
+    path = ptx.SOURCES / (header or unit + ".cu")
+    text = path.read_text(encoding="utf-8")
+    if old not in text:
+        sys.exit(f"mutants.py: {path.name} does not hold {old!r}")
+    source = ptx.SOURCES / (unit + ".cu")
+    mutant = ptx.compile_ptx(lib, source, {path.name: text.replace(old, new, 1)})
+    committed = source.with_suffix(".ptx")
+    if mutant == committed.read_text():
+        sys.exit(f"mutants.py: {path.name}: {old!r} by {new!r} changes nothing")
+    changed = folder / committed.name
+    changed.write_text(mutant)
+    overlay = folder / "overlay.json"
+    overlay.write_text(json.dumps({"Replace": {str(committed): str(changed)}}))
+    command = ["go", "test", "-failfast", "-overlay", str(overlay), "-timeout", "120s", "-run", TESTS[unit], "./kernels/cuda"]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    if "no tests to run" in run.stdout or "build failed" in run.stdout:
+        sys.exit(f"mutants.py: {' '.join(command)}:\n{run.stdout}{run.stderr}")
+    return run.returncode == 0
+
+
+def main():
+    words = sys.argv[1:]
+    lib, ran, alive = ptx.nvrtc(), 0, 0
+    with tempfile.TemporaryDirectory() as folder:
+        for unit, header, old, new, what in MUTANTS:
+            if words and not any(w in unit or w in what for w in words):
+                continue
+            ran += 1
+            if survives(lib, unit, header, old, new, pathlib.Path(folder)):
+                alive += 1
+                print(f"SURVIVED  {unit}: {what}", flush=True)
+            else:
+                print(f"killed    {unit}: {what}", flush=True)
+    print(f"{ran - alive} passed, {alive} failed")
+    sys.exit(alive > 0)
+
+
+if __name__ == "__main__":
+    main()
