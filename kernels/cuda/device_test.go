@@ -29,7 +29,8 @@ func TestKeepsTheContract(t *testing.T) {
 		// Tensor cores take 16-bit types and dense weights; the others go to the same kernels under both variants.
 		Skip: func(variant string, c verify.Case) bool {
 			return variant == "mma" && (c.Type == kernels.F32 || c.Layout.Format != kernels.Dense) ||
-				variant == "flash" && c.Type == kernels.F32
+				variant == "flash" && c.Type == kernels.F32 ||
+				c.Type == kernels.F16 && c.Layout.Format != kernels.Dense // the slowest; bf16 runs the same templates
 		},
 	})
 }
