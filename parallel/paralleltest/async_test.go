@@ -16,8 +16,9 @@ import (
 // missing event wait becomes a wrong result, and a data race for the detector.
 type asyncDevice struct {
 	*ref.Device
-	seed  uint64
-	count atomic.Uint64
+	seed   uint64
+	count  atomic.Uint64
+	failed atomic.Bool // a collective was cut short: another rank may still be reading what operators here would write
 }
 
 func openAsync(rank, world int) (kernels.Device, error) {
@@ -29,7 +30,7 @@ func (d *asyncDevice) NewStream() (kernels.Stream, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &asyncStream{in: inner.(kernels.HostStream), queue: make(chan func(), 1<<16)}
+	s := &asyncStream{dev: d, in: inner.(kernels.HostStream), queue: make(chan func(), 1<<16)}
 	pace := rand.New(rand.NewPCG(d.seed, d.count.Add(1)))
 	go func() {
 		for f := range s.queue {
@@ -63,14 +64,25 @@ func (e *asyncEvent) Since(start kernels.Event) time.Duration {
 func (e *asyncEvent) Close() error { return e.in.Close() }
 
 type asyncStream struct {
+	dev   *asyncDevice
 	in    kernels.HostStream
 	queue chan func()
 	busy  sync.WaitGroup
 }
 
+// do enqueues what runs even after a failure, as events must.
 func (s *asyncStream) do(f func()) {
 	s.busy.Add(1)
 	s.queue <- f
+}
+
+// op enqueues an operator, which is skipped after a failure.
+func (s *asyncStream) op(f func()) {
+	s.do(func() {
+		if !s.dev.failed.Load() {
+			f()
+		}
+	})
 }
 
 func (s *asyncStream) Record(k kernels.Event) {
@@ -112,80 +124,90 @@ func (s *asyncStream) Download(dst *tensor.Dense, src kernels.Tensor) error {
 
 func (s *asyncStream) Sum(dst kernels.Tensor, srcs []kernels.Tensor) { s.in.Sum(dst, srcs) }
 
-func (s *asyncStream) Do(f func() error) { s.do(func() { s.in.Do(f) }) }
+func (s *asyncStream) Do(f func() error) {
+	s.do(func() {
+		s.in.Do(func() error {
+			err := f()
+			if err != nil {
+				s.dev.failed.Store(true)
+			}
+			return err
+		})
+	})
+}
 
 func (s *asyncStream) Upload(dst kernels.Tensor, src *tensor.Dense) {
-	s.do(func() { s.in.Upload(dst, src) })
+	s.op(func() { s.in.Upload(dst, src) })
 }
 
 func (s *asyncStream) EmbeddingForward(out, ids, wte, wpe kernels.Tensor) {
-	s.do(func() { s.in.EmbeddingForward(out, ids, wte, wpe) })
+	s.op(func() { s.in.EmbeddingForward(out, ids, wte, wpe) })
 }
 
 func (s *asyncStream) EmbeddingBackward(dwte, dwpe, dout, ids kernels.Tensor) {
-	s.do(func() { s.in.EmbeddingBackward(dwte, dwpe, dout, ids) })
+	s.op(func() { s.in.EmbeddingBackward(dwte, dwpe, dout, ids) })
 }
 
 func (s *asyncStream) LayerNormForward(out, mean, rstd, x, gain, bias kernels.Tensor) {
-	s.do(func() { s.in.LayerNormForward(out, mean, rstd, x, gain, bias) })
+	s.op(func() { s.in.LayerNormForward(out, mean, rstd, x, gain, bias) })
 }
 
 func (s *asyncStream) LayerNormBackward(dx, dgain, dbias, dout, x, mean, rstd, gain, residual kernels.Tensor) {
-	s.do(func() { s.in.LayerNormBackward(dx, dgain, dbias, dout, x, mean, rstd, gain, residual) })
+	s.op(func() { s.in.LayerNormBackward(dx, dgain, dbias, dout, x, mean, rstd, gain, residual) })
 }
 
 func (s *asyncStream) LinearForward(out, x kernels.Tensor, w kernels.Weight, e kernels.Epilogue) {
-	s.do(func() { s.in.LinearForward(out, x, w, e) })
+	s.op(func() { s.in.LinearForward(out, x, w, e) })
 }
 
 func (s *asyncStream) LinearBackwardInput(dx, dout kernels.Tensor, w kernels.Weight, e kernels.Epilogue) {
-	s.do(func() { s.in.LinearBackwardInput(dx, dout, w, e) })
+	s.op(func() { s.in.LinearBackwardInput(dx, dout, w, e) })
 }
 
 func (s *asyncStream) LinearBackwardWeight(dw kernels.Weight, dbias, dout, x kernels.Tensor) {
-	s.do(func() { s.in.LinearBackwardWeight(dw, dbias, dout, x) })
+	s.op(func() { s.in.LinearBackwardWeight(dw, dbias, dout, x) })
 }
 
 func (s *asyncStream) AttentionForward(out, lse, qkv kernels.Tensor) {
-	s.do(func() { s.in.AttentionForward(out, lse, qkv) })
+	s.op(func() { s.in.AttentionForward(out, lse, qkv) })
 }
 
 func (s *asyncStream) AttentionBackward(dqkv, scratch, dout, out, lse, qkv kernels.Tensor) {
-	s.do(func() { s.in.AttentionBackward(dqkv, scratch, dout, out, lse, qkv) })
+	s.op(func() { s.in.AttentionBackward(dqkv, scratch, dout, out, lse, qkv) })
 }
 
 func (s *asyncStream) Add(out, x, bias, residual kernels.Tensor) {
-	s.do(func() { s.in.Add(out, x, bias, residual) })
+	s.op(func() { s.in.Add(out, x, bias, residual) })
 }
 
 func (s *asyncStream) MSE(loss, dx, x, target kernels.Tensor, n int, state kernels.Tensor) {
-	s.do(func() { s.in.MSE(loss, dx, x, target, n, state) })
+	s.op(func() { s.in.MSE(loss, dx, x, target, n, state) })
 }
 
 func (s *asyncStream) CrossEntropy(loss, dlogits, logits, targets kernels.Tensor, n int, state kernels.Tensor) {
-	s.do(func() { s.in.CrossEntropy(loss, dlogits, logits, targets, n, state) })
+	s.op(func() { s.in.CrossEntropy(loss, dlogits, logits, targets, n, state) })
 }
 
-func (s *asyncStream) AdamW(a kernels.AdamWArgs) { s.do(func() { s.in.AdamW(a) }) }
+func (s *asyncStream) AdamW(a kernels.AdamWArgs) { s.op(func() { s.in.AdamW(a) }) }
 
 func (s *asyncStream) FindNonFinite(state, x kernels.Tensor) {
-	s.do(func() { s.in.FindNonFinite(state, x) })
+	s.op(func() { s.in.FindNonFinite(state, x) })
 }
 
 func (s *asyncStream) UpdateScale(state kernels.Tensor, dynamic bool) {
-	s.do(func() { s.in.UpdateScale(state, dynamic) })
+	s.op(func() { s.in.UpdateScale(state, dynamic) })
 }
 
 func (s *asyncStream) Encode(w kernels.Weight, dense kernels.Tensor) {
-	s.do(func() { s.in.Encode(w, dense) })
+	s.op(func() { s.in.Encode(w, dense) })
 }
 
 func (s *asyncStream) Decode(dense kernels.Tensor, w kernels.Weight) {
-	s.do(func() { s.in.Decode(dense, w) })
+	s.op(func() { s.in.Decode(dense, w) })
 }
 
-func (s *asyncStream) Cast(dst, src kernels.Tensor) { s.do(func() { s.in.Cast(dst, src) }) }
+func (s *asyncStream) Cast(dst, src kernels.Tensor) { s.op(func() { s.in.Cast(dst, src) }) }
 
-func (s *asyncStream) Fill(dst kernels.Tensor, v float64) { s.do(func() { s.in.Fill(dst, v) }) }
+func (s *asyncStream) Fill(dst kernels.Tensor, v float64) { s.op(func() { s.in.Fill(dst, v) }) }
 
-func (s *asyncStream) Copy(dst, src kernels.Tensor) { s.do(func() { s.in.Copy(dst, src) }) }
+func (s *asyncStream) Copy(dst, src kernels.Tensor) { s.op(func() { s.in.Copy(dst, src) }) }
