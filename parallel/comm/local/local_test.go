@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"ofpeak/kernels"
+	"ofpeak/kernels/kerneltest"
 	"ofpeak/parallel/comm"
 	"ofpeak/parallel/comm/local"
 )
@@ -378,7 +379,7 @@ func TestNoAllocationWhenWarm(t *testing.T) {
 	noErrors(t, world(t, 1, func(c comm.Communicator, s *stream) error {
 		x := newTensor(kernels.F32, 100)
 		set(x, 0, 1)
-		if n := testing.AllocsPerRun(100, func() {
+		if n := kerneltest.Allocs(100, func() {
 			c.AllReduce(s, x, x)
 			c.Barrier(s)
 			s.Sync()
