@@ -44,9 +44,16 @@ bin/stub/libcuda.so: $(CUDRIVER)/stub/stub.c $(CUDA_H)
 	mkdir -p $(@D)
 	$(CC) -shared -fPIC -Wl,-soname,libcuda.so.1 -o $@ $<
 
+STANDINS := bin/standin/libcuda.so.1 bin/standin/libcublasLt.so.12
+STANDIN_CC = $(CC) -shared -fPIC -O1 -Wall -Wextra -Werror -pthread -I$(CUDRIVER)/include -Wl,-soname,$(@F) -o $@
+
 bin/standin/libcuda.so.1: $(wildcard $(CUDRIVER)/standin/*) $(CUDA_H)
 	mkdir -p $(@D)
-	$(CC) -shared -fPIC -O1 -Wall -Wextra -Werror -pthread -I$(CUDRIVER)/include -Wl,-soname,$(@F) -o $@ $(CUDRIVER)/standin/*.c
+	$(STANDIN_CC) $(filter-out %/cublaslt.c,$(wildcard $(CUDRIVER)/standin/*.c))
+
+bin/standin/libcublasLt.so.12: $(CUDRIVER)/standin/cublaslt.c $(CUDRIVER)/standin/standin.h $(CUDA_H)
+	mkdir -p $(@D)
+	$(STANDIN_CC) $< -lm
 
 # A GPU is measured where a C compiler can build for it and it answers; ofpeak says which it is.
 bench: build
@@ -72,7 +79,7 @@ test-arm64:
 	set -x; CGO_ENABLED=0 GOARCH=arm64 $(GO) test -short -exec qemu-aarch64 $(ARM64) && \
 	CGO_ENABLED=0 GOARCH=arm64 $(GO) test -short -exec qemu-aarch64 -run Conformance ./kernels/cpu
 
-test-cuda: build cuda bin/standin/libcuda.so.1
+test-cuda: build cuda $(STANDINS)
 	OFPEAK_STANDIN=$(CURDIR)/bin/standin OFPEAK_STANDIN_DEVICES=2 LD_LIBRARY_PATH=$(CURDIR)/bin/standin $(WITH_CUDA) \
 		$(GO) test -count=1 -tags gpu -run TestGPU $(CUDA_TESTED)
 
