@@ -54,7 +54,7 @@ func (c *communicator) enqueue(s kernels.Stream, op comm.Op, dst, src kernels.Te
 func (k *call) do() error {
 	c := k.c
 	defer c.release(k)
-	if err := c.g.fault.get(); err != nil {
+	if err := c.g.fault.Get(); err != nil {
 		return err
 	}
 	err := c.open()

@@ -127,14 +127,14 @@ func (c *communicator) send(k *call) error {
 	f, p := c.g.fault, &c.g.pairs[c.rank*c.Size()+k.root]
 	select {
 	case p.offer <- k.src:
-	case <-f.done:
-		return f.get()
+	case <-f.Done():
+		return f.Get()
 	}
 	select {
 	case err := <-p.taken:
 		return err
-	case <-f.done:
-		return f.get()
+	case <-f.Done():
+		return f.Get()
 	}
 }
 
@@ -149,8 +149,8 @@ func (c *communicator) recv(k *call) error {
 	var src kernels.Tensor
 	select {
 	case src = <-p.offer:
-	case <-f.done:
-		return f.get()
+	case <-f.Done():
+		return f.Get()
 	}
 	var err error
 	if sameSize(k.dst, src) {
@@ -162,8 +162,8 @@ func (c *communicator) recv(k *call) error {
 	select {
 	case p.taken <- err:
 		return err
-	case <-f.done:
-		return f.get()
+	case <-f.Done():
+		return f.Get()
 	}
 }
 
@@ -184,8 +184,18 @@ func (c *communicator) meet(k *call) error {
 
 // sync waits for all ranks' streams.
 func (c *communicator) sync() error {
-	if !c.g.stream.wait(c.rank, c.g.fault.done) {
-		return c.g.fault.get()
+	if !c.g.stream.Wait(c.rank, c.g.fault.Done()) {
+		return c.g.fault.Get()
 	}
 	return nil
+}
+
+// pair is the way from one rank to another: the sender offers its tensor, the receiver copies it and says so.
+type pair struct {
+	offer chan kernels.Tensor
+	taken chan error
+}
+
+func newPair() pair {
+	return pair{offer: make(chan kernels.Tensor), taken: make(chan error)}
 }
