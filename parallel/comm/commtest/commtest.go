@@ -38,7 +38,7 @@ func (w World) On(t *testing.T, ranks int, body func(c comm.Communicator, s *Str
 	}
 }
 
-// try is nil if every rank here ended well within half a minute.
+// try is nil if every rank here ended well within a minute.
 func (w World) try(ranks int, body func(c comm.Communicator, s *Stream) error) error {
 	end := make(chan error, 1)
 	go func() {
@@ -54,7 +54,7 @@ func (w World) try(ranks int, body func(c comm.Communicator, s *Stream) error) e
 	select {
 	case err := <-end:
 		return err
-	case <-time.After(30 * time.Second):
+	case <-time.After(time.Minute):
 		return errors.New("hangs")
 	}
 }
