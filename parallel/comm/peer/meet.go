@@ -32,10 +32,11 @@ func (o offer) String() string {
 func (c *communicator) meet(s kernels.PeerStream, o offer) (all []offer, ok bool) {
 	g, turn := c.g, c.meetings%2
 	c.meetings++
-	if !c.mark(s, &c.arrived[turn]) {
+	var err error
+	if o.arrived, err = c.mark(s, &c.arrived[turn]); err != nil {
+		c.stop(s, err)
 		return nil, false
 	}
-	o.arrived = c.arrived[turn]
 	all = g.offers[turn]
 	all[c.rank] = o
 	if !g.host.Wait(c.rank, g.fault.Done()) {
@@ -55,17 +56,16 @@ func (c *communicator) meet(s kernels.PeerStream, o offer) (all []offer, ok bool
 }
 
 // mark records an event, which is made at its first use.
-func (c *communicator) mark(s kernels.PeerStream, e *kernels.Event) bool {
+func (c *communicator) mark(s kernels.PeerStream, e *kernels.Event) (kernels.Event, error) {
 	if *e == nil {
 		made, err := s.Device().NewEvent()
 		if err != nil {
-			c.stop(s, err)
-			return false
+			return nil, err
 		}
 		*e = made
 	}
 	s.Record(*e)
-	return true
+	return *e, nil
 }
 
 // mismatch is nil, or says which rank made another call than rank 0.

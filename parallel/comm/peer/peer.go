@@ -9,6 +9,7 @@ package peer
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"ofpeak/kernels"
 	"ofpeak/parallel/comm"
@@ -53,8 +54,11 @@ type communicator struct {
 
 	meetings int
 	arrived  [2]kernels.Event // by the parity of the meeting
-	mine     []kernels.Event  // by peer: marks of Sends to it and of Recvs from it, in turns
+	ready    []kernels.Event  // by peer: marks of what is sent to it
+	taken    []kernels.Event  // by peer: marks of what was copied from it
 	scratch  kernels.Buffer   // of a sum
+	grouping bool             // within a Group, whose transfers are grouped
+	grouped  []transfer
 }
 
 func newGroup(f *rendezvous.Fault, world []int) *group {
@@ -62,13 +66,14 @@ func newGroup(f *rendezvous.Fault, world []int) *group {
 	g := &group{fault: f, world: world, host: rendezvous.NewBarrier(n), pairs: make([]pair, n*n), asks: make([]rendezvous.Ask, n), splits: make([]*communicator, n)}
 	g.offers = [2][]offer{make([]offer, n), make([]offer, n)}
 	for i := range g.pairs {
-		g.pairs[i] = pair{offers: make(chan offer), replies: make(chan reply)}
+		g.pairs[i] = newPair()
 	}
 	return g
 }
 
 func (g *group) member(rank int) *communicator {
-	return &communicator{g: g, rank: rank, mine: make([]kernels.Event, 2*len(g.world))}
+	n := len(g.world)
+	return &communicator{g: g, rank: rank, ready: make([]kernels.Event, n), taken: make([]kernels.Event, n)}
 }
 
 // Rank is this end's place in the group.
@@ -87,7 +92,7 @@ func (c *communicator) Abort(err error) { c.g.fault.Set(err) }
 func (c *communicator) Close() error {
 	c.closed = true
 	var errs []error
-	for _, e := range append(c.mine, c.arrived[:]...) {
+	for _, e := range slices.Concat(c.ready, c.taken, c.arrived[:]) {
 		if e != nil {
 			errs = append(errs, e.Close())
 		}
@@ -95,7 +100,7 @@ func (c *communicator) Close() error {
 	if c.scratch != nil {
 		c.scratch.Free()
 	}
-	c.mine, c.arrived, c.scratch = nil, [2]kernels.Event{}, nil
+	c.ready, c.taken, c.arrived, c.scratch = nil, nil, [2]kernels.Event{}, nil
 	return errors.Join(errs...)
 }
 

@@ -181,6 +181,24 @@ var collectives = map[string]func(r *rank, t kernels.DType, n int) error{
 		}
 		return r.expect(dst, func(i int) float64 { return value((r.Rank()+p-1)%p, i) })
 	},
+	"group": func(r *rank, t kernels.DType, n int) error { // everyone sends to everyone, which one by one would wait for ever
+		mine, all := r.tensor(t, n), r.tensor(t, n*r.Size())
+		r.fill(mine, r.Rank())
+		r.Group(r.stream, func() {
+			for q := range r.Size() {
+				if q != r.Rank() {
+					r.Send(r.stream, mine, q)
+					r.Recv(r.stream, all.At(q*n, n), q)
+				}
+			}
+		})
+		return r.expect(all, func(i int) float64 {
+			if i/n == r.Rank() {
+				return 0
+			}
+			return value(i/n, i%n)
+		})
+	},
 }
 
 func TestCollectives(t *testing.T) {
