@@ -71,6 +71,14 @@ type Stream interface {
 	Close() error
 }
 
+// TimedStream is a Stream that can tell when its calls ran, for a profiler that knows what they were.
+type TimedStream interface {
+	Stream
+	// Observe makes the stream tell note, on a goroutine of its own, the begin and end of every later call that it enqueues, in their order:
+	// operators, copies, Record, Wait, Do. nil ends that. The stream is idle.
+	Observe(note func(begin, end time.Time))
+}
+
 // HostStream is a Stream over host memory. Collectives between ranks of one process are built on it.
 type HostStream interface {
 	Stream
@@ -79,4 +87,20 @@ type HostStream interface {
 	// Sum computes, at once and on the calling goroutine, dst = Σ srcs in the order given, all of one type and size, summed in
 	// at least float32; dst may be one of them.
 	Sum(dst Tensor, srcs []Tensor)
+}
+
+// PeerStream is a Stream of a device whose memory the other devices of its driver, in this process, can be given copies of. Collectives between such
+// devices are built on it. Its Wait takes their events too, and stands for the last Record before it: the event may be recorded again at once.
+type PeerStream interface {
+	Stream
+	// Device is the stream's.
+	Device() Device
+	// CopyFrom: dst = src, of the same type and size, where src may lie on another of those devices.
+	CopyFrom(dst, src Tensor)
+	// SumParts: dst (n) = Σ over p of parts (p, n), all of one type, in the order of p and in at least float32. dst lies apart from parts.
+	SumParts(dst, parts Tensor)
+	// Err is the first failure since the last Sync that is known by now.
+	Err() error
+	// Fail makes err that failure, unless there is one.
+	Fail(err error)
 }
