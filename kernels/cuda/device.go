@@ -26,6 +26,7 @@ type Device struct {
 	modules  map[string]driver.Module
 	kernels  map[string]driver.Function
 	selected map[kernels.Op]string
+	reached  map[*Device]bool // the devices that this one copies from
 
 	products   driver.Products // nil: none
 	noProducts error           // why
@@ -50,7 +51,7 @@ func Open(from driver.Driver, i int) (*Device, error) {
 	}
 	d := &Device{
 		ctx: ctx, info: info, setup: setup,
-		modules: map[string]driver.Module{}, kernels: map[string]driver.Function{}, selected: map[kernels.Op]string{},
+		modules: map[string]driver.Module{}, kernels: map[string]driver.Function{}, selected: map[kernels.Op]string{}, reached: map[*Device]bool{},
 	}
 	d.openProducts()
 	return d, nil
