@@ -71,6 +71,7 @@ func newRootCmd(stdout, stderr io.Writer, open openFunc) *cobra.Command {
 		newPeakCmd(stdout),
 		newVerifyCmd(stdout),
 		newProbeCmd(stdout),
+		newCaseCmd(stdout, stderr, open),
 	)
 	return root
 }

@@ -138,3 +138,16 @@ func cause(err error) error {
 	}
 	return err
 }
+
+// Encode returns a results CSV of these rows, which Parse reads.
+func Encode(rows ...Row) ([]byte, error) {
+	text := csvLine(Columns())
+	for i := range rows {
+		line, err := rows[i].record()
+		if err != nil {
+			return nil, err
+		}
+		text = append(text, csvLine(line)...)
+	}
+	return text, nil
+}
