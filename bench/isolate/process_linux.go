@@ -26,7 +26,7 @@ func yieldToParent() {
 // killMarked kills every process that bears a mark, until none is left or a second has passed: some may be starting others.
 func killMarked(mark string) {
 	for end := time.Now().Add(time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
-		pids := marked(mark)
+		pids := bearing(Mark + "=" + mark)
 		if len(pids) == 0 {
 			return
 		}
@@ -36,8 +36,8 @@ func killMarked(mark string) {
 	}
 }
 
-// marked are the processes whose environment has the mark. A zombie has no environment any more.
-func marked(mark string) []int {
+// bearing are the processes whose environment has the entry. A zombie has no environment any more.
+func bearing(entry string) []int {
 	dirs, err := os.ReadDir("/proc")
 	if err != nil {
 		return nil
@@ -49,7 +49,7 @@ func marked(mark string) []int {
 			continue
 		}
 		env, _ := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid)) // gone or another user's: not ours
-		if bytes.Contains(env, []byte(Mark+"="+mark+"\x00")) {
+		if bytes.Contains(env, []byte(entry+"\x00")) {
 			pids = append(pids, pid)
 		}
 	}

@@ -42,7 +42,7 @@ func suffix(cause string) string {
 }
 
 // causes begin the line in which a crash of Go, C or MPI says what happened.
-var causes = []string{"panic:", "fatal error:", "runtime: out of memory", "terminate called", "ofpeak:", "Error in initialization"}
+var causes = []string{"panic:", "fatal error:", "runtime: out of memory", "SIG", "terminate called", "ofpeak:", "Error in initialization"}
 
 // cause is the first line that tells of a crash, or the last one of all.
 func cause(tail []string) string {

@@ -18,6 +18,7 @@ import (
 	"ofpeak/parallel/partition"
 	"ofpeak/parallel/pp"
 	"ofpeak/parallel/tp"
+	"ofpeak/parallel/trace"
 )
 
 // Config is one training run, the same on every rank.
@@ -41,6 +42,7 @@ type Trainer struct {
 	compute kernels.Stream
 	pipe    kernels.Stream
 	clock   clock
+	mark    func(p trace.Phase, microbatch int) // tells a recorder what follows
 
 	training, inference []pp.Action
 	microbatches        int
@@ -109,7 +111,7 @@ func New(r *parallel.Rank, cfg Config) (*Trainer, error) {
 	c.Shards.Rank = r.Coord.DP
 	c.TPRank, c.Lo, c.Hi = r.Coord.TP, cuts[r.Coord.PP], cuts[r.Coord.PP+1]
 	t := &Trainer{
-		Cuts: cuts, rank: r, dev: r.Device, compute: r.Compute, pipe: r.Pipe, clock: clock{dev: r.Device},
+		Cuts: cuts, rank: r, dev: r.Device, compute: r.Compute, pipe: r.Pipe, clock: clock{dev: r.Device}, mark: trace.Marker(r.Device),
 		microbatches: r.Strategy.Microbatches, count: lossCount(cfg.Model),
 		lossMean: make([]float64, 1),
 	}

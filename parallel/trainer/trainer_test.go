@@ -338,23 +338,17 @@ func TestStepAllocatesNothing(t *testing.T) {
 	for _, model := range []block.Config{regression, language} {
 		for _, s := range []parallel.Strategy{{}, {Microbatches: 2}, {DP: 2}, {DP: 2, ZeRO: 1}, {DP: 2, ZeRO: 3}, {TP: 2}, {PP: 2, Microbatches: 4}, {PP: 2, Microbatches: 4, Schedule: "zb-h1"}, {DP: 2, TP: 2, PP: 2, Microbatches: 2}} {
 			err := launchOn(open, Config{Model: model}, s, func(r *parallel.Rank, tr *Trainer) error {
-				const steps = 20
-				var before, after runtime.MemStats
-				for i := range steps + 3 {
-					if i == 3 {
-						r.All.Barrier(r.Compute)
-						runtime.ReadMemStats(&before)
-						r.All.Barrier(r.Compute)
-					}
-					tr.TrainStep()
-					if _, err := tr.Sync(); err != nil {
+				const windows, steps = 6, 20
+				fewest := uint64(math.MaxUint64)
+				for range windows { // in the first, caches fill
+					n, err := allocations(r, tr, steps)
+					if err != nil {
 						return err
 					}
+					fewest = min(fewest, n)
 				}
-				r.All.Barrier(r.Compute)
-				runtime.ReadMemStats(&after)
-				if n := after.Mallocs - before.Mallocs; n >= steps { // the runtime's own are a few
-					return fmt.Errorf("%d allocations in %d steps", n, steps)
+				if fewest >= steps { // the runtime's own are a few
+					return fmt.Errorf("%d allocations in %d steps", fewest, steps)
 				}
 				return nil
 			})
@@ -363,4 +357,22 @@ func TestStepAllocatesNothing(t *testing.T) {
 			}
 		}
 	}
+}
+
+// allocations counts those of the whole process in so many steps of all ranks, reports included.
+func allocations(r *parallel.Rank, tr *Trainer, steps int) (uint64, error) {
+	var before, after runtime.MemStats
+	r.All.Barrier(r.Compute)
+	if err := r.Compute.Sync(); err != nil {
+		return 0, err
+	}
+	runtime.ReadMemStats(&before)
+	for range steps {
+		tr.TrainStep()
+		if _, err := tr.Sync(); err != nil {
+			return 0, err
+		}
+	}
+	runtime.ReadMemStats(&after)
+	return after.Mallocs - before.Mallocs, nil
 }

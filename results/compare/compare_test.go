@@ -203,7 +203,7 @@ func TestDifferentWorkForbidsAPair(t *testing.T) {
 		change func(*results.Row)
 		want   string
 	}{
-		{func(r *results.Row) { r.Schema = 2 }, "same case on line 2, but schema differs: 1, 2"},
+		{func(r *results.Row) { r.Schema = 1 }, "same case on line 2, but schema differs: 2, 1"},
 		{func(r *results.Row) { r.FLOPsFormula = "block-v2" }, "same case on line 2, but flops_formula differs: block-v1, block-v2"},
 		{func(r *results.Row) { r.FLOPsFormula = "" }, "same case on line 2, but flops_formula differs: block-v1, none"},
 		{func(r *results.Row) { r.ModelFLOPsPerStep = results.Some[int64](2e9) }, "same case on line 2, but model_flops_per_step differs: 1000000000, 2000000000"},
