@@ -8,6 +8,7 @@
 # make lint     gofmt, vet for amd64 and arm64, staticcheck
 # make peers    compare the CPU kernels with oneDNN, OpenBLAS, gonum and PyTorch, whichever are there (docs/peers.md; about an hour)
 # make ptx      recompile the CUDA kernels to the PTX that is committed; needs NVRTC 11.8, no GPU (scripts/ptx.py)
+# make ptx-check   fail if it is not what the sources give
 # make generate         rewrite the generated assembly
 # make generate-check   fail if it is not what its generators write
 
@@ -31,7 +32,7 @@ WITH_CUDA = CGO_ENABLED=1 CGO_CFLAGS="-O2 -g -I$(CURDIR)/$(CUDRIVER)/include -DC
 	CGO_LDFLAGS="-L$(CURDIR)/bin/stub -Wl,-z,lazy"
 CUDA_TESTED = ./bench ./$(CUDRIVER)
 
-.PHONY: build cuda bench smoke test test-arm64 test-cuda test-gpu lint peers ptx generate generate-check clean
+.PHONY: build cuda bench smoke test test-arm64 test-cuda test-gpu lint peers ptx ptx-check generate generate-check clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -buildvcs=$(VCS) -o bin/ofpeak ./bench
@@ -92,6 +93,9 @@ peers:
 
 ptx:
 	python3 scripts/ptx.py
+
+ptx-check:
+	python3 scripts/ptx.py --check
 
 generate:
 	$(GO) generate ./...

@@ -25,6 +25,7 @@ type fakeRunner struct {
 	closed int
 	ran    []workload.Case
 	during func(n int, row *results.Row) // called with the row of the n-th case
+	ctx    context.Context               // of the case under way
 }
 
 func (f *fakeRunner) open(o runnerOptions) (runner, error) {
@@ -45,7 +46,8 @@ func (f *fakeRunner) Check(c workload.Case) error {
 	return nil
 }
 
-func (f *fakeRunner) Run(_ context.Context, c workload.Case, row *results.Row) {
+func (f *fakeRunner) Run(ctx context.Context, c workload.Case, row *results.Row) {
+	f.ctx = ctx
 	f.ran = append(f.ran, c)
 	flops := 6 * float64(c.Model.L*c.Model.LayerParams()*c.Model.Tokens())
 	step := flops / 1e9 / float64(min(2, c.World()*c.RankThreads(2)))
@@ -118,7 +120,7 @@ func TestRunErrors(t *testing.T) {
 		{"run --colour", "ofpeak: unknown flag: --colour; see ofpeak run --help"},
 		{"run extra", `ofpeak: unknown command "extra" for "ofpeak run"; see ofpeak --help`},
 		{"run --ranks two", "invalid argument"},
-		{"run --suite huge", "ofpeak: --suite huge is unknown; take one of smoke, quick, full"},
+		{"run --suite huge", "ofpeak: --suite huge is unknown; take one of smoke, quick, parallel, full"},
 		{"run --device tpu", "ofpeak: --device tpu is unknown; take auto, cpu or cuda"},
 		{"run --chip Z9000", `ofpeak: --chip "Z9000": is not in the table; see ofpeak chips`},
 		{"run --seconds -1", "must not be negative"},
@@ -167,7 +169,8 @@ func TestRunFailedRow(t *testing.T) {
 
 // SIGINT ends the run after the current case's step: finished rows are in the file and in the table, and the status is a shell's for ctrl-C.
 func TestRunInterrupt(t *testing.T) {
-	f := &fakeRunner{during: func(n int, row *results.Row) {
+	f := &fakeRunner{}
+	f.during = func(n int, row *results.Row) {
 		if n == 3 {
 			self, err := os.FindProcess(os.Getpid())
 			if err == nil {
@@ -176,10 +179,14 @@ func TestRunInterrupt(t *testing.T) {
 			if err != nil {
 				t.Error(err)
 			}
-			time.Sleep(100 * time.Millisecond) // for the signal to arrive
+			select {
+			case <-f.ctx.Done():
+			case <-time.After(time.Minute):
+				t.Error("the signal does not arrive")
+			}
 			*row = results.Row{Status: ""}
 		}
-	}}
+	}
 	path := filepath.Join(t.TempDir(), "x.csv")
 	status, stdout, stderr := f.ofpeak("run", "--suite", "smoke", "--out", path)
 	if status != 130 || !strings.HasSuffix(stderr, "ofpeak: interrupted; the finished rows are kept\n") {

@@ -71,6 +71,14 @@ type Stream interface {
 	Close() error
 }
 
+// TimedStream is a Stream that can tell when its calls ran, for a profiler that knows what they were.
+type TimedStream interface {
+	Stream
+	// Observe makes the stream tell note, on a goroutine of its own, the begin and end of every later call that it enqueues, in their order:
+	// operators, copies, Record, Wait, Do. nil ends that. The stream is idle.
+	Observe(note func(begin, end time.Time))
+}
+
 // HostStream is a Stream over host memory. Collectives between ranks of one process are built on it.
 type HostStream interface {
 	Stream

@@ -25,7 +25,7 @@ var launcher = parallel.InProcess{
 
 type body = func(ctx context.Context, r *parallel.Rank) error
 
-// launch fails the test if the world does not end in ten seconds.
+// launch fails the test if the world does not end in a minute.
 func launch(t *testing.T, ctx context.Context, s parallel.Strategy, b body) error {
 	t.Helper()
 	end := make(chan error, 1)
@@ -33,7 +33,7 @@ func launch(t *testing.T, ctx context.Context, s parallel.Strategy, b body) erro
 	select {
 	case err := <-end:
 		return err
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		buf := make([]byte, 1<<16)
 		t.Fatalf("hangs:\n%s", buf[:runtime.Stack(buf, true)])
 		return nil

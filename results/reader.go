@@ -103,7 +103,8 @@ func (f *File) checkHeader(data []byte) error {
 	if at < 0 {
 		return fmt.Errorf("%s:1: column schema: is missing; is it a results CSV of ofpeak?", f.Path)
 	}
-	if err := f.checkSchema(data, at); err != nil {
+	schema, err := f.checkSchema(data, at)
+	if err != nil {
 		return err
 	}
 	columns := Columns()
@@ -117,7 +118,7 @@ func (f *File) checkHeader(data []byte) error {
 			f.warnf("%s:1: column %s: is unknown and ignored", f.Path, quote(name))
 		}
 	}
-	for _, name := range columns {
+	for _, name := range earlierColumns(schema) {
 		if !seen[name] {
 			return fmt.Errorf("%s:1: column %s: is missing", f.Path, name)
 		}
@@ -125,18 +126,19 @@ func (f *File) checkHeader(data []byte) error {
 	return nil
 }
 
-// checkSchema reads the schema of every line; at is its column.
-func (f *File) checkSchema(data []byte, at int) error {
+// checkSchema reads the schema of every line; at is its column. It returns the highest, or 1 for a file without rows.
+func (f *File) checkSchema(data []byte, at int) (highest int, err error) {
+	highest = 1
 	r := csv.NewReader(bytes.NewReader(data))
 	r.FieldsPerRecord = -1
 	r.ReuseRecord = true
 	for header := true; ; header = false {
 		record, err := r.Read()
 		if errors.Is(err, io.EOF) {
-			return nil
+			return highest, nil
 		}
 		if err != nil {
-			return CSVError(f.Path, err)
+			return 0, CSVError(f.Path, err)
 		}
 		if header || at >= len(record) {
 			continue
@@ -145,10 +147,11 @@ func (f *File) checkSchema(data []byte, at int) error {
 		version, err := strconv.Atoi(record[at])
 		switch {
 		case err != nil || version < 1:
-			return fmt.Errorf("%s:%d: column schema: %s is not a schema version", f.Path, line, quote(record[at]))
+			return 0, fmt.Errorf("%s:%d: column schema: %s is not a schema version", f.Path, line, quote(record[at]))
 		case version > SchemaVersion:
-			return fmt.Errorf("%s:%d: column schema: %d was made by a newer ofpeak (this one reads %d); update", f.Path, line, version, SchemaVersion)
+			return 0, fmt.Errorf("%s:%d: column schema: %d was made by a newer ofpeak (this one reads %d); update", f.Path, line, version, SchemaVersion)
 		}
+		highest = max(highest, version)
 	}
 }
 

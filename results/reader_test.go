@@ -16,9 +16,11 @@ func TestParseErrorsNameFileLineAndColumn(t *testing.T) {
 		{"only a half header", "schema,ca", "a.csv: holds no header; is it a results CSV of ofpeak?"},
 		{"no schema", "x,y\n", "a.csv:1: column schema: is missing; is it a results CSV of ofpeak?"},
 		{"missing column", without(t, good, "tokens_per_s"), "a.csv:1: column tokens_per_s: is missing"},
+		{"missing newer column", without(t, good, "wf_host_s"), "a.csv:1: column wf_host_s: is missing"},
+		{"bad operator", with(t, good, "ops", "linear:1:2"), `a.csv:2: column ops: "linear:1:2" is not name:seconds:FLOPs:bytes`},
 		{"column twice", strings.Replace(good, "tokens_per_s,", "comm_s,", 1), `a.csv:1: column "comm_s": occurs twice`},
-		{"newer schema", with(t, good, "schema", "2"), "a.csv:2: column schema: 2 was made by a newer ofpeak (this one reads 1); update"},
-		{"newer schema without our columns", "schema,other\n7,x\n", "a.csv:2: column schema: 7 was made by a newer ofpeak (this one reads 1); update"},
+		{"newer schema", with(t, good, "schema", "3"), "a.csv:2: column schema: 3 was made by a newer ofpeak (this one reads 2); update"},
+		{"newer schema without our columns", "schema,other\n7,x\n", "a.csv:2: column schema: 7 was made by a newer ofpeak (this one reads 2); update"},
 		{"bad schema", with(t, good, "schema", "one"), `a.csv:2: column schema: "one" is not a schema version`},
 		{"schema zero", with(t, good, "schema", "0"), `a.csv:2: column schema: "0" is not a schema version`},
 		{"unknown status", with(t, good, "status", "fine"), `a.csv:2: column status: "fine" is unknown; known are ok, skipped, failed, wrong, suspect`},
@@ -61,6 +63,26 @@ func TestParseAcceptsSpreadsheetFiles(t *testing.T) {
 	f, err = Parse("a.csv", []byte(strings.ReplaceAll(sample(t), "\n", ",my notes\n")))
 	if err != nil || len(f.Rows) != 1 || !slices.Equal(f.Warnings, []string{`a.csv:1: column "my notes": is unknown and ignored`}) {
 		t.Errorf("read %+v, %v", f, err)
+	}
+}
+
+// A file of version 1 lacks the columns that came later: they are empty.
+func TestParseReadsVersion1(t *testing.T) {
+	text := with(t, sample(t), "schema", "1")
+	for _, column := range Columns() {
+		if !slices.Contains(earlierColumns(1), column) {
+			text = without(t, text, column)
+		}
+	}
+	f, err := Parse("a.csv", []byte(text))
+	if err != nil || len(f.Rows) != 1 || len(f.Warnings) > 0 {
+		t.Fatalf("read %+v, %v", f, err)
+	}
+	if r := &f.Rows[0]; r.Schema != 1 || r.Waterfall() != nil || r.Ops != nil || !r.TokensPerS.Known() {
+		t.Errorf("read %+v", r)
+	}
+	if _, err := Parse("a.csv", []byte(without(t, text, "tokens_per_s"))); err == nil {
+		t.Error("a version 1 file without one of its own columns is read")
 	}
 }
 

@@ -1,45 +1,49 @@
 package results
 
 import (
+	"reflect"
+	"strconv"
 	"time"
 
 	"github.com/jszwec/csvutil"
 )
 
-// SchemaVersion is the version of the columns of Row. It rises when a column is added, removed or changes its meaning.
-const SchemaVersion = 1
+// SchemaVersion is the version of the columns of Row. It rises when a column is added, removed or changes its meaning. A column that
+// version 1 did not have says in its tag "since" which one brought it; in files of earlier versions it is missing, and read as empty.
+const SchemaVersion = 2
 
 // Row is one case and its result: one line of a results CSV. The columns stand in the order of the fields; docs/csv.md gives the meaning of each.
 // The zero values of Opt, Samples and of the optional strings mean "not measured" or "does not apply" and are written as empty cells.
 type Row struct {
 	// Identity: what was asked for. Case is the line that reproduces the row; the fields after it are what comparisons pair by.
-	Schema         int          `csv:"schema"`
-	Case           string       `csv:"case"`
-	Technique      Technique    `csv:"technique"`
-	Precision      Precision    `csv:"precision"`
-	Engine         string       `csv:"engine"` // native, gorgonia, gorgonia+blas
-	Model          string       `csv:"model"`  // preset, or custom
-	Pass           Pass         `csv:"pass"`
-	C              int          `csv:"c"`                // channels
-	NH             int          `csv:"nh"`               // heads
-	T              int          `csv:"t"`                // tokens of a sequence
-	L              int          `csv:"l"`                // blocks
-	B              int          `csv:"b"`                // sequences of a step, over all ranks
-	Vocab          Opt[int]     `csv:"vocab"`            // of a language model
-	DP             int          `csv:"dp"`               // data-parallel ranks
-	TP             int          `csv:"tp"`               // tensor-parallel ranks
-	PP             int          `csv:"pp"`               // pipeline stages
-	Ranks          int          `csv:"ranks"`            // world size
-	ThreadsPerRank Opt[int]     `csv:"threads_per_rank"` // CPU only
-	Schedule       string       `csv:"schedule"`         // of the pipeline
-	Microbatches   Opt[int]     `csv:"microbatches"`
-	BucketBytes    Opt[int64]   `csv:"bucket_bytes"` // of the gradient all-reduce
-	ZeRO           Opt[int]     `csv:"zero"`         // stage of ZeRO
-	Recompute      string       `csv:"recompute"`    // in the backward pass
-	SparseFormat   string       `csv:"sparse_format"`
-	SparseDensity  Opt[float64] `csv:"sparse_density"` // kept weights / all weights
-	Variants       string       `csv:"variants"`       // forced by the user; empty: the device chose
-	Seed           int64        `csv:"seed"`
+	Schema           int          `csv:"schema"`
+	Case             string       `csv:"case"`
+	Technique        Technique    `csv:"technique"`
+	Precision        Precision    `csv:"precision"`
+	Engine           string       `csv:"engine"` // native, gorgonia, gorgonia+blas
+	Model            string       `csv:"model"`  // preset, or custom
+	Pass             Pass         `csv:"pass"`
+	C                int          `csv:"c"`                           // channels
+	NH               int          `csv:"nh"`                          // heads
+	T                int          `csv:"t"`                           // tokens of a sequence
+	L                int          `csv:"l"`                           // blocks
+	B                int          `csv:"b"`                           // sequences of a step, over all ranks
+	Vocab            Opt[int]     `csv:"vocab"`                       // of a language model
+	DP               int          `csv:"dp"`                          // data-parallel ranks
+	TP               int          `csv:"tp"`                          // tensor-parallel ranks
+	PP               int          `csv:"pp"`                          // pipeline stages
+	Ranks            int          `csv:"ranks"`                       // world size
+	ThreadsPerRank   Opt[int]     `csv:"threads_per_rank"`            // CPU only
+	SequenceParallel string       `csv:"sequence_parallel" since:"2"` // on, or empty
+	Schedule         string       `csv:"schedule"`                    // of the pipeline
+	Microbatches     Opt[int]     `csv:"microbatches"`
+	BucketBytes      Opt[int64]   `csv:"bucket_bytes"` // of the gradient all-reduce
+	ZeRO             Opt[int]     `csv:"zero"`         // stage of ZeRO
+	Recompute        string       `csv:"recompute"`    // in the backward pass
+	SparseFormat     string       `csv:"sparse_format"`
+	SparseDensity    Opt[float64] `csv:"sparse_density"` // kept weights / all weights
+	Variants         string       `csv:"variants"`       // forced by the user; empty: the device chose
+	Seed             int64        `csv:"seed"`
 
 	// Environment: where it ran.
 	Commit          string     `csv:"commit"`
@@ -103,6 +107,31 @@ type Row struct {
 	CommS      Opt[float64] `csv:"comm_s"`
 	BubbleS    Opt[float64] `csv:"bubble_s"` // waiting for other pipeline stages
 
+	// The waterfall: where the step went, seconds of one step, the mean over ranks. Together they are StepMedianS; see Waterfall.
+	WFIdealS       Opt[float64] `csv:"wf_ideal_s" since:"2"`     // model FLOPs at the measured peak
+	WFMatmulS      Opt[float64] `csv:"wf_matmul_s" since:"2"`    // what matrix products took beyond it; below 0 if they beat the peak
+	WFAttentionS   Opt[float64] `csv:"wf_attention_s" since:"2"` // the same of attention
+	WFMemoryBoundS Opt[float64] `csv:"wf_memory_bound_s" since:"2"`
+	WFRecomputeS   Opt[float64] `csv:"wf_recompute_s" since:"2"` // forward operators run again in the backward pass
+	WFOptimizerS   Opt[float64] `csv:"wf_optimizer_s" since:"2"`
+	WFCommS        Opt[float64] `csv:"wf_comm_s" since:"2"`   // exposed
+	WFBubbleS      Opt[float64] `csv:"wf_bubble_s" since:"2"` // waiting for ranks of other stages
+	WFImbalanceS   Opt[float64] `csv:"wf_imbalance_s" since:"2"`
+	WFHostS        Opt[float64] `csv:"wf_host_s" since:"2"` // the compute stream had nothing to do
+	WFThrottleS    Opt[float64] `csv:"wf_throttle_s" since:"2"`
+	ProfiledStepS  Opt[float64] `csv:"profiled_step_s" since:"2"` // the step from which the parts were taken, before they were scaled
+	Ops            OpTimes      `csv:"ops" since:"2"`
+
+	// Validity: what else went on while the case was stepped.
+	ClockRatio          Opt[float64] `csv:"clock_ratio" since:"2"` // against the clock when the peak was measured
+	ThrottleEvents      Opt[int64]   `csv:"throttle_events" since:"2"`
+	StealPct            Opt[float64] `csv:"steal_pct" since:"2"`
+	RunDelayPct         Opt[float64] `csv:"run_delay_pct" since:"2"`
+	PressurePct         Opt[float64] `csv:"pressure_pct" since:"2"`
+	InvoluntarySwitches Opt[int64]   `csv:"involuntary_switches" since:"2"`
+	EnergyPerTokenJ     Opt[float64] `csv:"energy_per_token_j" since:"2"`
+	EnergyBasis         string       `csv:"energy_basis" since:"2"`
+
 	// Relative to other rows of the same run.
 	SpeedupVsBaseline Opt[float64] `csv:"speedup_vs_baseline"`
 	ScalingEfficiency Opt[float64] `csv:"scaling_efficiency"`
@@ -117,6 +146,19 @@ type Row struct {
 	FinalLossBaseline Opt[float64] `csv:"final_loss_baseline"`
 	LossCurve         Samples      `csv:"loss_curve"`    // of the training check, by step
 	SkippedSteps      Opt[int]     `csv:"skipped_steps"` // by dynamic loss scaling
+}
+
+// earlierColumns are the columns that a file of a schema version must have.
+func earlierColumns(schema int) []string {
+	var names []string
+	row := reflect.TypeOf(Row{})
+	for i := range row.NumField() {
+		tag := row.Field(i).Tag
+		if since, _ := strconv.Atoi(tag.Get("since")); since <= schema {
+			names = append(names, tag.Get("csv"))
+		}
+	}
+	return names
 }
 
 // Columns are the names of the columns, in order.

@@ -1,7 +1,9 @@
 package results
 
 import (
+	"math"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -19,7 +21,9 @@ func okRow() Row {
 		StepSpreadPct: Some(4.0), StepSamplesS: Samples{0.25, 0.24, 0.26},
 		TokensPerStep: Some[int64](128), TokensPerS: Some(512.0), ModelFLOPsPerStep: Some[int64](75497472), FLOPsFormula: "block-v1",
 		TFLOPSPerDevice: Some(0.000151), ShareMeasuredPct: Some(55.5), ShareMeasuredBasis: "this CPU measured bf16 0.2 TFLOPS",
-		CommBytes: Some[int64](0), SpeedupVsBaseline: Some(1.9), MaxRelError: Some(1e-3), LossLast: Some(-0.5),
+		CommBytes: Some[int64](0), WFIdealS: Some(0.1), WFMatmulS: Some(0.1), WFAttentionS: Some(-0.02), WFMemoryBoundS: Some(0.02), WFRecomputeS: Some(0.0), WFOptimizerS: Some(0.01),
+		WFCommS: Some(0.01), WFBubbleS: Some(0.01), WFImbalanceS: Some(0.01), WFHostS: Some(0.01), WFThrottleS: Some(0.0), ProfiledStepS: Some(0.26),
+		Ops: OpTimes{{"linear.forward", 0.125, 1e9, 4e6}, {"adamw", 0.01, 0, 2e6}}, SpeedupVsBaseline: Some(1.9), MaxRelError: Some(1e-3), LossLast: Some(-0.5),
 	}
 }
 
@@ -104,5 +108,56 @@ func TestSamplesText(t *testing.T) {
 		if err := back.UnmarshalText([]byte(bad)); err == nil {
 			t.Errorf("%q is read as %v", bad, back)
 		}
+	}
+}
+
+func TestOpTimesText(t *testing.T) {
+	ops := OpTimes{{"linear.forward", 0.125, 1e9, 4e6}, {"all-reduce", 1e-9, 0, 0.5}}
+	text, err := ops.MarshalText()
+	if err != nil || string(text) != "linear.forward:0.125:1e+09:4e+06;all-reduce:1e-09:0:0.5" {
+		t.Fatalf("written as %q, %v", text, err)
+	}
+	var back OpTimes
+	if err := back.UnmarshalText(text); err != nil || !slices.Equal(back, ops) {
+		t.Errorf("read as %v, %v", back, err)
+	}
+	if err := back.UnmarshalText(nil); err != nil || back != nil {
+		t.Errorf("an empty cell is read as %v, %v", back, err)
+	}
+	for _, bad := range []string{";", "a", "a:1:2", "a:1:2:3:4", "a:1:2:3;", "a:x:2:3", "a:1:NaN:3", "a:1:2:Inf"} {
+		if err := back.UnmarshalText([]byte(bad)); err == nil || back != nil {
+			t.Errorf("%q is read as %v, %v", bad, back, err)
+		}
+	}
+}
+
+// The waterfall lists every part in order, and nothing where one was not measured.
+func TestWaterfall(t *testing.T) {
+	row := okRow()
+	parts := row.Waterfall()
+	var names []string
+	sum := 0.0
+	for _, p := range parts {
+		names = append(names, p.Column)
+		sum += p.Seconds
+	}
+	var columns []string
+	for _, c := range Columns() {
+		if strings.HasPrefix(c, "wf_") {
+			columns = append(columns, c)
+		}
+	}
+	if !slices.Equal(names, columns) || math.Abs(sum-0.25) > 1e-12 {
+		t.Errorf("parts %v, which add up to %g; want %v and 0.25", names, sum, columns)
+	}
+	row.WFHostS = Opt[float64]{}
+	if parts := row.Waterfall(); parts != nil {
+		t.Errorf("parts %v without one of them", parts)
+	}
+	row = okRow()
+	row.WFIdealS = Opt[float64]{} // no peak was measured: products keep their whole time
+	row.WFMatmulS = Some(0.2)
+	if err := row.Validate(); err != nil || len(row.Waterfall()) != len(columns)-1 {
+		t.Errorf("without an ideal: %v, %v", row.Waterfall(), err)
 	}
 }

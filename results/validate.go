@@ -25,7 +25,7 @@ func columnErrorf(column, format string, args ...any) error {
 
 // Validate returns the first thing (a *ColumnError) that makes the row one that must not be written or believed, or nil.
 func (r *Row) Validate() error {
-	checks := []func() error{r.checkIdentity, r.checkCells, r.checkStatus, r.checkMeasurement, r.checkShares}
+	checks := []func() error{r.checkIdentity, r.checkCells, r.checkStatus, r.checkMeasurement, r.checkShares, r.checkWaterfall, r.checkOps}
 	for _, check := range checks {
 		if err := check(); err != nil {
 			return err
@@ -35,8 +35,8 @@ func (r *Row) Validate() error {
 }
 
 func (r *Row) checkIdentity() error {
-	if r.Schema != SchemaVersion {
-		return columnErrorf("schema", "%d is not %d", r.Schema, SchemaVersion)
+	if r.Schema < 1 || r.Schema > SchemaVersion {
+		return columnErrorf("schema", "%d is not from 1 to %d", r.Schema, SchemaVersion)
 	}
 	if r.Case == "" {
 		return columnErrorf("case", "is empty")
@@ -75,7 +75,8 @@ func (r *Row) checkIdentity() error {
 }
 
 // signed are the numbers that may be below zero.
-var signed = map[string]bool{"loss_first": true, "loss_last": true, "final_loss": true, "final_loss_baseline": true}
+var signed = map[string]bool{"loss_first": true, "loss_last": true, "final_loss": true, "final_loss_baseline": true,
+	"wf_matmul_s": true, "wf_attention_s": true}
 
 // checkCells checks every number for being finite and not negative, and every text for being one line.
 func (r *Row) checkCells() error {

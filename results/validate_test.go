@@ -17,7 +17,8 @@ func TestValidate(t *testing.T) {
 		change func(*Row)
 		column string
 	}{
-		{"other schema", func(r *Row) { r.Schema = 2 }, "schema"},
+		{"newer schema", func(r *Row) { r.Schema = SchemaVersion + 1 }, "schema"},
+		{"no schema", func(r *Row) { r.Schema = 0 }, "schema"},
 		{"no case", func(r *Row) { r.Case = "" }, "case"},
 		{"case of two lines", func(r *Row) { r.Case = "a\nb" }, "case"},
 		{"invalid UTF-8", func(r *Row) { r.Host = "\xff" }, "host"},
@@ -44,6 +45,15 @@ func TestValidate(t *testing.T) {
 		{"wrong with throughput", func(r *Row) { r.Status, r.Reason = Wrong, "x" }, "tokens_per_s"},
 		{"skipped with speed-up", func(r *Row) { *r = notOK(Skipped); r.SpeedupVsBaseline = Some(1.0) }, "speedup_vs_baseline"},
 		{"failed with share", func(r *Row) { *r = notOK(Failed); r.ShareVendorPct = Some(1.0) }, "share_vendor_pct"},
+		{"waterfall without a part", func(r *Row) { r.WFHostS = Opt[float64]{} }, "wf_host_s"},
+		{"waterfall without step", func(r *Row) { r.ProfiledStepS = Opt[float64]{} }, "profiled_step_s"},
+		{"waterfall that lacks time", func(r *Row) { r.WFMatmulS = Some(0.09) }, "wf_ideal_s"},
+		{"waterfall with too much time", func(r *Row) { r.WFCommS = Some(0.06) }, "wf_ideal_s"},
+		{"negative bubble", func(r *Row) { r.WFBubbleS = Some(-0.01) }, "wf_bubble_s"},
+		{"operator without name", func(r *Row) { r.Ops[0].Name = "" }, "ops"},
+		{"operator named twice", func(r *Row) { r.Ops[1].Name = r.Ops[0].Name }, "ops"},
+		{"operator that ends before it starts", func(r *Row) { r.Ops[0].Seconds = -1 }, "ops"},
+		{"operator of infinite work", func(r *Row) { r.Ops[0].FLOPs = math.Inf(1) }, "ops"},
 		{"simulated with throughput", func(r *Row) { r.Device = Sim }, "tokens_per_s"},
 	}
 	for _, test := range tests {

@@ -65,6 +65,9 @@ func Append(path string) (*Writer, *File, error) {
 // sameHeader refuses a file whose columns are not exactly Row's, in order.
 func sameHeader(path string, f *File) error {
 	columns := Columns()
+	if len(f.Header) < len(columns) {
+		return fmt.Errorf("%s:1: has not all the columns of schema %d; choose another file with --out", path, SchemaVersion)
+	}
 	for i, name := range f.Header {
 		if i >= len(columns) || columns[i] != name {
 			return fmt.Errorf("%s:1: column %s: is not where schema %d has it; choose another file with --out", path, quote(name), SchemaVersion)

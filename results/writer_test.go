@@ -150,7 +150,8 @@ func TestAppendContinuesAFile(t *testing.T) {
 
 func TestAppendRefusesOtherFiles(t *testing.T) {
 	tests := []struct{ name, text, want string }{
-		{"newer schema", strings.Replace(sample(t), "\n1,", "\n2,", 1), "newer ofpeak"},
+		{"newer schema", with(t, sample(t), "schema", "3"), "newer ofpeak"},
+		{"an older schema", without(t, with(t, sample(t), "schema", "1"), "energy_basis"), "has not all the columns of schema 2"},
 		{"another column order", strings.Replace(sample(t), "schema,case", "case,schema", 1), "schema"},
 		{"another CSV", "a,b\n1,2\n", "column schema: is missing"},
 	}

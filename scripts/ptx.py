@@ -13,7 +13,6 @@ import argparse
 import ctypes
 import pathlib
 import sys
-import sysconfig
 
 ARCH = "compute_80"
 VERSION = (11, 8)
@@ -21,10 +20,10 @@ SOURCES = pathlib.Path(__file__).resolve().parent.parent / "kernels" / "cuda" / 
 
 
 def nvrtc():
-    """Load NVRTC from this Python's packages, or from the system."""
-    package = pathlib.Path(sysconfig.get_path("purelib")) / "nvidia" / "cuda_nvrtc" / "lib" / "libnvrtc.so.11.2"
+    """Load NVRTC from where Python finds packages, or from the system."""
+    places = (pathlib.Path(p) / "nvidia" / "cuda_nvrtc" / "lib" / "libnvrtc.so.11.2" for p in sys.path)
     try:
-        lib = ctypes.CDLL(str(package) if package.exists() else "libnvrtc.so.11.2")
+        lib = ctypes.CDLL(next((str(p) for p in places if p.exists()), "libnvrtc.so.11.2"))
     except OSError as e:
         sys.exit(f"ptx.py: no NVRTC ({e}); pip install nvidia-cuda-nvrtc-cu11==11.8.89")
     lib.nvrtcGetErrorString.restype = ctypes.c_char_p

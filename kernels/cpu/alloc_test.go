@@ -36,7 +36,7 @@ func TestStepsDoNotAllocate(t *testing.T) {
 		for range 3 {
 			run()
 		}
-		if n := testing.AllocsPerRun(20, run); n > 0 {
+		if n := kerneltest.Allocs(20, run); n > 0 {
 			t.Errorf("%v: %g allocations in a step", dt, n)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"ofpeak/kernels/cpu/gemm"
 	"ofpeak/kernels/cpu/team"
@@ -47,8 +48,9 @@ type Stream struct {
 	slope    activationSlope
 	expand   expansion
 
-	length atomic.Int64 // commands enqueued and not yet run
-	failed bool         // an error is pending; written by the goroutine, and by Sync while it is idle
+	length atomic.Int64               // commands enqueued and not yet run
+	failed bool                       // an error is pending; written by the goroutine, and by Sync while it is idle
+	note   func(begin, end time.Time) // nil: no one wants to know
 
 	mu      sync.Mutex
 	filled  sync.Cond
@@ -163,9 +165,20 @@ func (s *Stream) execute(e entry) {
 		}
 		e.home.recycle(e.cmd)
 	}()
+	if s.note != nil {
+		begin := time.Now()
+		defer func() { s.note(begin, time.Now()) }()
+	}
 	if !s.failed || e.always {
 		e.cmd.run(s)
 	}
+}
+
+// Observe tells note of every later command; see kernels.TimedStream.
+func (s *Stream) Observe(note func(begin, end time.Time)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.note = note
 }
 
 func (s *Stream) fail(err error) {

@@ -60,7 +60,7 @@ func allocations(r *parallel.Rank, tr *trainer.Trainer, steps int) (int, error) 
 	runtime.ReadMemStats(&before)
 	for range steps {
 		tr.TrainStep()
-		if err := r.Sync(); err != nil { // without the report, whose download allocates
+		if _, err := tr.Sync(); err != nil {
 			return 0, err
 		}
 	}

@@ -27,7 +27,7 @@ func TestDeathInTraining(t *testing.T) {
 		for victim := range 8 {
 			for _, when := range []string{"before", "in", "after"} {
 				l := parallel.InProcess{Open: device.open, Connect: local.New}
-				err := within(20*time.Second, func() error {
+				err := within(time.Minute, func() error {
 					return l.Run(t.Context(), s, func(_ context.Context, r *parallel.Rank) error {
 						tr, err := trainer.New(r, trainer.Config{Model: model, Hyper: block.DefaultHyper})
 						if err != nil {

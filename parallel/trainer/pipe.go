@@ -1,6 +1,9 @@
 package trainer
 
-import "ofpeak/kernels"
+import (
+	"ofpeak/kernels"
+	"ofpeak/parallel/trace"
+)
 
 // pipeEvents order the compute stream and the transfers between stages.
 type pipeEvents struct {
@@ -35,6 +38,7 @@ func (t *Trainer) piped() bool { return t.rank.PP.Size() > 1 }
 // RecvAct is part of pp.Stage. The slot is free when the last pass of the microbatch that held it has run: slots are used again only by
 // schedules whose backward passes follow the microbatches' order.
 func (t *Trainer) RecvAct(k int) {
+	t.mark(trace.Forward, k)
 	a, e := t.slots[k%len(t.slots)], &t.pipeEvents
 	if before := k - len(t.slots); before >= 0 {
 		if t.inferring {
@@ -49,6 +53,7 @@ func (t *Trainer) RecvAct(k int) {
 
 // SendAct is part of pp.Stage.
 func (t *Trainer) SendAct(k int) {
+	t.mark(trace.Forward, k)
 	e := &t.pipeEvents
 	t.pipe.Wait(e.ranForward[k])
 	t.rank.PP.Send(t.pipe, t.slots[k%len(t.slots)].Out, t.rank.PP.Rank()+1)
@@ -58,6 +63,7 @@ func (t *Trainer) SendAct(k int) {
 // RecvGrad is part of pp.Stage. The gradient's place is free when the backward pass before the last one has run; that it was sent on, the
 // pipe's own order ensures.
 func (t *Trainer) RecvGrad(k int) {
+	t.mark(trace.Backward, k)
 	e := &t.pipeEvents
 	if before := t.begun - len(t.grads); before >= 0 {
 		t.pipe.Wait(e.ranBackward[before])
@@ -67,7 +73,8 @@ func (t *Trainer) RecvGrad(k int) {
 }
 
 // SendGrad is part of pp.Stage. It hands on what the last backward pass left.
-func (t *Trainer) SendGrad(int) {
+func (t *Trainer) SendGrad(k int) {
+	t.mark(trace.Backward, k)
 	i, e := t.begun-1, &t.pipeEvents
 	t.pipe.Wait(e.ranBackward[i])
 	t.rank.PP.Send(t.pipe, t.grads[i%len(t.grads)], t.rank.PP.Rank()-1)

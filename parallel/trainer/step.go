@@ -5,6 +5,7 @@ import (
 	"ofpeak/kernels/block"
 	"ofpeak/parallel/comm"
 	"ofpeak/parallel/pp"
+	"ofpeak/parallel/trace"
 )
 
 // TrainStep enqueues one training step: all microbatches forward and backward, the sum of the gradients, AdamW. Sync must follow before the
@@ -17,6 +18,7 @@ func (t *Trainer) TrainStep() {
 	t.Stage.ZeroGrads(t.compute)
 	pp.Run(t.training, t)
 	if t.reducer != nil {
+		t.mark(trace.Reduce, -1)
 		from := t.clock.mark(t.compute)
 		t.reducer.Wait()
 		t.clock.end(t.compute, exposed, from)
@@ -39,13 +41,18 @@ func (t *Trainer) start(inferring bool) {
 	if t.sharded != nil {
 		t.sharded.Start()
 	}
+	t.mark(trace.Begin, -1)
 	t.stepStart = t.clock.mark(t.compute)
 }
 
 // optimize updates the weights unless some rank that has a part of the gradients found an overflow.
 func (t *Trainer) optimize() {
 	t.clock.within = optimizer
+	t.mark(trace.Optimizer, -1)
 	from := t.clock.mark(t.compute)
+	if t.partials != nil {
+		t.partials.Sum(t.compute)
+	}
 	t.Stage.CheckGrads(t.compute)
 	if parts := t.gradientParts(); t.Stage.Precision.ScaleLoss && parts.Size() > 1 {
 		parts.AllReduce(t.compute, t.found, t.found)
@@ -78,16 +85,26 @@ func (t *Trainer) waitExposed(e kernels.Event) {
 
 // finish sums the loss, which only last stages have, and ends the step's time.
 func (t *Trainer) finish() {
+	t.mark(trace.End, -1)
 	t.compute.Copy(t.loss, t.Stage.Loss)
-	if t.rank.Data.Size() > 1 {
-		t.rank.Data.AllReduce(t.compute, t.loss, t.loss)
+	if parts := t.lossParts(); parts.Size() > 1 {
+		parts.AllReduce(t.compute, t.loss, t.loss)
 	}
 	t.stepEnd = t.clock.mark(t.compute)
+}
+
+// lossParts connects the ranks among which the loss's terms are spread.
+func (t *Trainer) lossParts() comm.Communicator {
+	if t.Stage.Sequence && !t.language() {
+		return t.rank.All
+	}
+	return t.rank.Data
 }
 
 // Forward is part of pp.Stage.
 func (t *Trainer) Forward(k int) {
 	a := t.point(k)
+	t.mark(trace.Forward, k)
 	if t.piped() {
 		from := t.clock.mark(t.compute)
 		if !t.first() {
@@ -112,18 +129,23 @@ func (t *Trainer) Forward(k int) {
 
 // Backward is part of pp.Stage.
 func (t *Trainer) Backward(k int, last bool) {
+	t.mark(trace.Backward, k)
 	t.backward(k, t.backwardHooks(last), false)
 	t.release(k)
 }
 
 // BackwardInput is part of pp.Stage.
-func (t *Trainer) BackwardInput(k int) { t.backward(k, nil, true) }
+func (t *Trainer) BackwardInput(k int) {
+	t.mark(trace.BackwardInput, k)
+	t.backward(k, nil, true)
+}
 
 // BackwardWeight is part of pp.Stage.
 func (t *Trainer) BackwardWeight(k int, last bool) {
+	t.mark(trace.BackwardWeight, k)
 	t.clock.within = backward
 	from := t.clock.mark(t.compute)
-	t.Stage.BackwardWeight(t.compute, t.slots[k%len(t.slots)], t.backwardHooks(last))
+	t.Stage.BackwardWeight(t.compute, t.slots[k%len(t.slots)], t.tp, t.backwardHooks(last))
 	t.clock.end(t.compute, backward, from)
 	t.release(k)
 }

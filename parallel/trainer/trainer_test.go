@@ -149,6 +149,8 @@ func TestCommBytes(t *testing.T) {
 		{parallel.Strategy{DP: 2, ZeRO: 3}, func(tr *Trainer) int64 { return 2*int64(tr.Stage.Size())*8 + loss }},
 		// Two blocks, each two sums forward and two backward.
 		{parallel.Strategy{TP: 2}, func(*Trainer) int64 { return 8 * act }},
+		// Two gathers and two scatters forward, four and two backward; four norms' gains and biases; the loss of each rank's tokens.
+		{parallel.Strategy{TP: 2, Sequence: true}, func(*Trainer) int64 { return 2*10*act + 2*4*16*8 + loss }},
 		// Each stage sends or receives the batch's activations and their gradients.
 		{parallel.Strategy{PP: 2, Microbatches: 2}, func(*Trainer) int64 { return 2*act + loss }},
 	} {
@@ -263,6 +265,7 @@ func TestStagesFitTheirLimit(t *testing.T) {
 		for _, s := range []parallel.Strategy{
 			{}, {PP: 2, Microbatches: 4}, {PP: 3, Microbatches: 8}, {PP: 2, Microbatches: 4, Schedule: "gpipe"},
 			{DP: 2, ZeRO: 2}, {DP: 2, PP: 2, ZeRO: 3, Microbatches: 2}, {PP: 3, Microbatches: 8, Schedule: "zb-h1"},
+			{TP: 2, Sequence: true}, {TP: 2, PP: 2, Sequence: true, Microbatches: 2},
 		} {
 			low, high := int64(1), int64(1<<30)
 			for low < high { // the smallest limit that has a cut
@@ -309,6 +312,8 @@ func TestCheck(t *testing.T) {
 		"recomputed activations":        {block.Config{C: 16, NH: 2, T: 3, L: 2, Batch: 4, Precision: fp64, Recompute: true}, parallel.Strategy{PP: 2, Schedule: "zb-h1"}},
 		"use no naive sum":              {regression, parallel.Strategy{DP: 2, ZeRO: 1, Naive: true}},
 		"use one of gpipe, 1f1b, zb-h1": {regression, parallel.Strategy{PP: 2, Schedule: "none"}},
+		"tokens over tensor-parallel":   {regression, parallel.Strategy{Sequence: true}},
+		"of 3 tokens is not divisible":  {regression, parallel.Strategy{DP: 2, TP: 2, Sequence: true, Microbatches: 2}},
 		"C, NH, T, L and B must be":     {block.Config{Batch: 1}, parallel.Strategy{}},
 	} {
 		err := Check(Config{Model: c.model}, c.s)
@@ -338,23 +343,17 @@ func TestStepAllocatesNothing(t *testing.T) {
 	for _, model := range []block.Config{regression, language} {
 		for _, s := range []parallel.Strategy{{}, {Microbatches: 2}, {DP: 2}, {DP: 2, ZeRO: 1}, {DP: 2, ZeRO: 3}, {TP: 2}, {PP: 2, Microbatches: 4}, {PP: 2, Microbatches: 4, Schedule: "zb-h1"}, {DP: 2, TP: 2, PP: 2, Microbatches: 2}} {
 			err := launchOn(open, Config{Model: model}, s, func(r *parallel.Rank, tr *Trainer) error {
-				const steps = 20
-				var before, after runtime.MemStats
-				for i := range steps + 3 {
-					if i == 3 {
-						r.All.Barrier(r.Compute)
-						runtime.ReadMemStats(&before)
-						r.All.Barrier(r.Compute)
-					}
-					tr.TrainStep()
-					if _, err := tr.Sync(); err != nil {
+				const windows, steps = 6, 20
+				fewest := uint64(math.MaxUint64)
+				for range windows { // in the first, caches fill
+					n, err := allocations(r, tr, steps)
+					if err != nil {
 						return err
 					}
+					fewest = min(fewest, n)
 				}
-				r.All.Barrier(r.Compute)
-				runtime.ReadMemStats(&after)
-				if n := after.Mallocs - before.Mallocs; n >= steps { // the runtime's own are a few
-					return fmt.Errorf("%d allocations in %d steps", n, steps)
+				if fewest >= steps { // the runtime's own are a few
+					return fmt.Errorf("%d allocations in %d steps", fewest, steps)
 				}
 				return nil
 			})
@@ -363,4 +362,22 @@ func TestStepAllocatesNothing(t *testing.T) {
 			}
 		}
 	}
+}
+
+// allocations counts those of the whole process in so many steps of all ranks, reports included.
+func allocations(r *parallel.Rank, tr *Trainer, steps int) (uint64, error) {
+	var before, after runtime.MemStats
+	r.All.Barrier(r.Compute)
+	if err := r.Compute.Sync(); err != nil {
+		return 0, err
+	}
+	runtime.ReadMemStats(&before)
+	for range steps {
+		tr.TrainStep()
+		if _, err := tr.Sync(); err != nil {
+			return 0, err
+		}
+	}
+	runtime.ReadMemStats(&after)
+	return after.Mallocs - before.Mallocs, nil
 }

@@ -13,6 +13,7 @@ import (
 	"gonum.org/v1/gonum/blas/testblas"
 
 	"ofpeak/kernels/cpu/gemm"
+	"ofpeak/kernels/kerneltest"
 )
 
 var _ blas.Float32 = (*BLAS)(nil)
@@ -250,7 +251,7 @@ func TestSgemmDoesNotAllocate(t *testing.T) {
 	b := New(2)
 	defer b.Close()
 	p := newProduct(rand.New(rand.NewPCG(5, 0)), blas.NoTrans, blas.Trans, 110, 120, 130, 0, 2, 0.5)
-	if n := testing.AllocsPerRun(20, func() { p.run(b) }); n != 0 {
+	if n := kerneltest.Allocs(20, func() { p.run(b) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 }

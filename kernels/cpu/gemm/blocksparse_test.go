@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"ofpeak/kernels/cpu/team"
+	"ofpeak/kernels/kerneltest"
 )
 
 // weightBlock is a random block-sparse weight.
@@ -147,7 +148,7 @@ func TestBlockDoesNotAllocate(t *testing.T) {
 		rng := rand.New(rand.NewPCG(13, 0))
 		w, x, y := newWeightBlock(t, rng, in, oc, c, 32, 2), newArray(rng, in, n, c, 0), newArray(rng, in, n, oc, 0)
 		dv := newArray(rng, F32, w.values.rows, 32, 0)
-		if got := testing.AllocsPerRun(20, func() {
+		if got := kerneltest.Allocs(20, func() {
 			ctx.ForwardBlock(w.pattern, w.values.matrix(), x.matrix(), y.matrix(), n, nil)
 			ctx.InputGradBlock(w.pattern, w.values.matrix(), y.matrix(), x.matrix(), n, nil)
 			ctx.WeightGradBlock(w.pattern, dv.matrix(), y.matrix(), x.matrix(), n)

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"ofpeak/kernels/cpu/team"
+	"ofpeak/kernels/kerneltest"
 )
 
 // eps is the unit roundoff of each float type.
@@ -402,7 +403,7 @@ func TestMultiplyDoesNotAllocate(t *testing.T) {
 		rng := rand.New(rand.NewPCG(6, 0))
 		a, b, c := newArray(rng, in, 50, 60, 0), newArray(rng, in, 60, 70, 0), newArray(rng, BF16, 50, 70, 0)
 		p := Product{M: 50, N: 70, K: 60, A: a.matrix(), B: b.matrix(), C: c.matrix()}
-		if n := testing.AllocsPerRun(20, func() { ctx.Multiply(p) }); n != 0 {
+		if n := kerneltest.Allocs(20, func() { ctx.Multiply(p) }); n != 0 {
 			t.Errorf("%v allocations", n)
 		}
 		if ctx.Bytes() <= 0 {

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"ofpeak/kernels/cpu/team"
+	"ofpeak/kernels/kerneltest"
 )
 
 var floats = []Type{F32, BF16, F16}
@@ -168,7 +169,7 @@ func TestSparse24DoesNotAllocate(t *testing.T) {
 		rng := rand.New(rand.NewPCG(9, 0))
 		w, x, y := newWeight24(t, rng, in, oc, c), newArray(rng, in, n, c, 0), newArray(rng, in, n, oc, 0)
 		dv := newArray(rng, F32, oc, c/2, 0)
-		if got := testing.AllocsPerRun(20, func() {
+		if got := kerneltest.Allocs(20, func() {
 			ctx.Forward24(w.pattern, w.values.matrix(), x.matrix(), y.matrix(), n, nil)
 			ctx.InputGrad24(w.pattern, w.values.matrix(), y.matrix(), x.matrix(), n, nil)
 			ctx.WeightGrad24(w.pattern, dv.matrix(), y.matrix(), x.matrix(), n)

@@ -2,6 +2,7 @@ package team
 
 import (
 	"errors"
+	"ofpeak/kernels/kerneltest"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -145,7 +146,7 @@ func TestRunDoesNotAllocate(t *testing.T) {
 	tm := NewUnpinned(2)
 	defer tm.Close()
 	var c tally
-	if n := testing.AllocsPerRun(100, func() { tm.Run(&c) }); n != 0 {
+	if n := kerneltest.Allocs(100, func() { tm.Run(&c) }); n != 0 {
 		t.Errorf("%v allocations per Run", n)
 	}
 }

@@ -33,12 +33,13 @@ func (f *fault) get() error {
 	}
 }
 
-// pair is the way from one rank to another: the sender offers its tensor, the receiver copies it and says so.
+// pair is the way from one rank to another: the sender offers its tensor, the receiver copies it and says so. Each has room for one, so that only
+// waiting for the other side blocks.
 type pair struct {
 	offer chan kernels.Tensor
 	taken chan error
 }
 
 func newPair() pair {
-	return pair{offer: make(chan kernels.Tensor), taken: make(chan error)}
+	return pair{offer: make(chan kernels.Tensor, 1), taken: make(chan error, 1)}
 }

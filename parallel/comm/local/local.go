@@ -53,6 +53,7 @@ type communicator struct {
 	mu     sync.Mutex // guards what the enqueuing goroutine and the stream share
 	counts comm.Counts
 	free   []*call
+	group  *call // a Group whose calls are being gathered, by the enqueuing goroutine
 
 	parts  []kernels.Tensor // scratch of a reduction: every rank's share
 	shapes [][1]int         // their shapes

@@ -1,0 +1,79 @@
+// Package trace records what every stream of a rank ran, and when: operator, phase, microbatch, FLOPs, bytes, and between which ranks data
+// went. It wraps a rank's device and communicators; between Start and Stop it notes each call, at all other times it only passes calls on.
+//
+// It counts no time itself: streams that can tell when their calls ran are asked, others are given events around every call. What the
+// times mean is for whoever reads the Timeline.
+package trace
+
+import (
+	"time"
+
+	"ofpeak/kernels"
+)
+
+// Kind says what a span's time is spent on.
+type Kind uint8
+
+const (
+	Product   Kind = iota // matrix product
+	Attention             // both products of attention, and the softmax between them
+	Memory                // bound by memory: norms, losses, embeddings, casts, copies
+	Update                // the optimizer
+	Transfer              // communication
+	Wait                  // for another stream
+)
+
+// Phase is a part of a training step.
+type Phase string
+
+const (
+	Begin          Phase = "begin" // gradients are cleared
+	Forward        Phase = "forward"
+	Backward       Phase = "backward"
+	BackwardInput  Phase = "backward-input" // where the pass is split
+	BackwardWeight Phase = "backward-weight"
+	Reduce         Phase = "reduce" // the rest of the gradients' sum
+	Optimizer      Phase = "optimizer"
+	End            Phase = "end" // the loss is summed
+)
+
+// Span is one call as a stream ran it. Times count from the timeline's Base.
+type Span struct {
+	Op         string // such as "linear.forward", "all-reduce", "wait"
+	Kind       Kind
+	Phase      Phase
+	Microbatch int           // -1: of none
+	DType      kernels.DType // of the operands of a Product or Attention
+	// FLOPs are the multiply-adds that run, times two; Model those that the model needs (see block.Work). Operators without products have none.
+	FLOPs, Model float64
+	// Bytes are the operands, each counted once for every time that it is read or written as a whole; of a Transfer, the larger operand.
+	Bytes      float64
+	Begin, End time.Duration
+	// Call is the same on all ranks that take part in a Transfer, and of no other.
+	Call Call
+	// On is the stream, by its place in the timeline, whose event a Wait is for; -1: one from before the recording.
+	On int
+}
+
+// Call tells transfers apart. A collective has From and To -1.
+type Call struct {
+	Group    string // the communicator
+	From, To int    // ranks in the group, of a Send and its Recv
+	Number   int    // calls of the same group, or pair, before
+}
+
+// Track is what one stream ran, in order.
+type Track struct {
+	Name  string
+	Spans []Span
+}
+
+// Timeline is what a rank did between Start and Stop.
+type Timeline struct {
+	Rank, Stage int
+	Base        time.Time
+	Length      time.Duration // until Stop
+	Tracks      []Track       // the compute stream first
+	// Host is what the goroutine did that calls the streams.
+	Host []Span
+}
