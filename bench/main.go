@@ -66,6 +66,7 @@ func newRootCmd(stdout, stderr io.Writer, open openFunc) *cobra.Command {
 	root.AddCommand(
 		newRunCmd(stdout, stderr, open),
 		newCompareCmd(stdout),
+		newReportCmd(stdout),
 		newChipsCmd(stdout),
 		newDoctorCmd(stdout),
 		newPeakCmd(stdout),
