@@ -29,6 +29,7 @@ type runFlags struct {
 	recomputes                     []string
 	ranks, microbatches, buckets   []int
 	threads, zero                  []int
+	sequences                      []bool
 	seed                           int64
 	list                           bool
 	seconds, targetPct             float64
@@ -62,7 +63,7 @@ efficiency are measured against come along in every case.`,
 
 func (f *runFlags) register(cmd *cobra.Command) {
 	p := cmd.Flags()
-	p.StringVar(&f.suite, "suite", "quick", "smoke, quick or full")
+	p.StringVar(&f.suite, "suite", "quick", "smoke, quick, parallel or full")
 	p.StringArrayVar(&f.cases, "case", nil, "measure just this case, a line as --list prints it; may be repeated")
 	p.BoolVar(&f.list, "list", false, "print the cases and why some would be skipped; measure nothing")
 	p.StringVar(&f.out, "out", "", "CSV to create (default results/runs/HOST-CHIP-TIME.csv)")
@@ -81,6 +82,8 @@ func (f *runFlags) register(cmd *cobra.Command) {
 	p.StringSliceVar(&f.engines, "engine", nil, "native, gorgonia, gorgonia+blas")
 	p.StringSliceVar(&f.layouts, "layout", nil, "dense, 2:4, block:EDGE@KEEP")
 	p.IntSliceVar(&f.ranks, "ranks", nil, "ranks of the parallel techniques")
+	p.BoolSliceVar(&f.sequences, "sequence-parallel", nil, "split tokens over tensor-parallel ranks where a block has no product: true, false")
+	p.Lookup("sequence-parallel").NoOptDefVal = "true"
 	p.StringSliceVar(&f.schedules, "schedule", nil, "pipeline schedules: gpipe, 1f1b, zb-h1")
 	p.IntSliceVar(&f.microbatches, "microbatches", nil, "microbatches of a step; 0: as suits the pipeline")
 	p.IntSliceVar(&f.buckets, "bucket-bytes", nil, "size of the gradient buckets of data parallelism")
@@ -88,7 +91,7 @@ func (f *runFlags) register(cmd *cobra.Command) {
 	p.StringSliceVar(&f.recomputes, "recompute", nil, "what the backward pass computes again instead of keeping it: none, blocks")
 	p.IntSliceVar(&f.threads, "threads", nil, "cores of each rank; 0: an equal share of all")
 	p.StringSliceVar(&f.isas, "isa", nil, "force a variant of the operators, such as go, avx2, avx512 or neon")
-	for _, list := range []string{"suite", "technique", "model", "precision", "pass", "engine", "layout", "ranks", "schedule", "microbatches",
+	for _, list := range []string{"suite", "technique", "model", "precision", "pass", "engine", "layout", "ranks", "sequence-parallel", "schedule", "microbatches",
 		"bucket-bytes", "zero", "recompute", "threads", "isa", "seed"} {
 		cmd.MarkFlagsMutuallyExclusive("case", list)
 	}
@@ -163,7 +166,7 @@ func (f *runFlags) rule() (measure.Rule, error) {
 	if err != nil {
 		return measure.Rule{}, err
 	}
-	rule := map[string]measure.Rule{"smoke": measure.Smoke, "quick": measure.Quick, "full": measure.Full}[suite.Name]
+	rule := map[string]measure.Rule{"smoke": measure.Smoke, "quick": measure.Quick, "parallel": measure.Quick, "full": measure.Full}[suite.Name]
 	if f.seconds < 0 || f.targetPct < 0 {
 		return rule, fmt.Errorf("--seconds %g and --target %g must not be negative", f.seconds, f.targetPct)
 	}
@@ -196,7 +199,7 @@ func (f *runFlags) plan(m sweep.Machine) ([]workload.Planned, error) {
 		return plan, nil
 	}
 	o := workload.Options{Suite: f.suite, Techniques: f.techniques, Device: string(m.Device), Cores: m.Cores, Seed: f.seed,
-		Override: workload.Settings{Engines: f.engines, Passes: f.passes, Precisions: f.precisions, Ranks: f.ranks, Schedules: f.schedules,
+		Override: workload.Settings{Engines: f.engines, Passes: f.passes, Precisions: f.precisions, Ranks: f.ranks, Sequences: f.sequences, Schedules: f.schedules,
 			Microbatches: f.microbatches, BucketBytes: f.buckets, ZeRO: f.zero, Recomputes: f.recomputes, Threads: f.threads, ISAs: f.isas}}
 	for _, text := range f.models {
 		models, err := workload.ParseModels(text)

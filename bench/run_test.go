@@ -120,7 +120,7 @@ func TestRunErrors(t *testing.T) {
 		{"run --colour", "ofpeak: unknown flag: --colour; see ofpeak run --help"},
 		{"run extra", `ofpeak: unknown command "extra" for "ofpeak run"; see ofpeak --help`},
 		{"run --ranks two", "invalid argument"},
-		{"run --suite huge", "ofpeak: --suite huge is unknown; take one of smoke, quick, full"},
+		{"run --suite huge", "ofpeak: --suite huge is unknown; take one of smoke, quick, parallel, full"},
 		{"run --device tpu", "ofpeak: --device tpu is unknown; take auto, cpu or cuda"},
 		{"run --chip Z9000", `ofpeak: --chip "Z9000": is not in the table; see ofpeak chips`},
 		{"run --seconds -1", "must not be negative"},

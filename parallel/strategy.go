@@ -18,6 +18,8 @@ type Strategy struct {
 	TP int // tensor-parallel ranks: every layer is split
 	PP int // pipeline stages: the list of layers is split
 
+	// Sequence splits the tokens over the tensor-parallel ranks where a block has no product; see tp.Sequence.
+	Sequence bool
 	// Schedule names one of pp.Names; "" is "1f1b".
 	Schedule string
 	// Microbatches are what each data-parallel rank cuts its share of the batch into.
@@ -68,6 +70,9 @@ func (s Strategy) Check(world, batch int) error {
 	case s.ZeRO > 0 && s.Naive:
 		return fmt.Errorf("zero=%d exchanges buckets: use no naive sum with it", s.ZeRO)
 	}
+	if s.Sequence && s.TP == 1 {
+		return fmt.Errorf("sequence parallelism spreads tokens over tensor-parallel ranks: use tp of 2 or more")
+	}
 	if _, ok := pp.Named(s.Schedule); !ok {
 		return fmt.Errorf("unknown schedule %q: use one of %s", s.Schedule, strings.Join(pp.Names, ", "))
 	}
@@ -102,6 +107,9 @@ func (s Strategy) String() string {
 	text := strings.Join(axes, "·")
 	if text == "" {
 		text = "one rank"
+	}
+	if s.Sequence {
+		text += " sequence"
 	}
 	if s.ZeRO > 0 {
 		text += fmt.Sprintf(" zero%d", s.ZeRO)

@@ -16,33 +16,34 @@ const SchemaVersion = 2
 // The zero values of Opt, Samples and of the optional strings mean "not measured" or "does not apply" and are written as empty cells.
 type Row struct {
 	// Identity: what was asked for. Case is the line that reproduces the row; the fields after it are what comparisons pair by.
-	Schema         int          `csv:"schema"`
-	Case           string       `csv:"case"`
-	Technique      Technique    `csv:"technique"`
-	Precision      Precision    `csv:"precision"`
-	Engine         string       `csv:"engine"` // native, gorgonia, gorgonia+blas
-	Model          string       `csv:"model"`  // preset, or custom
-	Pass           Pass         `csv:"pass"`
-	C              int          `csv:"c"`                // channels
-	NH             int          `csv:"nh"`               // heads
-	T              int          `csv:"t"`                // tokens of a sequence
-	L              int          `csv:"l"`                // blocks
-	B              int          `csv:"b"`                // sequences of a step, over all ranks
-	Vocab          Opt[int]     `csv:"vocab"`            // of a language model
-	DP             int          `csv:"dp"`               // data-parallel ranks
-	TP             int          `csv:"tp"`               // tensor-parallel ranks
-	PP             int          `csv:"pp"`               // pipeline stages
-	Ranks          int          `csv:"ranks"`            // world size
-	ThreadsPerRank Opt[int]     `csv:"threads_per_rank"` // CPU only
-	Schedule       string       `csv:"schedule"`         // of the pipeline
-	Microbatches   Opt[int]     `csv:"microbatches"`
-	BucketBytes    Opt[int64]   `csv:"bucket_bytes"` // of the gradient all-reduce
-	ZeRO           Opt[int]     `csv:"zero"`         // stage of ZeRO
-	Recompute      string       `csv:"recompute"`    // in the backward pass
-	SparseFormat   string       `csv:"sparse_format"`
-	SparseDensity  Opt[float64] `csv:"sparse_density"` // kept weights / all weights
-	Variants       string       `csv:"variants"`       // forced by the user; empty: the device chose
-	Seed           int64        `csv:"seed"`
+	Schema           int          `csv:"schema"`
+	Case             string       `csv:"case"`
+	Technique        Technique    `csv:"technique"`
+	Precision        Precision    `csv:"precision"`
+	Engine           string       `csv:"engine"` // native, gorgonia, gorgonia+blas
+	Model            string       `csv:"model"`  // preset, or custom
+	Pass             Pass         `csv:"pass"`
+	C                int          `csv:"c"`                           // channels
+	NH               int          `csv:"nh"`                          // heads
+	T                int          `csv:"t"`                           // tokens of a sequence
+	L                int          `csv:"l"`                           // blocks
+	B                int          `csv:"b"`                           // sequences of a step, over all ranks
+	Vocab            Opt[int]     `csv:"vocab"`                       // of a language model
+	DP               int          `csv:"dp"`                          // data-parallel ranks
+	TP               int          `csv:"tp"`                          // tensor-parallel ranks
+	PP               int          `csv:"pp"`                          // pipeline stages
+	Ranks            int          `csv:"ranks"`                       // world size
+	ThreadsPerRank   Opt[int]     `csv:"threads_per_rank"`            // CPU only
+	SequenceParallel string       `csv:"sequence_parallel" since:"2"` // on, or empty
+	Schedule         string       `csv:"schedule"`                    // of the pipeline
+	Microbatches     Opt[int]     `csv:"microbatches"`
+	BucketBytes      Opt[int64]   `csv:"bucket_bytes"` // of the gradient all-reduce
+	ZeRO             Opt[int]     `csv:"zero"`         // stage of ZeRO
+	Recompute        string       `csv:"recompute"`    // in the backward pass
+	SparseFormat     string       `csv:"sparse_format"`
+	SparseDensity    Opt[float64] `csv:"sparse_density"` // kept weights / all weights
+	Variants         string       `csv:"variants"`       // forced by the user; empty: the device chose
+	Seed             int64        `csv:"seed"`
 
 	// Environment: where it ran.
 	Commit          string     `csv:"commit"`

@@ -62,6 +62,7 @@ func TestEveryTechniqueIsMeasuredAndVerified(t *testing.T) {
 		"model=tiny precision=fp16",
 		"model=tiny dp=2",
 		"model=tiny tp=2",
+		"model=tiny tp=2 sequence_parallel=true",
 		"model=tiny pp=2 schedule=gpipe microbatches=4",
 		"model=tiny pp=2 schedule=1f1b microbatches=4",
 		"model=tiny layout=2:4",

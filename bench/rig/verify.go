@@ -89,7 +89,7 @@ func verifiable(c workload.Case) workload.Case {
 func (r *Rig) reference(ctx context.Context, c workload.Case) (snapshot, error) {
 	c.Technique, c.Engine, c.Precision, c.Device, c.ISA, c.Threads = workload.Baseline, workload.Native, "fp64", workload.Ref, "", 0
 	c.DP, c.TP, c.PP, c.Schedule, c.Microbatches, c.BucketBytes = 1, 1, 1, "", 1, workload.DefaultBucketBytes
-	c.ZeRO, c.Recompute = 0, workload.None
+	c.ZeRO, c.Recompute, c.Sequence = 0, workload.None, false
 	if s, ok := r.refs[c]; ok {
 		return s, nil
 	}
@@ -182,8 +182,9 @@ func (s *snapshot) addOutputs(t *trainer.Trainer, rank *parallel.Rank) error {
 	}
 	const name = "outputs"
 	if s.tensors[name] == nil {
-		s.tensors[name] = make([]float64, len(local)*rank.Strategy.DP)
+		s.tensors[name] = make([]float64, rank.Strategy.DP*t.Stage.Batch*t.Stage.T*t.Stage.C)
 	}
-	copy(s.tensors[name][rank.Coord.DP*len(local):], local)
+	own := t.Stage.Tokens() // of the rank's last microbatch; a forward pass has one
+	copy(s.tensors[name][(rank.Coord.DP*t.Stage.Batch*t.Stage.T+own.Lo)*t.Stage.C:], local)
 	return nil
 }

@@ -87,6 +87,9 @@ func NewRow(c workload.Case, m Machine, e Environment, now time.Time) results.Ro
 		row.ThreadsPerRank = results.Some(threads)
 		row.CoresUsed = results.Some(min(m.Cores, threads*c.World()))
 	}
+	if c.Sequence {
+		row.SequenceParallel = "on"
+	}
 	if c.PP > 1 || c.Microbatches > 1 {
 		row.Microbatches = results.Some(c.Microbatches)
 	}

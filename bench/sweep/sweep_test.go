@@ -184,6 +184,7 @@ func TestAnySkippedRowCanBeKept(t *testing.T) {
 			Precisions:   pick(random, "int8", "bf16", "fp64"),
 			Layouts:      pick(random, kernels.Layout{Format: kernels.BlockSparse, Block: 512, Keep: 0.1}, kernels.Layout{Format: kernels.Sparse24}, kernels.Layout{}),
 			Ranks:        pick(random, 1, 2, 4, 60000),
+			Sequences:    pick(random, true),
 			Schedules:    pick(random, workload.GPipe),
 			Microbatches: pick(random, -1, 0, 3),
 			BucketBytes:  pick(random, -1, 100),

@@ -76,6 +76,7 @@ type Case struct {
 	Pass         string
 	Device       string
 	DP, TP, PP   int            // ranks along the data, tensor and pipeline axis
+	Sequence     bool           // tokens are split over the tensor-parallel ranks where a block has no product
 	Schedule     string         // of the pipeline; "" if PP is 1
 	Microbatches int            // a step's batch is processed in so many parts
 	BucketBytes  int            // gradients are all-reduced in pieces of this size
@@ -144,6 +145,7 @@ var fields = []field{
 	number("dp", func(c *Case) *int { return &c.DP }),
 	number("tp", func(c *Case) *int { return &c.TP }),
 	number("pp", func(c *Case) *int { return &c.PP }),
+	toggle("sequence_parallel", func(c *Case) *bool { return &c.Sequence }),
 	text("schedule", func(c *Case) *string { return &c.Schedule }),
 	number("microbatches", func(c *Case) *int { return &c.Microbatches }),
 	number("bucket_bytes", func(c *Case) *int { return &c.BucketBytes }),
@@ -169,6 +171,16 @@ func number(key string, at func(*Case) *int) field {
 	return field{key, func(c *Case) string { return strconv.Itoa(*at(c)) }, func(c *Case, s string) (err error) {
 		*at(c), err = strconv.Atoi(s)
 		return err
+	}}
+}
+
+func toggle(key string, at func(*Case) *bool) field {
+	return field{key, func(c *Case) string { return strconv.FormatBool(*at(c)) }, func(c *Case, s string) error {
+		if s != "true" && s != "false" {
+			return fmt.Errorf("neither true nor false")
+		}
+		*at(c) = s == "true"
+		return nil
 	}}
 }
 

@@ -51,6 +51,7 @@ func (s Settings) override(o Settings) Settings {
 		Layouts:      or(o.Layouts, s.Layouts),
 		Axes:         s.Axes,
 		Ranks:        or(o.Ranks, s.Ranks),
+		Sequences:    or(o.Sequences, s.Sequences),
 		Schedules:    or(o.Schedules, s.Schedules),
 		Microbatches: or(o.Microbatches, s.Microbatches),
 		BucketBytes:  or(o.BucketBytes, s.BucketBytes),
@@ -102,6 +103,7 @@ func (p *plan) addGroup(s Settings, o Options) {
 		}
 		cases = cross(cases, meshes, func(c *Case, m mesh) { c.DP, c.TP, c.PP = m.dp, m.tp, m.pp })
 	}
+	cases = cross(cases, s.Sequences, func(c *Case, on bool) { c.Sequence = on })
 	cases = cross(cases, or(s.Schedules, []string{F1B1}), func(c *Case, v string) { c.Schedule = v })
 	cases = cross(cases, or(s.Microbatches, []int{0}), func(c *Case, n int) { c.Microbatches = n })
 	cases = cross(cases, s.BucketBytes, func(c *Case, n int) { c.BucketBytes = n })
@@ -194,6 +196,9 @@ func (p *plan) check(o Options) error {
 func (c Case) settled(cores int) Case {
 	if c.PP == 1 {
 		c.Schedule = ""
+	}
+	if c.TP == 1 {
+		c.Sequence = false
 	}
 	if c.DP == 1 {
 		c.BucketBytes, c.ZeRO = DefaultBucketBytes, 0

@@ -34,8 +34,12 @@ func (c Case) memory() float64 {
 	if p.Int8 {
 		perParam = 1
 	}
-	inside := (3*C + 12*C/tp) * compute
-	perToken, transient := C*compute, 0.0
+	wide, all := C, 0.0 // of a token outside of the products; for the tokens of all tensor-parallel ranks
+	if c.Sequence {
+		wide, all = C/tp, C*compute
+	}
+	inside := (3*wide + 12*C/tp) * compute
+	perToken, transient := wide*compute, all
 	if c.Recompute == None {
 		perToken += inside
 	} else {
@@ -47,7 +51,7 @@ func (c Case) memory() float64 {
 			optimizer += master
 		}
 		perParam = c.part(3)*compute + c.part(2)*stats + c.part(1)*optimizer
-		transient += (2*C + 8*C/tp) * compute
+		transient += (2*wide + 8*C/tp) * compute
 	}
 	return params*perParam + tokens*(perToken*layers*float64(c.inFlight())+transient+float64(m.V)*compute)
 }

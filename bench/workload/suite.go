@@ -17,6 +17,7 @@ type Settings struct {
 	Layouts      []kernels.Layout
 	Axes         []string // mesh axes that the ranks are split over: dp, tp, pp, or a product as in dp*tp; "": one rank
 	Ranks        []int    // per entry of Axes
+	Sequences    []bool   // where tp is above 1
 	Schedules    []string // where pp is above 1
 	Microbatches []int    // 0: one, or in a pipeline as many as Expand chooses
 	BucketBytes  []int
@@ -79,7 +80,15 @@ func further(on []Model) []Settings {
 	}
 }
 
-// Suites lists the suites by length: smoke proves in seconds that everything runs, quick measures in minutes, full takes every preset, and as
+// strategies are the ways to split training over ranks, side by side on one model.
+func strategies(on []Model) []Settings {
+	return []Settings{
+		{Models: on, Axes: []string{"tp"}, Ranks: []int{2}, Sequences: []bool{false, true}},
+	}
+}
+
+// Suites lists the suites by length: smoke proves in seconds that everything runs, quick measures in minutes, parallel
+// holds the strategies side by side, full takes every preset, and as
 // long as the widest one needs.
 var Suites = []Suite{
 	{"smoke", "every technique on the tiny model, under 30 s", breadth(models("tiny"), 16)},
@@ -89,6 +98,7 @@ var Suites = []Suite{
 		{Models: models("gpt2"), Axes: []string{"dp", "tp"}, Ranks: []int{2}},
 		{Models: models("gpt2"), Layouts: []kernels.Layout{twoFour, blocks(32, 0.5)}},
 	}, breadth(models("small"), 32), further(models("small")))},
+	{"parallel", "every way to split the small model over ranks, a few minutes", strategies(models("small"))},
 	{"full", "every technique on every preset that fits this machine", slices.Concat(breadth(presets, 16), further(presets))},
 }
 

@@ -85,6 +85,9 @@ func checkMesh(c Case) error {
 	if m.T%c.TP != 0 {
 		return fmt.Errorf("--model %s: T=%d tokens cannot be split over tp=%d ranks; pass --model %s,T=%d", m, m.T, c.TP, m, (m.T/c.TP+1)*c.TP)
 	}
+	if c.Sequence && c.TP == 1 {
+		return fmt.Errorf("--sequence-parallel splits tokens over tensor-parallel ranks; add tp=2 or drop it")
+	}
 	if m.V%c.TP != 0 {
 		return fmt.Errorf("--model %s: the vocabulary V=%d cannot be split over tp=%d ranks; change V or --ranks", m, m.V, c.TP)
 	}

@@ -2,13 +2,13 @@ package block
 
 import "ofpeak/kernels"
 
-// Acts are one microbatch's activations on one stage. N = B·T.
+// Acts are one microbatch's activations on one stage. N = B·T; S is the number of tokens that a rank holds, Config.Tokens.
 type Acts struct {
-	// IDs int32 (B,T) feeds a stage that starts with the embedding; In (N,C) any other. The caller fills them, or points them at its own data.
+	// IDs int32 (B,T) feeds a stage that starts with the embedding; In (S,C) any other. The caller fills them, or points them at its own data.
 	IDs, In kernels.Tensor
-	// Target is what the last stage's loss compares with: (N,C) for the MSE head, int32 (N) for the language model.
+	// Target is what the last stage's loss compares with: (S,C) for the MSE head, int32 (N) for the language model.
 	Target kernels.Tensor
-	// Out (N,C) is what the last block of the stage hands to the next stage.
+	// Out (S,C) is what the last block of the stage hands to the next stage.
 	Out kernels.Tensor
 
 	blocks []blockActs
@@ -25,12 +25,12 @@ func (st *Stage) NewActsAround() (*Acts, error) { return st.newActs(false) }
 func (st *Stage) newActs(data bool) (*Acts, error) {
 	c := st.Config
 	a := &Acts{heap: heap{dev: st.dev}}
-	h, ct, n := &a.heap, c.Precision.Compute, c.Batch*c.T
+	h, ct, n, own := &a.heap, c.Precision.Compute, c.Batch*c.T, c.tokens()
 	if st.embed != nil && data {
 		a.IDs = h.tensor(kernels.I32, c.Batch, c.T)
 	}
 	if st.embed != nil || st.Lo > 0 || data {
-		a.In = h.tensor(ct, n, c.C)
+		a.In = h.tensor(ct, own, c.C)
 	}
 	a.Out = a.In
 	for range st.blocks {
@@ -38,7 +38,7 @@ func (st *Stage) newActs(data bool) (*Acts, error) {
 		if !c.Recompute {
 			b = newBlockActs(h, c)
 		}
-		b.in, b.out = a.Out, h.tensor(ct, n, c.C)
+		b.in, b.out = a.Out, h.tensor(ct, own, c.C)
 		a.blocks = append(a.blocks, b)
 		a.Out = b.out
 	}
@@ -46,17 +46,20 @@ func (st *Stage) newActs(data bool) (*Acts, error) {
 	case st.head != nil:
 		stats := c.Precision.Stats
 		a.head = headActs{
-			norm: h.tensor(ct, n, c.C), mean: h.tensor(stats, n), rstd: h.tensor(stats, n),
+			norm: h.tensor(ct, own, c.C), mean: h.tensor(stats, own), rstd: h.tensor(stats, own),
 			logits: h.tensor(ct, n, c.V),
 		}
 		if !c.Forward {
 			a.head.dnorm = h.tensor(ct, n, c.C)
 		}
+		if h.err == nil && !c.Forward {
+			a.head.own = c.own(a.head.dnorm)
+		}
 		if data {
 			a.Target = h.tensor(kernels.I32, n)
 		}
 	case st.Last() && data:
-		a.Target = h.tensor(ct, n, c.C)
+		a.Target = h.tensor(ct, own, c.C)
 	}
 	if h.err != nil {
 		a.Free()
@@ -70,13 +73,13 @@ func (a *Acts) Free() { a.heap.free() }
 
 // newBlockActs leaves out input and output.
 func newBlockActs(h *heap, c Config) blockActs {
-	b, n, p, hs := c.Batch, c.Batch*c.T, c.C/c.TP, c.C/c.NH
+	b, n, own, p, hs := c.Batch, c.Batch*c.T, c.tokens(), c.C/c.TP, c.C/c.NH
 	ct, st := c.Precision.Compute, c.Precision.Stats
 	a := blockActs{
-		ln1: h.tensor(ct, n, c.C), mean1: h.tensor(st, n), rstd1: h.tensor(st, n),
+		ln1: h.tensor(ct, own, c.C), mean1: h.tensor(st, own), rstd1: h.tensor(st, own),
 		qkvRows: h.tensor(ct, n, 3*p), attRows: h.tensor(ct, n, p), lse: h.tensor(st, b, c.NH/c.TP, c.T),
-		res: h.tensor(ct, n, c.C),
-		ln2: h.tensor(ct, n, c.C), mean2: h.tensor(st, n), rstd2: h.tensor(st, n),
+		res: h.tensor(ct, own, c.C),
+		ln2: h.tensor(ct, own, c.C), mean2: h.tensor(st, own), rstd2: h.tensor(st, own),
 		pre: h.tensor(ct, n, 4*p), gelu: h.tensor(ct, n, 4*p),
 	}
 	if h.err == nil {
@@ -87,10 +90,10 @@ func newBlockActs(h *heap, c Config) blockActs {
 }
 
 func newBlockGrads(h *heap, c Config) blockGrads {
-	b, n, p, hs := c.Batch, c.Batch*c.T, c.C/c.TP, c.C/c.NH
+	b, n, own, p, hs := c.Batch, c.Batch*c.T, c.tokens(), c.C/c.TP, c.C/c.NH
 	ct := c.Precision.Compute
 	g := blockGrads{
-		norm: h.tensor(ct, n, c.C), res: h.tensor(ct, n, c.C),
+		norm: h.tensor(ct, own, c.C), res: h.tensor(ct, own, c.C),
 		qkvRows: h.tensor(ct, n, 3*p), attRows: h.tensor(ct, n, p),
 		pre:  h.tensor(ct, n, 4*p),
 		rows: h.tensor(c.Precision.Stats, b, c.NH/c.TP, c.T),

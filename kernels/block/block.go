@@ -13,26 +13,27 @@ type transformer struct {
 	out  linear // row-parallel
 }
 
-// blockActs are what a block's forward leaves for its backward. N = B·T; P is C over the tensor-parallel size.
+// blockActs are what a block's forward leaves for its backward. N = B·T; P is C over the tensor-parallel size; S is N, or with Config.Sequence N over that
+// size.
 type blockActs struct {
-	in           kernels.Tensor // (N,C), the layer below's out
-	ln1, ln2     kernels.Tensor // (N,C)
-	mean1, rstd1 kernels.Tensor // (N)
-	mean2, rstd2 kernels.Tensor // (N)
+	in           kernels.Tensor // (S,C), the layer below's out
+	ln1, ln2     kernels.Tensor // (S,C)
+	mean1, rstd1 kernels.Tensor // (S)
+	mean2, rstd2 kernels.Tensor // (S)
 	qkv          kernels.Tensor // (B,T,3,NH/TP,HS)
 	qkvRows      kernels.Tensor // the same memory as (N,3P)
 	lse          kernels.Tensor // (B,NH/TP,T)
 	att          kernels.Tensor // (B,T,NH/TP,HS)
 	attRows      kernels.Tensor // the same memory as (N,P)
-	res          kernels.Tensor // (N,C), after attention
+	res          kernels.Tensor // (S,C), after attention
 	pre, gelu    kernels.Tensor // (N,4P), before and after GELU
-	out          kernels.Tensor // (N,C)
+	out          kernels.Tensor // (S,C)
 }
 
 // blockGrads are a block's activation gradients, shared by all blocks of a stage, since one block runs at a time.
 type blockGrads struct {
-	norm             kernels.Tensor // (N,C)
-	res              kernels.Tensor // (N,C)
+	norm             kernels.Tensor // (S,C)
+	res              kernels.Tensor // (S,C)
 	qkv, att         kernels.Tensor // as in blockActs
 	qkvRows, attRows kernels.Tensor
 	pre              kernels.Tensor // (N,4P)
@@ -47,25 +48,27 @@ func (t *transformer) forward(s kernels.Stream, a *blockActs, tp Region) {
 // inside computes from a.in all that the backward pass needs, which is everything but a.out.
 func (t *transformer) inside(s kernels.Stream, a *blockActs, tp Region) {
 	s.LayerNormForward(a.ln1, a.mean1, a.rstd1, a.in, t.ln1.gain, t.ln1.bias)
-	t.qkv.forward(s, a.qkvRows, a.ln1)
+	t.qkv.forward(s, a.qkvRows, whole(s, a.ln1, tp))
 	s.AttentionForward(a.att, a.lse, a.qkv)
 	t.proj.leave(s, a.res, a.attRows, a.in, tp)
 	s.LayerNormForward(a.ln2, a.mean2, a.rstd2, a.res, t.ln2.gain, t.ln2.bias)
-	s.LinearForward(a.gelu, a.ln2, t.fc.w, kernels.Epilogue{Bias: t.fc.b, Act: kernels.GELU, Aux: a.pre})
+	s.LinearForward(a.gelu, whole(s, a.ln2, tp), t.fc.w, kernels.Epilogue{Bias: t.fc.b, Act: kernels.GELU, Aux: a.pre})
 }
 
 // backward turns d, the gradient of a.out, into the gradient of a.in, in place.
 func (t *transformer) backward(s kernels.Stream, d kernels.Tensor, a *blockActs, g *blockGrads, tp Region, hooks Hooks) {
-	t.out.grad(s, d, a.gelu, hooks)
-	s.LinearBackwardInput(g.pre, d, t.out.w, kernels.Epilogue{Act: kernels.GELU, Aux: a.pre})
-	t.fc.grad(s, g.pre, a.ln2, hooks)
+	dout := whole(s, d, tp)
+	t.out.grad(s, dout, a.gelu, hooks)
+	s.LinearBackwardInput(g.pre, dout, t.out.w, kernels.Epilogue{Act: kernels.GELU, Aux: a.pre})
+	t.fc.grad(s, g.pre, whole(s, a.ln2, tp), hooks)
 	t.fc.enter(s, g.norm, g.pre, tp)
 	t.ln2.backward(s, g.res, g.norm, a.res, a.mean2, a.rstd2, d, hooks)
 
-	t.proj.grad(s, g.res, a.attRows, hooks)
-	s.LinearBackwardInput(g.attRows, g.res, t.proj.w, kernels.Epilogue{})
+	dres := whole(s, g.res, tp)
+	t.proj.grad(s, dres, a.attRows, hooks)
+	s.LinearBackwardInput(g.attRows, dres, t.proj.w, kernels.Epilogue{})
 	s.AttentionBackward(g.qkv, g.rows, g.att, a.att, a.lse, a.qkv)
-	t.qkv.grad(s, g.qkvRows, a.ln1, hooks)
+	t.qkv.grad(s, g.qkvRows, whole(s, a.ln1, tp), hooks)
 	t.qkv.enter(s, g.norm, g.qkvRows, tp)
 	t.ln1.backward(s, d, g.norm, a.in, a.mean1, a.rstd1, g.res, hooks)
 }

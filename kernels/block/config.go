@@ -23,7 +23,10 @@ type Config struct {
 
 	Batch      int // sequences of one microbatch on this rank
 	TP, TPRank int // tensor-parallel size and rank; TP 0 means 1
-	Shards     Shards
+	// Sequence spreads the tokens over the tensor-parallel ranks wherever a block has no product: norms, residuals, and what they keep
+	// (Korthikanti et al., arXiv:2205.05198, section 4.2.2). Rank r holds part r of a microbatch's B·T tokens.
+	Sequence bool
+	Shards   Shards
 	// Lo, Hi is this stage's range of Layers(); both 0 means all.
 	Lo, Hi int
 	// Forward leaves out gradients and optimizer state.
@@ -97,6 +100,10 @@ func (c Config) Check() error {
 		return fmt.Errorf("C=%d is not divisible by NH=%d", c.C, c.NH)
 	case c.NH%c.TP != 0:
 		return fmt.Errorf("NH=%d is not divisible by tp=%d", c.NH, c.TP)
+	case c.Sequence && c.TP == 1:
+		return fmt.Errorf("tokens spread over tensor-parallel ranks: use tp of 2 or more")
+	case c.Sequence && c.Batch*c.T%c.TP != 0:
+		return fmt.Errorf("a microbatch of %d tokens is not divisible by tp=%d", c.Batch*c.T, c.TP)
 	case c.Lo < 0 || c.Hi > c.depth() || c.Lo >= c.Hi:
 		return fmt.Errorf("a stage of layers %d to %d does not lie in the model's %d", c.Lo, c.Hi, c.depth())
 	case c.Layout.Format == kernels.BlockSparse && c.TP > 1:

@@ -198,47 +198,68 @@ func (c Config) SlotBytes() int64 {
 	return 0
 }
 
+// PartialBytes bounds what it takes to sum a stage's Partials in one call.
+func (c Config) PartialBytes() int64 {
+	c = c.normal()
+	if !c.Sequence || c.Forward {
+		return 0
+	}
+	n := 0
+	for _, p := range params(c) {
+		if p.partial {
+			n += p.Len
+		}
+	}
+	return int64(n * c.Precision.Stats.Size())
+}
+
 // actBytes is what a layer adds to Acts; a stage's input is counted apart.
 func (c Config) actBytes(kind LayerKind) int64 {
-	n, ct, st := int64(c.Batch*c.T), int64(c.Precision.Compute.Size()), int64(c.Precision.Stats.Size())
+	n, own := int64(c.Batch*c.T), int64(c.tokens())
+	ct, st := int64(c.Precision.Compute.Size()), int64(c.Precision.Stats.Size())
 	cc := int64(c.C)
 	switch kind {
 	case Embedding:
 		return n * int64(kernels.I32.Size())
 	case Block:
 		if c.Recompute {
-			return n * cc * ct
+			return own * cc * ct
 		}
-		return n*cc*ct + c.insideBytes()
+		return own*cc*ct + c.insideBytes()
 	case MSEHead:
-		return n * cc * ct
+		return own * cc * ct
 	}
-	norms := int64(2)
-	if c.Forward {
-		norms = 1
+	bytes := own*(cc*ct+2*st) + n*(int64(c.V)*ct+int64(kernels.I32.Size()))
+	if !c.Forward {
+		bytes += n * cc * ct
 	}
-	return n*(norms*cc+int64(c.V))*ct + 2*n*st + n*int64(kernels.I32.Size())
+	return bytes
 }
 
 // insideBytes are a block's activations but for its input and output.
 func (c Config) insideBytes() int64 {
-	n, cc, p := int64(c.Batch*c.T), int64(c.C), int64(c.C/c.TP)
-	return n*(3*cc+12*p)*int64(c.Precision.Compute.Size()) + (4*n+c.rowStats())*int64(c.Precision.Stats.Size())
+	n, own, cc, p := int64(c.Batch*c.T), int64(c.tokens()), int64(c.C), int64(c.C/c.TP)
+	return (own*3*cc+n*12*p)*int64(c.Precision.Compute.Size()) + (4*own+c.rowStats())*int64(c.Precision.Stats.Size())
 }
 
 // InputBytes is a stage's input, or the embedding's output, of one microbatch.
 func (c Config) InputBytes() int64 {
-	return int64(c.Batch*c.T*c.C) * int64(c.Precision.Compute.Size())
+	c = c.normal()
+	return int64(c.tokens()*c.C) * int64(c.Precision.Compute.Size())
 }
 
-// ScratchBytes is what the blocks of a stage share for their backward pass.
+// ScratchBytes is what the blocks of a stage share for their backward pass, and for the tokens of all tensor-parallel ranks.
 func (c Config) ScratchBytes() int64 {
 	c = c.normal()
-	if c.Forward {
-		return 0
+	n, own, cc, p := int64(c.Batch*c.T), int64(c.tokens()), int64(c.C), int64(c.C/c.TP)
+	all := int64(0)
+	if c.Sequence {
+		all = n * cc * int64(c.Precision.Compute.Size())
 	}
-	n, cc, p := int64(c.Batch*c.T), int64(c.C), int64(c.C/c.TP)
-	bytes := n*(2*cc+8*p)*int64(c.Precision.Compute.Size()) + c.rowStats()*int64(c.Precision.Stats.Size())
+	if c.Forward {
+		return all
+	}
+	bytes := all + (own*2*cc+n*8*p)*int64(c.Precision.Compute.Size()) + c.rowStats()*int64(c.Precision.Stats.Size())
 	if c.Recompute {
 		bytes += c.insideBytes()
 	}

@@ -9,22 +9,23 @@ type lmHead struct {
 	out linear // no bias
 }
 
-// headActs are what the head's forward leaves for its backward.
+// headActs are what the head's forward leaves for its backward. The norm runs on the tokens that a rank holds, S of them as in blockActs.
 type headActs struct {
-	norm       kernels.Tensor // (N,C)
-	mean, rstd kernels.Tensor // (N)
+	norm       kernels.Tensor // (S,C)
+	mean, rstd kernels.Tensor // (S)
 	logits     kernels.Tensor // (N,V), overwritten by its gradient
 	dnorm      kernels.Tensor // (N,C)
+	own        kernels.Tensor // (S,C), this rank's rows of dnorm
 }
 
-func (h *lmHead) forward(s kernels.Stream, in kernels.Tensor, a *headActs) {
+func (h *lmHead) forward(s kernels.Stream, in kernels.Tensor, a *headActs, tp Region) {
 	s.LayerNormForward(a.norm, a.mean, a.rstd, in, h.ln.gain, h.ln.bias)
-	h.out.forward(s, a.logits, a.norm)
+	h.out.forward(s, a.logits, whole(s, a.norm, tp))
 }
 
 // backward writes d, the gradient of in, from the gradient of the logits that CrossEntropy left in their place.
-func (h *lmHead) backward(s kernels.Stream, d, in kernels.Tensor, a *headActs, hooks Hooks) {
-	h.out.grad(s, a.logits, a.norm, hooks)
+func (h *lmHead) backward(s kernels.Stream, d, in kernels.Tensor, a *headActs, tp Region, hooks Hooks) {
+	h.out.grad(s, a.logits, whole(s, a.norm, tp), hooks)
 	s.LinearBackwardInput(a.dnorm, a.logits, h.out.w, kernels.Epilogue{})
-	h.ln.backward(s, d, a.dnorm, in, a.mean, a.rstd, kernels.Tensor{}, hooks)
+	h.ln.backward(s, d, a.own, in, a.mean, a.rstd, kernels.Tensor{}, hooks)
 }

@@ -26,8 +26,8 @@ func (l linear) leave(s kernels.Stream, out, x, residual kernels.Tensor, tp Regi
 		s.LinearForward(out, x, l.w, kernels.Epilogue{Bias: l.b, Residual: residual})
 		return
 	}
-	s.LinearForward(out, x, l.w, kernels.Epilogue{})
-	tp.Leave(s, out)
+	s.LinearForward(tp.Partial(out), x, l.w, kernels.Epilogue{})
+	tp.Sum(s, out)
 	s.Add(out, out, l.b, residual)
 }
 
@@ -39,10 +39,12 @@ func (l linear) grad(s kernels.Stream, dout, x kernels.Tensor, hooks Hooks) {
 
 // enter is dx = dout·W summed over the tensor-parallel ranks, which each hold a slice of W's rows.
 func (l linear) enter(s kernels.Stream, dx, dout kernels.Tensor, tp Region) {
-	s.LinearBackwardInput(dx, dout, l.w, kernels.Epilogue{})
-	if tp != nil {
-		tp.Enter(s, dx)
+	if tp == nil {
+		s.LinearBackwardInput(dx, dout, l.w, kernels.Epilogue{})
+		return
 	}
+	s.LinearBackwardInput(tp.Partial(dx), dout, l.w, kernels.Epilogue{})
+	tp.Sum(s, dx)
 }
 
 // backward is dx = residual + the gradient through the norm of x, and adds to the gradients of gain and bias.

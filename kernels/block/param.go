@@ -24,6 +24,8 @@ type Param struct {
 	std    float64 // of the initial values
 	one    bool    // initial values are 1: a gain
 	sparse bool    // stored by Config.Layout
+
+	partial bool // with Config.Sequence, each tensor-parallel rank's gradient is of its own tokens only
 }
 
 // shard maps a local index of a tensor-parallel shard to the whole tensor. The whole's rows fall in segs equal segments (query, key,
@@ -101,7 +103,10 @@ func params(c Config) []Param {
 func layerParams(c Config, kind LayerKind, layer int) []Param {
 	const std = 0.02
 	resid := std / math.Sqrt(2*float64(c.L))
-	gain := func(name string) Param { return Param{Name: name, OC: 1, C: c.C, one: true, Replicated: true} }
+	gain := func(name string) Param {
+		return Param{Name: name, OC: 1, C: c.C, one: true, Replicated: true, partial: true}
+	}
+	shift := func(name string) Param { return Param{Name: name, OC: 1, C: c.C, Replicated: true, partial: true} }
 	bias := func(name string) Param { return Param{Name: name, OC: 1, C: c.C, Replicated: true} }
 	p := c.C / c.TP
 	switch kind {
@@ -113,19 +118,19 @@ func layerParams(c Config, kind LayerKind, layer int) []Param {
 	case Block:
 		h := fmt.Sprintf("h%d.", layer)
 		return []Param{
-			gain(h + "ln1.gain"), bias(h + "ln1.bias"),
+			gain(h + "ln1.gain"), shift(h + "ln1.bias"),
 			{Name: h + "qkv.weight", OC: 3 * p, C: c.C, std: std, sparse: true, shard: shard{segs: 3}},
 			{Name: h + "qkv.bias", OC: 3 * p, C: 1, shard: shard{segs: 3}},
 			{Name: h + "proj.weight", OC: c.C, C: p, std: resid, sparse: true, shard: shard{byCol: true}},
 			bias(h + "proj.bias"),
-			gain(h + "ln2.gain"), bias(h + "ln2.bias"),
+			gain(h + "ln2.gain"), shift(h + "ln2.bias"),
 			{Name: h + "fc.weight", OC: 4 * p, C: c.C, std: std, sparse: true},
 			{Name: h + "fc.bias", OC: 4 * p, C: 1},
 			{Name: h + "out.weight", OC: c.C, C: 4 * p, std: resid, sparse: true, shard: shard{byCol: true}},
 			bias(h + "out.bias"),
 		}
 	case LMHead:
-		return []Param{gain("lnf.gain"), bias("lnf.bias"), {Name: "head.weight", OC: c.V, C: c.C, std: std, Replicated: true}}
+		return []Param{gain("lnf.gain"), shift("lnf.bias"), {Name: "head.weight", OC: c.V, C: c.C, std: std, Replicated: true}}
 	}
 	return nil
 }

@@ -99,8 +99,13 @@ func (h home) at(r Range) kernels.Tensor { return h.t.At(r.Lo-h.from, r.Len()) }
 
 // keep stores a parameter's values (Len) in an arena, or what of them this rank owns.
 func (st *Stage) keep(s kernels.Stream, arena kernels.Tensor, p Param, values kernels.Tensor) {
+	st.pieces(arena, p, func(piece kernels.Tensor, from int) { s.Cast(piece, values.At(from, piece.Size())) })
+}
+
+// pieces calls f with each piece of a parameter that an arena holds, and the element that it starts with.
+func (st *Stage) pieces(arena kernels.Tensor, p Param, f func(piece kernels.Tensor, from int)) {
 	if arena.Size() == st.size {
-		s.Cast(arena.At(p.Off, p.Len), values)
+		f(arena.At(p.Off, p.Len), 0)
 		return
 	}
 	for _, b := range st.Buckets(p.Layer - st.Lo) {
@@ -108,7 +113,19 @@ func (st *Stage) keep(s kernels.Stream, arena kernels.Tensor, p Param, values ke
 		first := b.Lo + st.Shards.Rank*n
 		lo, hi := max(p.Off, first), min(p.Off+p.Len, first+n)
 		if lo < hi {
-			s.Cast(arena.At(b.Lo/st.Shards.Ranks+lo-first, hi-lo), values.At(lo-p.Off, hi-lo))
+			f(arena.At(b.Lo/st.Shards.Ranks+lo-first, hi-lo), lo-p.Off)
 		}
 	}
+}
+
+// Partials are the gradients, as far as Grads holds them, to which each tensor-parallel rank adds for its own tokens only: with
+// Config.Sequence, the norms'. Their sum over those ranks is due before the optimizer.
+func (st *Stage) Partials() []kernels.Tensor {
+	var ts []kernels.Tensor
+	for _, p := range st.Params {
+		if st.Sequence && p.partial {
+			st.pieces(st.Grads, p, func(piece kernels.Tensor, _ int) { ts = append(ts, piece) })
+		}
+	}
+	return ts
 }

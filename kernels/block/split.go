@@ -20,7 +20,7 @@ func (st *Stage) BackwardInput(s kernels.Stream, a *Acts, d kernels.Tensor, tp R
 }
 
 // BackwardWeight adds what BackwardInput left out of Grads.
-func (st *Stage) BackwardWeight(s kernels.Stream, a *Acts, hooks Hooks) {
+func (st *Stage) BackwardWeight(s kernels.Stream, a *Acts, tp Region, hooks Hooks) {
 	layer := len(st.kinds)
 	enter := func() {
 		layer--
@@ -30,17 +30,17 @@ func (st *Stage) BackwardWeight(s kernels.Stream, a *Acts, hooks Hooks) {
 	}
 	if st.head != nil {
 		enter()
-		st.head.backwardWeight(s, &a.head, hooks)
+		st.head.backwardWeight(s, &a.head, tp, hooks)
 	} else if st.Last() {
 		layer-- // the MSE head has no parameters
 	}
 	for i := len(st.blocks) - 1; i >= 0; i-- {
 		enter()
-		st.blocks[i].backwardWeight(s, &a.blocks[i], hooks)
+		st.blocks[i].backwardWeight(s, &a.blocks[i], tp, hooks)
 	}
 	if st.embed != nil {
 		enter()
-		st.embed.backward(s, a.In, a.IDs)
+		st.embed.backward(s, whole(s, a.In, tp), a.IDs)
 		ready(hooks, 0)
 	}
 }
@@ -49,13 +49,13 @@ func (st *Stage) BackwardWeight(s kernels.Stream, a *Acts, hooks Hooks) {
 // for an activation of the same shape that nothing needs any more.
 func (t *transformer) backwardInput(s kernels.Stream, d kernels.Tensor, a *blockActs, g *blockGrads, tp Region) {
 	s.Copy(a.out, d)
-	s.LinearBackwardInput(g.pre, d, t.out.w, kernels.Epilogue{Act: kernels.GELU, Aux: a.pre})
+	s.LinearBackwardInput(g.pre, whole(s, d, tp), t.out.w, kernels.Epilogue{Act: kernels.GELU, Aux: a.pre})
 	a.pre, g.pre = g.pre, a.pre
 	t.fc.enter(s, g.norm, a.pre, tp)
 	t.ln2.backward(s, g.res, g.norm, a.res, a.mean2, a.rstd2, d, nil)
 	a.res, g.res = g.res, a.res
 
-	s.LinearBackwardInput(g.attRows, a.res, t.proj.w, kernels.Epilogue{})
+	s.LinearBackwardInput(g.attRows, whole(s, a.res, tp), t.proj.w, kernels.Epilogue{})
 	s.AttentionBackward(g.qkv, g.rows, g.att, a.att, a.lse, a.qkv)
 	a.qkv, a.qkvRows, g.qkv, g.qkvRows = g.qkv, g.qkvRows, a.qkv, a.qkvRows
 	t.qkv.enter(s, g.norm, a.qkvRows, tp)
@@ -63,20 +63,20 @@ func (t *transformer) backwardInput(s kernels.Stream, d kernels.Tensor, a *block
 }
 
 // backwardWeight follows backwardInput, which has added the norms' gradients.
-func (t *transformer) backwardWeight(s kernels.Stream, a *blockActs, hooks Hooks) {
-	t.out.grad(s, a.out, a.gelu, hooks)
-	t.fc.grad(s, a.pre, a.ln2, hooks)
-	t.proj.grad(s, a.res, a.attRows, hooks)
-	t.qkv.grad(s, a.qkvRows, a.ln1, hooks)
+func (t *transformer) backwardWeight(s kernels.Stream, a *blockActs, tp Region, hooks Hooks) {
+	t.out.grad(s, whole(s, a.out, tp), a.gelu, hooks)
+	t.fc.grad(s, a.pre, whole(s, a.ln2, tp), hooks)
+	t.proj.grad(s, whole(s, a.res, tp), a.attRows, hooks)
+	t.qkv.grad(s, a.qkvRows, whole(s, a.ln1, tp), hooks)
 	ready(hooks, t.ln1.off)
 }
 
 func (h *lmHead) backwardInput(s kernels.Stream, d, in kernels.Tensor, a *headActs) {
 	s.LinearBackwardInput(a.dnorm, a.logits, h.out.w, kernels.Epilogue{})
-	h.ln.backward(s, d, a.dnorm, in, a.mean, a.rstd, kernels.Tensor{}, nil)
+	h.ln.backward(s, d, a.own, in, a.mean, a.rstd, kernels.Tensor{}, nil)
 }
 
-func (h *lmHead) backwardWeight(s kernels.Stream, a *headActs, hooks Hooks) {
-	h.out.grad(s, a.logits, a.norm, hooks)
+func (h *lmHead) backwardWeight(s kernels.Stream, a *headActs, tp Region, hooks Hooks) {
+	h.out.grad(s, a.logits, whole(s, a.norm, tp), hooks)
 	ready(hooks, h.ln.off)
 }

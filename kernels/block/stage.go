@@ -122,7 +122,7 @@ func (st *Stage) Run(s kernels.Stream, a *Acts, tp Region, hooks Hooks) {
 	layer := 0
 	if st.embed != nil {
 		gather(layer)
-		st.embed.forward(s, a.In, a.IDs)
+		st.embed.forward(s, st.Config, a.In, a.IDs, tp)
 		layer++
 	}
 	if len(st.blocks) > 0 {
@@ -135,12 +135,12 @@ func (st *Stage) Run(s kernels.Stream, a *Acts, tp Region, hooks Hooks) {
 	}
 	if st.head != nil {
 		gather(layer)
-		st.head.forward(s, a.Out, &a.head)
+		st.head.forward(s, a.Out, &a.head, tp)
 	}
 }
 
 // AddLoss adds the microbatch's share of the mean loss over count elements (MSE) or tokens (language model) to Loss, and writes what
-// Backward starts from: d (N,C) for the MSE head. d may be absent if no backward pass follows.
+// Backward starts from: d (S,C) for the MSE head. With Config.Sequence that is the share of this rank's tokens only. d may be absent if no backward pass follows.
 func (st *Stage) AddLoss(s kernels.Stream, a *Acts, d kernels.Tensor, count int) {
 	switch {
 	case st.head == nil:
@@ -152,7 +152,7 @@ func (st *Stage) AddLoss(s kernels.Stream, a *Acts, d kernels.Tensor, count int)
 	}
 }
 
-// Backward is one microbatch's backward pass. d (N,C) holds the gradient of a.Out (unless the language model's head is here, which
+// Backward is one microbatch's backward pass. d (S,C) holds the gradient of a.Out (unless the language model's head is here, which
 // starts from its logits) and receives the gradient of a.In; parameter gradients are added to Grads.
 func (st *Stage) Backward(s kernels.Stream, a *Acts, d kernels.Tensor, tp Region, hooks Hooks) {
 	layer := len(st.kinds) - 1
@@ -164,7 +164,7 @@ func (st *Stage) Backward(s kernels.Stream, a *Acts, d kernels.Tensor, tp Region
 	}
 	if st.head != nil {
 		gather()
-		st.head.backward(s, d, a.Out, &a.head, hooks)
+		st.head.backward(s, d, a.Out, &a.head, tp, hooks)
 	} else if st.Last() {
 		layer-- // the MSE head has no parameters
 	}
@@ -177,7 +177,7 @@ func (st *Stage) Backward(s kernels.Stream, a *Acts, d kernels.Tensor, tp Region
 	}
 	if st.embed != nil {
 		gather()
-		st.embed.backward(s, d, a.IDs)
+		st.embed.backward(s, whole(s, d, tp), a.IDs)
 		ready(hooks, 0)
 	}
 }

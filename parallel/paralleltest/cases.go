@@ -26,7 +26,7 @@ func Cases() []Case {
 	again := lm
 	again.Recompute = true
 	add("recompute", again, parallel.Strategy{Microbatches: 2}, parallel.Strategy{DP: 2, ZeRO: 3}, parallel.Strategy{PP: 3, Microbatches: 4},
-		parallel.Strategy{DP: 2, TP: 2, PP: 2, ZeRO: 2, Microbatches: 3})
+		parallel.Strategy{DP: 2, TP: 2, PP: 2, ZeRO: 2, Microbatches: 3}, parallel.Strategy{TP: 2, Sequence: true, Microbatches: 2})
 
 	sparse, blocks := lm, mse
 	sparse.Layout = kernels.Layout{Format: kernels.Sparse24}
@@ -56,7 +56,10 @@ func zero() []parallel.Strategy {
 }
 
 func tensors() []parallel.Strategy {
-	return []parallel.Strategy{{TP: 2}, {TP: 4}, {TP: 2, Microbatches: 2}}
+	return []parallel.Strategy{
+		{TP: 2}, {TP: 4}, {TP: 2, Microbatches: 2},
+		{TP: 2, Sequence: true}, {TP: 4, Sequence: true}, {TP: 2, Sequence: true, Microbatches: 3},
+	}
 }
 
 func pipelines() []parallel.Strategy {
@@ -78,6 +81,8 @@ func products() []parallel.Strategy {
 		{DP: 2, PP: 2, Microbatches: 4}, {DP: 2, PP: 3, Microbatches: 2, Schedule: "gpipe", BucketBytes: 999},
 		{TP: 2, PP: 2, Microbatches: 4}, {TP: 2, PP: 2, Microbatches: 2, Schedule: "gpipe"},
 		{DP: 2, PP: 2, Microbatches: 4, Schedule: "zb-h1", BucketBytes: 999}, {DP: 2, TP: 2, PP: 2, Microbatches: 3, Schedule: "zb-h1", ZeRO: 1},
+		{DP: 2, TP: 2, Sequence: true}, {DP: 3, TP: 2, Sequence: true, ZeRO: 1, BucketBytes: 999}, {DP: 2, TP: 2, Sequence: true, ZeRO: 2, Microbatches: 3},
+		{DP: 2, TP: 4, Sequence: true, ZeRO: 3}, {TP: 2, PP: 2, Sequence: true, Microbatches: 4}, {TP: 2, PP: 3, Sequence: true, Microbatches: 3, Schedule: "zb-h1"},
 		{DP: 2, TP: 2, PP: 2, Microbatches: 3}, {DP: 2, TP: 2, PP: 3, Microbatches: 4, Naive: true},
 	}
 }

@@ -22,7 +22,7 @@ func TestCPU(t *testing.T) {
 			for _, v := range []int{0, 61} {
 				m := block.Config{C: 48, NH: 4, T: 19, L: 3, V: v, Batch: 12, Seed: 3}
 				for _, s := range []parallel.Strategy{
-					{DP: 2, BucketBytes: 10000}, {DP: 2, ZeRO: 1}, {DP: 2, ZeRO: 3, Microbatches: 2, BucketBytes: 10000}, {TP: 2}, {PP: 3, Microbatches: 4}, {PP: 2, Microbatches: 4, Schedule: "zb-h1"}, {DP: 2, TP: 2, PP: 2, Microbatches: 3},
+					{DP: 2, BucketBytes: 10000}, {DP: 2, ZeRO: 1}, {DP: 2, ZeRO: 3, Microbatches: 2, BucketBytes: 10000}, {TP: 2}, {TP: 2, Sequence: true}, {PP: 3, Microbatches: 4}, {PP: 2, Microbatches: 4, Schedule: "zb-h1"}, {DP: 2, TP: 2, PP: 2, Microbatches: 3},
 				} {
 					cases = append(cases, paralleltest.Case{Name: fmt.Sprintf("V%d", v), Model: m, Strategy: s})
 				}

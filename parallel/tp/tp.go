@@ -2,7 +2,7 @@
 // is cut by rows (output channels), the second by columns, so that one sum per half and direction suffices. The cut itself is in
 // kernels/block; here is where the ranks meet.
 //
-// Norms, embeddings and the head are held whole by every rank; sequence parallelism is not in it.
+// Embeddings and the head's matrix are held whole by every rank.
 package tp
 
 import (
@@ -10,11 +10,14 @@ import (
 	"ofpeak/parallel/comm"
 )
 
-// Region is the paper's conjugate pair f and g over the ranks of a communicator. It implements block.Region.
+// Region is the paper's conjugate pair f and g over the ranks of a communicator: every rank holds all tokens. It implements block.Region.
 type Region struct{ Comm comm.Communicator }
 
-// Enter is f's backward pass: dx becomes its sum over ranks.
-func (r Region) Enter(s kernels.Stream, dx kernels.Tensor) { r.Comm.AllReduce(s, dx, dx) }
+// Whole is the identity: f's forward, and g's backward pass.
+func (r Region) Whole(_ kernels.Stream, x kernels.Tensor) kernels.Tensor { return x }
 
-// Leave is g's forward pass: x becomes its sum over ranks.
-func (r Region) Leave(s kernels.Stream, x kernels.Tensor) { r.Comm.AllReduce(s, x, x) }
+// Partial is x itself: the sum replaces the summand.
+func (r Region) Partial(x kernels.Tensor) kernels.Tensor { return x }
+
+// Sum is g's forward, and f's backward pass.
+func (r Region) Sum(s kernels.Stream, x kernels.Tensor) { r.Comm.AllReduce(s, x, x) }

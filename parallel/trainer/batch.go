@@ -49,9 +49,10 @@ func (t *Trainer) SetRegression(seed uint64) error {
 		panic("trainer: regression for a language model")
 	}
 	host := make([]float64, st.Batch*st.T*st.C)
+	own := st.Tokens()
 	for k := range t.inputs {
 		t.normal(host, seed, k)
-		if err := t.upload(t.inputs[k], host); err != nil {
+		if err := t.upload(t.inputs[k], host[own.Lo*st.C:own.Hi*st.C]); err != nil {
 			return err
 		}
 	}
@@ -99,7 +100,7 @@ func (t *Trainer) teach(host []float64, seed uint64) error {
 			return err
 		}
 		teacher.Run(t.compute, a, nil, nil)
-		t.compute.Cast(target, a.Out)
+		t.compute.Cast(target, a.Out.Slice(t.Stage.Tokens().Lo, t.Stage.Tokens().Hi))
 	}
 	return t.compute.Sync()
 }

@@ -33,7 +33,7 @@ func shared(c block.Config, s parallel.Strategy) int64 {
 	if s.PP == 1 {
 		tensors += s.Microbatches
 	}
-	return c.ScratchBytes() + c.SlotBytes() + int64(tensors)*c.InputBytes() + states
+	return c.ScratchBytes() + c.SlotBytes() + c.PartialBytes() + int64(tensors)*c.InputBytes() + states
 }
 
 // inFlight is the number of microbatches that a stage holds at once.

@@ -24,7 +24,8 @@ func (t *Trainer) collect(i int) {
 	}
 }
 
-// Outputs are what the last block of the model computed for this rank's last microbatch, (N,C) row by row. Only a last stage has them.
+// Outputs are what the last block of the model computed for this rank's last microbatch, as far as the rank holds it: (S,C) row by row, of the tokens
+// Stage.Tokens. Only a last stage has them.
 func (t *Trainer) Outputs() ([]float64, error) {
 	if !t.Stage.Last() {
 		panic("trainer: outputs of a stage that is not the last")

@@ -50,6 +50,9 @@ func (t *Trainer) optimize() {
 	t.clock.within = optimizer
 	t.mark(trace.Optimizer, -1)
 	from := t.clock.mark(t.compute)
+	if t.partials != nil {
+		t.partials.Sum(t.compute)
+	}
 	t.Stage.CheckGrads(t.compute)
 	if parts := t.gradientParts(); t.Stage.Precision.ScaleLoss && parts.Size() > 1 {
 		parts.AllReduce(t.compute, t.found, t.found)
@@ -84,10 +87,18 @@ func (t *Trainer) waitExposed(e kernels.Event) {
 func (t *Trainer) finish() {
 	t.mark(trace.End, -1)
 	t.compute.Copy(t.loss, t.Stage.Loss)
-	if t.rank.Data.Size() > 1 {
-		t.rank.Data.AllReduce(t.compute, t.loss, t.loss)
+	if parts := t.lossParts(); parts.Size() > 1 {
+		parts.AllReduce(t.compute, t.loss, t.loss)
 	}
 	t.stepEnd = t.clock.mark(t.compute)
+}
+
+// lossParts connects the ranks among which the loss's terms are spread.
+func (t *Trainer) lossParts() comm.Communicator {
+	if t.Stage.Sequence && !t.language() {
+		return t.rank.All
+	}
+	return t.rank.Data
 }
 
 // Forward is part of pp.Stage.
@@ -134,7 +145,7 @@ func (t *Trainer) BackwardWeight(k int, last bool) {
 	t.mark(trace.BackwardWeight, k)
 	t.clock.within = backward
 	from := t.clock.mark(t.compute)
-	t.Stage.BackwardWeight(t.compute, t.slots[k%len(t.slots)], t.backwardHooks(last))
+	t.Stage.BackwardWeight(t.compute, t.slots[k%len(t.slots)], t.tp, t.backwardHooks(last))
 	t.clock.end(t.compute, backward, from)
 	t.release(k)
 }

@@ -49,6 +49,7 @@ type Trainer struct {
 	count               int // loss terms of the global batch
 
 	tp       block.Region // nil on one tensor-parallel rank
+	partials *tp.Partials // with sequence parallelism
 	reducer  dp.Reducer   // nil on one data-parallel rank
 	sharded  *dp.Sharded  // the reducer, if it is ZeRO
 	update   kernels.AdamWArgs
@@ -58,7 +59,7 @@ type Trainer struct {
 	lossMean []float64 // lossHost's backing
 
 	slots      []*block.Acts    // microbatch k uses slot k mod len
-	grads      []kernels.Tensor // (N,C), the activation gradients, taken in turns
+	grads      []kernels.Tensor // (S,C), the activation gradients, taken in turns
 	inputs     []kernels.Tensor // by microbatch; first stage only
 	targets    []kernels.Tensor // by microbatch; last stage only
 	pipeEvents pipeEvents
@@ -92,6 +93,7 @@ func Check(cfg Config, s parallel.Strategy) error {
 func microbatch(model block.Config, s parallel.Strategy) block.Config {
 	model.Batch /= s.DP * s.Microbatches
 	model.TP, model.TPRank, model.Lo, model.Hi = s.TP, 0, 0, 0
+	model.Sequence = s.Sequence
 	if s.ZeRO > 0 {
 		model.Shards = block.Shards{Ranks: s.DP, Level: s.ZeRO, Bucket: dp.Elements(s.BucketBytes, model.Precision.Stats)}
 	}
@@ -155,8 +157,8 @@ func (t *Trainer) plan() {
 // connect joins the other ranks and makes the operands of every step.
 func (t *Trainer) connect(h block.Hyper) error {
 	r, st := t.rank, t.Stage
-	if r.TP.Size() > 1 {
-		t.tp = tp.Region{Comm: &timed{r.TP, &t.clock, true}}
+	if err := t.connectTensor(); err != nil {
+		return err
 	}
 	t.found = st.State.At(kernels.StateFound, 1)
 	if st.Forward {
@@ -189,6 +191,33 @@ func (t *Trainer) connect(h block.Hyper) error {
 	return nil
 }
 
+// connectTensor joins the tensor-parallel ranks.
+func (t *Trainer) connectTensor() error {
+	st, c := t.Stage, &timed{t.rank.TP, &t.clock, true}
+	if c.Size() == 1 {
+		return nil
+	}
+	if !st.Sequence {
+		t.tp = tp.Region{Comm: c}
+		return nil
+	}
+	all, err := t.tensor(st.Precision.Compute, st.Batch*st.T, st.C)
+	if err != nil {
+		return err
+	}
+	t.tp = tp.Sequence{Comm: c, All: all}
+	grads, n := st.Partials(), 0
+	for _, g := range grads {
+		n += g.Size()
+	}
+	if n == 0 || st.Forward {
+		return nil
+	}
+	packed, err := t.tensor(st.Precision.Stats, n)
+	t.partials = tp.NewPartials(c, grads, packed)
+	return err
+}
+
 // alloc takes all memory outside the stage.
 func (t *Trainer) alloc() error {
 	st := t.Stage
@@ -207,11 +236,11 @@ func (t *Trainer) alloc() error {
 		}
 		return x
 	}
-	ct, n := st.Precision.Compute, st.Batch*st.T
+	ct, n, own := st.Precision.Compute, st.Batch*st.T, st.Tokens().Len()
 	t.loss = take(st.Precision.Stats, 1)
 	if !st.Forward {
 		for range min(2, t.rank.Strategy.PP) { // a second, to receive the next while the first is in use
-			t.grads = append(t.grads, take(ct, n, st.C))
+			t.grads = append(t.grads, take(ct, own, st.C))
 		}
 	}
 	for range t.microbatches {
@@ -220,14 +249,14 @@ func (t *Trainer) alloc() error {
 		case t.language():
 			t.inputs = append(t.inputs, take(kernels.I32, st.Batch, st.T))
 		default:
-			t.inputs = append(t.inputs, take(ct, n, st.C))
+			t.inputs = append(t.inputs, take(ct, own, st.C))
 		}
 		switch {
 		case !st.Last():
 		case t.language():
 			t.targets = append(t.targets, take(kernels.I32, n))
 		default:
-			t.targets = append(t.targets, take(ct, n, st.C))
+			t.targets = append(t.targets, take(ct, own, st.C))
 		}
 	}
 	if err == nil && t.rank.Strategy.PP > 1 {

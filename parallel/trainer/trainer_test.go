@@ -149,6 +149,8 @@ func TestCommBytes(t *testing.T) {
 		{parallel.Strategy{DP: 2, ZeRO: 3}, func(tr *Trainer) int64 { return 2*int64(tr.Stage.Size())*8 + loss }},
 		// Two blocks, each two sums forward and two backward.
 		{parallel.Strategy{TP: 2}, func(*Trainer) int64 { return 8 * act }},
+		// Two gathers and two scatters forward, four and two backward; four norms' gains and biases; the loss of each rank's tokens.
+		{parallel.Strategy{TP: 2, Sequence: true}, func(*Trainer) int64 { return 2*10*act + 2*4*16*8 + loss }},
 		// Each stage sends or receives the batch's activations and their gradients.
 		{parallel.Strategy{PP: 2, Microbatches: 2}, func(*Trainer) int64 { return 2*act + loss }},
 	} {
@@ -263,6 +265,7 @@ func TestStagesFitTheirLimit(t *testing.T) {
 		for _, s := range []parallel.Strategy{
 			{}, {PP: 2, Microbatches: 4}, {PP: 3, Microbatches: 8}, {PP: 2, Microbatches: 4, Schedule: "gpipe"},
 			{DP: 2, ZeRO: 2}, {DP: 2, PP: 2, ZeRO: 3, Microbatches: 2}, {PP: 3, Microbatches: 8, Schedule: "zb-h1"},
+			{TP: 2, Sequence: true}, {TP: 2, PP: 2, Sequence: true, Microbatches: 2},
 		} {
 			low, high := int64(1), int64(1<<30)
 			for low < high { // the smallest limit that has a cut
@@ -309,6 +312,8 @@ func TestCheck(t *testing.T) {
 		"recomputed activations":        {block.Config{C: 16, NH: 2, T: 3, L: 2, Batch: 4, Precision: fp64, Recompute: true}, parallel.Strategy{PP: 2, Schedule: "zb-h1"}},
 		"use no naive sum":              {regression, parallel.Strategy{DP: 2, ZeRO: 1, Naive: true}},
 		"use one of gpipe, 1f1b, zb-h1": {regression, parallel.Strategy{PP: 2, Schedule: "none"}},
+		"tokens over tensor-parallel":   {regression, parallel.Strategy{Sequence: true}},
+		"of 3 tokens is not divisible":  {regression, parallel.Strategy{DP: 2, TP: 2, Sequence: true, Microbatches: 2}},
 		"C, NH, T, L and B must be":     {block.Config{Batch: 1}, parallel.Strategy{}},
 	} {
 		err := Check(Config{Model: c.model}, c.s)

@@ -29,6 +29,7 @@ func settings(r *results.Row) []setting {
 		{"pp", fmt.Sprint(r.PP)},
 		{"ranks", fmt.Sprint(r.Ranks)},
 		{threads, r.ThreadsPerRank.String()},
+		{"sequence_parallel", r.SequenceParallel},
 		{"schedule", r.Schedule},
 		{"microbatches", r.Microbatches.String()},
 		{"bucket_bytes", r.BucketBytes.String()},

@@ -1,0 +1,57 @@
+package tp
+
+import (
+	"ofpeak/kernels"
+	"ofpeak/parallel/comm"
+)
+
+// Sequence is tensor parallelism with sequence parallelism (Korthikanti et al., "Reducing Activation Recomputation in Large Transformer
+// Models", arXiv:2205.05198, section 4.2.2): outside of the products each rank holds its own tokens only. An all-reduce then falls into the
+// all-gather that enters a product and the reduce-scatter that leaves the next, which together move as much. What is gathered is not kept: the
+// backward pass gathers it again. It implements block.Region.
+type Sequence struct {
+	Comm comm.Communicator
+	All  kernels.Tensor // (N,C), memory for all tokens
+}
+
+// Whole gathers all ranks' tokens.
+func (r Sequence) Whole(s kernels.Stream, x kernels.Tensor) kernels.Tensor {
+	r.Comm.AllGather(s, r.All, x)
+	return r.All
+}
+
+// Partial is the memory for all tokens.
+func (r Sequence) Partial(kernels.Tensor) kernels.Tensor { return r.All }
+
+// Sum leaves x the sum for this rank's tokens.
+func (r Sequence) Sum(s kernels.Stream, x kernels.Tensor) { r.Comm.ReduceScatter(s, x, r.All) }
+
+// Partials are gradients that each rank has added to for its own tokens only, and that need one sum over the ranks a step.
+type Partials struct {
+	comm   comm.Communicator
+	grads  []kernels.Tensor
+	packed []kernels.Tensor // places in all
+	all    kernels.Tensor
+}
+
+// NewPartials takes the gradients, and memory of their type for all of them.
+func NewPartials(c comm.Communicator, grads []kernels.Tensor, all kernels.Tensor) *Partials {
+	p := &Partials{comm: c, grads: grads, all: all}
+	at := 0
+	for _, g := range grads {
+		p.packed = append(p.packed, all.At(at, g.Size()))
+		at += g.Size()
+	}
+	return p
+}
+
+// Sum replaces the gradients by their sums, in one call for all.
+func (p *Partials) Sum(s kernels.Stream) {
+	for i, g := range p.grads {
+		s.Copy(p.packed[i], g)
+	}
+	p.comm.AllReduce(s, p.all, p.all)
+	for i, g := range p.grads {
+		s.Copy(g, p.packed[i])
+	}
+}
