@@ -7,6 +7,7 @@ package waterfall
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -71,14 +72,10 @@ type Op struct {
 	Seconds, FLOPs, Bytes float64
 }
 
-// Analyze takes the middle half of some profiled steps, by their length, and scales it to a step of so many seconds. clock is the cores' clock
+// Analyze takes the half of some profiled steps whose length is nearest to a step of so many seconds, and scales it to that. clock is the cores' clock
 // over that at which the peak was measured; above 1, or 0 for unknown, it explains nothing. There must be a step.
 func Analyze(steps []Step, seconds float64, peak Peak, clock float64) Analysis {
-	steps = slices.Clone(steps)
-	slices.SortFunc(steps, func(a, b Step) int { return cmp.Compare(a.Length(), b.Length()) })
-	cut := len(steps) / 4
-	steps = steps[cut : len(steps)-cut]
-
+	steps = nearest(steps, seconds)
 	var a Analysis
 	w := weigher{known: true, peak: peak}
 	ops := map[string]*Op{}
@@ -99,6 +96,14 @@ func Analyze(steps []Step, seconds float64, peak Peak, clock float64) Analysis {
 		return cmp.Or(cmp.Compare(y.Seconds, x.Seconds), strings.Compare(x.Name, y.Name))
 	})
 	return a
+}
+
+// nearest is the half of the steps, rounded up, whose length differs least from so many seconds: a burst of noise in one is not in the others.
+func nearest(steps []Step, seconds float64) []Step {
+	off := func(s Step) float64 { return math.Abs(s.Length().Seconds() - seconds) }
+	steps = slices.Clone(steps)
+	slices.SortStableFunc(steps, func(a, b Step) int { return cmp.Compare(off(a), off(b)) })
+	return steps[:(len(steps)+1)/2]
 }
 
 func addOps(ops map[string]*Op, s Step, share float64) {

@@ -134,7 +134,7 @@ func TestParts(t *testing.T) {
 	}
 }
 
-// The parts scale to the timed step, but for the ideal; the middle half of the steps counts.
+// The parts scale to the timed step, but for the ideal; the half of the steps that is nearest to it counts.
 func TestScale(t *testing.T) {
 	step := func(length int) Step {
 		return Step{line(0, 0, length, []trace.Span{work(op("linear.forward", trace.Product, 0, length-10), 20e6)})}

@@ -78,7 +78,7 @@ func (d *Device) Stop(names ...string) (Timeline, error) {
 		if i < len(names) {
 			name = names[i]
 		}
-		t.Tracks = append(t.Tracks, Track{name, s.spans()})
+		t.Tracks = append(t.Tracks, Track{name, s.spans(t.Length)})
 	}
 	return t, nil
 }

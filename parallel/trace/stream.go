@@ -57,20 +57,26 @@ func (s *stream) stop() error {
 	if s.err != nil {
 		return s.err
 	}
+	if s.timed == nil { // the event after a Download, which waits
+		if err := s.inner.Sync(); err != nil {
+			return fmt.Errorf("trace: %w", err)
+		}
+	}
 	if s.timed != nil && len(s.times) != len(s.calls) {
 		return fmt.Errorf("trace: the stream was given %d calls and told of %d", len(s.calls), len(s.times))
 	}
 	return nil
 }
 
-// spans are the calls with their times. Records take no time that matters and are left out.
-func (s *stream) spans() []Span {
+// spans are the calls with their times in a recording of some length. Records take no time that matters and are left out.
+func (s *stream) spans(length time.Duration) []Span {
 	var spans []Span
 	for i, c := range s.calls {
 		if c.Op == "" {
 			continue
 		}
 		c.Begin, c.End = s.when(i)
+		c.Begin, c.End = min(c.Begin, length), min(c.End, length)
 		if c.Kind == Wait && c.On >= 0 {
 			_, c.Ready = s.dev.streams[c.On].when(c.mark)
 		}
