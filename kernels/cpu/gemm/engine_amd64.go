@@ -47,15 +47,24 @@ func asmEngines(t Type) []*engine {
 func avx2(name string, p packer, float bool, tiles ...tileFunc) *engine {
 	return &engine{
 		name: name, lanes: 8, rows: 4, tiles: tiles, a: p, b: p, float: float, row: rowY,
-		sparse: []sparseFunc{sparseRowsY2, sparseRowsY4, sparseRowsY8}, wide: p, words: packF32,
+		sparse: []sparseFunc{sparsePairsY2, sparsePairsY4}, wide: p, words: packF32, turn: turnWords, gather: gatherAsm,
 	}
 }
 
 func avx512(name string, a, b, wide packer, tiles ...tileFunc) *engine {
 	return &engine{
 		name: name, lanes: 16, rows: 8, tiles: tiles, a: a, b: b, float: wide.unit != nil, row: rowY,
-		sparse: []sparseFunc{sparseRowsZ1, sparseRowsZ2, sparseRowsZ4}, wide: wide, words: packF32,
+		sparse: []sparseFunc{sparsePairsZ1, sparsePairsZ2, sparsePairsZ4}, wide: wide, words: packF32, turn: turnWords, gather: gatherAsm,
 	}
+}
+
+// gatherAsm gathers eight values at a time.
+func gatherAsm(to []float32, index []uint32, from []float32) {
+	n := len(to) &^ 7
+	if n > 0 {
+		gatherWords(&to[0], &index[0], &from[0], n/8)
+	}
+	gatherGo(to[n:], index[n:], from)
 }
 
 // rowY converts rows eight elements at a time, the rest in Go.
