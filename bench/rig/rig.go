@@ -96,6 +96,7 @@ func (r *Rig) Check(c workload.Case) error {
 func (r *Rig) Run(ctx context.Context, c workload.Case, row *results.Row) {
 	debug.FreeOSMemory() // what the case before left is no part of this one's
 	host.ResetPeakMemory()
+	sweep.Stage(ctx, "measuring")
 	m, err := r.measure(ctx, c)
 	if ctx.Err() != nil {
 		return
@@ -105,6 +106,7 @@ func (r *Rig) Run(ctx context.Context, c workload.Case, row *results.Row) {
 		row.Settle(results.Failed, firstLine(err))
 		return
 	}
+	sweep.Stage(ctx, "measuring ceilings")
 	r.fillShares(row, c, m)
 	status, reason := r.judge(ctx, c, m, row)
 	if ctx.Err() == nil {
@@ -114,12 +116,14 @@ func (r *Rig) Run(ctx context.Context, c workload.Case, row *results.Row) {
 
 // judge verifies the case and lets it learn. Its error is a row that cannot be believed.
 func (r *Rig) judge(ctx context.Context, c workload.Case, m measurement, row *results.Row) (results.Status, string) {
+	sweep.Stage(ctx, "verifying")
 	if m.diverged() {
 		return results.Wrong, fmt.Sprintf("the loss went from %g to %g: training diverged", m.lossFirst, m.lossLast)
 	}
 	if err := r.verify(ctx, c, row); err != nil {
 		return statusOf(err), firstLine(err)
 	}
+	sweep.Stage(ctx, "training the check")
 	if err := r.learn(ctx, c, row); err != nil {
 		return statusOf(err), firstLine(err)
 	}
