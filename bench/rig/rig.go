@@ -109,6 +109,7 @@ func (r *Rig) Run(ctx context.Context, c workload.Case, row *results.Row) {
 	}
 	sweep.Stage(ctx, "measuring ceilings")
 	r.fillShares(row, c, m)
+	r.fillWaterfall(row, c, m)
 	status, reason := r.judge(ctx, c, m, row)
 	if ctx.Err() == nil {
 		row.Settle(status, reason)
