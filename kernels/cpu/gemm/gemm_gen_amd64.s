@@ -3702,10 +3702,32 @@ loop:
 	VEXTRACTI128 $0x01, Y1, X0
 	VPACKUSDW    X0, X1, X0
 	VMOVUPS      X0, (DI)
-	ADDQ         $0x20, SI
+	ADDQ         $0x00000020, SI
 	ADDQ         $0x10, DI
 	DECQ         CX
 	JNZ          loop
+	VZEROUPPER
+	RET
+
+// func storeBF16Z(c *uint16, acc *float32, n int)
+// Requires: AVX, AVX512F
+TEXT ·storeBF16Z(SB), NOSPLIT, $0-24
+	MOVQ c+0(FP), DI
+	MOVQ acc+8(FP), SI
+	MOVQ n+16(FP), CX
+
+loop:
+	VMOVUPS (SI), Z0
+	VMOVUPS 64(SI), Z1
+
+	// VCVTNE2PS2BF16 Z0, Z1, Z0
+	LONG    $0x4877f262
+	WORD    $0xc072
+	VMOVUPS Z0, (DI)
+	ADDQ    $0x00000080, SI
+	ADDQ    $0x40, DI
+	DECQ    CX
+	JNZ     loop
 	VZEROUPPER
 	RET
 
@@ -3719,7 +3741,7 @@ TEXT ·storeF16Y(SB), NOSPLIT, $0-24
 loop:
 	VMOVUPS   (SI), Y0
 	VCVTPS2PH $0x00, Y0, (DI)
-	ADDQ      $0x20, SI
+	ADDQ      $0x00000020, SI
 	ADDQ      $0x10, DI
 	DECQ      CX
 	JNZ       loop
@@ -3738,7 +3760,7 @@ loop:
 	VPSLLD    $0x10, Y0, Y0
 	VADDPS    (SI), Y0, Y0
 	VMOVUPS   Y0, (SI)
-	ADDQ      $0x20, SI
+	ADDQ      $0x00000020, SI
 	ADDQ      $0x10, DI
 	DECQ      CX
 	JNZ       loop
@@ -3756,7 +3778,7 @@ loop:
 	VCVTPH2PS (DI), Y0
 	VADDPS    (SI), Y0, Y0
 	VMOVUPS   Y0, (SI)
-	ADDQ      $0x20, SI
+	ADDQ      $0x00000020, SI
 	ADDQ      $0x10, DI
 	DECQ      CX
 	JNZ       loop
