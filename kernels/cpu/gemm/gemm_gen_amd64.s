@@ -68,30 +68,22 @@ segment:
 	MOVQ R13, AX
 
 unit:
-	VMOVUPS      (DI), Z1
-	VBROADCASTSS (R8), Z0
-	VFMADD231PS  Z1, Z0, Z8
-	VBROADCASTSS 4(R8), Z0
-	VFMADD231PS  Z1, Z0, Z9
-	VBROADCASTSS 8(R8), Z0
-	VFMADD231PS  Z1, Z0, Z10
-	VBROADCASTSS 12(R8), Z0
-	VFMADD231PS  Z1, Z0, Z11
-	VBROADCASTSS 16(R8), Z0
-	VFMADD231PS  Z1, Z0, Z12
-	VBROADCASTSS 20(R8), Z0
-	VFMADD231PS  Z1, Z0, Z13
-	VBROADCASTSS 24(R8), Z0
-	VFMADD231PS  Z1, Z0, Z14
-	VBROADCASTSS 28(R8), Z0
-	VFMADD231PS  Z1, Z0, Z15
-	PREFETCHT0   3072(DI)
-	ADDQ         $0x20, R8
-	ADDQ         $0x00000040, DI
-	DECQ         AX
-	JNZ          unit
-	DECQ         CX
-	JNZ          segment
+	VMOVUPS          (DI), Z0
+	VFMADD231PS.BCST (R8), Z0, Z8
+	VFMADD231PS.BCST 4(R8), Z0, Z9
+	VFMADD231PS.BCST 8(R8), Z0, Z10
+	VFMADD231PS.BCST 12(R8), Z0, Z11
+	VFMADD231PS.BCST 16(R8), Z0, Z12
+	VFMADD231PS.BCST 20(R8), Z0, Z13
+	VFMADD231PS.BCST 24(R8), Z0, Z14
+	VFMADD231PS.BCST 28(R8), Z0, Z15
+	PREFETCHT0       3072(DI)
+	ADDQ             $0x20, R8
+	ADDQ             $0x00000040, DI
+	DECQ             AX
+	JNZ              unit
+	DECQ             CX
+	JNZ              segment
 
 stored:
 	MOVQ    cols+64(FP), R12
@@ -230,47 +222,79 @@ segment:
 	MOVQ R13, AX
 
 unit:
-	VMOVUPS      (DI), Z1
-	VBROADCASTSS (R8), Z0
+	VMOVUPS (DI), Z0
 
-	// VDPBF16PS Z1, Z0, Z8
-	LONG         $0x487e7262
-	WORD         $0xc152
-	VBROADCASTSS 4(R8), Z0
+	// VDPBF16PS.BCST (R8), Z0, Z8
+	BYTE $0x62
+	BYTE $0x52
+	BYTE $0x7e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x40
+	BYTE $0x00
 
-	// VDPBF16PS Z1, Z0, Z9
-	LONG         $0x487e7262
-	WORD         $0xc952
-	VBROADCASTSS 8(R8), Z0
+	// VDPBF16PS.BCST 4(R8), Z0, Z9
+	BYTE $0x62
+	BYTE $0x52
+	BYTE $0x7e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x48
+	BYTE $0x01
 
-	// VDPBF16PS Z1, Z0, Z10
-	LONG         $0x487e7262
-	WORD         $0xd152
-	VBROADCASTSS 12(R8), Z0
+	// VDPBF16PS.BCST 8(R8), Z0, Z10
+	BYTE $0x62
+	BYTE $0x52
+	BYTE $0x7e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x50
+	BYTE $0x02
 
-	// VDPBF16PS Z1, Z0, Z11
-	LONG         $0x487e7262
-	WORD         $0xd952
-	VBROADCASTSS 16(R8), Z0
+	// VDPBF16PS.BCST 12(R8), Z0, Z11
+	BYTE $0x62
+	BYTE $0x52
+	BYTE $0x7e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x58
+	BYTE $0x03
 
-	// VDPBF16PS Z1, Z0, Z12
-	LONG         $0x487e7262
-	WORD         $0xe152
-	VBROADCASTSS 20(R8), Z0
+	// VDPBF16PS.BCST 16(R8), Z0, Z12
+	BYTE $0x62
+	BYTE $0x52
+	BYTE $0x7e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x60
+	BYTE $0x04
 
-	// VDPBF16PS Z1, Z0, Z13
-	LONG         $0x487e7262
-	WORD         $0xe952
-	VBROADCASTSS 24(R8), Z0
+	// VDPBF16PS.BCST 20(R8), Z0, Z13
+	BYTE $0x62
+	BYTE $0x52
+	BYTE $0x7e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x68
+	BYTE $0x05
 
-	// VDPBF16PS Z1, Z0, Z14
-	LONG         $0x487e7262
-	WORD         $0xf152
-	VBROADCASTSS 28(R8), Z0
+	// VDPBF16PS.BCST 24(R8), Z0, Z14
+	BYTE $0x62
+	BYTE $0x52
+	BYTE $0x7e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x70
+	BYTE $0x06
 
-	// VDPBF16PS Z1, Z0, Z15
-	LONG       $0x487e7262
-	WORD       $0xf952
+	// VDPBF16PS.BCST 28(R8), Z0, Z15
+	BYTE       $0x62
+	BYTE       $0x52
+	BYTE       $0x7e
+	BYTE       $0x58
+	BYTE       $0x52
+	BYTE       $0x78
+	BYTE       $0x07
 	PREFETCHT0 3072(DI)
 	ADDQ       $0x20, R8
 	ADDQ       $0x00000040, DI
@@ -1023,75 +1047,139 @@ unit:
 	VBROADCASTSS (R8), Z0
 
 	// VDPBF16PS Z1, Z0, Z8
-	LONG $0x487e7262
-	WORD $0xc152
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x7e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc1
 
 	// VDPBF16PS Z2, Z0, Z9
-	LONG         $0x487e7262
-	WORD         $0xca52
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x7e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xca
 	VBROADCASTSS 4(R8), Z0
 
 	// VDPBF16PS Z1, Z0, Z10
-	LONG $0x487e7262
-	WORD $0xd152
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x7e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd1
 
 	// VDPBF16PS Z2, Z0, Z11
-	LONG         $0x487e7262
-	WORD         $0xda52
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x7e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xda
 	VBROADCASTSS 8(R8), Z0
 
 	// VDPBF16PS Z1, Z0, Z12
-	LONG $0x487e7262
-	WORD $0xe152
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x7e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe1
 
 	// VDPBF16PS Z2, Z0, Z13
-	LONG         $0x487e7262
-	WORD         $0xea52
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x7e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xea
 	VBROADCASTSS 12(R8), Z0
 
 	// VDPBF16PS Z1, Z0, Z14
-	LONG $0x487e7262
-	WORD $0xf152
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x7e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf1
 
 	// VDPBF16PS Z2, Z0, Z15
-	LONG         $0x487e7262
-	WORD         $0xfa52
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x7e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xfa
 	VBROADCASTSS 16(R8), Z0
 
 	// VDPBF16PS Z1, Z0, Z16
-	LONG $0x487ee262
-	WORD $0xc152
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x7e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc1
 
 	// VDPBF16PS Z2, Z0, Z17
-	LONG         $0x487ee262
-	WORD         $0xca52
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x7e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xca
 	VBROADCASTSS 20(R8), Z0
 
 	// VDPBF16PS Z1, Z0, Z18
-	LONG $0x487ee262
-	WORD $0xd152
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x7e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd1
 
 	// VDPBF16PS Z2, Z0, Z19
-	LONG         $0x487ee262
-	WORD         $0xda52
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x7e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xda
 	VBROADCASTSS 24(R8), Z0
 
 	// VDPBF16PS Z1, Z0, Z20
-	LONG $0x487ee262
-	WORD $0xe152
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x7e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe1
 
 	// VDPBF16PS Z2, Z0, Z21
-	LONG         $0x487ee262
-	WORD         $0xea52
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x7e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xea
 	VBROADCASTSS 28(R8), Z0
 
 	// VDPBF16PS Z1, Z0, Z22
-	LONG $0x487ee262
-	WORD $0xf152
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x7e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf1
 
 	// VDPBF16PS Z2, Z0, Z23
-	LONG       $0x487ee262
-	WORD       $0xfa52
+	BYTE       $0x62
+	BYTE       $0xe2
+	BYTE       $0x7e
+	BYTE       $0x48
+	BYTE       $0x52
+	BYTE       $0xfa
 	PREFETCHT0 3072(DI)
 	PREFETCHT0 3136(DI)
 	ADDQ       $0x20, R8
@@ -2037,107 +2125,203 @@ unit:
 	VBROADCASTSS (R8), Z0
 
 	// VDPBF16PS Z1, Z0, Z8
-	LONG $0x487e7262
-	WORD $0xc152
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x7e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc1
 
 	// VDPBF16PS Z2, Z0, Z9
-	LONG $0x487e7262
-	WORD $0xca52
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x7e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xca
 
 	// VDPBF16PS Z3, Z0, Z10
-	LONG         $0x487e7262
-	WORD         $0xd352
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x7e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xd3
 	VBROADCASTSS 4(R8), Z0
 
 	// VDPBF16PS Z1, Z0, Z11
-	LONG $0x487e7262
-	WORD $0xd952
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x7e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd9
 
 	// VDPBF16PS Z2, Z0, Z12
-	LONG $0x487e7262
-	WORD $0xe252
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x7e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe2
 
 	// VDPBF16PS Z3, Z0, Z13
-	LONG         $0x487e7262
-	WORD         $0xeb52
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x7e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xeb
 	VBROADCASTSS 8(R8), Z0
 
 	// VDPBF16PS Z1, Z0, Z14
-	LONG $0x487e7262
-	WORD $0xf152
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x7e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf1
 
 	// VDPBF16PS Z2, Z0, Z15
-	LONG $0x487e7262
-	WORD $0xfa52
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x7e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xfa
 
 	// VDPBF16PS Z3, Z0, Z16
-	LONG         $0x487ee262
-	WORD         $0xc352
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x7e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc3
 	VBROADCASTSS 12(R8), Z0
 
 	// VDPBF16PS Z1, Z0, Z17
-	LONG $0x487ee262
-	WORD $0xc952
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x7e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc9
 
 	// VDPBF16PS Z2, Z0, Z18
-	LONG $0x487ee262
-	WORD $0xd252
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x7e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd2
 
 	// VDPBF16PS Z3, Z0, Z19
-	LONG         $0x487ee262
-	WORD         $0xdb52
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x7e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xdb
 	VBROADCASTSS 16(R8), Z0
 
 	// VDPBF16PS Z1, Z0, Z20
-	LONG $0x487ee262
-	WORD $0xe152
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x7e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe1
 
 	// VDPBF16PS Z2, Z0, Z21
-	LONG $0x487ee262
-	WORD $0xea52
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x7e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xea
 
 	// VDPBF16PS Z3, Z0, Z22
-	LONG         $0x487ee262
-	WORD         $0xf352
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x7e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xf3
 	VBROADCASTSS 20(R8), Z0
 
 	// VDPBF16PS Z1, Z0, Z23
-	LONG $0x487ee262
-	WORD $0xf952
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x7e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf9
 
 	// VDPBF16PS Z2, Z0, Z24
-	LONG $0x487e6262
-	WORD $0xc252
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x7e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc2
 
 	// VDPBF16PS Z3, Z0, Z25
-	LONG         $0x487e6262
-	WORD         $0xcb52
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x7e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcb
 	VBROADCASTSS 24(R8), Z0
 
 	// VDPBF16PS Z1, Z0, Z26
-	LONG $0x487e6262
-	WORD $0xd152
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x7e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd1
 
 	// VDPBF16PS Z2, Z0, Z27
-	LONG $0x487e6262
-	WORD $0xda52
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x7e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xda
 
 	// VDPBF16PS Z3, Z0, Z28
-	LONG         $0x487e6262
-	WORD         $0xe352
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x7e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xe3
 	VBROADCASTSS 28(R8), Z0
 
 	// VDPBF16PS Z1, Z0, Z29
-	LONG $0x487e6262
-	WORD $0xe952
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x7e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe9
 
 	// VDPBF16PS Z2, Z0, Z30
-	LONG $0x487e6262
-	WORD $0xf252
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x7e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf2
 
 	// VDPBF16PS Z3, Z0, Z31
-	LONG       $0x487e6262
-	WORD       $0xfb52
+	BYTE       $0x62
+	BYTE       $0x62
+	BYTE       $0x7e
+	BYTE       $0x48
+	BYTE       $0x52
+	BYTE       $0xfb
 	PREFETCHT0 3072(DI)
 	PREFETCHT0 3136(DI)
 	PREFETCHT0 3200(DI)
@@ -2962,7 +3146,7 @@ loop:
 	RET
 
 // func packCols32(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)
-// Requires: AVX
+// Requires: AVX, MMX+
 TEXT ·packCols32(SB), NOSPLIT, $0-56
 	MOVQ dst+0(FP), DI
 	MOVQ stride+8(FP), R8
@@ -2972,6 +3156,8 @@ TEXT ·packCols32(SB), NOSPLIT, $0-56
 	MOVQ n+40(FP), R10
 	MOVQ w+48(FP), R12
 	LEAQ (R9)(R9*2), DX
+	MOVQ R9, R14
+	SHLQ $0x04, R14
 
 unit:
 	MOVQ SI, AX
@@ -2979,16 +3165,17 @@ unit:
 	MOVQ R12, R11
 
 block:
-	VMOVUPS (AX), Y0
-	VMOVUPS Y0, (BX)
-	ADDQ    $0x20, AX
-	ADDQ    R13, BX
-	DECQ    R11
-	JNZ     block
-	ADDQ    R9, SI
-	ADDQ    R8, DI
-	DECQ    R10
-	JNZ     unit
+	VMOVUPS    (AX), Y0
+	VMOVUPS    Y0, (BX)
+	PREFETCHT0 (AX)(R14*1)
+	ADDQ       $0x20, AX
+	ADDQ       R13, BX
+	DECQ       R11
+	JNZ        block
+	ADDQ       R9, SI
+	ADDQ       R8, DI
+	DECQ       R10
+	JNZ        unit
 	VZEROUPPER
 	RET
 
@@ -3081,7 +3268,7 @@ loop:
 	RET
 
 // func packColsBF16(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)
-// Requires: AVX, AVX2
+// Requires: AVX, AVX2, MMX+
 TEXT ·packColsBF16(SB), NOSPLIT, $0-56
 	MOVQ dst+0(FP), DI
 	MOVQ stride+8(FP), R8
@@ -3091,6 +3278,8 @@ TEXT ·packColsBF16(SB), NOSPLIT, $0-56
 	MOVQ n+40(FP), R10
 	MOVQ w+48(FP), R12
 	LEAQ (R9)(R9*2), DX
+	MOVQ R9, R14
+	SHLQ $0x04, R14
 
 unit:
 	MOVQ SI, AX
@@ -3098,17 +3287,18 @@ unit:
 	MOVQ R12, R11
 
 block:
-	VPMOVZXWD (AX), Y0
-	VPSLLD    $0x10, Y0, Y0
-	VMOVUPS   Y0, (BX)
-	ADDQ      $0x10, AX
-	ADDQ      R13, BX
-	DECQ      R11
-	JNZ       block
-	ADDQ      R9, SI
-	ADDQ      R8, DI
-	DECQ      R10
-	JNZ       unit
+	VPMOVZXWD  (AX), Y0
+	VPSLLD     $0x10, Y0, Y0
+	VMOVUPS    Y0, (BX)
+	PREFETCHT0 (AX)(R14*1)
+	ADDQ       $0x10, AX
+	ADDQ       R13, BX
+	DECQ       R11
+	JNZ        block
+	ADDQ       R9, SI
+	ADDQ       R8, DI
+	DECQ       R10
+	JNZ        unit
 	VZEROUPPER
 	RET
 
@@ -3193,7 +3383,7 @@ loop:
 	RET
 
 // func packColsF16(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)
-// Requires: AVX, F16C
+// Requires: AVX, F16C, MMX+
 TEXT ·packColsF16(SB), NOSPLIT, $0-56
 	MOVQ dst+0(FP), DI
 	MOVQ stride+8(FP), R8
@@ -3203,6 +3393,8 @@ TEXT ·packColsF16(SB), NOSPLIT, $0-56
 	MOVQ n+40(FP), R10
 	MOVQ w+48(FP), R12
 	LEAQ (R9)(R9*2), DX
+	MOVQ R9, R14
+	SHLQ $0x04, R14
 
 unit:
 	MOVQ SI, AX
@@ -3210,16 +3402,17 @@ unit:
 	MOVQ R12, R11
 
 block:
-	VCVTPH2PS (AX), Y0
-	VMOVUPS   Y0, (BX)
-	ADDQ      $0x10, AX
-	ADDQ      R13, BX
-	DECQ      R11
-	JNZ       block
-	ADDQ      R9, SI
-	ADDQ      R8, DI
-	DECQ      R10
-	JNZ       unit
+	VCVTPH2PS  (AX), Y0
+	VMOVUPS    Y0, (BX)
+	PREFETCHT0 (AX)(R14*1)
+	ADDQ       $0x10, AX
+	ADDQ       R13, BX
+	DECQ       R11
+	JNZ        block
+	ADDQ       R9, SI
+	ADDQ       R8, DI
+	DECQ       R10
+	JNZ        unit
 	VZEROUPPER
 	RET
 
@@ -3304,7 +3497,7 @@ loop:
 	RET
 
 // func packColsI16(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)
-// Requires: AVX
+// Requires: AVX, MMX+
 TEXT ·packColsI16(SB), NOSPLIT, $0-56
 	MOVQ dst+0(FP), DI
 	MOVQ stride+8(FP), R8
@@ -3314,6 +3507,8 @@ TEXT ·packColsI16(SB), NOSPLIT, $0-56
 	MOVQ n+40(FP), R10
 	MOVQ w+48(FP), R12
 	LEAQ (R9)(R9*2), DX
+	MOVQ R9, R14
+	SHLQ $0x04, R14
 
 unit:
 	MOVQ SI, AX
@@ -3327,6 +3522,7 @@ block:
 	VPUNPCKHWD X1, X0, X3
 	VMOVUPS    X2, (BX)
 	VMOVUPS    X3, 16(BX)
+	PREFETCHT0 (AX)(R14*1)
 	ADDQ       $0x08, AX
 	ADDQ       R13, BX
 	DECQ       R11
@@ -3428,7 +3624,7 @@ loop:
 	RET
 
 // func packColsU8(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)
-// Requires: AVX
+// Requires: AVX, MMX+
 TEXT ·packColsU8(SB), NOSPLIT, $0-56
 	MOVQ dst+0(FP), DI
 	MOVQ stride+8(FP), R8
@@ -3438,6 +3634,8 @@ TEXT ·packColsU8(SB), NOSPLIT, $0-56
 	MOVQ n+40(FP), R10
 	MOVQ w+48(FP), R12
 	LEAQ (R9)(R9*2), DX
+	MOVQ R9, R14
+	SHLQ $0x04, R14
 
 unit:
 	MOVQ SI, AX
@@ -3457,6 +3655,7 @@ block:
 	VPUNPCKHWD X1, X0, X3
 	VMOVUPS    X2, (BX)
 	VMOVUPS    X3, 16(BX)
+	PREFETCHT0 (AX)(R14*1)
 	ADDQ       $0x08, AX
 	ADDQ       R13, BX
 	DECQ       R11
@@ -3472,7 +3671,7 @@ block:
 	RET
 
 // func packColsPairs(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)
-// Requires: AVX
+// Requires: AVX, MMX+
 TEXT ·packColsPairs(SB), NOSPLIT, $0-56
 	MOVQ dst+0(FP), DI
 	MOVQ stride+8(FP), R8
@@ -3482,6 +3681,8 @@ TEXT ·packColsPairs(SB), NOSPLIT, $0-56
 	MOVQ n+40(FP), R10
 	MOVQ w+48(FP), R12
 	LEAQ (R9)(R9*2), DX
+	MOVQ R9, R14
+	SHLQ $0x04, R14
 
 unit:
 	MOVQ SI, AX
@@ -3495,6 +3696,7 @@ block:
 	VPUNPCKHWD X1, X0, X3
 	VMOVUPS    X2, (BX)
 	VMOVUPS    X3, 16(BX)
+	PREFETCHT0 (AX)(R14*1)
 	ADDQ       $0x10, AX
 	ADDQ       R13, BX
 	DECQ       R11
@@ -3508,7 +3710,7 @@ block:
 	RET
 
 // func packColsQuads(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)
-// Requires: AVX
+// Requires: AVX, MMX+
 TEXT ·packColsQuads(SB), NOSPLIT, $0-56
 	MOVQ dst+0(FP), DI
 	MOVQ stride+8(FP), R8
@@ -3518,6 +3720,8 @@ TEXT ·packColsQuads(SB), NOSPLIT, $0-56
 	MOVQ n+40(FP), R10
 	MOVQ w+48(FP), R12
 	LEAQ (R9)(R9*2), DX
+	MOVQ R9, R14
+	SHLQ $0x04, R14
 
 unit:
 	MOVQ SI, AX
@@ -3535,6 +3739,7 @@ block:
 	VPUNPCKHWD X1, X0, X3
 	VMOVUPS    X2, (BX)
 	VMOVUPS    X3, 16(BX)
+	PREFETCHT0 (AX)(R14*1)
 	ADDQ       $0x08, AX
 	ADDQ       R13, BX
 	DECQ       R11

@@ -4,7 +4,6 @@
 package evex
 
 import (
-	"encoding/binary"
 	"fmt"
 
 	"github.com/mmcloughlin/avo/build"
@@ -16,6 +15,13 @@ import (
 // VDPBF16PS adds to each float32 lane of acc the dot product of the two bfloat16
 // pairs that x and y hold there (Intel SDM, EVEX.512.F3.0F38.W0 52 /r).
 func VDPBF16PS(y, x, acc reg.VecPhysical) { emit("VDPBF16PS", prefixF3, 0x52, y, x, acc) }
+
+// VDPBF16PSBroadcast does the same with the pair at m in each lane of y.
+func VDPBF16PSBroadcast(m operand.Mem, x, acc reg.VecPhysical) {
+	code := EncodeBroadcast(prefixF3, 0x52, byte(m.Base.(reg.Physical).PhysicalIndex()), int8(m.Disp/4), number(x), number(acc))
+	build.Commentf("VDPBF16PS.BCST %s, %s, %s", m.Asm(), x.Asm(), acc.Asm())
+	write(code[:], []operand.Op{m, x, acc}, acc)
+}
 
 // prefixF3 is the pp field of the EVEX prefix that stands for the byte F3.
 const prefixF3 = 2
@@ -35,20 +41,35 @@ func Encode(pp, opcode, rm, vvvv, reg byte) [6]byte {
 	}
 }
 
-// emit writes an instruction as two data words, with its text as a comment.
+// EncodeBroadcast returns the seven bytes of such an instruction whose last source
+// is a 32-bit word in memory, in every lane: at 4*disp bytes from a general register,
+// which is not SP, BP or R12 to R13, whose encoding differs.
+func EncodeBroadcast(pp, opcode, base byte, disp int8, vvvv, reg byte) [7]byte {
+	if base&7 == 4 || base&7 == 5 {
+		panic("evex: base register with an encoding of its own")
+	}
+	code := Encode(pp, opcode, base, vvvv, reg)
+	code[3] |= 1 << 4       // broadcast
+	code[5] ^= (3 ^ 1) << 6 // memory with a displacement of one byte, counted in words
+	return [7]byte{code[0], code[1], code[2], code[3], code[4], code[5], byte(disp)}
+}
+
+// emit writes an instruction with its text as a comment.
 func emit(name string, pp, opcode byte, rm, vvvv, dst reg.VecPhysical) {
 	code := Encode(pp, opcode, number(rm), number(vvvv), number(dst))
 	build.Commentf("%s %s, %s, %s", name, rm.Asm(), vvvv.Asm(), dst.Asm())
-	build.Instruction(&ir.Instruction{
-		Opcode:   "LONG",
-		Operands: []operand.Op{operand.U32(binary.LittleEndian.Uint32(code[:4]))},
-		Inputs:   []operand.Op{rm, vvvv, dst},
-		Outputs:  []operand.Op{dst},
-	})
-	build.Instruction(&ir.Instruction{
-		Opcode:   "WORD",
-		Operands: []operand.Op{operand.U16(binary.LittleEndian.Uint16(code[4:]))},
-	})
+	write(code[:], []operand.Op{rm, vvvv, dst}, dst)
+}
+
+// write emits the bytes of an instruction, as data.
+func write(code []byte, inputs []operand.Op, output operand.Op) {
+	for i, b := range code {
+		instruction := &ir.Instruction{Opcode: "BYTE", Operands: []operand.Op{operand.U8(b)}}
+		if i == 0 {
+			instruction.Inputs, instruction.Outputs = inputs, []operand.Op{output}
+		}
+		build.Instruction(instruction)
+	}
 }
 
 func number(r reg.VecPhysical) byte {

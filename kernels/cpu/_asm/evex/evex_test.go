@@ -13,19 +13,61 @@ import (
 // TestVDPBF16PS compares our bytes with the GNU assembler's for every triple of
 // registers.
 func TestVDPBF16PS(t *testing.T) {
+	var ours []instruction
+	for rm := range byte(32) {
+		for vvvv := range byte(32) {
+			for reg := range byte(32) {
+				code := Encode(prefixF3, 0x52, rm, vvvv, reg)
+				ours = append(ours, instruction{fmt.Sprintf("vdpbf16ps %%zmm%d, %%zmm%d, %%zmm%d", rm, vvvv, reg), code[:]})
+			}
+		}
+	}
+	compare(t, ours)
+}
+
+// TestVDPBF16PSBroadcast does so for all pairs of registers, with every base that
+// can be encoded at some displacements, and with all displacements for some.
+func TestVDPBF16PSBroadcast(t *testing.T) {
+	bases := []string{"rax", "rcx", "rdx", "rbx", "", "", "rsi", "rdi", "r8", "r9", "r10", "r11", "", "", "r14", "r15"}
+	var ours []instruction
+	add := func(base byte, disp int8, vvvv, reg byte) {
+		// An offset of zero needs no displacement, which the assembler leaves out unless told to keep it.
+		text := fmt.Sprintf("{disp8} vdpbf16ps %d(%%%s){1to16}, %%zmm%d, %%zmm%d", 4*int(disp), bases[base], vvvv, reg)
+		code := EncodeBroadcast(prefixF3, 0x52, base, disp, vvvv, reg)
+		ours = append(ours, instruction{text, code[:]})
+	}
+	for base, name := range bases {
+		if name == "" {
+			continue
+		}
+		for vvvv := range byte(32) {
+			for reg := range byte(32) {
+				add(byte(base), int8(reg)-16, vvvv, reg)
+			}
+		}
+		for disp := -128; disp < 128; disp++ {
+			add(byte(base), int8(disp), 1, 30)
+		}
+	}
+	compare(t, ours)
+}
+
+// instruction is one in AT&T syntax, and our bytes for it.
+type instruction struct {
+	text string
+	code []byte
+}
+
+// compare assembles instructions and compares each one's bytes.
+func compare(t *testing.T, ours []instruction) {
+	t.Helper()
 	as, err := exec.LookPath("as")
 	if err != nil {
 		missing(t, "no GNU assembler: install binutils")
 	}
-	var source, want bytes.Buffer
-	for rm := range byte(32) {
-		for vvvv := range byte(32) {
-			for reg := range byte(32) {
-				fmt.Fprintf(&source, "vdpbf16ps %%zmm%d, %%zmm%d, %%zmm%d\n", rm, vvvv, reg)
-				code := Encode(prefixF3, 0x52, rm, vvvv, reg)
-				want.Write(code[:])
-			}
-		}
+	var source bytes.Buffer
+	for _, i := range ours {
+		fmt.Fprintln(&source, i.text)
 	}
 	object := filepath.Join(t.TempDir(), "all.o")
 	cmd := exec.Command(as, "-o", object, "-")
@@ -38,19 +80,19 @@ func TestVDPBF16PS(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer file.Close()
-	got, err := file.Section(".text").Data()
+	theirs, err := file.Section(".text").Data()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(got) != want.Len() {
-		t.Fatalf("the assembler makes %d bytes, we %d", len(got), want.Len())
-	}
-	for i := 0; i < len(got); i += 6 {
-		if !bytes.Equal(got[i:i+6], want.Bytes()[i:i+6]) {
-			n := i / 6
-			t.Fatalf("zmm%d, zmm%d, zmm%d: the assembler makes %x, we %x",
-				n>>10, n>>5&31, n&31, got[i:i+6], want.Bytes()[i:i+6])
+	for _, i := range ours {
+		n := len(i.code)
+		if len(theirs) < n || !bytes.Equal(theirs[:n], i.code) {
+			t.Fatalf("%s: the assembler makes %x, we %x", i.text, theirs[:min(n, len(theirs))], i.code)
 		}
+		theirs = theirs[n:]
+	}
+	if len(theirs) > 0 {
+		t.Fatalf("the assembler makes %d bytes more", len(theirs))
 	}
 }
 
