@@ -66,11 +66,13 @@ func newRootCmd(stdout, stderr io.Writer, open openFunc) *cobra.Command {
 	root.AddCommand(
 		newRunCmd(stdout, stderr, open),
 		newCompareCmd(stdout),
+		newReportCmd(stdout),
 		newChipsCmd(stdout),
 		newDoctorCmd(stdout),
 		newPeakCmd(stdout),
 		newVerifyCmd(stdout),
 		newProbeCmd(stdout),
+		newCaseCmd(stdout, stderr, open),
 	)
 	return root
 }

@@ -225,75 +225,43 @@ unit:
 	VMOVUPS (DI), Z0
 
 	// VDPBF16PS.BCST (R8), Z0, Z8
-	BYTE $0x62
-	BYTE $0x52
-	BYTE $0x7e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x40
+	LONG $0x587e5262
+	WORD $0x4052
 	BYTE $0x00
 
 	// VDPBF16PS.BCST 4(R8), Z0, Z9
-	BYTE $0x62
-	BYTE $0x52
-	BYTE $0x7e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x48
+	LONG $0x587e5262
+	WORD $0x4852
 	BYTE $0x01
 
 	// VDPBF16PS.BCST 8(R8), Z0, Z10
-	BYTE $0x62
-	BYTE $0x52
-	BYTE $0x7e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x50
+	LONG $0x587e5262
+	WORD $0x5052
 	BYTE $0x02
 
 	// VDPBF16PS.BCST 12(R8), Z0, Z11
-	BYTE $0x62
-	BYTE $0x52
-	BYTE $0x7e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x58
+	LONG $0x587e5262
+	WORD $0x5852
 	BYTE $0x03
 
 	// VDPBF16PS.BCST 16(R8), Z0, Z12
-	BYTE $0x62
-	BYTE $0x52
-	BYTE $0x7e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x60
+	LONG $0x587e5262
+	WORD $0x6052
 	BYTE $0x04
 
 	// VDPBF16PS.BCST 20(R8), Z0, Z13
-	BYTE $0x62
-	BYTE $0x52
-	BYTE $0x7e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x68
+	LONG $0x587e5262
+	WORD $0x6852
 	BYTE $0x05
 
 	// VDPBF16PS.BCST 24(R8), Z0, Z14
-	BYTE $0x62
-	BYTE $0x52
-	BYTE $0x7e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x70
+	LONG $0x587e5262
+	WORD $0x7052
 	BYTE $0x06
 
 	// VDPBF16PS.BCST 28(R8), Z0, Z15
-	BYTE       $0x62
-	BYTE       $0x52
-	BYTE       $0x7e
-	BYTE       $0x58
-	BYTE       $0x52
-	BYTE       $0x78
+	LONG       $0x587e5262
+	WORD       $0x7852
 	BYTE       $0x07
 	PREFETCHT0 3072(DI)
 	ADDQ       $0x20, R8
@@ -1047,139 +1015,75 @@ unit:
 	VBROADCASTSS (R8), Z0
 
 	// VDPBF16PS Z1, Z0, Z8
-	BYTE $0x62
-	BYTE $0x72
-	BYTE $0x7e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xc1
+	LONG $0x487e7262
+	WORD $0xc152
 
 	// VDPBF16PS Z2, Z0, Z9
-	BYTE         $0x62
-	BYTE         $0x72
-	BYTE         $0x7e
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xca
+	LONG         $0x487e7262
+	WORD         $0xca52
 	VBROADCASTSS 4(R8), Z0
 
 	// VDPBF16PS Z1, Z0, Z10
-	BYTE $0x62
-	BYTE $0x72
-	BYTE $0x7e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xd1
+	LONG $0x487e7262
+	WORD $0xd152
 
 	// VDPBF16PS Z2, Z0, Z11
-	BYTE         $0x62
-	BYTE         $0x72
-	BYTE         $0x7e
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xda
+	LONG         $0x487e7262
+	WORD         $0xda52
 	VBROADCASTSS 8(R8), Z0
 
 	// VDPBF16PS Z1, Z0, Z12
-	BYTE $0x62
-	BYTE $0x72
-	BYTE $0x7e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xe1
+	LONG $0x487e7262
+	WORD $0xe152
 
 	// VDPBF16PS Z2, Z0, Z13
-	BYTE         $0x62
-	BYTE         $0x72
-	BYTE         $0x7e
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xea
+	LONG         $0x487e7262
+	WORD         $0xea52
 	VBROADCASTSS 12(R8), Z0
 
 	// VDPBF16PS Z1, Z0, Z14
-	BYTE $0x62
-	BYTE $0x72
-	BYTE $0x7e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xf1
+	LONG $0x487e7262
+	WORD $0xf152
 
 	// VDPBF16PS Z2, Z0, Z15
-	BYTE         $0x62
-	BYTE         $0x72
-	BYTE         $0x7e
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xfa
+	LONG         $0x487e7262
+	WORD         $0xfa52
 	VBROADCASTSS 16(R8), Z0
 
 	// VDPBF16PS Z1, Z0, Z16
-	BYTE $0x62
-	BYTE $0xe2
-	BYTE $0x7e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xc1
+	LONG $0x487ee262
+	WORD $0xc152
 
 	// VDPBF16PS Z2, Z0, Z17
-	BYTE         $0x62
-	BYTE         $0xe2
-	BYTE         $0x7e
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xca
+	LONG         $0x487ee262
+	WORD         $0xca52
 	VBROADCASTSS 20(R8), Z0
 
 	// VDPBF16PS Z1, Z0, Z18
-	BYTE $0x62
-	BYTE $0xe2
-	BYTE $0x7e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xd1
+	LONG $0x487ee262
+	WORD $0xd152
 
 	// VDPBF16PS Z2, Z0, Z19
-	BYTE         $0x62
-	BYTE         $0xe2
-	BYTE         $0x7e
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xda
+	LONG         $0x487ee262
+	WORD         $0xda52
 	VBROADCASTSS 24(R8), Z0
 
 	// VDPBF16PS Z1, Z0, Z20
-	BYTE $0x62
-	BYTE $0xe2
-	BYTE $0x7e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xe1
+	LONG $0x487ee262
+	WORD $0xe152
 
 	// VDPBF16PS Z2, Z0, Z21
-	BYTE         $0x62
-	BYTE         $0xe2
-	BYTE         $0x7e
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xea
+	LONG         $0x487ee262
+	WORD         $0xea52
 	VBROADCASTSS 28(R8), Z0
 
 	// VDPBF16PS Z1, Z0, Z22
-	BYTE $0x62
-	BYTE $0xe2
-	BYTE $0x7e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xf1
+	LONG $0x487ee262
+	WORD $0xf152
 
 	// VDPBF16PS Z2, Z0, Z23
-	BYTE       $0x62
-	BYTE       $0xe2
-	BYTE       $0x7e
-	BYTE       $0x48
-	BYTE       $0x52
-	BYTE       $0xfa
+	LONG       $0x487ee262
+	WORD       $0xfa52
 	PREFETCHT0 3072(DI)
 	PREFETCHT0 3136(DI)
 	ADDQ       $0x20, R8
@@ -2125,203 +2029,107 @@ unit:
 	VBROADCASTSS (R8), Z0
 
 	// VDPBF16PS Z1, Z0, Z8
-	BYTE $0x62
-	BYTE $0x72
-	BYTE $0x7e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xc1
+	LONG $0x487e7262
+	WORD $0xc152
 
 	// VDPBF16PS Z2, Z0, Z9
-	BYTE $0x62
-	BYTE $0x72
-	BYTE $0x7e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xca
+	LONG $0x487e7262
+	WORD $0xca52
 
 	// VDPBF16PS Z3, Z0, Z10
-	BYTE         $0x62
-	BYTE         $0x72
-	BYTE         $0x7e
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xd3
+	LONG         $0x487e7262
+	WORD         $0xd352
 	VBROADCASTSS 4(R8), Z0
 
 	// VDPBF16PS Z1, Z0, Z11
-	BYTE $0x62
-	BYTE $0x72
-	BYTE $0x7e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xd9
+	LONG $0x487e7262
+	WORD $0xd952
 
 	// VDPBF16PS Z2, Z0, Z12
-	BYTE $0x62
-	BYTE $0x72
-	BYTE $0x7e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xe2
+	LONG $0x487e7262
+	WORD $0xe252
 
 	// VDPBF16PS Z3, Z0, Z13
-	BYTE         $0x62
-	BYTE         $0x72
-	BYTE         $0x7e
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xeb
+	LONG         $0x487e7262
+	WORD         $0xeb52
 	VBROADCASTSS 8(R8), Z0
 
 	// VDPBF16PS Z1, Z0, Z14
-	BYTE $0x62
-	BYTE $0x72
-	BYTE $0x7e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xf1
+	LONG $0x487e7262
+	WORD $0xf152
 
 	// VDPBF16PS Z2, Z0, Z15
-	BYTE $0x62
-	BYTE $0x72
-	BYTE $0x7e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xfa
+	LONG $0x487e7262
+	WORD $0xfa52
 
 	// VDPBF16PS Z3, Z0, Z16
-	BYTE         $0x62
-	BYTE         $0xe2
-	BYTE         $0x7e
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xc3
+	LONG         $0x487ee262
+	WORD         $0xc352
 	VBROADCASTSS 12(R8), Z0
 
 	// VDPBF16PS Z1, Z0, Z17
-	BYTE $0x62
-	BYTE $0xe2
-	BYTE $0x7e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xc9
+	LONG $0x487ee262
+	WORD $0xc952
 
 	// VDPBF16PS Z2, Z0, Z18
-	BYTE $0x62
-	BYTE $0xe2
-	BYTE $0x7e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xd2
+	LONG $0x487ee262
+	WORD $0xd252
 
 	// VDPBF16PS Z3, Z0, Z19
-	BYTE         $0x62
-	BYTE         $0xe2
-	BYTE         $0x7e
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xdb
+	LONG         $0x487ee262
+	WORD         $0xdb52
 	VBROADCASTSS 16(R8), Z0
 
 	// VDPBF16PS Z1, Z0, Z20
-	BYTE $0x62
-	BYTE $0xe2
-	BYTE $0x7e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xe1
+	LONG $0x487ee262
+	WORD $0xe152
 
 	// VDPBF16PS Z2, Z0, Z21
-	BYTE $0x62
-	BYTE $0xe2
-	BYTE $0x7e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xea
+	LONG $0x487ee262
+	WORD $0xea52
 
 	// VDPBF16PS Z3, Z0, Z22
-	BYTE         $0x62
-	BYTE         $0xe2
-	BYTE         $0x7e
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xf3
+	LONG         $0x487ee262
+	WORD         $0xf352
 	VBROADCASTSS 20(R8), Z0
 
 	// VDPBF16PS Z1, Z0, Z23
-	BYTE $0x62
-	BYTE $0xe2
-	BYTE $0x7e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xf9
+	LONG $0x487ee262
+	WORD $0xf952
 
 	// VDPBF16PS Z2, Z0, Z24
-	BYTE $0x62
-	BYTE $0x62
-	BYTE $0x7e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xc2
+	LONG $0x487e6262
+	WORD $0xc252
 
 	// VDPBF16PS Z3, Z0, Z25
-	BYTE         $0x62
-	BYTE         $0x62
-	BYTE         $0x7e
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xcb
+	LONG         $0x487e6262
+	WORD         $0xcb52
 	VBROADCASTSS 24(R8), Z0
 
 	// VDPBF16PS Z1, Z0, Z26
-	BYTE $0x62
-	BYTE $0x62
-	BYTE $0x7e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xd1
+	LONG $0x487e6262
+	WORD $0xd152
 
 	// VDPBF16PS Z2, Z0, Z27
-	BYTE $0x62
-	BYTE $0x62
-	BYTE $0x7e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xda
+	LONG $0x487e6262
+	WORD $0xda52
 
 	// VDPBF16PS Z3, Z0, Z28
-	BYTE         $0x62
-	BYTE         $0x62
-	BYTE         $0x7e
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xe3
+	LONG         $0x487e6262
+	WORD         $0xe352
 	VBROADCASTSS 28(R8), Z0
 
 	// VDPBF16PS Z1, Z0, Z29
-	BYTE $0x62
-	BYTE $0x62
-	BYTE $0x7e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xe9
+	LONG $0x487e6262
+	WORD $0xe952
 
 	// VDPBF16PS Z2, Z0, Z30
-	BYTE $0x62
-	BYTE $0x62
-	BYTE $0x7e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xf2
+	LONG $0x487e6262
+	WORD $0xf252
 
 	// VDPBF16PS Z3, Z0, Z31
-	BYTE       $0x62
-	BYTE       $0x62
-	BYTE       $0x7e
-	BYTE       $0x48
-	BYTE       $0x52
-	BYTE       $0xfb
+	LONG       $0x487e6262
+	WORD       $0xfb52
 	PREFETCHT0 3072(DI)
 	PREFETCHT0 3136(DI)
 	PREFETCHT0 3200(DI)
@@ -3907,10 +3715,32 @@ loop:
 	VEXTRACTI128 $0x01, Y1, X0
 	VPACKUSDW    X0, X1, X0
 	VMOVUPS      X0, (DI)
-	ADDQ         $0x20, SI
+	ADDQ         $0x00000020, SI
 	ADDQ         $0x10, DI
 	DECQ         CX
 	JNZ          loop
+	VZEROUPPER
+	RET
+
+// func storeBF16Z(c *uint16, acc *float32, n int)
+// Requires: AVX, AVX512F
+TEXT ·storeBF16Z(SB), NOSPLIT, $0-24
+	MOVQ c+0(FP), DI
+	MOVQ acc+8(FP), SI
+	MOVQ n+16(FP), CX
+
+loop:
+	VMOVUPS (SI), Z0
+	VMOVUPS 64(SI), Z1
+
+	// VCVTNE2PS2BF16 Z0, Z1, Z0
+	LONG    $0x4877f262
+	WORD    $0xc072
+	VMOVUPS Z0, (DI)
+	ADDQ    $0x00000080, SI
+	ADDQ    $0x40, DI
+	DECQ    CX
+	JNZ     loop
 	VZEROUPPER
 	RET
 
@@ -3924,7 +3754,7 @@ TEXT ·storeF16Y(SB), NOSPLIT, $0-24
 loop:
 	VMOVUPS   (SI), Y0
 	VCVTPS2PH $0x00, Y0, (DI)
-	ADDQ      $0x20, SI
+	ADDQ      $0x00000020, SI
 	ADDQ      $0x10, DI
 	DECQ      CX
 	JNZ       loop
@@ -3943,7 +3773,7 @@ loop:
 	VPSLLD    $0x10, Y0, Y0
 	VADDPS    (SI), Y0, Y0
 	VMOVUPS   Y0, (SI)
-	ADDQ      $0x20, SI
+	ADDQ      $0x00000020, SI
 	ADDQ      $0x10, DI
 	DECQ      CX
 	JNZ       loop
@@ -3961,7 +3791,7 @@ loop:
 	VCVTPH2PS (DI), Y0
 	VADDPS    (SI), Y0, Y0
 	VMOVUPS   Y0, (SI)
-	ADDQ      $0x20, SI
+	ADDQ      $0x00000020, SI
 	ADDQ      $0x10, DI
 	DECQ      CX
 	JNZ       loop

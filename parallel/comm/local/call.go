@@ -67,7 +67,7 @@ func (c *communicator) take() *call {
 func (k *call) do() error {
 	c := k.c
 	defer c.release(k)
-	if err := c.g.fault.get(); err != nil {
+	if err := c.g.fault.Get(); err != nil {
 		return err
 	}
 	err := c.open()

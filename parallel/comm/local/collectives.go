@@ -132,8 +132,8 @@ func (c *communicator) meet(k *call) error {
 
 // sync waits for all ranks' streams.
 func (c *communicator) sync() error {
-	if !c.g.stream.wait(c.rank, c.g.fault.done) {
-		return c.g.fault.get()
+	if !c.g.stream.Wait(c.rank, c.g.fault.Done()) {
+		return c.g.fault.Get()
 	}
 	return nil
 }

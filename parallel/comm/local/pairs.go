@@ -7,6 +7,17 @@ import (
 	"ofpeak/parallel/comm"
 )
 
+// pair is the way from one rank to another: the sender offers its tensor, the receiver copies it and says so. Each has room for one, so that only
+// waiting for the other side blocks.
+type pair struct {
+	offer chan kernels.Tensor
+	taken chan error
+}
+
+func newPair() pair {
+	return pair{offer: make(chan kernels.Tensor, 1), taken: make(chan error, 1)}
+}
+
 // Send hands src to peer's Recv.
 func (c *communicator) Send(s kernels.Stream, src kernels.Tensor, peer int) {
 	c.checkPeer(peer)
@@ -80,8 +91,8 @@ func (c *communicator) offer(k *call) error {
 	select {
 	case c.g.pairs[c.rank*c.Size()+k.root].offer <- k.src:
 		return nil
-	case <-f.done:
-		return f.get()
+	case <-f.Done():
+		return f.Get()
 	}
 }
 
@@ -91,8 +102,8 @@ func (c *communicator) sent(k *call) error {
 	select {
 	case err := <-c.g.pairs[c.rank*c.Size()+k.root].taken:
 		return err
-	case <-f.done:
-		return f.get()
+	case <-f.Done():
+		return f.Get()
 	}
 }
 
@@ -101,8 +112,8 @@ func (c *communicator) recv(k *call) error {
 	var src kernels.Tensor
 	select {
 	case src = <-p.offer:
-	case <-f.done:
-		return f.get()
+	case <-f.Done():
+		return f.Get()
 	}
 	var err error
 	if sameSize(k.dst, src) {

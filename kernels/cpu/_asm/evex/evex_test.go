@@ -10,31 +10,34 @@ import (
 	"testing"
 )
 
-// TestVDPBF16PS compares our bytes with the GNU assembler's for every triple of
-// registers.
-func TestVDPBF16PS(t *testing.T) {
-	var ours []instruction
+// TestEncode compares our bytes with the GNU assembler's for all registers.
+func TestEncode(t *testing.T) {
+	var all []instruction
+	add := func(code [6]byte, format string, args ...any) {
+		all = append(all, instruction{fmt.Sprintf(format, args...), code[:]})
+	}
 	for rm := range byte(32) {
-		for vvvv := range byte(32) {
-			for reg := range byte(32) {
-				code := Encode(prefixF3, 0x52, rm, vvvv, reg)
-				ours = append(ours, instruction{fmt.Sprintf("vdpbf16ps %%zmm%d, %%zmm%d, %%zmm%d", rm, vvvv, reg), code[:]})
+		for reg := range byte(32) {
+			for vvvv := range byte(32) {
+				add(Encode(prefixF3, 0x52, rm, vvvv, reg), "vdpbf16ps %%zmm%d, %%zmm%d, %%zmm%d", rm, vvvv, reg)
+				add(Encode(prefixF2, 0x72, rm, vvvv, reg), "vcvtne2ps2bf16 %%zmm%d, %%zmm%d, %%zmm%d", rm, vvvv, reg)
 			}
+			add(Encode(prefixF3, 0x72, rm, 0, reg), "vcvtneps2bf16 %%zmm%d, %%ymm%d", rm, reg)
 		}
 	}
-	compare(t, ours)
+	compare(t, all)
 }
 
-// TestVDPBF16PSBroadcast does so for all pairs of registers, with every base that
-// can be encoded at some displacements, and with all displacements for some.
-func TestVDPBF16PSBroadcast(t *testing.T) {
+// TestEncodeBroadcast does so for all bases and vector registers, and for all
+// displacements.
+func TestEncodeBroadcast(t *testing.T) {
 	bases := []string{"rax", "rcx", "rdx", "rbx", "", "", "rsi", "rdi", "r8", "r9", "r10", "r11", "", "", "r14", "r15"}
-	var ours []instruction
+	var all []instruction
 	add := func(base byte, disp int8, vvvv, reg byte) {
-		// An offset of zero needs no displacement, which the assembler leaves out unless told to keep it.
-		text := fmt.Sprintf("{disp8} vdpbf16ps %d(%%%s){1to16}, %%zmm%d, %%zmm%d", 4*int(disp), bases[base], vvvv, reg)
 		code := EncodeBroadcast(prefixF3, 0x52, base, disp, vvvv, reg)
-		ours = append(ours, instruction{text, code[:]})
+		// The assembler leaves out a displacement of zero unless told to keep it.
+		text := fmt.Sprintf("{disp8} vdpbf16ps %d(%%%s){1to16}, %%zmm%d, %%zmm%d", 4*int(disp), bases[base], vvvv, reg)
+		all = append(all, instruction{text, code[:]})
 	}
 	for base, name := range bases {
 		if name == "" {
@@ -49,7 +52,7 @@ func TestVDPBF16PSBroadcast(t *testing.T) {
 			add(byte(base), int8(disp), 1, 30)
 		}
 	}
-	compare(t, ours)
+	compare(t, all)
 }
 
 // instruction is one in AT&T syntax, and our bytes for it.
@@ -58,22 +61,22 @@ type instruction struct {
 	code []byte
 }
 
-// compare assembles instructions and compares each one's bytes.
-func compare(t *testing.T, ours []instruction) {
+// compare assembles instructions and compares the bytes of each.
+func compare(t *testing.T, all []instruction) {
 	t.Helper()
 	as, err := exec.LookPath("as")
 	if err != nil {
 		missing(t, "no GNU assembler: install binutils")
 	}
 	var source bytes.Buffer
-	for _, i := range ours {
+	for _, i := range all {
 		fmt.Fprintln(&source, i.text)
 	}
 	object := filepath.Join(t.TempDir(), "all.o")
 	cmd := exec.Command(as, "-o", object, "-")
 	cmd.Stdin = &source
 	if out, err := cmd.CombinedOutput(); err != nil {
-		missing(t, fmt.Sprintf("the assembler does not know VDPBF16PS: %v: %.200s", err, out))
+		missing(t, fmt.Sprintf("the assembler does not know AVX512_BF16: %v: %.200s", err, out))
 	}
 	file, err := elf.Open(object)
 	if err != nil {
@@ -84,10 +87,10 @@ func compare(t *testing.T, ours []instruction) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, i := range ours {
-		n := len(i.code)
-		if len(theirs) < n || !bytes.Equal(theirs[:n], i.code) {
-			t.Fatalf("%s: the assembler makes %x, we %x", i.text, theirs[:min(n, len(theirs))], i.code)
+	for _, i := range all {
+		n := min(len(i.code), len(theirs))
+		if !bytes.Equal(theirs[:n], i.code) {
+			t.Fatalf("%s: the assembler makes %x, we %x", i.text, theirs[:n], i.code)
 		}
 		theirs = theirs[n:]
 	}
