@@ -31,15 +31,16 @@ type Options struct {
 
 // Rig measures on the CPU. It implements sweep.Runner.
 type Rig struct {
-	rule    measure.Rule
-	machine sweep.Machine
-	cores   []int
-	open    func(c workload.Case, rank int) (kernels.Device, error)
-	chip    chips.Chip
-	corpus  workload.Corpus
-	rates   map[int][]peak.Rate         // by cores in use
-	refs    map[workload.Case]snapshot  // verified references of this run
-	learned map[workload.Case][]float64 // loss curves of this run
+	rule       measure.Rule
+	machine    sweep.Machine
+	cores      []int
+	open       func(c workload.Case, rank int) (kernels.Device, error)
+	chip       chips.Chip
+	corpus     workload.Corpus
+	rates      map[int][]peak.Rate         // by cores in use
+	bandwidths map[int]float64             // likewise, 10^9 bytes per second
+	refs       map[workload.Case]snapshot  // verified references of this run
+	learned    map[workload.Case][]float64 // loss curves of this run
 }
 
 // New finds the cores that this process may use and reads the text of the language-model check.
@@ -52,7 +53,7 @@ func New(o Options) (*Rig, error) {
 	r := &Rig{
 		rule: o.Rule, cores: cores, corpus: workload.DefaultCorpus(),
 		machine: sweep.Machine{Device: results.CPU, Name: host.CPUName(), Chip: o.Chip, Cores: len(cores)},
-		rates:   map[int][]peak.Rate{}, refs: map[workload.Case]snapshot{}, learned: map[workload.Case][]float64{},
+		rates:   map[int][]peak.Rate{}, bandwidths: map[int]float64{}, refs: map[workload.Case]snapshot{}, learned: map[workload.Case][]float64{},
 	}
 	r.open = r.openDevice
 	if o.Chip != "" {
