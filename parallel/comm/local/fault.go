@@ -13,9 +13,17 @@ type fault struct {
 	once sync.Once
 	err  error
 	done chan struct{} // closed when err is set
+
+	journals []*comm.Journal // by world rank
 }
 
-func newFault() *fault { return &fault{done: make(chan struct{})} }
+func newFault(ranks int) *fault {
+	f := &fault{done: make(chan struct{}), journals: make([]*comm.Journal, ranks)}
+	for i := range f.journals {
+		f.journals[i] = &comm.Journal{}
+	}
+	return f
+}
 
 func (f *fault) set(err error) {
 	f.once.Do(func() {
