@@ -68,30 +68,22 @@ segment:
 	MOVQ R13, AX
 
 unit:
-	VMOVUPS      (DI), Z1
-	VBROADCASTSS (R8), Z0
-	VFMADD231PS  Z1, Z0, Z8
-	VBROADCASTSS 4(R8), Z0
-	VFMADD231PS  Z1, Z0, Z9
-	VBROADCASTSS 8(R8), Z0
-	VFMADD231PS  Z1, Z0, Z10
-	VBROADCASTSS 12(R8), Z0
-	VFMADD231PS  Z1, Z0, Z11
-	VBROADCASTSS 16(R8), Z0
-	VFMADD231PS  Z1, Z0, Z12
-	VBROADCASTSS 20(R8), Z0
-	VFMADD231PS  Z1, Z0, Z13
-	VBROADCASTSS 24(R8), Z0
-	VFMADD231PS  Z1, Z0, Z14
-	VBROADCASTSS 28(R8), Z0
-	VFMADD231PS  Z1, Z0, Z15
-	PREFETCHT0   3072(DI)
-	ADDQ         $0x20, R8
-	ADDQ         $0x00000040, DI
-	DECQ         AX
-	JNZ          unit
-	DECQ         CX
-	JNZ          segment
+	VMOVUPS          (DI), Z0
+	VFMADD231PS.BCST (R8), Z0, Z8
+	VFMADD231PS.BCST 4(R8), Z0, Z9
+	VFMADD231PS.BCST 8(R8), Z0, Z10
+	VFMADD231PS.BCST 12(R8), Z0, Z11
+	VFMADD231PS.BCST 16(R8), Z0, Z12
+	VFMADD231PS.BCST 20(R8), Z0, Z13
+	VFMADD231PS.BCST 24(R8), Z0, Z14
+	VFMADD231PS.BCST 28(R8), Z0, Z15
+	PREFETCHT0       3072(DI)
+	ADDQ             $0x20, R8
+	ADDQ             $0x00000040, DI
+	DECQ             AX
+	JNZ              unit
+	DECQ             CX
+	JNZ              segment
 
 stored:
 	MOVQ    cols+64(FP), R12
@@ -230,47 +222,47 @@ segment:
 	MOVQ R13, AX
 
 unit:
-	VMOVUPS      (DI), Z1
-	VBROADCASTSS (R8), Z0
+	VMOVUPS (DI), Z0
 
-	// VDPBF16PS Z1, Z0, Z8
-	LONG         $0x487e7262
-	WORD         $0xc152
-	VBROADCASTSS 4(R8), Z0
+	// VDPBF16PS.BCST (R8), Z0, Z8
+	LONG $0x587e5262
+	WORD $0x4052
+	BYTE $0x00
 
-	// VDPBF16PS Z1, Z0, Z9
-	LONG         $0x487e7262
-	WORD         $0xc952
-	VBROADCASTSS 8(R8), Z0
+	// VDPBF16PS.BCST 4(R8), Z0, Z9
+	LONG $0x587e5262
+	WORD $0x4852
+	BYTE $0x01
 
-	// VDPBF16PS Z1, Z0, Z10
-	LONG         $0x487e7262
-	WORD         $0xd152
-	VBROADCASTSS 12(R8), Z0
+	// VDPBF16PS.BCST 8(R8), Z0, Z10
+	LONG $0x587e5262
+	WORD $0x5052
+	BYTE $0x02
 
-	// VDPBF16PS Z1, Z0, Z11
-	LONG         $0x487e7262
-	WORD         $0xd952
-	VBROADCASTSS 16(R8), Z0
+	// VDPBF16PS.BCST 12(R8), Z0, Z11
+	LONG $0x587e5262
+	WORD $0x5852
+	BYTE $0x03
 
-	// VDPBF16PS Z1, Z0, Z12
-	LONG         $0x487e7262
-	WORD         $0xe152
-	VBROADCASTSS 20(R8), Z0
+	// VDPBF16PS.BCST 16(R8), Z0, Z12
+	LONG $0x587e5262
+	WORD $0x6052
+	BYTE $0x04
 
-	// VDPBF16PS Z1, Z0, Z13
-	LONG         $0x487e7262
-	WORD         $0xe952
-	VBROADCASTSS 24(R8), Z0
+	// VDPBF16PS.BCST 20(R8), Z0, Z13
+	LONG $0x587e5262
+	WORD $0x6852
+	BYTE $0x05
 
-	// VDPBF16PS Z1, Z0, Z14
-	LONG         $0x487e7262
-	WORD         $0xf152
-	VBROADCASTSS 28(R8), Z0
+	// VDPBF16PS.BCST 24(R8), Z0, Z14
+	LONG $0x587e5262
+	WORD $0x7052
+	BYTE $0x06
 
-	// VDPBF16PS Z1, Z0, Z15
-	LONG       $0x487e7262
-	WORD       $0xf952
+	// VDPBF16PS.BCST 28(R8), Z0, Z15
+	LONG       $0x587e5262
+	WORD       $0x7852
+	BYTE       $0x07
 	PREFETCHT0 3072(DI)
 	ADDQ       $0x20, R8
 	ADDQ       $0x00000040, DI
@@ -2962,7 +2954,7 @@ loop:
 	RET
 
 // func packCols32(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)
-// Requires: AVX
+// Requires: AVX, MMX+
 TEXT ·packCols32(SB), NOSPLIT, $0-56
 	MOVQ dst+0(FP), DI
 	MOVQ stride+8(FP), R8
@@ -2972,6 +2964,8 @@ TEXT ·packCols32(SB), NOSPLIT, $0-56
 	MOVQ n+40(FP), R10
 	MOVQ w+48(FP), R12
 	LEAQ (R9)(R9*2), DX
+	MOVQ R9, R14
+	SHLQ $0x04, R14
 
 unit:
 	MOVQ SI, AX
@@ -2979,16 +2973,17 @@ unit:
 	MOVQ R12, R11
 
 block:
-	VMOVUPS (AX), Y0
-	VMOVUPS Y0, (BX)
-	ADDQ    $0x20, AX
-	ADDQ    R13, BX
-	DECQ    R11
-	JNZ     block
-	ADDQ    R9, SI
-	ADDQ    R8, DI
-	DECQ    R10
-	JNZ     unit
+	VMOVUPS    (AX), Y0
+	VMOVUPS    Y0, (BX)
+	PREFETCHT0 (AX)(R14*1)
+	ADDQ       $0x20, AX
+	ADDQ       R13, BX
+	DECQ       R11
+	JNZ        block
+	ADDQ       R9, SI
+	ADDQ       R8, DI
+	DECQ       R10
+	JNZ        unit
 	VZEROUPPER
 	RET
 
@@ -3081,7 +3076,7 @@ loop:
 	RET
 
 // func packColsBF16(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)
-// Requires: AVX, AVX2
+// Requires: AVX, AVX2, MMX+
 TEXT ·packColsBF16(SB), NOSPLIT, $0-56
 	MOVQ dst+0(FP), DI
 	MOVQ stride+8(FP), R8
@@ -3091,6 +3086,8 @@ TEXT ·packColsBF16(SB), NOSPLIT, $0-56
 	MOVQ n+40(FP), R10
 	MOVQ w+48(FP), R12
 	LEAQ (R9)(R9*2), DX
+	MOVQ R9, R14
+	SHLQ $0x04, R14
 
 unit:
 	MOVQ SI, AX
@@ -3098,17 +3095,18 @@ unit:
 	MOVQ R12, R11
 
 block:
-	VPMOVZXWD (AX), Y0
-	VPSLLD    $0x10, Y0, Y0
-	VMOVUPS   Y0, (BX)
-	ADDQ      $0x10, AX
-	ADDQ      R13, BX
-	DECQ      R11
-	JNZ       block
-	ADDQ      R9, SI
-	ADDQ      R8, DI
-	DECQ      R10
-	JNZ       unit
+	VPMOVZXWD  (AX), Y0
+	VPSLLD     $0x10, Y0, Y0
+	VMOVUPS    Y0, (BX)
+	PREFETCHT0 (AX)(R14*1)
+	ADDQ       $0x10, AX
+	ADDQ       R13, BX
+	DECQ       R11
+	JNZ        block
+	ADDQ       R9, SI
+	ADDQ       R8, DI
+	DECQ       R10
+	JNZ        unit
 	VZEROUPPER
 	RET
 
@@ -3193,7 +3191,7 @@ loop:
 	RET
 
 // func packColsF16(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)
-// Requires: AVX, F16C
+// Requires: AVX, F16C, MMX+
 TEXT ·packColsF16(SB), NOSPLIT, $0-56
 	MOVQ dst+0(FP), DI
 	MOVQ stride+8(FP), R8
@@ -3203,6 +3201,8 @@ TEXT ·packColsF16(SB), NOSPLIT, $0-56
 	MOVQ n+40(FP), R10
 	MOVQ w+48(FP), R12
 	LEAQ (R9)(R9*2), DX
+	MOVQ R9, R14
+	SHLQ $0x04, R14
 
 unit:
 	MOVQ SI, AX
@@ -3210,16 +3210,17 @@ unit:
 	MOVQ R12, R11
 
 block:
-	VCVTPH2PS (AX), Y0
-	VMOVUPS   Y0, (BX)
-	ADDQ      $0x10, AX
-	ADDQ      R13, BX
-	DECQ      R11
-	JNZ       block
-	ADDQ      R9, SI
-	ADDQ      R8, DI
-	DECQ      R10
-	JNZ       unit
+	VCVTPH2PS  (AX), Y0
+	VMOVUPS    Y0, (BX)
+	PREFETCHT0 (AX)(R14*1)
+	ADDQ       $0x10, AX
+	ADDQ       R13, BX
+	DECQ       R11
+	JNZ        block
+	ADDQ       R9, SI
+	ADDQ       R8, DI
+	DECQ       R10
+	JNZ        unit
 	VZEROUPPER
 	RET
 
@@ -3304,7 +3305,7 @@ loop:
 	RET
 
 // func packColsI16(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)
-// Requires: AVX
+// Requires: AVX, MMX+
 TEXT ·packColsI16(SB), NOSPLIT, $0-56
 	MOVQ dst+0(FP), DI
 	MOVQ stride+8(FP), R8
@@ -3314,6 +3315,8 @@ TEXT ·packColsI16(SB), NOSPLIT, $0-56
 	MOVQ n+40(FP), R10
 	MOVQ w+48(FP), R12
 	LEAQ (R9)(R9*2), DX
+	MOVQ R9, R14
+	SHLQ $0x04, R14
 
 unit:
 	MOVQ SI, AX
@@ -3327,6 +3330,7 @@ block:
 	VPUNPCKHWD X1, X0, X3
 	VMOVUPS    X2, (BX)
 	VMOVUPS    X3, 16(BX)
+	PREFETCHT0 (AX)(R14*1)
 	ADDQ       $0x08, AX
 	ADDQ       R13, BX
 	DECQ       R11
@@ -3428,7 +3432,7 @@ loop:
 	RET
 
 // func packColsU8(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)
-// Requires: AVX
+// Requires: AVX, MMX+
 TEXT ·packColsU8(SB), NOSPLIT, $0-56
 	MOVQ dst+0(FP), DI
 	MOVQ stride+8(FP), R8
@@ -3438,6 +3442,8 @@ TEXT ·packColsU8(SB), NOSPLIT, $0-56
 	MOVQ n+40(FP), R10
 	MOVQ w+48(FP), R12
 	LEAQ (R9)(R9*2), DX
+	MOVQ R9, R14
+	SHLQ $0x04, R14
 
 unit:
 	MOVQ SI, AX
@@ -3457,6 +3463,7 @@ block:
 	VPUNPCKHWD X1, X0, X3
 	VMOVUPS    X2, (BX)
 	VMOVUPS    X3, 16(BX)
+	PREFETCHT0 (AX)(R14*1)
 	ADDQ       $0x08, AX
 	ADDQ       R13, BX
 	DECQ       R11
@@ -3472,7 +3479,7 @@ block:
 	RET
 
 // func packColsPairs(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)
-// Requires: AVX
+// Requires: AVX, MMX+
 TEXT ·packColsPairs(SB), NOSPLIT, $0-56
 	MOVQ dst+0(FP), DI
 	MOVQ stride+8(FP), R8
@@ -3482,6 +3489,8 @@ TEXT ·packColsPairs(SB), NOSPLIT, $0-56
 	MOVQ n+40(FP), R10
 	MOVQ w+48(FP), R12
 	LEAQ (R9)(R9*2), DX
+	MOVQ R9, R14
+	SHLQ $0x04, R14
 
 unit:
 	MOVQ SI, AX
@@ -3495,6 +3504,7 @@ block:
 	VPUNPCKHWD X1, X0, X3
 	VMOVUPS    X2, (BX)
 	VMOVUPS    X3, 16(BX)
+	PREFETCHT0 (AX)(R14*1)
 	ADDQ       $0x10, AX
 	ADDQ       R13, BX
 	DECQ       R11
@@ -3508,7 +3518,7 @@ block:
 	RET
 
 // func packColsQuads(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)
-// Requires: AVX
+// Requires: AVX, MMX+
 TEXT ·packColsQuads(SB), NOSPLIT, $0-56
 	MOVQ dst+0(FP), DI
 	MOVQ stride+8(FP), R8
@@ -3518,6 +3528,8 @@ TEXT ·packColsQuads(SB), NOSPLIT, $0-56
 	MOVQ n+40(FP), R10
 	MOVQ w+48(FP), R12
 	LEAQ (R9)(R9*2), DX
+	MOVQ R9, R14
+	SHLQ $0x04, R14
 
 unit:
 	MOVQ SI, AX
@@ -3535,6 +3547,7 @@ block:
 	VPUNPCKHWD X1, X0, X3
 	VMOVUPS    X2, (BX)
 	VMOVUPS    X3, 16(BX)
+	PREFETCHT0 (AX)(R14*1)
 	ADDQ       $0x08, AX
 	ADDQ       R13, BX
 	DECQ       R11
@@ -3546,6 +3559,87 @@ block:
 	ADDQ       R8, DI
 	DECQ       R10
 	JNZ        unit
+	VZEROUPPER
+	RET
+
+// func turnWords(dst *uint32, stride int, src *uint32, ld int, n int)
+// Requires: AVX
+TEXT ·turnWords(SB), NOSPLIT, $0-40
+	MOVQ dst+0(FP), DI
+	MOVQ stride+8(FP), R8
+	MOVQ src+16(FP), SI
+	MOVQ ld+24(FP), R9
+	MOVQ n+32(FP), CX
+
+loop:
+	VMOVUPS    (SI), Y0
+	ADDQ       R9, SI
+	VMOVUPS    (SI), Y1
+	ADDQ       R9, SI
+	VMOVUPS    (SI), Y2
+	ADDQ       R9, SI
+	VMOVUPS    (SI), Y3
+	ADDQ       R9, SI
+	VMOVUPS    (SI), Y4
+	ADDQ       R9, SI
+	VMOVUPS    (SI), Y5
+	ADDQ       R9, SI
+	VMOVUPS    (SI), Y6
+	ADDQ       R9, SI
+	VMOVUPS    (SI), Y7
+	ADDQ       R9, SI
+	VUNPCKLPS  Y1, Y0, Y8
+	VUNPCKHPS  Y1, Y0, Y9
+	VUNPCKLPS  Y3, Y2, Y10
+	VUNPCKHPS  Y3, Y2, Y11
+	VUNPCKLPS  Y5, Y4, Y12
+	VUNPCKHPS  Y5, Y4, Y13
+	VUNPCKLPS  Y7, Y6, Y14
+	VUNPCKHPS  Y7, Y6, Y15
+	VSHUFPS    $0x44, Y10, Y8, Y0
+	VSHUFPS    $0xee, Y10, Y8, Y1
+	VSHUFPS    $0x44, Y11, Y9, Y2
+	VSHUFPS    $0xee, Y11, Y9, Y3
+	VSHUFPS    $0x44, Y14, Y12, Y4
+	VSHUFPS    $0xee, Y14, Y12, Y5
+	VSHUFPS    $0x44, Y15, Y13, Y6
+	VSHUFPS    $0xee, Y15, Y13, Y7
+	VPERM2F128 $0x20, Y4, Y0, Y8
+	VPERM2F128 $0x31, Y4, Y0, Y12
+	VPERM2F128 $0x20, Y5, Y1, Y9
+	VPERM2F128 $0x31, Y5, Y1, Y13
+	VPERM2F128 $0x20, Y6, Y2, Y10
+	VPERM2F128 $0x31, Y6, Y2, Y14
+	VPERM2F128 $0x20, Y7, Y3, Y11
+	VPERM2F128 $0x31, Y7, Y3, Y15
+	VMOVAPS    Y8, Y0
+	VMOVAPS    Y9, Y1
+	VMOVAPS    Y10, Y2
+	VMOVAPS    Y11, Y3
+	VMOVAPS    Y12, Y4
+	VMOVAPS    Y13, Y5
+	VMOVAPS    Y14, Y6
+	VMOVAPS    Y15, Y7
+	MOVQ       DI, AX
+	VMOVUPS    Y0, (AX)
+	ADDQ       R8, AX
+	VMOVUPS    Y1, (AX)
+	ADDQ       R8, AX
+	VMOVUPS    Y2, (AX)
+	ADDQ       R8, AX
+	VMOVUPS    Y3, (AX)
+	ADDQ       R8, AX
+	VMOVUPS    Y4, (AX)
+	ADDQ       R8, AX
+	VMOVUPS    Y5, (AX)
+	ADDQ       R8, AX
+	VMOVUPS    Y6, (AX)
+	ADDQ       R8, AX
+	VMOVUPS    Y7, (AX)
+	ADDQ       R8, AX
+	ADDQ       $0x20, DI
+	DECQ       CX
+	JNZ        loop
 	VZEROUPPER
 	RET
 
@@ -3621,10 +3715,32 @@ loop:
 	VEXTRACTI128 $0x01, Y1, X0
 	VPACKUSDW    X0, X1, X0
 	VMOVUPS      X0, (DI)
-	ADDQ         $0x20, SI
+	ADDQ         $0x00000020, SI
 	ADDQ         $0x10, DI
 	DECQ         CX
 	JNZ          loop
+	VZEROUPPER
+	RET
+
+// func storeBF16Z(c *uint16, acc *float32, n int)
+// Requires: AVX, AVX512F
+TEXT ·storeBF16Z(SB), NOSPLIT, $0-24
+	MOVQ c+0(FP), DI
+	MOVQ acc+8(FP), SI
+	MOVQ n+16(FP), CX
+
+loop:
+	VMOVUPS (SI), Z0
+	VMOVUPS 64(SI), Z1
+
+	// VCVTNE2PS2BF16 Z0, Z1, Z0
+	LONG    $0x4877f262
+	WORD    $0xc072
+	VMOVUPS Z0, (DI)
+	ADDQ    $0x00000080, SI
+	ADDQ    $0x40, DI
+	DECQ    CX
+	JNZ     loop
 	VZEROUPPER
 	RET
 
@@ -3638,7 +3754,7 @@ TEXT ·storeF16Y(SB), NOSPLIT, $0-24
 loop:
 	VMOVUPS   (SI), Y0
 	VCVTPS2PH $0x00, Y0, (DI)
-	ADDQ      $0x20, SI
+	ADDQ      $0x00000020, SI
 	ADDQ      $0x10, DI
 	DECQ      CX
 	JNZ       loop
@@ -3657,7 +3773,7 @@ loop:
 	VPSLLD    $0x10, Y0, Y0
 	VADDPS    (SI), Y0, Y0
 	VMOVUPS   Y0, (SI)
-	ADDQ      $0x20, SI
+	ADDQ      $0x00000020, SI
 	ADDQ      $0x10, DI
 	DECQ      CX
 	JNZ       loop
@@ -3675,7 +3791,7 @@ loop:
 	VCVTPH2PS (DI), Y0
 	VADDPS    (SI), Y0, Y0
 	VMOVUPS   Y0, (SI)
-	ADDQ      $0x20, SI
+	ADDQ      $0x00000020, SI
 	ADDQ      $0x10, DI
 	DECQ      CX
 	JNZ       loop
@@ -3770,887 +3886,523 @@ DATA lanes<>+0(SB)/4, $0x00000000
 DATA lanes<>+4(SB)/4, $0x00000001
 DATA lanes<>+8(SB)/4, $0x00000002
 DATA lanes<>+12(SB)/4, $0x00000003
-DATA lanes<>+16(SB)/4, $0x00000004
-DATA lanes<>+20(SB)/4, $0x00000005
-DATA lanes<>+24(SB)/4, $0x00000006
-DATA lanes<>+28(SB)/4, $0x00000007
-GLOBL lanes<>(SB), RODATA|NOPTR, $32
+GLOBL lanes<>(SB), RODATA|NOPTR, $16
 
-// func sparseRowsZ1(rows int, starts *uint32, places *uint16, values *float32, panel *float32, sums *float32, add int)
+// func sparsePairsZ1(pairs int, pair *uint16, places *uint16, values *float32, panel *float32, sums *float32, add int)
 // Requires: AVX, AVX512F
-TEXT ·sparseRowsZ1(SB), NOSPLIT, $0-56
-	MOVQ         rows+0(FP), AX
-	MOVQ         starts+8(FP), BX
+TEXT ·sparsePairsZ1(SB), NOSPLIT, $0-56
+	MOVQ         pairs+0(FP), AX
+	MOVQ         pair+8(FP), BX
 	MOVQ         places+16(FP), CX
 	MOVQ         values+24(FP), SI
 	MOVQ         panel+32(FP), DI
 	MOVQ         sums+40(FP), R8
 	MOVQ         add+48(FP), R9
-	VPBROADCASTD lanes<>+0(SB), Z24
-	VPBROADCASTD lanes<>+4(SB), Z25
-	VPBROADCASTD lanes<>+8(SB), Z26
-	VPBROADCASTD lanes<>+12(SB), Z27
-	VPBROADCASTD lanes<>+16(SB), Z28
-	VPBROADCASTD lanes<>+20(SB), Z29
-	VPBROADCASTD lanes<>+24(SB), Z30
-	VPBROADCASTD lanes<>+28(SB), Z31
-	MOVL         (BX), R10
+	VPBROADCASTD lanes<>+0(SB), Z28
+	VPBROADCASTD lanes<>+4(SB), Z29
+	VPBROADCASTD lanes<>+8(SB), Z30
+	VPBROADCASTD lanes<>+12(SB), Z31
+	NEGQ         R9
+	KMOVW        R9, K1
 
-row:
-	MOVL    4(BX), R11
-	ADDQ    $0x04, BX
-	VXORPS  Y2, Y2, Y2
-	VXORPS  Y3, Y3, Y3
-	VXORPS  Y4, Y4, Y4
-	VXORPS  Y5, Y5, Y5
-	VXORPS  Y6, Y6, Y6
-	VXORPS  Y7, Y7, Y7
-	VXORPS  Y8, Y8, Y8
-	VXORPS  Y9, Y9, Y9
-	TESTQ   R9, R9
-	JZ      begun
-	VMOVUPS (R8), Z2
+pair:
+	MOVWLZX   (BX), R10
+	SHLQ      $0x06, R10
+	ADDQ      R8, R10
+	MOVWLZX   2(BX), R11
+	SHLQ      $0x06, R11
+	ADDQ      R8, R11
+	VMOVUPS.Z (R10), K1, Z8
+	VMOVUPS.Z (R11), K1, Z9
+	MOVWLZX   4(BX), R15
+	TESTQ     R15, R15
+	JZ        mixeddone
 
-begun:
-	SUBQ R10, R11
-	SUBQ $0x08, R11
-	JCS  rest
+mixed:
+	MOVWLZX     (CX), R12
+	MOVWLZX     2(CX), R13
+	MOVWLZX     4(CX), DX
+	ADDQ        $0x06, CX
+	VMOVUPS     (SI), X27
+	VPERMPS     Z27, Z28, Z0
+	VPERMPS     Z27, Z29, Z1
+	VPERMPS     Z27, Z30, Z2
+	VPERMPS     Z27, Z31, Z3
+	ADDQ        $0x10, SI
+	VMOVUPS     (DI)(R12*1), Z4
+	VFMADD231PS Z4, Z0, Z8
+	VFMADD231PS Z4, Z1, Z9
+	VFMADD231PS (DI)(R13*1), Z2, Z8
+	VFMADD231PS (DI)(DX*1), Z3, Z9
+	DECQ        R15
+	JNZ         mixed
 
-burst:
-	VMOVUPS     (SI)(R10*4), Y0
-	MOVQ        (CX)(R10*2), R13
-	MOVWLZX     R13, R12
-	SHRQ        $0x10, R13
-	VPERMPS     Z0, Z24, Z1
-	VFMADD231PS (DI)(R12*1), Z1, Z2
-	MOVWLZX     R13, R12
-	SHRQ        $0x10, R13
-	VPERMPS     Z0, Z25, Z1
-	VFMADD231PS (DI)(R12*1), Z1, Z3
-	MOVWLZX     R13, R12
-	SHRQ        $0x10, R13
-	VPERMPS     Z0, Z26, Z1
-	VFMADD231PS (DI)(R12*1), Z1, Z4
-	MOVWLZX     R13, R12
-	VPERMPS     Z0, Z27, Z1
-	VFMADD231PS (DI)(R12*1), Z1, Z5
-	MOVQ        8(CX)(R10*2), R13
-	MOVWLZX     R13, R12
-	SHRQ        $0x10, R13
-	VPERMPS     Z0, Z28, Z1
-	VFMADD231PS (DI)(R12*1), Z1, Z6
-	MOVWLZX     R13, R12
-	SHRQ        $0x10, R13
-	VPERMPS     Z0, Z29, Z1
-	VFMADD231PS (DI)(R12*1), Z1, Z7
-	MOVWLZX     R13, R12
-	SHRQ        $0x10, R13
-	VPERMPS     Z0, Z30, Z1
-	VFMADD231PS (DI)(R12*1), Z1, Z8
-	MOVWLZX     R13, R12
-	VPERMPS     Z0, Z31, Z1
-	VFMADD231PS (DI)(R12*1), Z1, Z9
-	ADDQ        $0x08, R10
-	SUBQ        $0x08, R11
-	JCC         burst
+mixeddone:
+	MOVWLZX 6(BX), R15
+	TESTQ   R15, R15
+	JZ      singledone
 
-rest:
-	ADDQ $0x08, R11
-	JZ   end
+single:
+	MOVWLZX     (CX), R12
+	MOVWLZX     2(CX), R13
+	ADDQ        $0x04, CX
+	VMOVSD      (SI), X27
+	VPERMPS     Z27, Z28, Z0
+	VPERMPS     Z27, Z29, Z1
+	ADDQ        $0x08, SI
+	VFMADD231PS (DI)(R12*1), Z0, Z8
+	VFMADD231PS (DI)(R13*1), Z1, Z9
+	DECQ        R15
+	JNZ         single
 
-group:
-	VMOVUPS     (SI)(R10*4), X0
-	MOVQ        (CX)(R10*2), R13
-	MOVWLZX     R13, R12
-	SHRQ        $0x10, R13
-	VPERMPS     Z0, Z24, Z1
-	VFMADD231PS (DI)(R12*1), Z1, Z2
-	MOVWLZX     R13, R12
-	SHRQ        $0x10, R13
-	VPERMPS     Z0, Z25, Z1
-	VFMADD231PS (DI)(R12*1), Z1, Z3
-	MOVWLZX     R13, R12
-	SHRQ        $0x10, R13
-	VPERMPS     Z0, Z26, Z1
-	VFMADD231PS (DI)(R12*1), Z1, Z4
-	MOVWLZX     R13, R12
-	VPERMPS     Z0, Z27, Z1
-	VFMADD231PS (DI)(R12*1), Z1, Z5
-	ADDQ        $0x04, R10
-	SUBQ        $0x04, R11
-	JNZ         group
-
-end:
-	VADDPS  Z6, Z2, Z2
-	VADDPS  Z7, Z3, Z3
-	VADDPS  Z8, Z4, Z4
-	VADDPS  Z9, Z5, Z5
-	VADDPS  Z4, Z2, Z2
-	VADDPS  Z5, Z3, Z3
-	VADDPS  Z3, Z2, Z2
-	VMOVUPS Z2, (R8)
-	ADDQ    $0x00000040, R8
+singledone:
+	VMOVUPS Z8, (R10)
+	VMOVUPS Z9, (R11)
+	ADDQ    $0x08, BX
 	DECQ    AX
-	JNZ     row
+	JNZ     pair
 	VZEROUPPER
 	RET
 
-// func sparseRowsZ2(rows int, starts *uint32, places *uint16, values *float32, panel *float32, sums *float32, add int)
+// func sparsePairsZ2(pairs int, pair *uint16, places *uint16, values *float32, panel *float32, sums *float32, add int)
 // Requires: AVX, AVX512F
-TEXT ·sparseRowsZ2(SB), NOSPLIT, $0-56
-	MOVQ         rows+0(FP), AX
-	MOVQ         starts+8(FP), BX
+TEXT ·sparsePairsZ2(SB), NOSPLIT, $0-56
+	MOVQ         pairs+0(FP), AX
+	MOVQ         pair+8(FP), BX
 	MOVQ         places+16(FP), CX
 	MOVQ         values+24(FP), SI
 	MOVQ         panel+32(FP), DI
 	MOVQ         sums+40(FP), R8
 	MOVQ         add+48(FP), R9
-	VPBROADCASTD lanes<>+0(SB), Z24
-	VPBROADCASTD lanes<>+4(SB), Z25
-	VPBROADCASTD lanes<>+8(SB), Z26
-	VPBROADCASTD lanes<>+12(SB), Z27
-	VPBROADCASTD lanes<>+16(SB), Z28
-	VPBROADCASTD lanes<>+20(SB), Z29
-	VPBROADCASTD lanes<>+24(SB), Z30
-	VPBROADCASTD lanes<>+28(SB), Z31
-	MOVL         (BX), R10
+	VPBROADCASTD lanes<>+0(SB), Z28
+	VPBROADCASTD lanes<>+4(SB), Z29
+	VPBROADCASTD lanes<>+8(SB), Z30
+	VPBROADCASTD lanes<>+12(SB), Z31
+	NEGQ         R9
+	KMOVW        R9, K1
 
-row:
-	MOVL    4(BX), R11
-	ADDQ    $0x04, BX
-	VXORPS  Y2, Y2, Y2
-	VXORPS  Y3, Y3, Y3
-	VXORPS  Y4, Y4, Y4
-	VXORPS  Y5, Y5, Y5
-	VXORPS  Y6, Y6, Y6
-	VXORPS  Y7, Y7, Y7
-	VXORPS  Y8, Y8, Y8
-	VXORPS  Y9, Y9, Y9
-	TESTQ   R9, R9
-	JZ      begun
-	VMOVUPS (R8), Z2
-	VMOVUPS 64(R8), Z3
+pair:
+	MOVWLZX   (BX), R10
+	SHLQ      $0x07, R10
+	ADDQ      R8, R10
+	MOVWLZX   2(BX), R11
+	SHLQ      $0x07, R11
+	ADDQ      R8, R11
+	VMOVUPS.Z (R10), K1, Z8
+	VMOVUPS.Z 64(R10), K1, Z9
+	VMOVUPS.Z (R11), K1, Z10
+	VMOVUPS.Z 64(R11), K1, Z11
+	MOVWLZX   4(BX), R15
+	TESTQ     R15, R15
+	JZ        mixeddone
 
-begun:
-	SUBQ R10, R11
-	SUBQ $0x08, R11
-	JCS  rest
+mixed:
+	MOVWLZX     (CX), R12
+	MOVWLZX     2(CX), R13
+	MOVWLZX     4(CX), DX
+	ADDQ        $0x06, CX
+	VMOVUPS     (SI), X27
+	VPERMPS     Z27, Z28, Z0
+	VPERMPS     Z27, Z29, Z1
+	VPERMPS     Z27, Z30, Z2
+	VPERMPS     Z27, Z31, Z3
+	ADDQ        $0x10, SI
+	VMOVUPS     (DI)(R12*2), Z4
+	VFMADD231PS Z4, Z0, Z8
+	VFMADD231PS Z4, Z1, Z10
+	VMOVUPS     64(DI)(R12*2), Z5
+	VFMADD231PS Z5, Z0, Z9
+	VFMADD231PS Z5, Z1, Z11
+	VFMADD231PS (DI)(R13*2), Z2, Z8
+	VFMADD231PS 64(DI)(R13*2), Z2, Z9
+	VFMADD231PS (DI)(DX*2), Z3, Z10
+	VFMADD231PS 64(DI)(DX*2), Z3, Z11
+	DECQ        R15
+	JNZ         mixed
 
-burst:
-	VMOVUPS     (SI)(R10*4), Y0
-	MOVQ        (CX)(R10*2), R13
-	MOVWLZX     R13, R12
-	SHRQ        $0x10, R13
-	VPERMPS     Z0, Z24, Z1
-	VFMADD231PS (DI)(R12*2), Z1, Z2
-	VFMADD231PS 64(DI)(R12*2), Z1, Z3
-	MOVWLZX     R13, R12
-	SHRQ        $0x10, R13
-	VPERMPS     Z0, Z25, Z1
-	VFMADD231PS (DI)(R12*2), Z1, Z4
-	VFMADD231PS 64(DI)(R12*2), Z1, Z5
-	MOVWLZX     R13, R12
-	SHRQ        $0x10, R13
-	VPERMPS     Z0, Z26, Z1
-	VFMADD231PS (DI)(R12*2), Z1, Z6
-	VFMADD231PS 64(DI)(R12*2), Z1, Z7
-	MOVWLZX     R13, R12
-	VPERMPS     Z0, Z27, Z1
-	VFMADD231PS (DI)(R12*2), Z1, Z8
-	VFMADD231PS 64(DI)(R12*2), Z1, Z9
-	MOVQ        8(CX)(R10*2), R13
-	MOVWLZX     R13, R12
-	SHRQ        $0x10, R13
-	VPERMPS     Z0, Z28, Z1
-	VFMADD231PS (DI)(R12*2), Z1, Z2
-	VFMADD231PS 64(DI)(R12*2), Z1, Z3
-	MOVWLZX     R13, R12
-	SHRQ        $0x10, R13
-	VPERMPS     Z0, Z29, Z1
-	VFMADD231PS (DI)(R12*2), Z1, Z4
-	VFMADD231PS 64(DI)(R12*2), Z1, Z5
-	MOVWLZX     R13, R12
-	SHRQ        $0x10, R13
-	VPERMPS     Z0, Z30, Z1
-	VFMADD231PS (DI)(R12*2), Z1, Z6
-	VFMADD231PS 64(DI)(R12*2), Z1, Z7
-	MOVWLZX     R13, R12
-	VPERMPS     Z0, Z31, Z1
-	VFMADD231PS (DI)(R12*2), Z1, Z8
-	VFMADD231PS 64(DI)(R12*2), Z1, Z9
-	ADDQ        $0x08, R10
-	SUBQ        $0x08, R11
-	JCC         burst
+mixeddone:
+	MOVWLZX 6(BX), R15
+	TESTQ   R15, R15
+	JZ      singledone
 
-rest:
-	ADDQ $0x08, R11
-	JZ   end
+single:
+	MOVWLZX     (CX), R12
+	MOVWLZX     2(CX), R13
+	ADDQ        $0x04, CX
+	VMOVSD      (SI), X27
+	VPERMPS     Z27, Z28, Z0
+	VPERMPS     Z27, Z29, Z1
+	ADDQ        $0x08, SI
+	VFMADD231PS (DI)(R12*2), Z0, Z8
+	VFMADD231PS 64(DI)(R12*2), Z0, Z9
+	VFMADD231PS (DI)(R13*2), Z1, Z10
+	VFMADD231PS 64(DI)(R13*2), Z1, Z11
+	DECQ        R15
+	JNZ         single
 
-group:
-	VMOVUPS     (SI)(R10*4), X0
-	MOVQ        (CX)(R10*2), R13
-	MOVWLZX     R13, R12
-	SHRQ        $0x10, R13
-	VPERMPS     Z0, Z24, Z1
-	VFMADD231PS (DI)(R12*2), Z1, Z2
-	VFMADD231PS 64(DI)(R12*2), Z1, Z3
-	MOVWLZX     R13, R12
-	SHRQ        $0x10, R13
-	VPERMPS     Z0, Z25, Z1
-	VFMADD231PS (DI)(R12*2), Z1, Z4
-	VFMADD231PS 64(DI)(R12*2), Z1, Z5
-	MOVWLZX     R13, R12
-	SHRQ        $0x10, R13
-	VPERMPS     Z0, Z26, Z1
-	VFMADD231PS (DI)(R12*2), Z1, Z6
-	VFMADD231PS 64(DI)(R12*2), Z1, Z7
-	MOVWLZX     R13, R12
-	VPERMPS     Z0, Z27, Z1
-	VFMADD231PS (DI)(R12*2), Z1, Z8
-	VFMADD231PS 64(DI)(R12*2), Z1, Z9
-	ADDQ        $0x04, R10
-	SUBQ        $0x04, R11
-	JNZ         group
-
-end:
-	VADDPS  Z6, Z2, Z2
-	VADDPS  Z7, Z3, Z3
-	VADDPS  Z8, Z4, Z4
-	VADDPS  Z9, Z5, Z5
-	VADDPS  Z4, Z2, Z2
-	VADDPS  Z5, Z3, Z3
-	VMOVUPS Z2, (R8)
-	VMOVUPS Z3, 64(R8)
-	ADDQ    $0x00000080, R8
+singledone:
+	VMOVUPS Z8, (R10)
+	VMOVUPS Z9, 64(R10)
+	VMOVUPS Z10, (R11)
+	VMOVUPS Z11, 64(R11)
+	ADDQ    $0x08, BX
 	DECQ    AX
-	JNZ     row
+	JNZ     pair
 	VZEROUPPER
 	RET
 
-// func sparseRowsZ4(rows int, starts *uint32, places *uint16, values *float32, panel *float32, sums *float32, add int)
+// func sparsePairsZ4(pairs int, pair *uint16, places *uint16, values *float32, panel *float32, sums *float32, add int)
 // Requires: AVX, AVX512F
-TEXT ·sparseRowsZ4(SB), NOSPLIT, $0-56
-	MOVQ         rows+0(FP), AX
-	MOVQ         starts+8(FP), BX
+TEXT ·sparsePairsZ4(SB), NOSPLIT, $0-56
+	MOVQ         pairs+0(FP), AX
+	MOVQ         pair+8(FP), BX
 	MOVQ         places+16(FP), CX
 	MOVQ         values+24(FP), SI
 	MOVQ         panel+32(FP), DI
 	MOVQ         sums+40(FP), R8
 	MOVQ         add+48(FP), R9
-	VPBROADCASTD lanes<>+0(SB), Z24
-	VPBROADCASTD lanes<>+4(SB), Z25
-	VPBROADCASTD lanes<>+8(SB), Z26
-	VPBROADCASTD lanes<>+12(SB), Z27
-	VPBROADCASTD lanes<>+16(SB), Z28
-	VPBROADCASTD lanes<>+20(SB), Z29
-	VPBROADCASTD lanes<>+24(SB), Z30
-	VPBROADCASTD lanes<>+28(SB), Z31
-	MOVL         (BX), R10
+	VPBROADCASTD lanes<>+0(SB), Z28
+	VPBROADCASTD lanes<>+4(SB), Z29
+	VPBROADCASTD lanes<>+8(SB), Z30
+	VPBROADCASTD lanes<>+12(SB), Z31
+	NEGQ         R9
+	KMOVW        R9, K1
 
-row:
-	MOVL    4(BX), R11
-	ADDQ    $0x04, BX
-	VXORPS  Y2, Y2, Y2
-	VXORPS  Y3, Y3, Y3
-	VXORPS  Y4, Y4, Y4
-	VXORPS  Y5, Y5, Y5
-	VXORPS  Y6, Y6, Y6
-	VXORPS  Y7, Y7, Y7
-	VXORPS  Y8, Y8, Y8
-	VXORPS  Y9, Y9, Y9
-	TESTQ   R9, R9
-	JZ      begun
-	VMOVUPS (R8), Z2
-	VMOVUPS 64(R8), Z3
-	VMOVUPS 128(R8), Z4
-	VMOVUPS 192(R8), Z5
+pair:
+	MOVWLZX   (BX), R10
+	SHLQ      $0x08, R10
+	ADDQ      R8, R10
+	MOVWLZX   2(BX), R11
+	SHLQ      $0x08, R11
+	ADDQ      R8, R11
+	VMOVUPS.Z (R10), K1, Z8
+	VMOVUPS.Z 64(R10), K1, Z9
+	VMOVUPS.Z 128(R10), K1, Z10
+	VMOVUPS.Z 192(R10), K1, Z11
+	VMOVUPS.Z (R11), K1, Z12
+	VMOVUPS.Z 64(R11), K1, Z13
+	VMOVUPS.Z 128(R11), K1, Z14
+	VMOVUPS.Z 192(R11), K1, Z15
+	MOVWLZX   4(BX), R15
+	TESTQ     R15, R15
+	JZ        mixeddone
 
-begun:
-	SUBQ R10, R11
-	SUBQ $0x08, R11
-	JCS  rest
+mixed:
+	MOVWLZX     (CX), R12
+	MOVWLZX     2(CX), R13
+	MOVWLZX     4(CX), DX
+	ADDQ        $0x06, CX
+	VMOVUPS     (SI), X27
+	VPERMPS     Z27, Z28, Z0
+	VPERMPS     Z27, Z29, Z1
+	VPERMPS     Z27, Z30, Z2
+	VPERMPS     Z27, Z31, Z3
+	ADDQ        $0x10, SI
+	VMOVUPS     (DI)(R12*4), Z4
+	VFMADD231PS Z4, Z0, Z8
+	VFMADD231PS Z4, Z1, Z12
+	VMOVUPS     64(DI)(R12*4), Z5
+	VFMADD231PS Z5, Z0, Z9
+	VFMADD231PS Z5, Z1, Z13
+	VMOVUPS     128(DI)(R12*4), Z6
+	VFMADD231PS Z6, Z0, Z10
+	VFMADD231PS Z6, Z1, Z14
+	VMOVUPS     192(DI)(R12*4), Z7
+	VFMADD231PS Z7, Z0, Z11
+	VFMADD231PS Z7, Z1, Z15
+	VFMADD231PS (DI)(R13*4), Z2, Z8
+	VFMADD231PS 64(DI)(R13*4), Z2, Z9
+	VFMADD231PS 128(DI)(R13*4), Z2, Z10
+	VFMADD231PS 192(DI)(R13*4), Z2, Z11
+	VFMADD231PS (DI)(DX*4), Z3, Z12
+	VFMADD231PS 64(DI)(DX*4), Z3, Z13
+	VFMADD231PS 128(DI)(DX*4), Z3, Z14
+	VFMADD231PS 192(DI)(DX*4), Z3, Z15
+	DECQ        R15
+	JNZ         mixed
 
-burst:
-	VMOVUPS     (SI)(R10*4), Y0
-	MOVQ        (CX)(R10*2), R13
-	MOVWLZX     R13, R12
-	SHRQ        $0x10, R13
-	VPERMPS     Z0, Z24, Z1
-	VFMADD231PS (DI)(R12*4), Z1, Z2
-	VFMADD231PS 64(DI)(R12*4), Z1, Z3
-	VFMADD231PS 128(DI)(R12*4), Z1, Z4
-	VFMADD231PS 192(DI)(R12*4), Z1, Z5
-	MOVWLZX     R13, R12
-	SHRQ        $0x10, R13
-	VPERMPS     Z0, Z25, Z1
-	VFMADD231PS (DI)(R12*4), Z1, Z6
-	VFMADD231PS 64(DI)(R12*4), Z1, Z7
-	VFMADD231PS 128(DI)(R12*4), Z1, Z8
-	VFMADD231PS 192(DI)(R12*4), Z1, Z9
-	MOVWLZX     R13, R12
-	SHRQ        $0x10, R13
-	VPERMPS     Z0, Z26, Z1
-	VFMADD231PS (DI)(R12*4), Z1, Z2
-	VFMADD231PS 64(DI)(R12*4), Z1, Z3
-	VFMADD231PS 128(DI)(R12*4), Z1, Z4
-	VFMADD231PS 192(DI)(R12*4), Z1, Z5
-	MOVWLZX     R13, R12
-	VPERMPS     Z0, Z27, Z1
-	VFMADD231PS (DI)(R12*4), Z1, Z6
-	VFMADD231PS 64(DI)(R12*4), Z1, Z7
-	VFMADD231PS 128(DI)(R12*4), Z1, Z8
-	VFMADD231PS 192(DI)(R12*4), Z1, Z9
-	MOVQ        8(CX)(R10*2), R13
-	MOVWLZX     R13, R12
-	SHRQ        $0x10, R13
-	VPERMPS     Z0, Z28, Z1
-	VFMADD231PS (DI)(R12*4), Z1, Z2
-	VFMADD231PS 64(DI)(R12*4), Z1, Z3
-	VFMADD231PS 128(DI)(R12*4), Z1, Z4
-	VFMADD231PS 192(DI)(R12*4), Z1, Z5
-	MOVWLZX     R13, R12
-	SHRQ        $0x10, R13
-	VPERMPS     Z0, Z29, Z1
-	VFMADD231PS (DI)(R12*4), Z1, Z6
-	VFMADD231PS 64(DI)(R12*4), Z1, Z7
-	VFMADD231PS 128(DI)(R12*4), Z1, Z8
-	VFMADD231PS 192(DI)(R12*4), Z1, Z9
-	MOVWLZX     R13, R12
-	SHRQ        $0x10, R13
-	VPERMPS     Z0, Z30, Z1
-	VFMADD231PS (DI)(R12*4), Z1, Z2
-	VFMADD231PS 64(DI)(R12*4), Z1, Z3
-	VFMADD231PS 128(DI)(R12*4), Z1, Z4
-	VFMADD231PS 192(DI)(R12*4), Z1, Z5
-	MOVWLZX     R13, R12
-	VPERMPS     Z0, Z31, Z1
-	VFMADD231PS (DI)(R12*4), Z1, Z6
-	VFMADD231PS 64(DI)(R12*4), Z1, Z7
-	VFMADD231PS 128(DI)(R12*4), Z1, Z8
-	VFMADD231PS 192(DI)(R12*4), Z1, Z9
-	ADDQ        $0x08, R10
-	SUBQ        $0x08, R11
-	JCC         burst
+mixeddone:
+	MOVWLZX 6(BX), R15
+	TESTQ   R15, R15
+	JZ      singledone
 
-rest:
-	ADDQ $0x08, R11
-	JZ   end
+single:
+	MOVWLZX     (CX), R12
+	MOVWLZX     2(CX), R13
+	ADDQ        $0x04, CX
+	VMOVSD      (SI), X27
+	VPERMPS     Z27, Z28, Z0
+	VPERMPS     Z27, Z29, Z1
+	ADDQ        $0x08, SI
+	VFMADD231PS (DI)(R12*4), Z0, Z8
+	VFMADD231PS 64(DI)(R12*4), Z0, Z9
+	VFMADD231PS 128(DI)(R12*4), Z0, Z10
+	VFMADD231PS 192(DI)(R12*4), Z0, Z11
+	VFMADD231PS (DI)(R13*4), Z1, Z12
+	VFMADD231PS 64(DI)(R13*4), Z1, Z13
+	VFMADD231PS 128(DI)(R13*4), Z1, Z14
+	VFMADD231PS 192(DI)(R13*4), Z1, Z15
+	DECQ        R15
+	JNZ         single
 
-group:
-	VMOVUPS     (SI)(R10*4), X0
-	MOVQ        (CX)(R10*2), R13
-	MOVWLZX     R13, R12
-	SHRQ        $0x10, R13
-	VPERMPS     Z0, Z24, Z1
-	VFMADD231PS (DI)(R12*4), Z1, Z2
-	VFMADD231PS 64(DI)(R12*4), Z1, Z3
-	VFMADD231PS 128(DI)(R12*4), Z1, Z4
-	VFMADD231PS 192(DI)(R12*4), Z1, Z5
-	MOVWLZX     R13, R12
-	SHRQ        $0x10, R13
-	VPERMPS     Z0, Z25, Z1
-	VFMADD231PS (DI)(R12*4), Z1, Z6
-	VFMADD231PS 64(DI)(R12*4), Z1, Z7
-	VFMADD231PS 128(DI)(R12*4), Z1, Z8
-	VFMADD231PS 192(DI)(R12*4), Z1, Z9
-	MOVWLZX     R13, R12
-	SHRQ        $0x10, R13
-	VPERMPS     Z0, Z26, Z1
-	VFMADD231PS (DI)(R12*4), Z1, Z2
-	VFMADD231PS 64(DI)(R12*4), Z1, Z3
-	VFMADD231PS 128(DI)(R12*4), Z1, Z4
-	VFMADD231PS 192(DI)(R12*4), Z1, Z5
-	MOVWLZX     R13, R12
-	VPERMPS     Z0, Z27, Z1
-	VFMADD231PS (DI)(R12*4), Z1, Z6
-	VFMADD231PS 64(DI)(R12*4), Z1, Z7
-	VFMADD231PS 128(DI)(R12*4), Z1, Z8
-	VFMADD231PS 192(DI)(R12*4), Z1, Z9
-	ADDQ        $0x04, R10
-	SUBQ        $0x04, R11
-	JNZ         group
-
-end:
-	VADDPS  Z6, Z2, Z2
-	VADDPS  Z7, Z3, Z3
-	VADDPS  Z8, Z4, Z4
-	VADDPS  Z9, Z5, Z5
-	VMOVUPS Z2, (R8)
-	VMOVUPS Z3, 64(R8)
-	VMOVUPS Z4, 128(R8)
-	VMOVUPS Z5, 192(R8)
-	ADDQ    $0x00000100, R8
+singledone:
+	VMOVUPS Z8, (R10)
+	VMOVUPS Z9, 64(R10)
+	VMOVUPS Z10, 128(R10)
+	VMOVUPS Z11, 192(R10)
+	VMOVUPS Z12, (R11)
+	VMOVUPS Z13, 64(R11)
+	VMOVUPS Z14, 128(R11)
+	VMOVUPS Z15, 192(R11)
+	ADDQ    $0x08, BX
 	DECQ    AX
-	JNZ     row
+	JNZ     pair
 	VZEROUPPER
 	RET
 
-// func sparseRowsY2(rows int, starts *uint32, places *uint16, values *float32, panel *float32, sums *float32, add int)
+// func sparsePairsY2(pairs int, pair *uint16, places *uint16, values *float32, panel *float32, sums *float32, add int)
 // Requires: AVX, FMA3
-TEXT ·sparseRowsY2(SB), NOSPLIT, $0-56
-	MOVQ rows+0(FP), AX
-	MOVQ starts+8(FP), BX
+TEXT ·sparsePairsY2(SB), NOSPLIT, $0-56
+	MOVQ pairs+0(FP), AX
+	MOVQ pair+8(FP), BX
 	MOVQ places+16(FP), CX
 	MOVQ values+24(FP), SI
 	MOVQ panel+32(FP), DI
 	MOVQ sums+40(FP), R8
 	MOVQ add+48(FP), R9
-	MOVL (BX), R10
 
-row:
-	MOVL    4(BX), R11
-	ADDQ    $0x04, BX
-	VXORPS  Y2, Y2, Y2
-	VXORPS  Y3, Y3, Y3
-	VXORPS  Y4, Y4, Y4
-	VXORPS  Y5, Y5, Y5
-	VXORPS  Y6, Y6, Y6
-	VXORPS  Y7, Y7, Y7
+pair:
+	MOVWLZX (BX), R10
+	SHLQ    $0x06, R10
+	ADDQ    R8, R10
+	MOVWLZX 2(BX), R11
+	SHLQ    $0x06, R11
+	ADDQ    R8, R11
 	VXORPS  Y8, Y8, Y8
 	VXORPS  Y9, Y9, Y9
+	VXORPS  Y10, Y10, Y10
+	VXORPS  Y11, Y11, Y11
 	TESTQ   R9, R9
 	JZ      begun
-	VMOVUPS (R8), Y2
-	VMOVUPS 32(R8), Y3
+	VMOVUPS (R10), Y8
+	VMOVUPS 32(R10), Y9
+	VMOVUPS (R11), Y10
+	VMOVUPS 32(R11), Y11
 
 begun:
-	SUBQ R10, R11
-	SUBQ $0x08, R11
-	JCS  rest
+	MOVWLZX 4(BX), R15
+	TESTQ   R15, R15
+	JZ      mixeddone
 
-burst:
-	MOVQ         (CX)(R10*2), R13
-	MOVWLZX      R13, R12
-	SHRQ         $0x10, R13
-	VBROADCASTSS (SI)(R10*4), Y1
-	VFMADD231PS  (DI)(R12*1), Y1, Y2
-	VFMADD231PS  32(DI)(R12*1), Y1, Y3
-	MOVWLZX      R13, R12
-	SHRQ         $0x10, R13
-	VBROADCASTSS 4(SI)(R10*4), Y1
-	VFMADD231PS  (DI)(R12*1), Y1, Y4
-	VFMADD231PS  32(DI)(R12*1), Y1, Y5
-	MOVWLZX      R13, R12
-	SHRQ         $0x10, R13
-	VBROADCASTSS 8(SI)(R10*4), Y1
-	VFMADD231PS  (DI)(R12*1), Y1, Y6
-	VFMADD231PS  32(DI)(R12*1), Y1, Y7
-	MOVWLZX      R13, R12
-	VBROADCASTSS 12(SI)(R10*4), Y1
-	VFMADD231PS  (DI)(R12*1), Y1, Y8
-	VFMADD231PS  32(DI)(R12*1), Y1, Y9
-	MOVQ         8(CX)(R10*2), R13
-	MOVWLZX      R13, R12
-	SHRQ         $0x10, R13
-	VBROADCASTSS 16(SI)(R10*4), Y1
-	VFMADD231PS  (DI)(R12*1), Y1, Y2
-	VFMADD231PS  32(DI)(R12*1), Y1, Y3
-	MOVWLZX      R13, R12
-	SHRQ         $0x10, R13
-	VBROADCASTSS 20(SI)(R10*4), Y1
-	VFMADD231PS  (DI)(R12*1), Y1, Y4
-	VFMADD231PS  32(DI)(R12*1), Y1, Y5
-	MOVWLZX      R13, R12
-	SHRQ         $0x10, R13
-	VBROADCASTSS 24(SI)(R10*4), Y1
-	VFMADD231PS  (DI)(R12*1), Y1, Y6
-	VFMADD231PS  32(DI)(R12*1), Y1, Y7
-	MOVWLZX      R13, R12
-	VBROADCASTSS 28(SI)(R10*4), Y1
-	VFMADD231PS  (DI)(R12*1), Y1, Y8
-	VFMADD231PS  32(DI)(R12*1), Y1, Y9
-	ADDQ         $0x08, R10
-	SUBQ         $0x08, R11
-	JCC          burst
+mixed:
+	MOVWLZX      (CX), R12
+	MOVWLZX      2(CX), R13
+	MOVWLZX      4(CX), DX
+	ADDQ         $0x06, CX
+	VBROADCASTSS (SI), Y0
+	VBROADCASTSS 4(SI), Y1
+	VBROADCASTSS 8(SI), Y2
+	VBROADCASTSS 12(SI), Y3
+	ADDQ         $0x10, SI
+	VMOVUPS      (DI)(R12*1), Y4
+	VFMADD231PS  Y4, Y0, Y8
+	VFMADD231PS  Y4, Y1, Y10
+	VMOVUPS      32(DI)(R12*1), Y5
+	VFMADD231PS  Y5, Y0, Y9
+	VFMADD231PS  Y5, Y1, Y11
+	VFMADD231PS  (DI)(R13*1), Y2, Y8
+	VFMADD231PS  32(DI)(R13*1), Y2, Y9
+	VFMADD231PS  (DI)(DX*1), Y3, Y10
+	VFMADD231PS  32(DI)(DX*1), Y3, Y11
+	DECQ         R15
+	JNZ          mixed
 
-rest:
-	ADDQ $0x08, R11
-	JZ   end
+mixeddone:
+	MOVWLZX 6(BX), R15
+	TESTQ   R15, R15
+	JZ      singledone
 
-group:
-	MOVQ         (CX)(R10*2), R13
-	MOVWLZX      R13, R12
-	SHRQ         $0x10, R13
-	VBROADCASTSS (SI)(R10*4), Y1
-	VFMADD231PS  (DI)(R12*1), Y1, Y2
-	VFMADD231PS  32(DI)(R12*1), Y1, Y3
-	MOVWLZX      R13, R12
-	SHRQ         $0x10, R13
-	VBROADCASTSS 4(SI)(R10*4), Y1
-	VFMADD231PS  (DI)(R12*1), Y1, Y4
-	VFMADD231PS  32(DI)(R12*1), Y1, Y5
-	MOVWLZX      R13, R12
-	SHRQ         $0x10, R13
-	VBROADCASTSS 8(SI)(R10*4), Y1
-	VFMADD231PS  (DI)(R12*1), Y1, Y6
-	VFMADD231PS  32(DI)(R12*1), Y1, Y7
-	MOVWLZX      R13, R12
-	VBROADCASTSS 12(SI)(R10*4), Y1
-	VFMADD231PS  (DI)(R12*1), Y1, Y8
-	VFMADD231PS  32(DI)(R12*1), Y1, Y9
-	ADDQ         $0x04, R10
-	SUBQ         $0x04, R11
-	JNZ          group
+single:
+	MOVWLZX      (CX), R12
+	MOVWLZX      2(CX), R13
+	ADDQ         $0x04, CX
+	VBROADCASTSS (SI), Y0
+	VBROADCASTSS 4(SI), Y1
+	ADDQ         $0x08, SI
+	VFMADD231PS  (DI)(R12*1), Y0, Y8
+	VFMADD231PS  32(DI)(R12*1), Y0, Y9
+	VFMADD231PS  (DI)(R13*1), Y1, Y10
+	VFMADD231PS  32(DI)(R13*1), Y1, Y11
+	DECQ         R15
+	JNZ          single
 
-end:
-	VADDPS  Y6, Y2, Y2
-	VADDPS  Y7, Y3, Y3
-	VADDPS  Y8, Y4, Y4
-	VADDPS  Y9, Y5, Y5
-	VADDPS  Y4, Y2, Y2
-	VADDPS  Y5, Y3, Y3
-	VMOVUPS Y2, (R8)
-	VMOVUPS Y3, 32(R8)
-	ADDQ    $0x00000040, R8
+singledone:
+	VMOVUPS Y8, (R10)
+	VMOVUPS Y9, 32(R10)
+	VMOVUPS Y10, (R11)
+	VMOVUPS Y11, 32(R11)
+	ADDQ    $0x08, BX
 	DECQ    AX
-	JNZ     row
+	JNZ     pair
 	VZEROUPPER
 	RET
 
-// func sparseRowsY4(rows int, starts *uint32, places *uint16, values *float32, panel *float32, sums *float32, add int)
+// func sparsePairsY4(pairs int, pair *uint16, places *uint16, values *float32, panel *float32, sums *float32, add int)
 // Requires: AVX, FMA3
-TEXT ·sparseRowsY4(SB), NOSPLIT, $0-56
-	MOVQ rows+0(FP), AX
-	MOVQ starts+8(FP), BX
+TEXT ·sparsePairsY4(SB), NOSPLIT, $0-56
+	MOVQ pairs+0(FP), AX
+	MOVQ pair+8(FP), BX
 	MOVQ places+16(FP), CX
 	MOVQ values+24(FP), SI
 	MOVQ panel+32(FP), DI
 	MOVQ sums+40(FP), R8
 	MOVQ add+48(FP), R9
-	MOVL (BX), R10
 
-row:
-	MOVL    4(BX), R11
-	ADDQ    $0x04, BX
-	VXORPS  Y2, Y2, Y2
-	VXORPS  Y3, Y3, Y3
-	VXORPS  Y4, Y4, Y4
-	VXORPS  Y5, Y5, Y5
-	VXORPS  Y6, Y6, Y6
-	VXORPS  Y7, Y7, Y7
+pair:
+	MOVWLZX (BX), R10
+	SHLQ    $0x07, R10
+	ADDQ    R8, R10
+	MOVWLZX 2(BX), R11
+	SHLQ    $0x07, R11
+	ADDQ    R8, R11
 	VXORPS  Y8, Y8, Y8
 	VXORPS  Y9, Y9, Y9
+	VXORPS  Y10, Y10, Y10
+	VXORPS  Y11, Y11, Y11
+	VXORPS  Y12, Y12, Y12
+	VXORPS  Y13, Y13, Y13
+	VXORPS  Y14, Y14, Y14
+	VXORPS  Y15, Y15, Y15
 	TESTQ   R9, R9
 	JZ      begun
-	VMOVUPS (R8), Y2
-	VMOVUPS 32(R8), Y3
-	VMOVUPS 64(R8), Y4
-	VMOVUPS 96(R8), Y5
+	VMOVUPS (R10), Y8
+	VMOVUPS 32(R10), Y9
+	VMOVUPS 64(R10), Y10
+	VMOVUPS 96(R10), Y11
+	VMOVUPS (R11), Y12
+	VMOVUPS 32(R11), Y13
+	VMOVUPS 64(R11), Y14
+	VMOVUPS 96(R11), Y15
 
 begun:
-	SUBQ R10, R11
-	SUBQ $0x08, R11
-	JCS  rest
+	MOVWLZX 4(BX), R15
+	TESTQ   R15, R15
+	JZ      mixeddone
 
-burst:
-	MOVQ         (CX)(R10*2), R13
-	MOVWLZX      R13, R12
-	SHRQ         $0x10, R13
-	VBROADCASTSS (SI)(R10*4), Y1
-	VFMADD231PS  (DI)(R12*2), Y1, Y2
-	VFMADD231PS  32(DI)(R12*2), Y1, Y3
-	VFMADD231PS  64(DI)(R12*2), Y1, Y4
-	VFMADD231PS  96(DI)(R12*2), Y1, Y5
-	MOVWLZX      R13, R12
-	SHRQ         $0x10, R13
-	VBROADCASTSS 4(SI)(R10*4), Y1
-	VFMADD231PS  (DI)(R12*2), Y1, Y6
-	VFMADD231PS  32(DI)(R12*2), Y1, Y7
-	VFMADD231PS  64(DI)(R12*2), Y1, Y8
-	VFMADD231PS  96(DI)(R12*2), Y1, Y9
-	MOVWLZX      R13, R12
-	SHRQ         $0x10, R13
-	VBROADCASTSS 8(SI)(R10*4), Y1
-	VFMADD231PS  (DI)(R12*2), Y1, Y2
-	VFMADD231PS  32(DI)(R12*2), Y1, Y3
-	VFMADD231PS  64(DI)(R12*2), Y1, Y4
-	VFMADD231PS  96(DI)(R12*2), Y1, Y5
-	MOVWLZX      R13, R12
-	VBROADCASTSS 12(SI)(R10*4), Y1
-	VFMADD231PS  (DI)(R12*2), Y1, Y6
-	VFMADD231PS  32(DI)(R12*2), Y1, Y7
-	VFMADD231PS  64(DI)(R12*2), Y1, Y8
-	VFMADD231PS  96(DI)(R12*2), Y1, Y9
-	MOVQ         8(CX)(R10*2), R13
-	MOVWLZX      R13, R12
-	SHRQ         $0x10, R13
-	VBROADCASTSS 16(SI)(R10*4), Y1
-	VFMADD231PS  (DI)(R12*2), Y1, Y2
-	VFMADD231PS  32(DI)(R12*2), Y1, Y3
-	VFMADD231PS  64(DI)(R12*2), Y1, Y4
-	VFMADD231PS  96(DI)(R12*2), Y1, Y5
-	MOVWLZX      R13, R12
-	SHRQ         $0x10, R13
-	VBROADCASTSS 20(SI)(R10*4), Y1
-	VFMADD231PS  (DI)(R12*2), Y1, Y6
-	VFMADD231PS  32(DI)(R12*2), Y1, Y7
-	VFMADD231PS  64(DI)(R12*2), Y1, Y8
-	VFMADD231PS  96(DI)(R12*2), Y1, Y9
-	MOVWLZX      R13, R12
-	SHRQ         $0x10, R13
-	VBROADCASTSS 24(SI)(R10*4), Y1
-	VFMADD231PS  (DI)(R12*2), Y1, Y2
-	VFMADD231PS  32(DI)(R12*2), Y1, Y3
-	VFMADD231PS  64(DI)(R12*2), Y1, Y4
-	VFMADD231PS  96(DI)(R12*2), Y1, Y5
-	MOVWLZX      R13, R12
-	VBROADCASTSS 28(SI)(R10*4), Y1
-	VFMADD231PS  (DI)(R12*2), Y1, Y6
-	VFMADD231PS  32(DI)(R12*2), Y1, Y7
-	VFMADD231PS  64(DI)(R12*2), Y1, Y8
-	VFMADD231PS  96(DI)(R12*2), Y1, Y9
-	ADDQ         $0x08, R10
-	SUBQ         $0x08, R11
-	JCC          burst
+mixed:
+	MOVWLZX      (CX), R12
+	MOVWLZX      2(CX), R13
+	MOVWLZX      4(CX), DX
+	ADDQ         $0x06, CX
+	VBROADCASTSS (SI), Y0
+	VBROADCASTSS 4(SI), Y1
+	VBROADCASTSS 8(SI), Y2
+	VBROADCASTSS 12(SI), Y3
+	ADDQ         $0x10, SI
+	VMOVUPS      (DI)(R12*2), Y4
+	VFMADD231PS  Y4, Y0, Y8
+	VFMADD231PS  Y4, Y1, Y12
+	VMOVUPS      32(DI)(R12*2), Y5
+	VFMADD231PS  Y5, Y0, Y9
+	VFMADD231PS  Y5, Y1, Y13
+	VMOVUPS      64(DI)(R12*2), Y6
+	VFMADD231PS  Y6, Y0, Y10
+	VFMADD231PS  Y6, Y1, Y14
+	VMOVUPS      96(DI)(R12*2), Y7
+	VFMADD231PS  Y7, Y0, Y11
+	VFMADD231PS  Y7, Y1, Y15
+	VFMADD231PS  (DI)(R13*2), Y2, Y8
+	VFMADD231PS  32(DI)(R13*2), Y2, Y9
+	VFMADD231PS  64(DI)(R13*2), Y2, Y10
+	VFMADD231PS  96(DI)(R13*2), Y2, Y11
+	VFMADD231PS  (DI)(DX*2), Y3, Y12
+	VFMADD231PS  32(DI)(DX*2), Y3, Y13
+	VFMADD231PS  64(DI)(DX*2), Y3, Y14
+	VFMADD231PS  96(DI)(DX*2), Y3, Y15
+	DECQ         R15
+	JNZ          mixed
 
-rest:
-	ADDQ $0x08, R11
-	JZ   end
+mixeddone:
+	MOVWLZX 6(BX), R15
+	TESTQ   R15, R15
+	JZ      singledone
 
-group:
-	MOVQ         (CX)(R10*2), R13
-	MOVWLZX      R13, R12
-	SHRQ         $0x10, R13
-	VBROADCASTSS (SI)(R10*4), Y1
-	VFMADD231PS  (DI)(R12*2), Y1, Y2
-	VFMADD231PS  32(DI)(R12*2), Y1, Y3
-	VFMADD231PS  64(DI)(R12*2), Y1, Y4
-	VFMADD231PS  96(DI)(R12*2), Y1, Y5
-	MOVWLZX      R13, R12
-	SHRQ         $0x10, R13
-	VBROADCASTSS 4(SI)(R10*4), Y1
-	VFMADD231PS  (DI)(R12*2), Y1, Y6
-	VFMADD231PS  32(DI)(R12*2), Y1, Y7
-	VFMADD231PS  64(DI)(R12*2), Y1, Y8
-	VFMADD231PS  96(DI)(R12*2), Y1, Y9
-	MOVWLZX      R13, R12
-	SHRQ         $0x10, R13
-	VBROADCASTSS 8(SI)(R10*4), Y1
-	VFMADD231PS  (DI)(R12*2), Y1, Y2
-	VFMADD231PS  32(DI)(R12*2), Y1, Y3
-	VFMADD231PS  64(DI)(R12*2), Y1, Y4
-	VFMADD231PS  96(DI)(R12*2), Y1, Y5
-	MOVWLZX      R13, R12
-	VBROADCASTSS 12(SI)(R10*4), Y1
-	VFMADD231PS  (DI)(R12*2), Y1, Y6
-	VFMADD231PS  32(DI)(R12*2), Y1, Y7
-	VFMADD231PS  64(DI)(R12*2), Y1, Y8
-	VFMADD231PS  96(DI)(R12*2), Y1, Y9
-	ADDQ         $0x04, R10
-	SUBQ         $0x04, R11
-	JNZ          group
+single:
+	MOVWLZX      (CX), R12
+	MOVWLZX      2(CX), R13
+	ADDQ         $0x04, CX
+	VBROADCASTSS (SI), Y0
+	VBROADCASTSS 4(SI), Y1
+	ADDQ         $0x08, SI
+	VFMADD231PS  (DI)(R12*2), Y0, Y8
+	VFMADD231PS  32(DI)(R12*2), Y0, Y9
+	VFMADD231PS  64(DI)(R12*2), Y0, Y10
+	VFMADD231PS  96(DI)(R12*2), Y0, Y11
+	VFMADD231PS  (DI)(R13*2), Y1, Y12
+	VFMADD231PS  32(DI)(R13*2), Y1, Y13
+	VFMADD231PS  64(DI)(R13*2), Y1, Y14
+	VFMADD231PS  96(DI)(R13*2), Y1, Y15
+	DECQ         R15
+	JNZ          single
 
-end:
-	VADDPS  Y6, Y2, Y2
-	VADDPS  Y7, Y3, Y3
-	VADDPS  Y8, Y4, Y4
-	VADDPS  Y9, Y5, Y5
-	VMOVUPS Y2, (R8)
-	VMOVUPS Y3, 32(R8)
-	VMOVUPS Y4, 64(R8)
-	VMOVUPS Y5, 96(R8)
-	ADDQ    $0x00000080, R8
+singledone:
+	VMOVUPS Y8, (R10)
+	VMOVUPS Y9, 32(R10)
+	VMOVUPS Y10, 64(R10)
+	VMOVUPS Y11, 96(R10)
+	VMOVUPS Y12, (R11)
+	VMOVUPS Y13, 32(R11)
+	VMOVUPS Y14, 64(R11)
+	VMOVUPS Y15, 96(R11)
+	ADDQ    $0x08, BX
 	DECQ    AX
-	JNZ     row
+	JNZ     pair
 	VZEROUPPER
 	RET
 
-// func sparseRowsY8(rows int, starts *uint32, places *uint16, values *float32, panel *float32, sums *float32, add int)
-// Requires: AVX, FMA3
-TEXT ·sparseRowsY8(SB), NOSPLIT, $0-56
-	MOVQ rows+0(FP), AX
-	MOVQ starts+8(FP), BX
-	MOVQ places+16(FP), CX
-	MOVQ values+24(FP), SI
-	MOVQ panel+32(FP), DI
-	MOVQ sums+40(FP), R8
-	MOVQ add+48(FP), R9
-	MOVL (BX), R10
+// func gatherWords(to *float32, index *uint32, from *float32, n int)
+// Requires: MMX+
+TEXT ·gatherWords(SB), NOSPLIT, $0-32
+	MOVQ to+0(FP), DI
+	MOVQ index+8(FP), SI
+	MOVQ from+16(FP), BX
+	MOVQ n+24(FP), CX
 
-row:
-	MOVL    4(BX), R11
-	ADDQ    $0x04, BX
-	VXORPS  Y2, Y2, Y2
-	VXORPS  Y3, Y3, Y3
-	VXORPS  Y4, Y4, Y4
-	VXORPS  Y5, Y5, Y5
-	VXORPS  Y6, Y6, Y6
-	VXORPS  Y7, Y7, Y7
-	VXORPS  Y8, Y8, Y8
-	VXORPS  Y9, Y9, Y9
-	TESTQ   R9, R9
-	JZ      begun
-	VMOVUPS (R8), Y2
-	VMOVUPS 32(R8), Y3
-	VMOVUPS 64(R8), Y4
-	VMOVUPS 96(R8), Y5
-	VMOVUPS 128(R8), Y6
-	VMOVUPS 160(R8), Y7
-	VMOVUPS 192(R8), Y8
-	VMOVUPS 224(R8), Y9
-
-begun:
-	SUBQ R10, R11
-	SUBQ $0x08, R11
-	JCS  rest
-
-burst:
-	MOVQ         (CX)(R10*2), R13
-	MOVWLZX      R13, R12
-	SHRQ         $0x10, R13
-	VBROADCASTSS (SI)(R10*4), Y1
-	VFMADD231PS  (DI)(R12*4), Y1, Y2
-	VFMADD231PS  32(DI)(R12*4), Y1, Y3
-	VFMADD231PS  64(DI)(R12*4), Y1, Y4
-	VFMADD231PS  96(DI)(R12*4), Y1, Y5
-	VFMADD231PS  128(DI)(R12*4), Y1, Y6
-	VFMADD231PS  160(DI)(R12*4), Y1, Y7
-	VFMADD231PS  192(DI)(R12*4), Y1, Y8
-	VFMADD231PS  224(DI)(R12*4), Y1, Y9
-	MOVWLZX      R13, R12
-	SHRQ         $0x10, R13
-	VBROADCASTSS 4(SI)(R10*4), Y1
-	VFMADD231PS  (DI)(R12*4), Y1, Y2
-	VFMADD231PS  32(DI)(R12*4), Y1, Y3
-	VFMADD231PS  64(DI)(R12*4), Y1, Y4
-	VFMADD231PS  96(DI)(R12*4), Y1, Y5
-	VFMADD231PS  128(DI)(R12*4), Y1, Y6
-	VFMADD231PS  160(DI)(R12*4), Y1, Y7
-	VFMADD231PS  192(DI)(R12*4), Y1, Y8
-	VFMADD231PS  224(DI)(R12*4), Y1, Y9
-	MOVWLZX      R13, R12
-	SHRQ         $0x10, R13
-	VBROADCASTSS 8(SI)(R10*4), Y1
-	VFMADD231PS  (DI)(R12*4), Y1, Y2
-	VFMADD231PS  32(DI)(R12*4), Y1, Y3
-	VFMADD231PS  64(DI)(R12*4), Y1, Y4
-	VFMADD231PS  96(DI)(R12*4), Y1, Y5
-	VFMADD231PS  128(DI)(R12*4), Y1, Y6
-	VFMADD231PS  160(DI)(R12*4), Y1, Y7
-	VFMADD231PS  192(DI)(R12*4), Y1, Y8
-	VFMADD231PS  224(DI)(R12*4), Y1, Y9
-	MOVWLZX      R13, R12
-	VBROADCASTSS 12(SI)(R10*4), Y1
-	VFMADD231PS  (DI)(R12*4), Y1, Y2
-	VFMADD231PS  32(DI)(R12*4), Y1, Y3
-	VFMADD231PS  64(DI)(R12*4), Y1, Y4
-	VFMADD231PS  96(DI)(R12*4), Y1, Y5
-	VFMADD231PS  128(DI)(R12*4), Y1, Y6
-	VFMADD231PS  160(DI)(R12*4), Y1, Y7
-	VFMADD231PS  192(DI)(R12*4), Y1, Y8
-	VFMADD231PS  224(DI)(R12*4), Y1, Y9
-	MOVQ         8(CX)(R10*2), R13
-	MOVWLZX      R13, R12
-	SHRQ         $0x10, R13
-	VBROADCASTSS 16(SI)(R10*4), Y1
-	VFMADD231PS  (DI)(R12*4), Y1, Y2
-	VFMADD231PS  32(DI)(R12*4), Y1, Y3
-	VFMADD231PS  64(DI)(R12*4), Y1, Y4
-	VFMADD231PS  96(DI)(R12*4), Y1, Y5
-	VFMADD231PS  128(DI)(R12*4), Y1, Y6
-	VFMADD231PS  160(DI)(R12*4), Y1, Y7
-	VFMADD231PS  192(DI)(R12*4), Y1, Y8
-	VFMADD231PS  224(DI)(R12*4), Y1, Y9
-	MOVWLZX      R13, R12
-	SHRQ         $0x10, R13
-	VBROADCASTSS 20(SI)(R10*4), Y1
-	VFMADD231PS  (DI)(R12*4), Y1, Y2
-	VFMADD231PS  32(DI)(R12*4), Y1, Y3
-	VFMADD231PS  64(DI)(R12*4), Y1, Y4
-	VFMADD231PS  96(DI)(R12*4), Y1, Y5
-	VFMADD231PS  128(DI)(R12*4), Y1, Y6
-	VFMADD231PS  160(DI)(R12*4), Y1, Y7
-	VFMADD231PS  192(DI)(R12*4), Y1, Y8
-	VFMADD231PS  224(DI)(R12*4), Y1, Y9
-	MOVWLZX      R13, R12
-	SHRQ         $0x10, R13
-	VBROADCASTSS 24(SI)(R10*4), Y1
-	VFMADD231PS  (DI)(R12*4), Y1, Y2
-	VFMADD231PS  32(DI)(R12*4), Y1, Y3
-	VFMADD231PS  64(DI)(R12*4), Y1, Y4
-	VFMADD231PS  96(DI)(R12*4), Y1, Y5
-	VFMADD231PS  128(DI)(R12*4), Y1, Y6
-	VFMADD231PS  160(DI)(R12*4), Y1, Y7
-	VFMADD231PS  192(DI)(R12*4), Y1, Y8
-	VFMADD231PS  224(DI)(R12*4), Y1, Y9
-	MOVWLZX      R13, R12
-	VBROADCASTSS 28(SI)(R10*4), Y1
-	VFMADD231PS  (DI)(R12*4), Y1, Y2
-	VFMADD231PS  32(DI)(R12*4), Y1, Y3
-	VFMADD231PS  64(DI)(R12*4), Y1, Y4
-	VFMADD231PS  96(DI)(R12*4), Y1, Y5
-	VFMADD231PS  128(DI)(R12*4), Y1, Y6
-	VFMADD231PS  160(DI)(R12*4), Y1, Y7
-	VFMADD231PS  192(DI)(R12*4), Y1, Y8
-	VFMADD231PS  224(DI)(R12*4), Y1, Y9
-	ADDQ         $0x08, R10
-	SUBQ         $0x08, R11
-	JCC          burst
-
-rest:
-	ADDQ $0x08, R11
-	JZ   end
-
-group:
-	MOVQ         (CX)(R10*2), R13
-	MOVWLZX      R13, R12
-	SHRQ         $0x10, R13
-	VBROADCASTSS (SI)(R10*4), Y1
-	VFMADD231PS  (DI)(R12*4), Y1, Y2
-	VFMADD231PS  32(DI)(R12*4), Y1, Y3
-	VFMADD231PS  64(DI)(R12*4), Y1, Y4
-	VFMADD231PS  96(DI)(R12*4), Y1, Y5
-	VFMADD231PS  128(DI)(R12*4), Y1, Y6
-	VFMADD231PS  160(DI)(R12*4), Y1, Y7
-	VFMADD231PS  192(DI)(R12*4), Y1, Y8
-	VFMADD231PS  224(DI)(R12*4), Y1, Y9
-	MOVWLZX      R13, R12
-	SHRQ         $0x10, R13
-	VBROADCASTSS 4(SI)(R10*4), Y1
-	VFMADD231PS  (DI)(R12*4), Y1, Y2
-	VFMADD231PS  32(DI)(R12*4), Y1, Y3
-	VFMADD231PS  64(DI)(R12*4), Y1, Y4
-	VFMADD231PS  96(DI)(R12*4), Y1, Y5
-	VFMADD231PS  128(DI)(R12*4), Y1, Y6
-	VFMADD231PS  160(DI)(R12*4), Y1, Y7
-	VFMADD231PS  192(DI)(R12*4), Y1, Y8
-	VFMADD231PS  224(DI)(R12*4), Y1, Y9
-	MOVWLZX      R13, R12
-	SHRQ         $0x10, R13
-	VBROADCASTSS 8(SI)(R10*4), Y1
-	VFMADD231PS  (DI)(R12*4), Y1, Y2
-	VFMADD231PS  32(DI)(R12*4), Y1, Y3
-	VFMADD231PS  64(DI)(R12*4), Y1, Y4
-	VFMADD231PS  96(DI)(R12*4), Y1, Y5
-	VFMADD231PS  128(DI)(R12*4), Y1, Y6
-	VFMADD231PS  160(DI)(R12*4), Y1, Y7
-	VFMADD231PS  192(DI)(R12*4), Y1, Y8
-	VFMADD231PS  224(DI)(R12*4), Y1, Y9
-	MOVWLZX      R13, R12
-	VBROADCASTSS 12(SI)(R10*4), Y1
-	VFMADD231PS  (DI)(R12*4), Y1, Y2
-	VFMADD231PS  32(DI)(R12*4), Y1, Y3
-	VFMADD231PS  64(DI)(R12*4), Y1, Y4
-	VFMADD231PS  96(DI)(R12*4), Y1, Y5
-	VFMADD231PS  128(DI)(R12*4), Y1, Y6
-	VFMADD231PS  160(DI)(R12*4), Y1, Y7
-	VFMADD231PS  192(DI)(R12*4), Y1, Y8
-	VFMADD231PS  224(DI)(R12*4), Y1, Y9
-	ADDQ         $0x04, R10
-	SUBQ         $0x04, R11
-	JNZ          group
-
-end:
-	VMOVUPS Y2, (R8)
-	VMOVUPS Y3, 32(R8)
-	VMOVUPS Y4, 64(R8)
-	VMOVUPS Y5, 96(R8)
-	VMOVUPS Y6, 128(R8)
-	VMOVUPS Y7, 160(R8)
-	VMOVUPS Y8, 192(R8)
-	VMOVUPS Y9, 224(R8)
-	ADDQ    $0x00000100, R8
-	DECQ    AX
-	JNZ     row
-	VZEROUPPER
+loop:
+	MOVL       (SI), AX
+	MOVL       4(SI), DX
+	MOVL       8(SI), R8
+	MOVL       12(SI), R9
+	MOVL       16(SI), R10
+	MOVL       20(SI), R11
+	MOVL       24(SI), R12
+	MOVL       28(SI), R13
+	MOVL       (BX)(AX*4), AX
+	MOVL       AX, (DI)
+	MOVL       (BX)(DX*4), DX
+	MOVL       DX, 4(DI)
+	MOVL       (BX)(R8*4), R8
+	MOVL       R8, 8(DI)
+	MOVL       (BX)(R9*4), R9
+	MOVL       R9, 12(DI)
+	MOVL       (BX)(R10*4), R10
+	MOVL       R10, 16(DI)
+	MOVL       (BX)(R11*4), R11
+	MOVL       R11, 20(DI)
+	MOVL       (BX)(R12*4), R12
+	MOVL       R12, 24(DI)
+	MOVL       (BX)(R13*4), R13
+	MOVL       R13, 28(DI)
+	MOVL       1024(SI), AX
+	PREFETCHT0 (BX)(AX*4)
+	MOVL       1028(SI), DX
+	PREFETCHT0 (BX)(DX*4)
+	MOVL       1040(SI), R10
+	PREFETCHT0 (BX)(R10*4)
+	MOVL       1044(SI), R11
+	PREFETCHT0 (BX)(R11*4)
+	ADDQ       $0x20, DI
+	ADDQ       $0x20, SI
+	DECQ       CX
+	JNZ        loop
 	RET

@@ -5,6 +5,7 @@
 package local
 
 import (
+<<<<<<< HEAD
 	"cmp"
 	"fmt"
 	"slices"
@@ -12,6 +13,15 @@ import (
 	"ofpeak/kernels"
 	"ofpeak/parallel/comm"
 	"ofpeak/parallel/comm/calls"
+=======
+	"errors"
+	"fmt"
+	"sync"
+
+	"ofpeak/kernels"
+	"ofpeak/parallel/comm"
+	"ofpeak/parallel/comm/rendezvous"
+>>>>>>> main
 )
 
 // New connects a world of ranks; communicator i belongs to rank i.
@@ -23,13 +33,18 @@ func New(ranks int) []comm.Communicator {
 	for i := range members {
 		members[i] = i
 	}
+<<<<<<< HEAD
 	return newGroup(newFault(ranks), members).communicators()
+=======
+	return newGroup(rendezvous.NewFault(), members).communicators()
+>>>>>>> main
 }
 
 // group is what the ranks of one communicator share.
 type group struct {
-	fault  *fault
+	fault  *rendezvous.Fault
 	world  []int // world rank of each member, for messages
+<<<<<<< HEAD
 	stream barrier
 	host   barrier
 	brings []operands      // per rank: its operands of the collective in progress
@@ -53,6 +68,16 @@ func (o operands) String() string {
 	return (&calls.Call{Op: o.op, Dst: o.dst, Src: o.src}).String()
 }
 
+=======
+	stream rendezvous.Barrier
+	host   rendezvous.Barrier
+	brings []call           // per rank: its operands of the collective in progress
+	pairs  []pair           // from·size+to
+	asks   []rendezvous.Ask // per rank: its operands of the Split in progress
+	splits []*communicator  // per rank: the result
+}
+
+>>>>>>> main
 // communicator is one rank's end of a group.
 type communicator struct {
 	calls.Front
@@ -62,11 +87,16 @@ type communicator struct {
 	shapes [][1]int         // their shapes
 }
 
-func newGroup(f *fault, world []int) *group {
+func newGroup(f *rendezvous.Fault, world []int) *group {
 	n := len(world)
 	g := &group{
+<<<<<<< HEAD
 		fault: f, world: world, stream: newBarrier(n), host: newBarrier(n),
 		brings: make([]operands, n), pairs: make([]pair, n*n), asks: make([]ask, n), splits: make([]*communicator, n),
+=======
+		fault: f, world: world, stream: rendezvous.NewBarrier(n), host: rendezvous.NewBarrier(n),
+		brings: make([]call, n), pairs: make([]pair, n*n), asks: make([]rendezvous.Ask, n), splits: make([]*communicator, n),
+>>>>>>> main
 	}
 	for i := range g.pairs {
 		g.pairs[i] = newPair()
@@ -93,23 +123,34 @@ func (g *group) member(rank int) *communicator {
 func (c *communicator) Err() error { return c.g.fault.get() }
 
 // Abort makes every communicator of this world fail with err. The first call decides the error.
-func (c *communicator) Abort(err error) { c.g.fault.set(err) }
+func (c *communicator) Abort(err error) { c.g.fault.Set(err) }
 
 // Split groups the ranks by color; see comm.Communicator.
 func (c *communicator) Split(color, key int) (comm.Communicator, error) {
 	g := c.g
-	if err := g.fault.get(); err != nil {
+	if err := g.fault.Get(); err != nil {
 		return nil, err
 	}
+<<<<<<< HEAD
 	g.asks[c.Rank()] = ask{c.Rank(), color, key}
 	if !g.host.wait(c.Rank(), g.fault.done) {
 		return nil, g.fault.get()
+=======
+	g.asks[c.rank] = rendezvous.Ask{Rank: c.rank, Color: color, Key: key}
+	if !g.host.Wait(c.rank, g.fault.Done()) {
+		return nil, g.fault.Get()
+>>>>>>> main
 	}
 	if c.Rank() == 0 {
 		g.split()
 	}
+<<<<<<< HEAD
 	if !g.host.wait(c.Rank(), g.fault.done) {
 		return nil, g.fault.get()
+=======
+	if !g.host.Wait(c.rank, g.fault.Done()) {
+		return nil, g.fault.Get()
+>>>>>>> main
 	}
 	if color < 0 {
 		return nil, nil
@@ -119,24 +160,15 @@ func (c *communicator) Split(color, key int) (comm.Communicator, error) {
 
 // split fills g.splits from g.asks.
 func (g *group) split() {
-	asks := slices.Clone(g.asks)
-	slices.SortFunc(asks, func(a, b ask) int {
-		return cmp.Or(cmp.Compare(a.color, b.color), cmp.Compare(a.key, b.key), cmp.Compare(a.rank, b.rank))
-	})
-	for len(asks) > 0 {
-		n := 1
-		for n < len(asks) && asks[n].color == asks[0].color {
-			n++
-		}
-		world := make([]int, n)
-		for i, a := range asks[:n] {
-			world[i] = g.world[a.rank]
+	for _, ranks := range rendezvous.Groups(g.asks) {
+		world := make([]int, len(ranks))
+		for i, r := range ranks {
+			world[i] = g.world[r]
 		}
 		child := newGroup(g.fault, world)
-		for i, a := range asks[:n] {
-			g.splits[a.rank] = child.member(i)
+		for i, r := range ranks {
+			g.splits[r] = child.member(i)
 		}
-		asks = asks[n:]
 	}
 }
 

@@ -94,6 +94,7 @@ func (c *communicator) do(op comm.Op, k *calls.Call) error {
 	}
 	stopped, err := c.w.lib.run(c.h, b, c.f.stop)
 	if stopped {
+		abandon(b)
 		return c.f.get()
 	}
 	if err != nil {

@@ -143,6 +143,18 @@ type fault struct {
 	made []handle
 }
 
+// abandoned are calls that MPI may still carry out in part, into memory that must stay.
+var abandoned struct {
+	sync.Mutex
+	batches []*batch
+}
+
+func abandon(b *batch) {
+	abandoned.Lock()
+	abandoned.batches = append(abandoned.batches, b)
+	abandoned.Unlock()
+}
+
 // set reports whether this is the abort that counts.
 func (f *fault) set(err error) bool {
 	f.mu.Lock()

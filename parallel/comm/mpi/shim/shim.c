@@ -108,6 +108,9 @@ static int init(int *rank, int *size, char *library, int len, char *why)
 {
 	int threads = 0, n = 0;
 	char version[MPI_MAX_LIBRARY_VERSION_STRING];
+	/* What MPI itself waits for, such as a split, leaves the core too. The user's word goes first. */
+	setenv("OMPI_MCA_mpi_yield_when_idle", "1", 0);
+	setenv("MPIR_CVAR_POLLS_BEFORE_YIELD", "10", 0);
 	TRY(MPI_Init_thread(NULL, NULL, MPI_THREAD_MULTIPLE, &threads));
 	if (threads < MPI_THREAD_MULTIPLE) {
 		snprintf(why, SHIM_WHY, "this MPI lets one thread at a time call it (level %d); ofpeak needs MPI_THREAD_MULTIPLE", threads);
