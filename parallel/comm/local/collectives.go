@@ -70,13 +70,8 @@ func (c *communicator) meet(k *calls.Call) error {
 
 // sync waits for all ranks' streams.
 func (c *communicator) sync() error {
-<<<<<<< HEAD
-	if !c.g.stream.wait(c.Rank(), c.g.fault.done) {
-		return c.g.fault.get()
-=======
-	if !c.g.stream.Wait(c.rank, c.g.fault.Done()) {
+	if !c.g.stream.Wait(c.Rank(), c.g.fault.Done()) {
 		return c.g.fault.Get()
->>>>>>> main
 	}
 	return nil
 }

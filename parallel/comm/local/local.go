@@ -5,23 +5,12 @@
 package local
 
 import (
-<<<<<<< HEAD
-	"cmp"
 	"fmt"
-	"slices"
 
 	"ofpeak/kernels"
 	"ofpeak/parallel/comm"
 	"ofpeak/parallel/comm/calls"
-=======
-	"errors"
-	"fmt"
-	"sync"
-
-	"ofpeak/kernels"
-	"ofpeak/parallel/comm"
 	"ofpeak/parallel/comm/rendezvous"
->>>>>>> main
 )
 
 // New connects a world of ranks; communicator i belongs to rank i.
@@ -33,28 +22,25 @@ func New(ranks int) []comm.Communicator {
 	for i := range members {
 		members[i] = i
 	}
-<<<<<<< HEAD
-	return newGroup(newFault(ranks), members).communicators()
-=======
-	return newGroup(rendezvous.NewFault(), members).communicators()
->>>>>>> main
+	journals := make([]*comm.Journal, ranks)
+	for i := range journals {
+		journals[i] = &comm.Journal{}
+	}
+	return newGroup(rendezvous.NewFault(), journals, members).communicators()
 }
 
 // group is what the ranks of one communicator share.
 type group struct {
-	fault  *rendezvous.Fault
-	world  []int // world rank of each member, for messages
-<<<<<<< HEAD
-	stream barrier
-	host   barrier
-	brings []operands      // per rank: its operands of the collective in progress
-	pairs  []pair          // from·size+to
-	asks   []ask           // per rank: its operands of the Split in progress
-	splits []*communicator // per rank: the result
+	fault    *rendezvous.Fault
+	journals []*comm.Journal // by world rank
+	world    []int           // world rank of each member, for messages
+	stream   rendezvous.Barrier
+	host     rendezvous.Barrier
+	brings   []operands       // per rank: its operands of the collective in progress
+	pairs    []pair           // from·size+to
+	asks     []rendezvous.Ask // per rank: its operands of the Split in progress
+	splits   []*communicator  // per rank: the result
 }
-
-// ask is one rank's part in a Split.
-type ask struct{ rank, color, key int }
 
 // operands are what a rank brings to a collective.
 type operands struct {
@@ -68,16 +54,6 @@ func (o operands) String() string {
 	return (&calls.Call{Op: o.op, Dst: o.dst, Src: o.src}).String()
 }
 
-=======
-	stream rendezvous.Barrier
-	host   rendezvous.Barrier
-	brings []call           // per rank: its operands of the collective in progress
-	pairs  []pair           // from·size+to
-	asks   []rendezvous.Ask // per rank: its operands of the Split in progress
-	splits []*communicator  // per rank: the result
-}
-
->>>>>>> main
 // communicator is one rank's end of a group.
 type communicator struct {
 	calls.Front
@@ -87,16 +63,11 @@ type communicator struct {
 	shapes [][1]int         // their shapes
 }
 
-func newGroup(f *rendezvous.Fault, world []int) *group {
+func newGroup(f *rendezvous.Fault, journals []*comm.Journal, world []int) *group {
 	n := len(world)
 	g := &group{
-<<<<<<< HEAD
-		fault: f, world: world, stream: newBarrier(n), host: newBarrier(n),
-		brings: make([]operands, n), pairs: make([]pair, n*n), asks: make([]ask, n), splits: make([]*communicator, n),
-=======
-		fault: f, world: world, stream: rendezvous.NewBarrier(n), host: rendezvous.NewBarrier(n),
-		brings: make([]call, n), pairs: make([]pair, n*n), asks: make([]rendezvous.Ask, n), splits: make([]*communicator, n),
->>>>>>> main
+		fault: f, journals: journals, world: world, stream: rendezvous.NewBarrier(n), host: rendezvous.NewBarrier(n),
+		brings: make([]operands, n), pairs: make([]pair, n*n), asks: make([]rendezvous.Ask, n), splits: make([]*communicator, n),
 	}
 	for i := range g.pairs {
 		g.pairs[i] = newPair()
@@ -115,12 +86,12 @@ func (g *group) communicators() []comm.Communicator {
 func (g *group) member(rank int) *communicator {
 	n := len(g.world)
 	c := &communicator{g: g, parts: make([]kernels.Tensor, n), shapes: make([][1]int, n+1)}
-	c.Front = calls.New(rank, n, c, g.fault.journals[g.world[rank]])
+	c.Front = calls.New(rank, n, c, g.journals[g.world[rank]])
 	return c
 }
 
 // Err is why the world was aborted, or nil.
-func (c *communicator) Err() error { return c.g.fault.get() }
+func (c *communicator) Err() error { return c.g.fault.Get() }
 
 // Abort makes every communicator of this world fail with err. The first call decides the error.
 func (c *communicator) Abort(err error) { c.g.fault.Set(err) }
@@ -131,26 +102,15 @@ func (c *communicator) Split(color, key int) (comm.Communicator, error) {
 	if err := g.fault.Get(); err != nil {
 		return nil, err
 	}
-<<<<<<< HEAD
-	g.asks[c.Rank()] = ask{c.Rank(), color, key}
-	if !g.host.wait(c.Rank(), g.fault.done) {
-		return nil, g.fault.get()
-=======
-	g.asks[c.rank] = rendezvous.Ask{Rank: c.rank, Color: color, Key: key}
-	if !g.host.Wait(c.rank, g.fault.Done()) {
+	g.asks[c.Rank()] = rendezvous.Ask{Rank: c.Rank(), Color: color, Key: key}
+	if !g.host.Wait(c.Rank(), g.fault.Done()) {
 		return nil, g.fault.Get()
->>>>>>> main
 	}
 	if c.Rank() == 0 {
 		g.split()
 	}
-<<<<<<< HEAD
-	if !g.host.wait(c.Rank(), g.fault.done) {
-		return nil, g.fault.get()
-=======
-	if !g.host.Wait(c.rank, g.fault.Done()) {
+	if !g.host.Wait(c.Rank(), g.fault.Done()) {
 		return nil, g.fault.Get()
->>>>>>> main
 	}
 	if color < 0 {
 		return nil, nil
@@ -165,7 +125,7 @@ func (g *group) split() {
 		for i, r := range ranks {
 			world[i] = g.world[r]
 		}
-		child := newGroup(g.fault, world)
+		child := newGroup(g.fault, g.journals, world)
 		for i, r := range ranks {
 			g.splits[r] = child.member(i)
 		}

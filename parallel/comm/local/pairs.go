@@ -7,10 +7,6 @@ import (
 	"ofpeak/parallel/comm/calls"
 )
 
-<<<<<<< HEAD
-// sendRecv does a Send, a Recv or a group of them: all is offered before anything is waited for.
-func (c *communicator) sendRecv(parts []calls.Call) error {
-=======
 // pair is the way from one rank to another: the sender offers its tensor, the receiver copies it and says so. Each has room for one, so that only
 // waiting for the other side blocks.
 type pair struct {
@@ -22,58 +18,8 @@ func newPair() pair {
 	return pair{offer: make(chan kernels.Tensor, 1), taken: make(chan error, 1)}
 }
 
-// Send hands src to peer's Recv.
-func (c *communicator) Send(s kernels.Stream, src kernels.Tensor, peer int) {
-	c.checkPeer(peer)
-	c.enqueue(s, comm.SendRecv, kernels.Tensor{}, src, peer, (*communicator).send)
-}
-
-// Recv fills dst from peer's Send.
-func (c *communicator) Recv(s kernels.Stream, dst kernels.Tensor, peer int) {
-	c.checkPeer(peer)
-	c.enqueue(s, comm.SendRecv, dst, kernels.Tensor{}, peer, (*communicator).recv)
-}
-
-// Group makes one call of f's Sends and Recvs; see comm.Communicator.
-func (c *communicator) Group(s kernels.Stream, f func()) {
-	h, ok := s.(kernels.HostStream)
-	if !ok {
-		panic("local: the stream's device has no host memory")
-	}
-	if c.group != nil {
-		panic("local: a group within a group")
-	}
-	k := c.take()
-	k.op, k.stream, k.body = comm.SendRecv, h, (*communicator).exchange
-	c.group = k
-	defer func() { c.group = nil }()
-	f()
-	h.Do(k.run)
-}
-
-// gather adds a call to a group.
-func (k *call) gather(part call) {
-	if part.op != comm.SendRecv {
-		panic("local: only Send and Recv go in a group")
-	}
-	for i := range k.part {
-		if k.part[i].root == part.root && k.part[i].src.None() == part.src.None() {
-			panic("local: a group has at most one Send and one Recv for a peer")
-		}
-	}
-	k.part = append(k.part, part)
-}
-
-func (c *communicator) send(k *call) error {
-	if err := c.offer(k); err != nil {
-		return err
-	}
-	return c.sent(k)
-}
-
-// exchange offers everything before it waits for anything.
-func (c *communicator) exchange(k *call) error {
->>>>>>> main
+// sendRecv does a Send, a Recv or a group of them: all is offered before anything is waited for.
+func (c *communicator) sendRecv(parts []calls.Call) error {
 	for _, step := range []struct {
 		sends bool
 		do    func(*communicator, *calls.Call) error
