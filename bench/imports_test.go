@@ -9,7 +9,7 @@ import (
 )
 
 // devices and communicators are concrete: only what wires the command, and what compares them, may name them.
-var concrete = []string{"kernels/ref", "kernels/cpu", "kernels/cuda", "kernels/gograph", "parallel/comm/local", "parallel/comm/mpi", "parallel/comm/nccl"}
+var concrete = []string{"kernels/ref", "kernels/cpu", "kernels/cuda", "kernels/gograph", "parallel/comm/local", "parallel/comm/peer", "parallel/comm/mpi", "parallel/comm/nccl"}
 
 // wiring starts devices and worlds for the command.
 var wiring = []string{"bench/rig"}
@@ -21,7 +21,7 @@ var comparing = []string{"kernels/verify", "kernels/kerneltest", "parallel/paral
 var siblings = [][]string{
 	{"kernels/ref", "kernels/cpu", "kernels/cuda", "kernels/gograph"},
 	{"parallel/dp", "parallel/tp", "parallel/pp", "parallel/ep"},
-	{"parallel/comm/local", "parallel/comm/mpi", "parallel/comm/nccl"},
+	{"parallel/comm/local", "parallel/comm/peer", "parallel/comm/mpi", "parallel/comm/nccl"},
 }
 
 // allowed says which top-level directories each may import.

@@ -33,6 +33,7 @@ type runFlags struct {
 	seed                           int64
 	list                           bool
 	seconds, targetPct             float64
+	sweepFlags
 }
 
 func newRunCmd(stdout, stderr io.Writer, open openFunc) *cobra.Command {
@@ -63,6 +64,7 @@ efficiency are measured against come along in every case.`,
 
 func (f *runFlags) register(cmd *cobra.Command) {
 	p := cmd.Flags()
+	f.sweepFlags.register(p)
 	p.StringVar(&f.suite, "suite", "quick", "smoke, quick, parallel or full")
 	p.StringArrayVar(&f.cases, "case", nil, "measure just this case, a line as --list prints it; may be repeated")
 	p.BoolVar(&f.list, "list", false, "print the cases and why some would be skipped; measure nothing")
@@ -110,7 +112,11 @@ func (f *runFlags) run(ctx context.Context, stdout, stderr io.Writer, open openF
 	if err := checkChip(f.chip); err != nil {
 		return err
 	}
-	r, err := open(runnerOptions{Device: f.device, Chip: f.chip, Data: f.data, Rule: rule, Stderr: stderr})
+	if err := f.sweepFlags.check(f.suite, f.out); err != nil {
+		return err
+	}
+	o := runnerOptions{Device: f.device, Chip: f.chip, Data: f.data, Rule: rule, Stderr: stderr}
+	r, err := open(o)
 	if err != nil {
 		return err
 	}
@@ -123,17 +129,27 @@ func (f *runFlags) run(ctx context.Context, stdout, stderr io.Writer, open openF
 	if f.list {
 		return listPlan(stdout, plan)
 	}
-	w, err := f.create(r.Machine())
+	var measuring sweep.Runner = r
+	if f.isolate {
+		if measuring, err = isolated(r, o, f.timeout); err != nil {
+			return err
+		}
+	}
+	w, already, err := f.create(r.Machine(), plan, stderr)
 	if err != nil {
 		return err
 	}
 	defer w.Close()
-	return measureAll(ctx, stdout, stderr, r, plan, w)
+	rest, err := sweep.Remaining(plan, already, r.Machine())
+	if err != nil {
+		return fmt.Errorf("%s: %w", w.Path(), err)
+	}
+	return measureAll(ctx, stdout, stderr, measuring, rest, already, w)
 }
 
-func measureAll(ctx context.Context, stdout, stderr io.Writer, r sweep.Runner, plan []workload.Planned, w *results.Writer) error {
+func measureAll(ctx context.Context, stdout, stderr io.Writer, r sweep.Runner, plan []workload.Planned, already []results.Row, w *results.Writer) error {
 	shown := newProgress(stderr, len(plan))
-	rows, err := sweep.Run(ctx, r, sweep.ThisEnvironment(), plan, w, shown)
+	rows, err := sweep.Run(ctx, r, sweep.ThisEnvironment(), plan, already, rescuer{w}, shown)
 	shown.close()
 	if len(rows) > 0 {
 		if err := writeTable(stdout, rows); err != nil {
@@ -233,16 +249,20 @@ func listPlan(w io.Writer, plan []workload.Planned) error {
 	return nil
 }
 
-// create makes the CSV, so that a place where nothing can be written is found before hours of work.
-func (f *runFlags) create(m sweep.Machine) (*results.Writer, error) {
-	if f.out != "" {
-		return results.Create(f.out)
+// create makes the CSV, so that a place where nothing can be written is found before hours of work, or goes on with one and returns its rows.
+func (f *runFlags) create(m sweep.Machine, plan []workload.Planned, stderr io.Writer) (*results.Writer, []results.Row, error) {
+	if f.resume {
+		return f.goOn(f.out, plan, stderr)
 	}
-	path := defaultPath(sweep.ThisEnvironment().Host, m, time.Now())
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return nil, fmt.Errorf("%w; choose a writable place with --out", err)
+	path := f.out
+	if path == "" {
+		path = defaultPath(sweep.ThisEnvironment().Host, m, time.Now())
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return nil, nil, fmt.Errorf("%w; choose a writable place with --out", err)
+		}
 	}
-	return results.Create(path)
+	w, err := results.Create(path)
+	return w, nil, err
 }
 
 // defaultPath is results/runs/HOST-CHIP-TIME.csv with the chip, or the device's own name, in UTC.

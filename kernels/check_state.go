@@ -65,6 +65,14 @@ func CheckCopy(dst, src Tensor) {
 	require(apart(dst, src), op+badOverlap)
 }
 
+// CheckSumParts checks the operands of PeerStream.SumParts.
+func CheckSumParts(dst, parts Tensor) {
+	const op = "kernels: SumParts: "
+	require(len(parts.Shape) == 2 && parts.Dim(0) > 0 && !dst.None() && dst.Size() == parts.Dim(1), op+badShape)
+	require(typed(parts.DType(), dst), op+badType)
+	require(apart(dst, parts), op+badOverlap)
+}
+
 // CheckSum checks the operands of HostStream.Sum.
 func CheckSum(dst Tensor, srcs []Tensor) {
 	const op = "kernels: Sum: "

@@ -88,3 +88,19 @@ type HostStream interface {
 	// at least float32; dst may be one of them.
 	Sum(dst Tensor, srcs []Tensor)
 }
+
+// PeerStream is a Stream of a device whose memory the other devices of its driver, in this process, can be given copies of. Collectives between such
+// devices are built on it. Its Wait takes their events too, and stands for the last Record before it: the event may be recorded again at once.
+type PeerStream interface {
+	Stream
+	// Device is the stream's.
+	Device() Device
+	// CopyFrom: dst = src, of the same type and size, where src may lie on another of those devices.
+	CopyFrom(dst, src Tensor)
+	// SumParts: dst (n) = Σ over p of parts (p, n), all of one type, in the order of p and in at least float32. dst lies apart from parts.
+	SumParts(dst, parts Tensor)
+	// Err is the first failure since the last Sync that is known by now.
+	Err() error
+	// Fail makes err that failure, unless there is one.
+	Fail(err error)
+}

@@ -36,12 +36,17 @@ func (r *Rank) Defer(f func()) { r.cleanups = append(r.cleanups, f) }
 // Counts is what this rank's communicators have moved.
 func (r *Rank) Counts() comm.Counts {
 	var sum comm.Counts
-	for _, c := range []comm.Communicator{r.All, r.DP, r.TP, r.PP, r.Model, r.Data} {
+	for _, c := range r.communicators() {
 		if c != nil {
 			sum = sum.Plus(c.Counts())
 		}
 	}
 	return sum
+}
+
+// communicators are those of the axes, then the world's; nil where open failed before.
+func (r *Rank) communicators() [6]comm.Communicator {
+	return [6]comm.Communicator{r.DP, r.TP, r.PP, r.Model, r.Data, r.All}
 }
 
 // Sync waits for all streams, and gives the first one's error.
@@ -104,6 +109,11 @@ func (r *Rank) close() error {
 	var errs []error
 	for i := len(r.cleanups) - 1; i >= 0; i-- {
 		r.cleanups[i]()
+	}
+	for _, c := range r.communicators() {
+		if c != nil {
+			errs = append(errs, c.Close())
+		}
 	}
 	for _, s := range r.streams() {
 		if s != nil {

@@ -94,6 +94,7 @@ type Row struct {
 	ShareMeasuredPct   Opt[float64] `csv:"share_measured_pct"`
 	HFUMeasuredPct     Opt[float64] `csv:"hfu_measured_pct"`
 	ShareMeasuredBasis string       `csv:"share_measured_basis"`
+	MemoryGBPerS       Opt[float64] `csv:"memory_gb_per_s" since:"2"` // measured, a rank's share
 
 	// Memory and communication.
 	PeakBytesPerRank Opt[int64]   `csv:"peak_bytes_per_rank"` // counted by the device's allocator

@@ -72,7 +72,7 @@ func smoke(t *testing.T, r Runner, technique ...string) []workload.Planned {
 func TestRunSmoke(t *testing.T) {
 	f, l := &fake{cores: 2}, &log{}
 	plan := smoke(t, f)
-	rows, err := Run(t.Context(), f, ThisEnvironment(), plan, l, l)
+	rows, err := Run(t.Context(), f, ThisEnvironment(), plan, nil, l, l)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,7 +121,7 @@ func TestWrongBaseline(t *testing.T) {
 		}
 	}
 	l := &log{}
-	rows, err := Run(t.Context(), f, Environment{}, smoke(t, f, workload.DataParallel), l, l)
+	rows, err := Run(t.Context(), f, Environment{}, smoke(t, f, workload.DataParallel), nil, l, l)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,7 +146,7 @@ func TestRunInterrupted(t *testing.T) {
 			t.Error("a case began after the interrupt")
 		}
 	}
-	rows, err := Run(ctx, f, Environment{}, smoke(t, f), l, l)
+	rows, err := Run(ctx, f, Environment{}, smoke(t, f), nil, l, l)
 	if !errors.Is(err, ErrInterrupted) || len(rows) != 3 || len(l.rows) != 3 {
 		t.Errorf("got %d rows, %d written, %v", len(rows), len(l.rows), err)
 	}
@@ -159,14 +159,14 @@ func TestRunInterrupted(t *testing.T) {
 			row.Status = "" // in the middle of its steps
 		}
 	}
-	if rows, err = Run(ctx, f, Environment{}, smoke(t, f), l, l); !errors.Is(err, ErrInterrupted) || len(rows) != 2 {
+	if rows, err = Run(ctx, f, Environment{}, smoke(t, f), nil, l, l); !errors.Is(err, ErrInterrupted) || len(rows) != 2 {
 		t.Errorf("in the middle of a case: got %d rows, %v", len(rows), err)
 	}
 }
 
 func TestRunEndsWhenRowsCannotBeKept(t *testing.T) {
 	f, l := &fake{cores: 2}, &log{full: 3}
-	rows, err := Run(t.Context(), f, Environment{}, smoke(t, f), l, l)
+	rows, err := Run(t.Context(), f, Environment{}, smoke(t, f), nil, l, l)
 	if err == nil || err.Error() != "disk full" || len(rows) != 3 || len(f.runs) != 3 {
 		t.Errorf("got %d rows after %d runs, %v", len(rows), len(f.runs), err)
 	}

@@ -26,6 +26,7 @@ type Device struct {
 	modules  map[string]driver.Module
 	kernels  map[string]driver.Function
 	selected map[kernels.Op]string
+	reached  map[*Device]bool // the devices that this one copies from
 }
 
 // Open opens device i of a driver.
@@ -47,7 +48,7 @@ func Open(d driver.Driver, i int) (*Device, error) {
 	}
 	return &Device{
 		ctx: ctx, info: info, setup: setup,
-		modules: map[string]driver.Module{}, kernels: map[string]driver.Function{}, selected: map[kernels.Op]string{},
+		modules: map[string]driver.Module{}, kernels: map[string]driver.Function{}, selected: map[kernels.Op]string{}, reached: map[*Device]bool{},
 	}, nil
 }
 

@@ -35,6 +35,9 @@ type Communicator interface {
 	Send(s kernels.Stream, src kernels.Tensor, peer int)
 	// Recv fills dst from peer's Send.
 	Recv(s kernels.Stream, dst kernels.Tensor, peer int)
+	// Group makes one call of the Sends and Recvs that f enqueues on s, at most one of each for a peer: all are under way at once, so that ranks
+	// can exchange in any order, as between NCCL's ncclGroupStart and ncclGroupEnd.
+	Group(s kernels.Stream, f func())
 	// Barrier holds the stream until every rank's stream is there.
 	Barrier(s kernels.Stream)
 

@@ -13,6 +13,7 @@ import (
 	"ofpeak/kernels"
 	"ofpeak/kernels/block"
 	"ofpeak/parallel"
+	"ofpeak/parallel/comm"
 	"ofpeak/parallel/comm/local"
 	"ofpeak/parallel/trainer"
 )
@@ -27,6 +28,8 @@ const Steps = 3
 type Options struct {
 	// Open makes a rank's device.
 	Open func(rank, world int) (kernels.Device, error)
+	// Connect makes the communicators of a world; nil: local.New.
+	Connect func(world int) []comm.Communicator
 	// Precision of the models.
 	Precision kernels.Precision
 	// Tolerance of losses, gradients and weights, relative to the largest value of the tensor.
@@ -105,7 +108,10 @@ type whole struct {
 func train(o Options, model block.Config, s parallel.Strategy) (result, error) {
 	var mu sync.Mutex
 	res := result{tensors: map[string]*whole{}}
-	launcher := parallel.InProcess{Open: o.Open, Connect: local.New}
+	launcher := parallel.InProcess{Open: o.Open, Connect: o.Connect}
+	if o.Connect == nil {
+		launcher.Connect = local.New
+	}
 	err := launcher.Run(context.Background(), s, func(_ context.Context, r *parallel.Rank) error {
 		t, err := trainer.New(r, trainer.Config{Model: model, Hyper: block.DefaultHyper})
 		if err != nil {

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"testing"
-	"time"
 
 	"ofpeak/kernels/cpu/peak"
 	"ofpeak/kernels/cpu/team"
@@ -88,86 +87,3 @@ func BenchmarkF32(b *testing.B)  { benchMultiply(b, F32, 512, 768, 1024, 2048) }
 func BenchmarkBF16(b *testing.B) { benchMultiply(b, BF16, 512, 1024, 2048) }
 func BenchmarkF16(b *testing.B)  { benchMultiply(b, F16, 512, 1024) }
 func BenchmarkI8(b *testing.B)   { benchMultiply(b, I8, 512, 1024, 2048) }
-
-// BenchmarkSparse24 reports dense-equivalent GFLOPS beside the dense product's.
-func BenchmarkSparse24(b *testing.B) {
-	for _, tm := range benchTeams(b) {
-		for _, v := range Variants(F32)[1:] {
-			for _, n := range []int{768, 1024} {
-				b.Run(fmt.Sprintf("cores=%d/%s/n=%d", tm.Size(), v, n), func(b *testing.B) {
-					benchSparse24(b, tm, v, n)
-				})
-			}
-		}
-	}
-}
-
-func benchSparse24(b *testing.B, tm *team.Team, variant string, n int) {
-	ctx := NewContext(tm)
-	if err := ctx.Select(F32, variant); err != nil {
-		b.Fatal(err)
-	}
-	rng := rand.New(rand.NewPCG(1, 1))
-	w := newWeight24(b, rng, F32, n, n)
-	x, y, dv := newArray(rng, F32, n, n, 0).matrix(), newArray(rng, F32, n, n, 0).matrix(), newArray(rng, F32, n, n/2, 0).matrix()
-	full, v := newArray(rng, F32, n, n, 0).matrix(), w.values.matrix()
-	best := interleave(b,
-		func() { ctx.Multiply(Product{M: n, N: n, K: n, A: x, B: full.T(), C: y}) },
-		func() { ctx.Forward24(w.pattern, v, x, y, n, nil) },
-		func() { ctx.InputGrad24(w.pattern, v, y, x, n, nil) },
-		func() { ctx.WeightGrad24(w.pattern, dv, y, x, n) },
-	)
-	b.ReportMetric(2*float64(n)*float64(n)*float64(n)/best[0], "denseGFLOPS")
-	b.ReportMetric(best[0]/best[1], "forward/dense")
-	b.ReportMetric(best[0]/best[2], "dx/dense")
-	b.ReportMetric(best[0]/best[3], "dw/dense")
-}
-
-// interleave runs functions in turn and returns the shortest time of each, in
-// nanoseconds, so that other load on the machine falls on all alike.
-func interleave(b *testing.B, fs ...func()) []float64 {
-	best := make([]float64, len(fs))
-	for b.Loop() {
-		for i, f := range fs {
-			start := time.Now()
-			f()
-			if ns := float64(time.Since(start).Nanoseconds()); best[i] == 0 || ns < best[i] {
-				best[i] = ns
-			}
-		}
-	}
-	return best
-}
-
-// BenchmarkBlockSparse reports the share of the ideal speed-up over the dense
-// product that each product reaches.
-func BenchmarkBlockSparse(b *testing.B) {
-	const n = 1024
-	for _, tm := range benchTeams(b) {
-		for _, block := range []int{16, 32, 64} {
-			for _, zeros := range []int{50, 75, 90} {
-				b.Run(fmt.Sprintf("cores=%d/block=%d/zeros=%d", tm.Size(), block, zeros), func(b *testing.B) {
-					benchBlockSparse(b, tm, n, block, n/block*(100-zeros)/100)
-				})
-			}
-		}
-	}
-}
-
-func benchBlockSparse(b *testing.B, tm *team.Team, n, block, keep int) {
-	ctx := NewContext(tm)
-	rng := rand.New(rand.NewPCG(1, 1))
-	w := newWeightBlock(b, rng, F32, n, n, block, keep)
-	x, y, full := newArray(rng, F32, n, n, 0).matrix(), newArray(rng, F32, n, n, 0).matrix(), newArray(rng, F32, n, n, 0).matrix()
-	v, dv := w.values.matrix(), newArray(rng, F32, w.values.rows, block, 0).matrix()
-	best := interleave(b,
-		func() { ctx.Multiply(Product{M: n, N: n, K: n, A: x, B: full.T(), C: y}) },
-		func() { ctx.ForwardBlock(w.pattern, v, x, y, n, nil) },
-		func() { ctx.InputGradBlock(w.pattern, v, y, x, n, nil) },
-		func() { ctx.WeightGradBlock(w.pattern, dv, y, x, n) },
-	)
-	ideal := float64(n/block) / float64(keep)
-	for i, name := range []string{"forward/ideal", "dx/ideal", "dw/ideal"} {
-		b.ReportMetric(best[0]/best[i+1]/ideal, name)
-	}
-}

@@ -23,9 +23,12 @@ type engine struct {
 	start []func(b *uint32, k int)
 
 	// For sparse rows: kernels for panels of 16, 32, 64, ... columns; the
-	// elements, and sums to transpose, as float32 units.
+	// elements, and sums to transpose, as float32 units; to[i] = from[index[i]],
+	// which may look at gatherAhead more of the index.
 	sparse      []sparseFunc
 	wide, words packer
+	turn        func(dst *uint32, stride int, src *uint32, ld, n int) // turnWords, or nil
+	gather      func(to []float32, index []uint32, from []float32)
 }
 
 // width returns the columns of the widest tile.
@@ -59,18 +62,27 @@ func (e *engine) head() int { return min(1, len(e.start)) }
 // start at zero or, for an engine with start, at the row of B in front of b[0].
 type tileFunc func(k, segs int, seg *uint32, a, b, c *uint32, ldc, rows, cols, add int)
 
-// sparseFunc computes, for j < width:
+// sparseFunc multiplies pairs of sparse rows with a panel. It computes, for j < width:
 //
-//	for r := range rows {
-//		for i := starts[r]; i < starts[r+1]; i++ {
-//			acc += values[i] * panel[places[i]/64*width+j]
+//	for range pairs {
+//		a, b := rows pair.first and pair.second of sums, cleared if add == 0
+//		for range pair.mixed {
+//			a[j] += values[0] * panel[places[0]/64*width+j]
+//			b[j] += values[1] * panel[places[0]/64*width+j]
+//			a[j] += values[2] * panel[places[1]/64*width+j]
+//			b[j] += values[3] * panel[places[2]/64*width+j]
+//			places, values = places[3:], values[4:]
 //		}
-//		if add != 0 { sums[r*width+j] += acc } else { sums[r*width+j] = acc }
+//		for range pair.single {
+//			a[j] += values[0] * panel[places[0]/64*width+j]
+//			b[j] += values[1] * panel[places[1]/64*width+j]
+//			places, values = places[2:], values[2:]
+//		}
+//		pair = the next rowPair
 //	}
 //
-// A place is the offset in bytes of a row in a panel of 16 columns. Rows have a
-// multiple of listGroup entries.
-type sparseFunc func(rows int, starts *uint32, places *uint16, values, panel, sums *float32, add int)
+// A place is the offset in bytes of a row in a panel of 16 columns.
+type sparseFunc func(pairs int, pair, places *uint16, values, panel, sums *float32, add int)
 
 // packer brings elements of one type into units.
 type packer struct {

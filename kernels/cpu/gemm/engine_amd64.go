@@ -31,7 +31,9 @@ func asmEngines(t Type) []*engine {
 		list = append(list, avx512("avx512", p, p, p, tileF32Z1, tileF32Z2, tileF32Z3))
 	}
 	if t == BF16 && isa.BF16() {
-		list = append(list, avx512("avx512bf16", packPair, packPair, packBF16, tileBF16Z1, tileBF16Z2, tileBF16Z3))
+		e := avx512("avx512bf16", packPair, packPair, packBF16, tileBF16Z1, tileBF16Z2, tileBF16Z3)
+		e.row.storeBF16 = storeRowBF16
+		list = append(list, e)
 	}
 	if t == I8 && isa.Best() >= isa.AVX2 {
 		list = append(list, avx2("avx2", packI16, false, tileI16Y1, tileI16Y2, tileI16Y3))
@@ -47,15 +49,24 @@ func asmEngines(t Type) []*engine {
 func avx2(name string, p packer, float bool, tiles ...tileFunc) *engine {
 	return &engine{
 		name: name, lanes: 8, rows: 4, tiles: tiles, a: p, b: p, float: float, row: rowY,
-		sparse: []sparseFunc{sparseRowsY2, sparseRowsY4, sparseRowsY8}, wide: p, words: packF32,
+		sparse: []sparseFunc{sparsePairsY2, sparsePairsY4}, wide: p, words: packF32, turn: turnWords, gather: gatherAsm,
 	}
 }
 
 func avx512(name string, a, b, wide packer, tiles ...tileFunc) *engine {
 	return &engine{
 		name: name, lanes: 16, rows: 8, tiles: tiles, a: a, b: b, float: wide.unit != nil, row: rowY,
-		sparse: []sparseFunc{sparseRowsZ1, sparseRowsZ2, sparseRowsZ4}, wide: wide, words: packF32,
+		sparse: []sparseFunc{sparsePairsZ1, sparsePairsZ2, sparsePairsZ4}, wide: wide, words: packF32, turn: turnWords, gather: gatherAsm,
 	}
+}
+
+// gatherAsm gathers eight values at a time.
+func gatherAsm(to []float32, index []uint32, from []float32) {
+	n := len(to) &^ 7
+	if n > 0 {
+		gatherWords(&to[0], &index[0], &from[0], n/8)
+	}
+	gatherGo(to[n:], index[n:], from)
 }
 
 // rowY converts rows eight elements at a time, the rest in Go.
@@ -83,6 +94,16 @@ var rowY = rowOps{
 		n := whole(acc, c, storeF16Y)
 		storeF16Go(c[n:], acc[n:])
 	},
+}
+
+// storeRowBF16 rounds by AVX512_BF16, which takes subnormal numbers for zero, as
+// the products of that variant do.
+func storeRowBF16(c []uint16, acc []float32) {
+	n := len(acc) &^ 31
+	if n > 0 {
+		storeBF16Z(unsafe.SliceData(c), unsafe.SliceData(acc), n/32)
+	}
+	rowY.storeBF16(c[n:], acc[n:])
 }
 
 // whole converts the whole groups of eight and returns how many elements that is.

@@ -361,6 +361,17 @@ func packColsPairs(dst *uint32, stride int, next int, src *byte, ld int, n int, 
 //go:noescape
 func packColsQuads(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)
 
+// turnWords transposes 8n rows of eight words:
+//
+//	for r := range 8 * n {
+//		for i := range 8 {
+//			dst[i*stride/4+r] = src[r*ld/4+i]
+//		}
+//	}
+//
+//go:noescape
+func turnWords(dst *uint32, stride int, src *uint32, ld int, n int)
+
 // dequantizeY is, with the int32 sums in acc,
 //
 //	for i := range 8 * n { dst[i] = scaleA * float32(int32(acc[i])) * scaleB[i] }
@@ -374,6 +385,13 @@ func dequantizeY(dst *float32, acc *float32, scaleA float32, scaleB *float32, n 
 //
 //go:noescape
 func storeBF16Y(c *uint16, acc *float32, n int)
+
+// storeBF16Z is
+//
+//	for i := range 32 * n { c[i] = bfloat16(acc[i]), with zero for subnormal numbers }
+//
+//go:noescape
+func storeBF16Z(c *uint16, acc *float32, n int)
 
 // storeF16Y is
 //
@@ -423,92 +441,36 @@ func startZ2(b *uint32, k int)
 //go:noescape
 func startZ3(b *uint32, k int)
 
-// sparseRowsZ1 computes, for 0 <= j < 16:
-//
-//	for r := range rows {
-//		var acc float32
-//		for i := starts[r]; i < starts[r+1]; i++ {
-//			acc += values[i] * panel[places[i]/64*16+j]
-//		}
-//		if add != 0 { sums[r*16+j] += acc } else { sums[r*16+j] = acc }
-//	}
-//
-// Rows have a multiple of 4 entries.
+// sparsePairsZ1 is a sparseFunc for panels of 16 columns.
 //
 //go:noescape
-func sparseRowsZ1(rows int, starts *uint32, places *uint16, values *float32, panel *float32, sums *float32, add int)
+func sparsePairsZ1(pairs int, pair *uint16, places *uint16, values *float32, panel *float32, sums *float32, add int)
 
-// sparseRowsZ2 computes, for 0 <= j < 32:
-//
-//	for r := range rows {
-//		var acc float32
-//		for i := starts[r]; i < starts[r+1]; i++ {
-//			acc += values[i] * panel[places[i]/64*32+j]
-//		}
-//		if add != 0 { sums[r*32+j] += acc } else { sums[r*32+j] = acc }
-//	}
-//
-// Rows have a multiple of 4 entries.
+// sparsePairsZ2 is a sparseFunc for panels of 32 columns.
 //
 //go:noescape
-func sparseRowsZ2(rows int, starts *uint32, places *uint16, values *float32, panel *float32, sums *float32, add int)
+func sparsePairsZ2(pairs int, pair *uint16, places *uint16, values *float32, panel *float32, sums *float32, add int)
 
-// sparseRowsZ4 computes, for 0 <= j < 64:
-//
-//	for r := range rows {
-//		var acc float32
-//		for i := starts[r]; i < starts[r+1]; i++ {
-//			acc += values[i] * panel[places[i]/64*64+j]
-//		}
-//		if add != 0 { sums[r*64+j] += acc } else { sums[r*64+j] = acc }
-//	}
-//
-// Rows have a multiple of 4 entries.
+// sparsePairsZ4 is a sparseFunc for panels of 64 columns.
 //
 //go:noescape
-func sparseRowsZ4(rows int, starts *uint32, places *uint16, values *float32, panel *float32, sums *float32, add int)
+func sparsePairsZ4(pairs int, pair *uint16, places *uint16, values *float32, panel *float32, sums *float32, add int)
 
-// sparseRowsY2 computes, for 0 <= j < 16:
-//
-//	for r := range rows {
-//		var acc float32
-//		for i := starts[r]; i < starts[r+1]; i++ {
-//			acc += values[i] * panel[places[i]/64*16+j]
-//		}
-//		if add != 0 { sums[r*16+j] += acc } else { sums[r*16+j] = acc }
-//	}
-//
-// Rows have a multiple of 4 entries.
+// sparsePairsY2 is a sparseFunc for panels of 16 columns.
 //
 //go:noescape
-func sparseRowsY2(rows int, starts *uint32, places *uint16, values *float32, panel *float32, sums *float32, add int)
+func sparsePairsY2(pairs int, pair *uint16, places *uint16, values *float32, panel *float32, sums *float32, add int)
 
-// sparseRowsY4 computes, for 0 <= j < 32:
-//
-//	for r := range rows {
-//		var acc float32
-//		for i := starts[r]; i < starts[r+1]; i++ {
-//			acc += values[i] * panel[places[i]/64*32+j]
-//		}
-//		if add != 0 { sums[r*32+j] += acc } else { sums[r*32+j] = acc }
-//	}
-//
-// Rows have a multiple of 4 entries.
+// sparsePairsY4 is a sparseFunc for panels of 32 columns.
 //
 //go:noescape
-func sparseRowsY4(rows int, starts *uint32, places *uint16, values *float32, panel *float32, sums *float32, add int)
+func sparsePairsY4(pairs int, pair *uint16, places *uint16, values *float32, panel *float32, sums *float32, add int)
 
-// sparseRowsY8 computes, for 0 <= j < 64:
+// gatherWords is
 //
-//	for r := range rows {
-//		var acc float32
-//		for i := starts[r]; i < starts[r+1]; i++ {
-//			acc += values[i] * panel[places[i]/64*64+j]
-//		}
-//		if add != 0 { sums[r*64+j] += acc } else { sums[r*64+j] = acc }
-//	}
+//	for i := range 8 * n { to[i] = from[index[i]] }
 //
-// Rows have a multiple of 4 entries.
+// It reads index up to 256 entries further.
 //
 //go:noescape
-func sparseRowsY8(rows int, starts *uint32, places *uint16, values *float32, panel *float32, sums *float32, add int)
+func gatherWords(to *float32, index *uint32, from *float32, n int)

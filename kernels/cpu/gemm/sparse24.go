@@ -2,7 +2,6 @@ package gemm
 
 import (
 	"fmt"
-	"math"
 	"slices"
 )
 
@@ -65,56 +64,6 @@ func (p *Pattern24) each(yield func(row, col int, index uint32)) {
 // Bytes returns the memory that the pattern takes.
 func (p *Pattern24) Bytes() int64 {
 	return int64(len(p.meta)) + p.rows.bytes() + p.columns.bytes()
-}
-
-// chunkRows is how many rows of a dense panel are used at a time: with the
-// widest panel, three quarters of an L1 cache of 32 KiB.
-const chunkRows = 96
-
-// placeUnit is what places count a row of a panel by: see sparseFunc.
-const placeUnit = 64
-
-// listGroup is what the number of entries of a list is a multiple of: see
-// sparseFunc. Lists are padded with zeros that meet a row of zeros.
-const listGroup = 4
-
-// padding is the index of an entry that stands for no value.
-const padding = math.MaxUint32
-
-// lists are the kept weights of each row, chunk by chunk of columns: those of
-// row r in chunk q are entries starts[q*(rows+1)+r] to starts[q*(rows+1)+r+1].
-type lists struct {
-	rows, cols int
-	starts     []uint32
-	places     []uint16 // column, counted from the chunk's first, times placeUnit
-	index      []uint32 // which of the values
-}
-
-// newLists sorts kept weights into lists by counting; each must pass those of a
-// row in ascending order.
-func newLists(rows, cols int, each func(yield func(row, col int, index uint32))) lists {
-	l := lists{rows: rows, cols: cols, starts: make([]uint32, ceil(cols, chunkRows)*(rows+1)+1)}
-	slot := func(row, col int) int { return col/chunkRows*(rows+1) + row }
-	each(func(row, col int, _ uint32) { l.starts[slot(row, col)+1]++ })
-	for i := 1; i < len(l.starts); i++ {
-		l.starts[i] = l.starts[i-1] + uint32(roundUp(int(l.starts[i]), listGroup))
-	}
-	next := slices.Clone(l.starts)
-	n := l.starts[len(l.starts)-1]
-	l.places, l.index = make([]uint16, n), make([]uint32, n)
-	for i := range l.index {
-		l.places[i], l.index[i] = chunkRows*placeUnit, padding
-	}
-	each(func(row, col int, index uint32) {
-		at := &next[slot(row, col)]
-		l.places[*at], l.index[*at] = uint16(col%chunkRows*placeUnit), index
-		*at++
-	})
-	return l
-}
-
-func (l *lists) bytes() int64 {
-	return int64(4*len(l.starts) + 2*len(l.places) + 4*len(l.index))
 }
 
 // Forward24 computes out = x·wᵀ for x (n, C), a 2:4 weight w (OC, C) with the

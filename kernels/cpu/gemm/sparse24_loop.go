@@ -2,11 +2,11 @@ package gemm
 
 import "unsafe"
 
-// Block sizes of the sparse product: tokens transposed at a time when sums are
-// finished, and rows of sums (outputs) kept in L2.
+// Block sizes of the sparse product: tokens whose sums are transposed at a time,
+// and rows of sums (outputs) kept in L2.
 const (
-	finishTokens = 32
-	maxOutputs   = 1024
+	turned     = 8
+	maxOutputs = 1024
 )
 
 // sparseJob is a product of sparse rows with a dense matrix. Tokens lie along
@@ -36,7 +36,7 @@ func (c *Context) multiplySparse(l *lists, p *Pattern24, values, in, out Matrix,
 	s := &c.sparse
 	s.job = job{
 		Product: Product{M: n, N: l.rows, K: l.cols, C: out, Epilogue: e}, eng: eng,
-		grid: newGrid(n, l.rows, eng.panelWidth(), 8, c.team.Size()), a: in.rowView(),
+		grid: newGrid(n, l.rows, eng.panelWidth(), bandRows, c.team.Size()), a: in.rowView(),
 	}
 	s.lists, s.values = l, c.gather(l, values)
 	c.run(s)
@@ -46,55 +46,39 @@ func (c *Context) multiplySparse(l *lists, p *Pattern24, values, in, out Matrix,
 // gather returns the values as float32 in the order of the lists. That costs one
 // pass over the weight, and pays from a few hundred tokens on.
 func (c *Context) gather(l *lists, values Matrix) *float32 {
-	c.values.grow(len(l.index))
-	c.gatherer = gatherJob{values, l.index, unsafe.Slice(c.values.float(), len(l.index))}
+	c.values.grow(l.entries())
+	c.gatherer = gatherJob{values, l.index, unsafe.Slice(c.values.float(), l.entries()), c.engines[F32].gather}
 	c.run(&c.gatherer)
+	for _, i := range l.blanks {
+		c.gatherer.to[i] = 0
+	}
 	c.gatherer = gatherJob{}
 	return c.values.float()
 }
 
-// gatherJob collects values by index.
+// gatherJob collects values by index, which has gatherAhead entries beyond the last.
 type gatherJob struct {
-	from  Matrix
-	index []uint32
-	to    []float32
+	from   Matrix
+	index  []uint32
+	to     []float32
+	gather func(to []float32, index []uint32, from []float32)
 }
 
 func (j *gatherJob) part(_ *worker, id, workers int) {
-	lo, hi := bounds(len(j.to)/listGroup, workers, id)
-	to, index := j.to[lo*listGroup:hi*listGroup], j.index[lo*listGroup:hi*listGroup]
+	lo, hi := bounds(len(j.to), workers, id)
+	to, index := j.to[lo:hi], j.index[lo:hi]
 	if j.from.typ == F32 {
-		gather(to, index, j.from.float32s(0, 0, j.from.len))
+		j.gather(to, index, j.from.float32s(0, 0, j.from.len))
 	} else {
 		gatherWide(to, index, unsafe.Slice((*uint16)(j.from.base), j.from.len), j.from.typ)
 	}
 }
 
-// gather copies whole groups where they are neighbours, as in the lists of rows.
-func gather(to []float32, index []uint32, from []float32) {
-	for len(to) >= listGroup && len(index) >= listGroup {
-		if first := index[0]; index[listGroup-1] == first+listGroup-1 {
-			*(*[listGroup]float32)(to) = *(*[listGroup]float32)(from[first:])
-		} else {
-			for i, at := range index[:listGroup] {
-				to[i] = 0
-				if at != padding {
-					to[i] = from[at]
-				}
-			}
-		}
-		to, index = to[listGroup:], index[listGroup:]
-	}
-}
-
 func gatherWide(to []float32, index []uint32, from []uint16, typ Type) {
 	for i, at := range index {
-		switch {
-		case at == padding:
-			to[i] = 0
-		case typ == BF16:
+		if typ == BF16 {
 			to[i] = bf16ToF32(from[at])
-		default:
+		} else {
 			to[i] = f16ToF32(from[at])
 		}
 	}
@@ -107,8 +91,8 @@ func (s *sparseJob) part(w *worker, id, _ int) {
 	}
 	width, outputs := s.eng.panelWidth(), min(maxOutputs, r.col1-r.col0)
 	w.a.grow((chunkRows + 1) * width)
-	w.sums.grow(outputs * width)
-	w.b.grow(finishTokens * turnedStride(outputs))
+	w.sums.grow((outputs + 1) * width)
+	w.b.grow(turned * turnedStride(outputs))
 	for t := r.row0; t < r.row1; t += width {
 		power := len(s.eng.sparse) - 1
 		for power > 0 && sparseWidth<<(power-1) >= r.row1-t {
@@ -136,9 +120,11 @@ func (s *sparseJob) block(w *worker, b rect, power int) {
 	for q, col := 0, 0; col < s.K; q, col = q+1, col+chunkRows {
 		k := min(chunkRows, s.K-col)
 		s.eng.wide.pack(w.a.data, width, s.a.part(b.row0, col), b.row1-b.row0, k, &w.lines)
-		starts := s.lists.starts[q*(s.lists.rows+1)+b.col0:]
-		s.eng.sparse[power](b.col1-b.col0, &starts[0], &s.lists.places[0], s.values,
-			w.a.float(), w.sums.float(), min(q, 1))
+		for row := b.col0; row < b.col1; row += bandRows {
+			pairs, places, first := s.lists.band(q, row/bandRows)
+			s.eng.sparse[power](len(pairs), &pairs[0].first, places, after(s.values, first),
+				w.a.float(), after(w.sums.float(), (row-b.col0)*width), min(q, 1))
+		}
 	}
 }
 
@@ -146,39 +132,71 @@ func (s *sparseJob) block(w *worker, b rect, power int) {
 // so that the lines written side by side do not drive each other out of L1.
 func turnedStride(outputs int) int { return roundUp(outputs, 8) + lineWords }
 
-// turn transposes the sums and finishes them row by row.
+// turn transposes the sums, where it can into C itself, and finishes them row by row.
 func (s *sparseJob) turn(w *worker, b rect, width int) {
 	outputs := b.col1 - b.col0
-	stride := turnedStride(outputs)
-	sums := view{base: unsafe.Pointer(&w.sums.data[0]), line: uintptr(4 * width), step: 4}
-	for t := b.row0; t < b.row1; t += finishTokens {
-		n := min(finishTokens, b.row1-t)
-		s.eng.words.pack(w.b.data, stride, sums.part(0, t-b.row0), outputs, n, &w.lines)
-		for i := range n {
-			s.storeFloat(t+i, b.col0, unsafe.Slice((*float32)(unsafe.Pointer(&w.b.data[i*stride])), outputs))
+	for t := b.row0; t < b.row1; t += turned {
+		n := min(turned, b.row1-t)
+		sums, dst, stride := &w.sums.data[t-b.row0], &w.b.data[0], turnedStride(outputs)
+		if n == turned && outputs%8 == 0 && s.eng.turn != nil {
+			if s.C.typ == F32 {
+				dst, stride = (*uint32)(s.C.at(t, b.col0)), s.C.stride
+			}
+			s.eng.turn(dst, 4*stride, sums, 4*width, outputs/8)
+		} else {
+			v := view{base: unsafe.Pointer(sums), line: uintptr(4 * width), step: 4}
+			s.eng.words.pack(w.b.data, stride, v, outputs, n, &w.lines)
 		}
+		for i := range n {
+			s.storeFloat(t+i, b.col0, unsafe.Slice((*float32)(unsafe.Pointer(after(dst, i*stride))), outputs))
+		}
+	}
+}
+
+// gatherGo is the portable gather of an engine.
+func gatherGo(to []float32, index []uint32, from []float32) {
+	for i := range to {
+		to[i] = from[index[i]]
 	}
 }
 
 // sparseGo returns the portable sparseFunc of a width.
 func sparseGo(width int) sparseFunc {
-	return func(rows int, starts *uint32, places *uint16, values, panel, sums *float32, add int) {
-		ends := unsafe.Slice(starts, rows+1)
-		at, vals := unsafe.Slice(places, ends[rows]), unsafe.Slice(values, ends[rows])
-		for r := range rows {
-			acc := unsafe.Slice(after(sums, r*width), width)
+	return func(pairs int, pair, places *uint16, values, panel, sums *float32, add int) {
+		for _, p := range unsafe.Slice((*rowPair)(unsafe.Pointer(pair)), pairs) {
+			a := unsafe.Slice(after(sums, int(p.first)*width), width)
+			b := unsafe.Slice(after(sums, int(p.second)*width), width)
 			if add == 0 {
-				clear(acc)
+				clear(a)
+				clear(b)
 			}
-			for i := ends[r]; i < ends[r+1]; i++ {
-				row := unsafe.Slice(after(panel, width*int(at[i]/placeUnit)), width)
-				for j, x := range row {
-					acc[j] += vals[i] * x
+			for i := range int(p.mixed) + int(p.single) {
+				if i < int(p.mixed) {
+					multiplyBoth(a, b, panelRow(panel, places, 0, width), panelRow(panel, places, 0, width), values)
+					places, values = after(places, 1), after(values, 2)
 				}
+				multiplyBoth(a, b, panelRow(panel, places, 0, width), panelRow(panel, places, 1, width), values)
+				places, values = after(places, 2), after(values, 2)
 			}
 		}
 	}
 }
 
+// panelRow returns the row of a panel that the i-th place names.
+func panelRow(panel *float32, places *uint16, i, width int) []float32 {
+	return unsafe.Slice(after(panel, width*int(*after(places, i)/placeUnit)), width)
+}
+
+// multiplyBoth adds a value times x to a, and the next value times y to b.
+func multiplyBoth(a, b, x, y []float32, values *float32) {
+	v, w := *values, *after(values, 1)
+	for j := range a {
+		a[j] += v * x[j]
+		b[j] += w * y[j]
+	}
+}
+
 // after returns the address of the element n places on.
-func after(p *float32, n int) *float32 { return (*float32)(unsafe.Add(unsafe.Pointer(p), 4*n)) }
+func after[T any](p *T, n int) *T {
+	return (*T)(unsafe.Add(unsafe.Pointer(p), n*int(unsafe.Sizeof(*p))))
+}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -137,6 +138,43 @@ func TestSparse24Epilogue(t *testing.T) {
 				}
 			}
 		}
+	})
+}
+
+// TestSparse24Lopsided keeps the first two of every four, which leaves rows of the
+// input gradient's lists empty and fills others; what a weight does not keep must
+// not meet even NaN.
+func TestSparse24Lopsided(t *testing.T) {
+	const n, oc, c = 67, 131, 200
+	eachFloatVariant(t, []int{2}, func(t *testing.T, ctx *Context, in Type) {
+		rng := rand.New(rand.NewPCG(15, uint64(in)))
+		p, err := NewPattern24(slices.Repeat([]byte{0x44}, oc*ceil(c, 8)), oc, c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		v, x, dout := newArray(rng, in, oc, c/2, 0), newArray(rng, in, n, c, 0), newArray(rng, in, n, oc, 0)
+		for i := range n {
+			for j := range c {
+				if j%4 > 1 {
+					x.set(x.off+i*x.stride+j, math.NaN())
+				}
+			}
+		}
+		y, dx := newArray(rng, F32, n, oc, 0), newArray(rng, F32, n, c, 0)
+		wantY, wantX := newSums(n, oc), newSums(n, c)
+		for i := range n {
+			for r := range oc {
+				for k := range c / 2 {
+					col := k/2*4 + k%2
+					wantY.add(i, r, x.at(i, col)*v.at(r, k))
+					wantX.add(i, col, dout.at(i, r)*v.at(r, k))
+				}
+			}
+		}
+		ctx.Forward24(p, v.matrix(), x.matrix(), y.matrix(), n, nil)
+		compare(t, "forward", y, wantY.want, wantY.squares, c)
+		ctx.InputGrad24(p, v.matrix(), dout.matrix(), dx.matrix(), n, nil)
+		compare(t, "input gradient", dx, wantX.want, wantX.squares, oc)
 	})
 }
 

@@ -2,7 +2,7 @@
 // owns memory, streams, events and modules of one device; a Stream runs copies and launches in order.
 //
 // Every call is safe from any goroutine; an implementation over the real API makes its context current by itself. Calls return an Error, wrapped
-// or plain. After a kernel has failed (ErrIllegalAddress, ErrLaunchFailed, ErrLaunchTimeout) its context is lost: every later call returns that error, and only
+// or plain. After a kernel has failed, or the hardware below it, its context is lost (see Error.Sticky): every later call returns that error, and only
 // Close is left, as on hardware.
 //
 // It is not a binding of all of CUDA: no textures, no managed memory, no default stream.
@@ -73,6 +73,8 @@ type Stream interface {
 	CopyToHost(dst []byte, src Ptr) error
 	// Copy copies n bytes between device addresses, of peers too. The ranges must not overlap.
 	Copy(dst, src Ptr, n int64) error
+	// CopyPeer copies n bytes from another context of the same driver: directly where this one was enabled to reach it, else by way of the host.
+	CopyPeer(dst, src Ptr, from Context, n int64) error
 	// Memset8 sets n bytes to v.
 	Memset8(dst Ptr, v uint8, n int64) error
 	// Memset32 sets n words of four bytes to v.

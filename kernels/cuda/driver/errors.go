@@ -12,8 +12,10 @@ const (
 	ErrInvalidDevice     Error = 101
 	ErrInvalidContext    Error = 201
 	ErrNoBinaryForGPU    Error = 209
+	ErrUncorrectableECC  Error = 214
 	ErrPeerUnsupported   Error = 217
 	ErrInvalidPTX        Error = 218
+	ErrNVLink            Error = 220
 	ErrInvalidHandle     Error = 400
 	ErrNotFound          Error = 500
 	ErrNotReady          Error = 600
@@ -21,7 +23,12 @@ const (
 	ErrLaunchResources   Error = 701
 	ErrLaunchTimeout     Error = 702
 	ErrPeerEnabled       Error = 704
+	ErrAssert            Error = 710
+	ErrHardwareStack     Error = 714
+	ErrIllegalInstr      Error = 715
 	ErrMisalignedAddress Error = 716
+	ErrAddressSpace      Error = 717
+	ErrInvalidPC         Error = 718
 	ErrLaunchFailed      Error = 719
 	ErrNotSupported      Error = 801
 )
@@ -36,8 +43,10 @@ var messages = map[Error]string{
 	ErrInvalidDevice:     "no such device",
 	ErrInvalidContext:    "context is closed",
 	ErrNoBinaryForGPU:    "no code for this device",
+	ErrUncorrectableECC:  "uncorrectable memory error",
 	ErrPeerUnsupported:   "no access between these devices",
 	ErrInvalidPTX:        "invalid PTX",
+	ErrNVLink:            "uncorrectable NVLink error",
 	ErrInvalidHandle:     "handle is closed, or of another context",
 	ErrNotFound:          "no such name in the module",
 	ErrNotReady:          "not ready",
@@ -45,7 +54,12 @@ var messages = map[Error]string{
 	ErrLaunchResources:   "launch asks for more than the device has",
 	ErrLaunchTimeout:     "kernel ran too long",
 	ErrPeerEnabled:       "peer access is already enabled",
+	ErrAssert:            "assertion in a kernel failed",
+	ErrHardwareStack:     "corrupted call stack",
+	ErrIllegalInstr:      "illegal instruction",
 	ErrMisalignedAddress: "misaligned address",
+	ErrAddressSpace:      "access to the wrong address space",
+	ErrInvalidPC:         "invalid program counter",
 	ErrLaunchFailed:      "kernel failed",
 	ErrNotSupported:      "not supported",
 	ErrNotReleased:       "closed with resources not released",
@@ -59,10 +73,12 @@ func (e Error) Error() string {
 	return fmt.Sprintf("cuda: error %d", int(e))
 }
 
-// Sticky tells whether the error loses its context, as a failed kernel does.
+// Sticky tells whether the error loses its context: a kernel that failed, or memory or a link that did (CUDA driver API, "Data types", CUresult: "the process
+// is left in an inconsistent state").
 func (e Error) Sticky() bool {
 	switch e {
-	case ErrIllegalAddress, ErrLaunchTimeout, ErrMisalignedAddress, ErrLaunchFailed:
+	case ErrUncorrectableECC, ErrNVLink, ErrIllegalAddress, ErrLaunchTimeout, ErrAssert, ErrHardwareStack, ErrIllegalInstr, ErrMisalignedAddress,
+		ErrAddressSpace, ErrInvalidPC, ErrLaunchFailed:
 		return true
 	}
 	return false

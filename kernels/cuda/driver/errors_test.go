@@ -3,6 +3,7 @@ package driver
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 )
 
@@ -18,11 +19,17 @@ func TestErrorsNameTheirCode(t *testing.T) {
 	}
 }
 
-func TestOnlyKernelFailuresAreSticky(t *testing.T) {
-	sticky := map[Error]bool{ErrIllegalAddress: true, ErrLaunchTimeout: true, ErrMisalignedAddress: true, ErrLaunchFailed: true}
+// The codes of which CUDA's documentation says that the process must be ended; ours of a context that is lost until it is opened again.
+func TestOnlyFailuresOfKernelsAndHardwareAreSticky(t *testing.T) {
+	sticky := []Error{214, 220, 700, 702, 710, 714, 715, 716, 717, 718, 719}
 	for e := range messages {
-		if e.Sticky() != sticky[e] {
+		if e.Sticky() != slices.Contains(sticky, e) {
 			t.Errorf("%v: sticky is %t", e, e.Sticky())
+		}
+	}
+	for _, e := range sticky {
+		if _, named := messages[e]; !named || !e.Sticky() {
+			t.Errorf("%v has a name: %t, is sticky: %t", e, named, e.Sticky())
 		}
 	}
 	var code Error

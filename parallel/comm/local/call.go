@@ -15,6 +15,7 @@ type call struct {
 	stream   kernels.HostStream
 	c        *communicator
 	body     func(*communicator, *call) error
+	part     []call       // of a Group
 	run      func() error // do, bound once
 }
 
@@ -37,24 +38,36 @@ func (c *communicator) enqueue(s kernels.Stream, op comm.Op, dst, src kernels.Te
 		panic("local: the stream's device has no host memory")
 	}
 	c.mu.Lock()
-	var k *call
-	if n := len(c.free); n > 0 {
-		k, c.free = c.free[n-1], c.free[:n-1]
-	} else {
-		k = &call{c: c}
-		k.run = k.do
-	}
 	c.counts.Add(op, max(bytes(dst), bytes(src)))
 	c.mu.Unlock()
+	if c.group != nil {
+		c.group.gather(call{op: op, dst: dst, src: src, root: root})
+		return
+	}
+	k := c.take()
 	k.op, k.dst, k.src, k.root, k.stream, k.body = op, dst, src, root, h, body
 	h.Do(k.run)
+}
+
+// take gives a call that is not in use.
+func (c *communicator) take() *call {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if n := len(c.free); n > 0 {
+		k := c.free[n-1]
+		c.free = c.free[:n-1]
+		return k
+	}
+	k := &call{c: c}
+	k.run = k.do
+	return k
 }
 
 // do runs the call on its stream's goroutine.
 func (k *call) do() error {
 	c := k.c
 	defer c.release(k)
-	if err := c.g.fault.get(); err != nil {
+	if err := c.g.fault.Get(); err != nil {
 		return err
 	}
 	err := c.open()
@@ -77,7 +90,7 @@ func (c *communicator) open() error {
 }
 
 func (c *communicator) release(k *call) {
-	k.dst, k.src = kernels.Tensor{}, kernels.Tensor{}
+	k.dst, k.src, k.part = kernels.Tensor{}, kernels.Tensor{}, k.part[:0]
 	c.mu.Lock()
 	c.free = append(c.free, k)
 	c.mu.Unlock()

@@ -1,8 +1,6 @@
 package local
 
 import (
-	"fmt"
-
 	"ofpeak/kernels"
 	"ofpeak/parallel/comm"
 )
@@ -117,56 +115,6 @@ func (c *communicator) barrier(k *call) error {
 	return c.sync()
 }
 
-// Send hands src to peer's Recv.
-func (c *communicator) Send(s kernels.Stream, src kernels.Tensor, peer int) {
-	c.checkPeer(peer)
-	c.enqueue(s, comm.SendRecv, kernels.Tensor{}, src, peer, (*communicator).send)
-}
-
-func (c *communicator) send(k *call) error {
-	f, p := c.g.fault, &c.g.pairs[c.rank*c.Size()+k.root]
-	select {
-	case p.offer <- k.src:
-	case <-f.done:
-		return f.get()
-	}
-	select {
-	case err := <-p.taken:
-		return err
-	case <-f.done:
-		return f.get()
-	}
-}
-
-// Recv fills dst from peer's Send.
-func (c *communicator) Recv(s kernels.Stream, dst kernels.Tensor, peer int) {
-	c.checkPeer(peer)
-	c.enqueue(s, comm.SendRecv, dst, kernels.Tensor{}, peer, (*communicator).recv)
-}
-
-func (c *communicator) recv(k *call) error {
-	f, p := c.g.fault, &c.g.pairs[k.root*c.Size()+c.rank]
-	var src kernels.Tensor
-	select {
-	case src = <-p.offer:
-	case <-f.done:
-		return f.get()
-	}
-	var err error
-	if sameSize(k.dst, src) {
-		move(k.dst, 0, src, 0, src.Size())
-	} else {
-		err = fmt.Errorf("local: rank %d sends %d %v, rank %d expects %d %v",
-			c.g.world[k.root], src.Size(), src.DType(), c.g.world[c.rank], k.dst.Size(), k.dst.DType())
-	}
-	select {
-	case p.taken <- err:
-		return err
-	case <-f.done:
-		return f.get()
-	}
-}
-
 func (c *communicator) checkPeer(r int) {
 	if r < 0 || r >= c.Size() {
 		panic("local: no such rank in this communicator")
@@ -184,8 +132,8 @@ func (c *communicator) meet(k *call) error {
 
 // sync waits for all ranks' streams.
 func (c *communicator) sync() error {
-	if !c.g.stream.wait(c.rank, c.g.fault.done) {
-		return c.g.fault.get()
+	if !c.g.stream.Wait(c.rank, c.g.fault.Done()) {
+		return c.g.fault.Get()
 	}
 	return nil
 }

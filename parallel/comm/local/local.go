@@ -5,14 +5,13 @@
 package local
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 
 	"ofpeak/kernels"
 	"ofpeak/parallel/comm"
+	"ofpeak/parallel/comm/rendezvous"
 )
 
 var errClosed = errors.New("local: use of a closed communicator")
@@ -26,23 +25,20 @@ func New(ranks int) []comm.Communicator {
 	for i := range members {
 		members[i] = i
 	}
-	return newGroup(newFault(), members).communicators()
+	return newGroup(rendezvous.NewFault(), members).communicators()
 }
 
 // group is what the ranks of one communicator share.
 type group struct {
-	fault  *fault
+	fault  *rendezvous.Fault
 	world  []int // world rank of each member, for messages
-	stream barrier
-	host   barrier
-	brings []call          // per rank: its operands of the collective in progress
-	pairs  []pair          // from·size+to
-	asks   []ask           // per rank: its operands of the Split in progress
-	splits []*communicator // per rank: the result
+	stream rendezvous.Barrier
+	host   rendezvous.Barrier
+	brings []call           // per rank: its operands of the collective in progress
+	pairs  []pair           // from·size+to
+	asks   []rendezvous.Ask // per rank: its operands of the Split in progress
+	splits []*communicator  // per rank: the result
 }
-
-// ask is one rank's part in a Split.
-type ask struct{ rank, color, key int }
 
 // communicator is one rank's end of a group.
 type communicator struct {
@@ -53,16 +49,17 @@ type communicator struct {
 	mu     sync.Mutex // guards what the enqueuing goroutine and the stream share
 	counts comm.Counts
 	free   []*call
+	group  *call // a Group whose calls are being gathered, by the enqueuing goroutine
 
 	parts  []kernels.Tensor // scratch of a reduction: every rank's share
 	shapes [][1]int         // their shapes
 }
 
-func newGroup(f *fault, world []int) *group {
+func newGroup(f *rendezvous.Fault, world []int) *group {
 	n := len(world)
 	g := &group{
-		fault: f, world: world, stream: newBarrier(n), host: newBarrier(n),
-		brings: make([]call, n), pairs: make([]pair, n*n), asks: make([]ask, n), splits: make([]*communicator, n),
+		fault: f, world: world, stream: rendezvous.NewBarrier(n), host: rendezvous.NewBarrier(n),
+		brings: make([]call, n), pairs: make([]pair, n*n), asks: make([]rendezvous.Ask, n), splits: make([]*communicator, n),
 	}
 	for i := range g.pairs {
 		g.pairs[i] = newPair()
@@ -97,7 +94,7 @@ func (c *communicator) Counts() comm.Counts {
 }
 
 // Abort makes every communicator of this world fail with err. The first call decides the error.
-func (c *communicator) Abort(err error) { c.g.fault.set(err) }
+func (c *communicator) Abort(err error) { c.g.fault.Set(err) }
 
 // Close makes later calls of this end fail.
 func (c *communicator) Close() error {
@@ -110,18 +107,18 @@ func (c *communicator) Close() error {
 // Split groups the ranks by color; see comm.Communicator.
 func (c *communicator) Split(color, key int) (comm.Communicator, error) {
 	g := c.g
-	if err := g.fault.get(); err != nil {
+	if err := g.fault.Get(); err != nil {
 		return nil, err
 	}
-	g.asks[c.rank] = ask{c.rank, color, key}
-	if !g.host.wait(c.rank, g.fault.done) {
-		return nil, g.fault.get()
+	g.asks[c.rank] = rendezvous.Ask{Rank: c.rank, Color: color, Key: key}
+	if !g.host.Wait(c.rank, g.fault.Done()) {
+		return nil, g.fault.Get()
 	}
 	if c.rank == 0 {
 		g.split()
 	}
-	if !g.host.wait(c.rank, g.fault.done) {
-		return nil, g.fault.get()
+	if !g.host.Wait(c.rank, g.fault.Done()) {
+		return nil, g.fault.Get()
 	}
 	if color < 0 {
 		return nil, nil
@@ -131,24 +128,15 @@ func (c *communicator) Split(color, key int) (comm.Communicator, error) {
 
 // split fills g.splits from g.asks.
 func (g *group) split() {
-	asks := slices.Clone(g.asks)
-	slices.SortFunc(asks, func(a, b ask) int {
-		return cmp.Or(cmp.Compare(a.color, b.color), cmp.Compare(a.key, b.key), cmp.Compare(a.rank, b.rank))
-	})
-	for len(asks) > 0 {
-		n := 1
-		for n < len(asks) && asks[n].color == asks[0].color {
-			n++
-		}
-		world := make([]int, n)
-		for i, a := range asks[:n] {
-			world[i] = g.world[a.rank]
+	for _, ranks := range rendezvous.Groups(g.asks) {
+		world := make([]int, len(ranks))
+		for i, r := range ranks {
+			world[i] = g.world[r]
 		}
 		child := newGroup(g.fault, world)
-		for i, a := range asks[:n] {
-			g.splits[a.rank] = child.member(i)
+		for i, r := range ranks {
+			g.splits[r] = child.member(i)
 		}
-		asks = asks[n:]
 	}
 }
 

@@ -17,8 +17,23 @@ import (
 // pairs that x and y hold there (Intel SDM, EVEX.512.F3.0F38.W0 52 /r).
 func VDPBF16PS(y, x, acc reg.VecPhysical) { emit("VDPBF16PS", prefixF3, 0x52, y, x, acc) }
 
-// prefixF3 is the pp field of the EVEX prefix that stands for the byte F3.
-const prefixF3 = 2
+// VCVTNEPS2BF16 rounds 16 float32 of x to the bfloat16 in the low half of dst
+// (EVEX.512.F3.0F38.W0 72 /r). Subnormal numbers become zero.
+func VCVTNEPS2BF16(x, dst reg.VecPhysical) {
+	emit("VCVTNEPS2BF16", prefixF3, 0x72, x, nil, dst)
+}
+
+// VCVTNE2PS2BF16 rounds the float32 of low and high to the bfloat16 of the halves
+// of dst (EVEX.512.F2.0F38.W0 72 /r). Subnormal numbers become zero.
+func VCVTNE2PS2BF16(low, high, dst reg.VecPhysical) {
+	emit("VCVTNE2PS2BF16", prefixF2, 0x72, low, high, dst)
+}
+
+// The pp field of the EVEX prefix that stands for the bytes F3 and F2.
+const (
+	prefixF3 = 2
+	prefixF2 = 3
+)
 
 // Encode returns the six bytes of a 512-bit instruction of map 0F38 with W = 0
 // over registers: rm is the last source, vvvv the first, reg the destination.
@@ -35,14 +50,19 @@ func Encode(pp, opcode, rm, vvvv, reg byte) [6]byte {
 	}
 }
 
-// emit writes an instruction as two data words, with its text as a comment.
+// emit writes an instruction as two data words, with its text as a comment. One
+// of two operands has no vvvv.
 func emit(name string, pp, opcode byte, rm, vvvv, dst reg.VecPhysical) {
-	code := Encode(pp, opcode, number(rm), number(vvvv), number(dst))
-	build.Commentf("%s %s, %s, %s", name, rm.Asm(), vvvv.Asm(), dst.Asm())
+	first, inputs, text := byte(0), []operand.Op{rm, dst}, rm.Asm()
+	if vvvv != nil {
+		first, inputs, text = number(vvvv), append(inputs, vvvv), text+", "+vvvv.Asm()
+	}
+	code := Encode(pp, opcode, number(rm), first, number(dst))
+	build.Commentf("%s %s, %s", name, text, dst.Asm())
 	build.Instruction(&ir.Instruction{
 		Opcode:   "LONG",
 		Operands: []operand.Op{operand.U32(binary.LittleEndian.Uint32(code[:4]))},
-		Inputs:   []operand.Op{rm, vvvv, dst},
+		Inputs:   inputs,
 		Outputs:  []operand.Op{dst},
 	})
 	build.Instruction(&ir.Instruction{

@@ -1,6 +1,6 @@
 // Command gemm generates the assembly of kernels/cpu/gemm: the register tiles
 // of the matrix product, the packing of its operands, the conversions of its
-// results, what int8 sums start at, and the sparse rows.
+// results, what int8 sums start at, and the products of sparse rows.
 package main
 
 import (
@@ -14,5 +14,6 @@ func main() {
 	rows()
 	starts()
 	sparse()
+	gather()
 	Generate()
 }

@@ -31,6 +31,7 @@ func packs() {
 			s.copy()
 		}
 	}
+	turn()
 }
 
 func sources() []source {
@@ -204,6 +205,36 @@ func transpose8() {
 	for i := 0; i < 8; i++ {
 		VMOVAPS(y(8+i), y(i))
 	}
+}
+
+// turn generates the transposition of words between strided rows.
+func turn() {
+	TEXT("turnWords", NOSPLIT, "func(dst *uint32, stride int, src *uint32, ld, n int)")
+	Pragma("noescape")
+	Doc("turnWords transposes 8n rows of eight words:", "",
+		"\tfor r := range 8 * n {", "\t\tfor i := range 8 {", "\t\t\tdst[i*stride/4+r] = src[r*ld/4+i]", "\t\t}", "\t}")
+	dst, stride, src, ld, left := reg.RDI, reg.R8, reg.RSI, reg.R9, reg.RCX
+	Load(Param("dst"), dst)
+	Load(Param("stride"), stride)
+	Load(Param("src"), src)
+	Load(Param("ld"), ld)
+	Load(Param("n"), left)
+	Label("loop")
+	for i := range 8 {
+		VMOVUPS(Mem{Base: src}, ymms[i])
+		ADDQ(ld, src)
+	}
+	transpose8()
+	MOVQ(dst, reg.RAX)
+	for i := range 8 {
+		VMOVUPS(ymms[i], Mem{Base: reg.RAX})
+		ADDQ(stride, reg.RAX)
+	}
+	ADDQ(U8(32), dst)
+	DECQ(left)
+	JNZ(LabelRef("loop"))
+	VZEROUPPER()
+	RET()
 }
 
 // copy generates the pack of rows of K that run along the panel.

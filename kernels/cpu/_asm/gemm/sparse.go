@@ -2,17 +2,18 @@ package main
 
 import (
 	"fmt"
+	"math/bits"
 
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// sparse generates the product of sparse rows with a packed dense panel. The row
-// of the panel that a kept value meets is simply addressed as the memory operand
-// of the multiply-add. Loads are then what limits (on Zen 4 to some 80 % of the
-// multiply-add peak), so many values are loaded at once and spread by
-// permutations, the places of four at once and split by shifts.
+// sparse generates the product of pairs of sparse rows with a packed dense panel.
+// The row of the panel that a kept value meets is simply addressed, as the memory
+// operand of the multiply-add. One row alone would need a load for each
+// multiply-add, and a Zen 4 core has no more loads than multiply-adds to give;
+// where both rows of a pair keep the same place, one load serves two.
 func sparse() {
 	GLOBL("lanes", RODATA|NOPTR)
 	for i := range burst {
@@ -21,7 +22,7 @@ func sparse() {
 	for _, v := range []int{1, 2, 4} {
 		sparseKernel{zmm, v}.generate()
 	}
-	for _, v := range []int{2, 4, 8} {
+	for _, v := range []int{2, 4} {
 		sparseKernel{ymm, v}.generate()
 	}
 }
@@ -32,164 +33,153 @@ type sparseKernel struct {
 	vectors int
 }
 
-// group is what the number of kept values in a row is a multiple of, burst how
-// many are taken at once while a row has so many left.
-const group, burst = 4, 8
+// burst is how many values a step of both loops takes at most.
+const burst = 4
 
-// Registers of the sparse kernels.
+// Registers of the sparse kernels. Vectors: four spread values, four of the
+// panel, then the sums of the two rows; the values as loaded, and the
+// permutations that spread them.
 var (
-	sRows, sStarts  = reg.RAX, reg.RBX
+	sPairs, sPair   = reg.RAX, reg.RBX
 	sPlaces, sVals  = reg.RCX, reg.RSI
 	sPanel, sSums   = reg.RDI, reg.R8
 	sAdd            = reg.R9
-	sAt, sLeft      = reg.R10, reg.R11
-	sPlace, sQuad   = reg.R12, reg.R13
-	sValues, sValue = 0, 1 // vectors: the values of a group, one of them spread
+	sRow            = [2]reg.GPPhysical{reg.R10, reg.R11}
+	sPlace          = [3]reg.GPPhysical{reg.R12, reg.R13, reg.RDX}
+	sSteps          = reg.R15
+	sPanelReg, sAcc = 4, 8
 )
 
 func (k sparseKernel) width() int { return k.vectors * k.isa.lanes }
 
-// sets is the number of accumulators a vector has, to hide the latency.
-func (k sparseKernel) sets() int { return max(1, 8/k.vectors) }
-
-// acc returns an accumulator. Zmm kernels keep permutations in the
-// last registers.
-func (k sparseKernel) acc(set, v int) reg.VecPhysical { return k.isa.vec(2 + set*k.vectors + v) }
-
-// scale turns a place, the offset of a row of a panel of 16 columns, into the
-// offset in this panel.
-func (k sparseKernel) scale() uint8 { return uint8(k.width() / 16) }
+func (k sparseKernel) acc(row, v int) reg.VecPhysical { return k.isa.vec(sAcc + row*k.vectors + v) }
 
 func (k sparseKernel) generate() {
-	name := fmt.Sprintf("sparseRows%s%d", k.isa.suffix, k.vectors)
-	w := k.width()
-	TEXT(name, NOSPLIT, "func(rows int, starts *uint32, places *uint16, values, panel, sums *float32, add int)")
+	name := fmt.Sprintf("sparsePairs%s%d", k.isa.suffix, k.vectors)
+	TEXT(name, NOSPLIT, "func(pairs int, pair, places *uint16, values, panel, sums *float32, add int)")
 	Pragma("noescape")
-	Doc(
-		fmt.Sprintf("%s computes, for 0 <= j < %d:", name, w),
-		"",
-		"\tfor r := range rows {",
-		"\t\tvar acc float32",
-		"\t\tfor i := starts[r]; i < starts[r+1]; i++ {",
-		fmt.Sprintf("\t\t\tacc += values[i] * panel[places[i]/64*%d+j]", w),
-		"\t\t}",
-		fmt.Sprintf("\t\tif add != 0 { sums[r*%d+j] += acc } else { sums[r*%d+j] = acc }", w, w),
-		"\t}",
-		"",
-		fmt.Sprintf("Rows have a multiple of %d entries.", group),
-	)
+	Doc(name + " is a sparseFunc for panels of " + fmt.Sprint(k.width()) + " columns.")
 	for _, p := range []struct {
 		name string
 		reg  reg.Register
 	}{
-		{"rows", sRows}, {"starts", sStarts}, {"places", sPlaces}, {"values", sVals},
+		{"pairs", sPairs}, {"pair", sPair}, {"places", sPlaces}, {"values", sVals},
 		{"panel", sPanel}, {"sums", sSums}, {"add", sAdd},
 	} {
 		Load(Param(p.name), p.reg)
 	}
-	k.lanePermutations()
-	MOVL(Mem{Base: sStarts}, sAt.As32())
-	Label("row")
-	MOVL(Mem{Base: sStarts, Disp: 4}, sLeft.As32())
-	ADDQ(U8(4), sStarts)
+	k.prepare()
+	Label("pair")
+	for row := range 2 {
+		MOVWLZX(Mem{Base: sPair, Disp: 2 * row}, sRow[row].As32())
+		SHLQ(U8(uint8(bits.TrailingZeros(uint(4*k.width())))), sRow[row])
+		ADDQ(sSums, sRow[row])
+	}
 	k.begin()
-	SUBQ(sAt, sLeft)
-	SUBQ(U8(burst), sLeft)
-	JCS(LabelRef("rest"))
-	Label("burst")
-	k.take(burst)
-	SUBQ(U8(burst), sLeft)
-	JCC(LabelRef("burst"))
-	Label("rest")
-	ADDQ(U8(burst), sLeft)
-	JZ(LabelRef("end"))
-	Label("group")
-	k.take(group)
-	SUBQ(U8(group), sLeft)
-	JNZ(LabelRef("group"))
-	Label("end")
-	k.end()
-	DECQ(sRows)
-	JNZ(LabelRef("row"))
+	k.steps("mixed", 4, 4, 3, k.mixed)
+	k.steps("single", 6, 2, 2, k.single)
+	k.each(func(row, v int, m Mem) { VMOVUPS(k.acc(row, v), m) })
+	ADDQ(U8(8), sPair)
+	DECQ(sPairs)
+	JNZ(LabelRef("pair"))
 	VZEROUPPER()
 	RET()
 }
 
-func (k sparseKernel) each(f func(v int, m Mem)) {
-	for v := range k.vectors {
-		f(v, Mem{Base: sSums, Disp: 4 * v * k.isa.lanes})
-	}
-}
-
-// begin sets the accumulators to zero, and the first set to the sums so far if
-// they are to be added to.
-func (k sparseKernel) begin() {
-	for set := range k.sets() {
+// each passes the sums of both rows.
+func (k sparseKernel) each(f func(row, v int, m Mem)) {
+	for row := range 2 {
 		for v := range k.vectors {
-			n := 2 + set*k.vectors + v
-			VXORPS(ymms[n], ymms[n], ymms[n])
+			f(row, v, Mem{Base: sRow[row], Disp: 4 * v * k.isa.lanes})
 		}
 	}
-	TESTQ(sAdd, sAdd)
-	JZ(LabelRef("begun"))
-	k.each(func(v int, m Mem) { VMOVUPS(m, k.acc(0, v)) })
-	Label("begun")
 }
 
-// end adds the sets up and stores the sums.
-func (k sparseKernel) end() {
-	for n := k.sets(); n > 1; n /= 2 {
-		for set := range n / 2 {
-			for v := range k.vectors {
-				VADDPS(k.acc(set+n/2, v), k.acc(set, v), k.acc(set, v))
-			}
-		}
-	}
-	k.each(func(v int, m Mem) { VMOVUPS(k.acc(0, v), m) })
-	ADDQ(U32(uint32(4*k.width())), sSums)
-}
-
-// spread returns the register that holds i in every lane.
-func spread(i int) reg.VecPhysical { return zmms[32-burst+i] }
-
-// lanePermutations sets the spread registers.
-func (k sparseKernel) lanePermutations() {
+// prepare sets what stays: the spreading permutations, and the mask of the sums
+// that are loaded.
+func (k sparseKernel) prepare() {
 	if k.isa.lanes != 16 {
 		return
 	}
 	for i := range burst {
 		VPBROADCASTD(NewDataAddr(NewStaticSymbol("lanes"), 4*i), spread(i))
 	}
+	NEGQ(sAdd)
+	KMOVW(sAdd.As32(), reg.K1)
 }
 
-// take multiplies some kept values, a multiple of a group.
-func (k sparseKernel) take(values int) {
+// begin sets the accumulators to the sums so far or, if they are not to be added
+// to, to zero.
+func (k sparseKernel) begin() {
 	if k.isa.lanes == 16 {
-		v := map[int]reg.VecPhysical{4: reg.X0, 8: reg.Y0, 16: reg.Z0}[values]
-		VMOVUPS(Mem{Base: sVals, Index: sAt, Scale: 4}, v)
+		k.each(func(row, v int, m Mem) { VMOVUPS_Z(m, reg.K1, k.acc(row, v)) })
+		return
 	}
-	for i := range values {
-		if i%group == 0 {
-			MOVQ(Mem{Base: sPlaces, Index: sAt, Scale: 2, Disp: 2 * i}, sQuad)
-		}
-		MOVWLZX(sQuad.As16(), sPlace.As32())
-		if i%group < group-1 {
-			SHRQ(U8(16), sQuad)
-		}
-		if k.isa.lanes == 16 {
-			VPERMPS(zmms[sValues], spread(i), zmms[sValue])
-		} else {
-			VBROADCASTSS(Mem{Base: sVals, Index: sAt, Scale: 4, Disp: 4 * i}, k.isa.vec(sValue))
-		}
-		k.multiply(i % k.sets())
-	}
-	ADDQ(U8(uint8(values)), sAt)
+	k.each(func(row, v int, _ Mem) { VXORPS(k.acc(row, v), k.acc(row, v), k.acc(row, v)) })
+	TESTQ(sAdd, sAdd)
+	JZ(LabelRef("begun"))
+	k.each(func(row, v int, m Mem) { VMOVUPS(m, k.acc(row, v)) })
+	Label("begun")
 }
 
-// multiply adds the spread value times the addressed row of the panel.
-func (k sparseKernel) multiply(set int) {
-	for v := range k.vectors {
-		row := Mem{Base: sPanel, Index: sPlace, Scale: k.scale(), Disp: 4 * v * k.isa.lanes}
-		VFMADD231PS(row, k.isa.vec(sValue), k.acc(set, v))
+// steps generates a loop of as many steps as the pair says at an offset, each of
+// which takes some values and places.
+func (k sparseKernel) steps(label string, count, values, places int, step func()) {
+	MOVWLZX(Mem{Base: sPair, Disp: count}, sSteps.As32())
+	TESTQ(sSteps, sSteps)
+	JZ(LabelRef(label + "done"))
+	Label(label)
+	for i := range places {
+		MOVWLZX(Mem{Base: sPlaces, Disp: 2 * i}, sPlace[i].As32())
 	}
+	ADDQ(U8(uint8(2*places)), sPlaces)
+	k.spreadValues(values)
+	ADDQ(U8(uint8(4*values)), sVals)
+	step()
+	DECQ(sSteps)
+	JNZ(LabelRef(label))
+	Label(label + "done")
+}
+
+// spread returns the register that holds i in every lane.
+func spread(i int) reg.VecPhysical { return zmms[32-burst+i] }
+
+// spreadValues spreads the next values over the first vectors.
+func (k sparseKernel) spreadValues(n int) {
+	if k.isa.lanes != 16 {
+		for i := range n {
+			VBROADCASTSS(Mem{Base: sVals, Disp: 4 * i}, k.isa.vec(i))
+		}
+		return
+	}
+	loaded := 32 - burst - 1
+	if n == 4 {
+		VMOVUPS(Mem{Base: sVals}, xmms[loaded])
+	} else {
+		VMOVSD(Mem{Base: sVals}, xmms[loaded])
+	}
+	for i := range n {
+		VPERMPS(zmms[loaded], spread(i), zmms[i])
+	}
+}
+
+// mixed multiplies a place that both rows keep, and one that each keeps alone.
+func (k sparseKernel) mixed() {
+	for v := range k.vectors {
+		x := k.isa.vec(sPanelReg + v)
+		VMOVUPS(k.panel(0, v), x)
+		VFMADD231PS(x, k.isa.vec(0), k.acc(0, v))
+		VFMADD231PS(x, k.isa.vec(1), k.acc(1, v))
+	}
+	k.each(func(row, v int, _ Mem) { VFMADD231PS(k.panel(1+row, v), k.isa.vec(2+row), k.acc(row, v)) })
+}
+
+// single multiplies a place of each row.
+func (k sparseKernel) single() {
+	k.each(func(row, v int, _ Mem) { VFMADD231PS(k.panel(row, v), k.isa.vec(row), k.acc(row, v)) })
+}
+
+// panel addresses a vector of the row of the panel at a place.
+func (k sparseKernel) panel(place, v int) Mem {
+	return Mem{Base: sPanel, Index: sPlace[place], Scale: uint8(k.width() / 16), Disp: 4 * v * k.isa.lanes}
 }

@@ -70,6 +70,17 @@ func (s *stream) Copy(dst, src driver.Ptr, n int64) error {
 	return s.do("Copy", func() error { return cu.MemcpyAsync(cu.DevicePtr(dst), cu.DevicePtr(src), n, s.handle) })
 }
 
+// CopyPeer names both contexts, which CUDA asks for where neither reaches the other.
+func (s *stream) CopyPeer(dst, src driver.Ptr, from driver.Context, n int64) error {
+	peer, ok := from.(*context)
+	if !ok {
+		return fmt.Errorf("cudriver: CopyPeer: a context of another driver: %w", driver.ErrInvalidContext)
+	}
+	return s.do("CopyPeer", func() error {
+		return cu.MemcpyPeerAsync(cu.DevicePtr(dst), s.context.handle, cu.DevicePtr(src), peer.handle, n, s.handle)
+	})
+}
+
 func (s *stream) Memset8(dst driver.Ptr, v uint8, n int64) error {
 	return s.do("Memset8", func() error { return cu.MemsetD8Async(cu.DevicePtr(dst), v, n, s.handle) })
 }

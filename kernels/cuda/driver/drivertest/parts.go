@@ -201,6 +201,12 @@ func peers(t *testing.T, d driver.Driver) {
 	p, q, host := must(a.ctx.Alloc(4))(t), must(b.ctx.Alloc(4))(t), must(a.ctx.AllocHost(4))(t)
 	check(t, b.stream.Memset32(q, 40, 1))
 	check(t, b.stream.Synchronize())
+	check(t, a.stream.CopyPeer(p, q, b.ctx, 4))
+	check(t, a.stream.CopyToHost(host, p))
+	check(t, a.stream.Synchronize())
+	if host[0] != 40 {
+		t.Errorf("a copy from a device out of reach gave %d, want 40", host[0])
+	}
 	if err := a.ctx.EnablePeer(b.ctx); errors.Is(err, driver.ErrPeerUnsupported) {
 		t.Skip(err)
 	} else {

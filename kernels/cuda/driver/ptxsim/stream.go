@@ -61,6 +61,14 @@ func (s *stream) Copy(dst, src driver.Ptr, n int64) error {
 	return s.transfer("Copy", dst, n, nil, func() error { return s.context.memory.Copy(uint64(dst), uint64(src), n) })
 }
 
+func (s *stream) CopyPeer(dst, src driver.Ptr, from driver.Context, n int64) error {
+	peer, ok := from.(*context)
+	if !ok || peer.driver != s.context.driver {
+		return fmt.Errorf("ptxsim: CopyPeer: a context of another driver: %w", driver.ErrInvalidContext)
+	}
+	return s.transfer("CopyPeer", dst, n, nil, func() error { return s.context.memory.CopyFrom(uint64(dst), peer.memory, uint64(src), n) })
+}
+
 func (s *stream) Memset8(dst driver.Ptr, v uint8, n int64) error {
 	return s.transfer("Memset8", dst, n, nil, func() error { return s.context.memory.Fill(uint64(dst), []byte{v}, n) })
 }

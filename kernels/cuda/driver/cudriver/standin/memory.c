@@ -123,6 +123,12 @@ CUresult cuMemcpyAsync(CUdeviceptr to, CUdeviceptr from, size_t n, CUstream stre
 	LEAVE(move(stream, standin_memory(standin_current, to, n), standin_memory(standin_current, from, n), n));
 }
 
+CUresult cuMemcpyPeerAsync(CUdeviceptr to, CUcontext to_context, CUdeviceptr from, CUcontext from_context, size_t n, CUstream stream)
+{
+	ENTER();
+	LEAVE(move(stream, standin_memory(to_context, to, n), standin_memory(from_context, from, n), n));
+}
+
 CUresult cuMemsetD8Async(CUdeviceptr to, unsigned char value, size_t n, CUstream stream)
 {
 	void *memory;

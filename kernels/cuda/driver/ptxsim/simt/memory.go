@@ -111,8 +111,11 @@ func (m *Memory) own(addr, n uint64) *segment {
 func (m *Memory) Holds(addr uint64, n int64) bool { return n >= 0 && m.find(addr, uint64(n)) != nil }
 
 // Copy copies n bytes that do not overlap. Bytes that were never written stay so.
-func (m *Memory) Copy(dst, src uint64, n int64) error {
-	to, from := m.find(dst, uint64(n)), m.find(src, uint64(n))
+func (m *Memory) Copy(dst, src uint64, n int64) error { return m.CopyFrom(dst, m, src, n) }
+
+// CopyFrom is Copy from another device's memory, a peer or not.
+func (m *Memory) CopyFrom(dst uint64, other *Memory, src uint64, n int64) error {
+	to, from := m.find(dst, uint64(n)), other.find(src, uint64(n))
 	if to == nil || from == nil {
 		return fmt.Errorf("copying %d bytes from %#x to %#x: %w", n, src, dst, driver.ErrInvalidValue)
 	}

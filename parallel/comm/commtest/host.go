@@ -1,4 +1,4 @@
-package local_test
+package commtest
 
 import (
 	"sync"
@@ -18,7 +18,8 @@ func (b *buffer) Len() int             { return b.n }
 func (b *buffer) Free()                {}
 func (b *buffer) Data() any            { return b.data }
 
-func newTensor(t kernels.DType, n int) kernels.Tensor {
+// NewTensor is n zeroed elements of host memory.
+func NewTensor(t kernels.DType, n int) kernels.Tensor {
 	b := &buffer{t: t, n: n}
 	switch t {
 	case kernels.F64:
@@ -37,7 +38,8 @@ func newTensor(t kernels.DType, n int) kernels.Tensor {
 	return kernels.Of(b, n)
 }
 
-func get(t kernels.Tensor, i int) float64 {
+// Get is element i, widened.
+func Get(t kernels.Tensor, i int) float64 {
 	i += t.Off
 	switch d := t.Buf.(*buffer).data.(type) {
 	case []float64:
@@ -59,7 +61,8 @@ func get(t kernels.Tensor, i int) float64 {
 	panic("no such type")
 }
 
-func set(t kernels.Tensor, i int, v float64) {
+// Set rounds v to element i.
+func Set(t kernels.Tensor, i int, v float64) {
 	i += t.Off
 	switch d := t.Buf.(*buffer).data.(type) {
 	case []float64:
@@ -81,16 +84,17 @@ func set(t kernels.Tensor, i int, v float64) {
 	}
 }
 
-// stream runs Do in order on a goroutine of its own; it has nothing else.
-type stream struct {
+// Stream runs Do in order on a goroutine of its own, and sums; it has nothing else of a kernels.HostStream.
+type Stream struct {
 	kernels.Stream
 	queue chan func() error
 	idle  sync.WaitGroup
 	err   error
 }
 
-func newStream() *stream {
-	s := &stream{queue: make(chan func() error, 64)}
+// NewStream starts a stream.
+func NewStream() *Stream {
+	s := &Stream{queue: make(chan func() error, 64)}
 	go func() {
 		for f := range s.queue {
 			if err := f(); err != nil && s.err == nil {
@@ -102,29 +106,33 @@ func newStream() *stream {
 	return s
 }
 
-func (s *stream) Do(f func() error) {
+// Do enqueues f.
+func (s *Stream) Do(f func() error) {
 	s.idle.Add(1)
 	s.queue <- f
 }
 
-func (s *stream) Sync() error {
+// Sync waits for what was enqueued, and returns its first error.
+func (s *Stream) Sync() error {
 	s.idle.Wait()
 	err := s.err
 	s.err = nil
 	return err
 }
 
-func (s *stream) Close() error {
+// Close ends the goroutine.
+func (s *Stream) Close() error {
 	close(s.queue)
 	return nil
 }
 
-func (s *stream) Sum(dst kernels.Tensor, srcs []kernels.Tensor) {
+// Sum computes dst = Σ srcs in float64.
+func (s *Stream) Sum(dst kernels.Tensor, srcs []kernels.Tensor) {
 	for i := range dst.Size() {
 		var sum float64
 		for _, src := range srcs {
-			sum += get(src, i)
+			sum += Get(src, i)
 		}
-		set(dst, i, sum)
+		Set(dst, i, sum)
 	}
 }

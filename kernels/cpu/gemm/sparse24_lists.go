@@ -1,0 +1,144 @@
+package gemm
+
+// chunkRows is how many rows of a dense panel are used at a time: with the
+// widest panel, three quarters of an L1 cache of 32 KiB.
+const chunkRows = 96
+
+// bandRows is how many sparse rows a call of a sparseFunc passes over. Rows are
+// paired within a band.
+const bandRows = 128
+
+// placeUnit is what places count a row of a panel by: see sparseFunc.
+const placeUnit = 64
+
+// gatherAhead is how many entries of an index gatherWords looks beyond its end:
+// the generator's lookahead.
+const gatherAhead = 256
+
+// rowPair is two rows that are multiplied together: their numbers within the
+// band, and the steps of each kind that they take. A mixed step multiplies a place
+// that both rows keep, and one of each row; a single step one of each row.
+type rowPair struct{ first, second, mixed, single uint16 }
+
+// lists are the kept weights of a matrix in the order in which sparseFuncs take
+// them: chunk by chunk of columns, within each band by band of rows.
+type lists struct {
+	rows, cols int
+	starts     []listStart // of each chunk's bands, and the end
+	pairs      []rowPair
+	places     []uint16 // columns, counted from the chunk's first, times placeUnit
+	index      []uint32 // which of the values; gatherAhead more than there are entries
+	blanks     []uint32 // the entries that stand for no value, and meet a row of zeros
+}
+
+// listStart is where a band's pairs, places and values begin.
+type listStart struct{ pair, place, value int }
+
+// kept is a kept weight: its column within the chunk, and which of the values it is.
+type kept struct {
+	column uint16
+	index  uint32
+}
+
+// blank is an entry that stands for no value.
+var blank = kept{column: chunkRows}
+
+// newLists makes the lists of a matrix from its kept weights; each must pass those
+// of a row in ascending order.
+func newLists(rows, cols int, each func(yield func(row, col int, index uint32))) lists {
+	l := lists{rows: rows, cols: cols}
+	runs, n := newRuns(rows, cols, each)
+	l.places, l.index = make([]uint16, 0, n), make([]uint32, 0, n+n/32+gatherAhead)
+	var p pairer
+	for q := range ceil(cols, chunkRows) {
+		for band := 0; band < rows; band += bandRows {
+			l.mark()
+			p.pair(runs[q*rows+band:q*rows+min(band+bandRows, rows)], l.addPair)
+		}
+	}
+	l.mark()
+	l.index = append(l.index, make([]uint32, gatherAhead)...)
+	l.places = append(l.places, 0) // gives the places of an empty last band an address
+	return l
+}
+
+// newRuns sorts kept weights by chunk and row, by counting, and counts them all.
+func newRuns(rows, cols int, each func(yield func(row, col int, index uint32))) (runs [][]kept, n int) {
+	counts := make([]int, ceil(cols, chunkRows)*rows)
+	each(func(row, col int, _ uint32) { counts[col/chunkRows*rows+row]++; n++ })
+	all := make([]kept, n)
+	runs = make([][]kept, len(counts))
+	for i, count := range counts {
+		runs[i], all = all[:0:count], all[count:]
+	}
+	each(func(row, col int, index uint32) {
+		run := &runs[col/chunkRows*rows+row]
+		*run = append(*run, kept{uint16(col % chunkRows), index})
+	})
+	return runs, n
+}
+
+// mark notes where a band begins.
+func (l *lists) mark() {
+	l.starts = append(l.starts, listStart{len(l.pairs), len(l.places), len(l.index)})
+}
+
+// band returns a band's pairs in a chunk, its places, and which is its first value.
+func (l *lists) band(chunk, band int) (pairs []rowPair, places *uint16, value int) {
+	at := chunk*ceil(l.rows, bandRows) + band
+	start, end := l.starts[at], l.starts[at+1]
+	return l.pairs[start.pair:end.pair], &l.places[start.place], start.value
+}
+
+// entries returns the number of values in the lists.
+func (l *lists) entries() int { return len(l.index) - gatherAhead }
+
+func (l *lists) bytes() int64 {
+	return int64(24*len(l.starts) + 8*len(l.pairs) + 2*len(l.places) + 4*len(l.index) + 4*len(l.blanks))
+}
+
+// addPair appends the steps of two rows. Places that both keep but that lack a
+// companion for a mixed step are taken by single steps.
+func (l *lists) addPair(first, second int, p *parted) {
+	mixed, single := steps(len(p.both), len(p.a), len(p.b))
+	l.pairs = append(l.pairs, rowPair{uint16(first), uint16(second), uint16(mixed), uint16(single)})
+	for i, k := range p.both {
+		if i >= mixed {
+			l.add(k[0], k[1])
+			continue
+		}
+		l.places = append(l.places, k[0].column*placeUnit)
+		l.index = append(l.index, k[0].index, k[1].index)
+		l.add(nth(p.a, i), nth(p.b, i))
+	}
+	for i := mixed; i < max(len(p.a), len(p.b)); i++ {
+		l.add(nth(p.a, i), nth(p.b, i))
+	}
+}
+
+// add appends a kept weight of each row of a pair.
+func (l *lists) add(a, b kept) {
+	for _, k := range [2]kept{a, b} {
+		if k == blank {
+			l.blanks = append(l.blanks, uint32(len(l.index)))
+		}
+		l.places = append(l.places, k.column*placeUnit)
+		l.index = append(l.index, k.index)
+	}
+}
+
+// nth returns an entry of a run, or a blank behind its end.
+func nth(run []kept, i int) kept {
+	if i < len(run) {
+		return run[i]
+	}
+	return blank
+}
+
+// steps returns how many steps of each kind a pair takes, of rows that share so
+// many places and keep so many alone.
+func steps(both, a, b int) (mixed, single int) {
+	alone := max(a, b)
+	mixed = min(both, alone)
+	return mixed, both + alone - 2*mixed
+}

@@ -1,0 +1,98 @@
+package gemm
+
+import (
+	"math"
+	"math/bits"
+	"slices"
+)
+
+// pairer pairs the rows of a band by what they keep in a chunk. It holds scratch
+// memory.
+type pairer struct {
+	order []int
+	sets  []columnSet
+	parted
+}
+
+// parted are the kept weights of a pair: those at places that both rows keep, and
+// those of each row alone.
+type parted struct {
+	both [][2]kept
+	a, b []kept
+}
+
+// columnSet is a set of columns of a chunk.
+type columnSet [(chunkRows + 63) / 64]uint64
+
+// pair passes all rows in pairs. A row that is left over comes with an empty one
+// behind the last.
+func (p *pairer) pair(runs [][]kept, add func(first, second int, kept *parted)) {
+	p.order, p.sets = p.order[:0], p.sets[:0]
+	for i, run := range runs {
+		p.order, p.sets = append(p.order, i), append(p.sets, columnsOf(run))
+	}
+	slices.SortStableFunc(p.order, func(a, b int) int { return len(runs[a]) - len(runs[b]) })
+	for order := p.order; len(order) > 0; {
+		first, second, other := order[0], len(runs), []kept(nil)
+		order = order[1:]
+		if len(order) > 0 {
+			at := p.partner(first, order, runs)
+			second, other = order[at], runs[order[at]]
+			order = slices.Delete(order, at, at+1)
+		}
+		p.part(runs[first], other)
+		add(first, second, &p.parted)
+	}
+}
+
+// window is how many rows are tried as partners of one.
+const window = 8
+
+// partner returns which of the next rows suits a row best: the one with which the
+// steps waste least time. In the widest vectors, a mixed step takes as long as its
+// 16 multiply-adds; a single one makes 8, but needs more than 8 loads.
+func (p *pairer) partner(first int, next []int, runs [][]kept) int {
+	n := len(runs[first])
+	best, bestCost := 0, math.MaxInt
+	for i, row := range next[:min(len(next), window)] {
+		both := p.sets[first].shared(p.sets[row])
+		mixed, single := steps(both, n-both, len(runs[row])-both)
+		if cost := 16*mixed + 9*single - 4*(n+len(runs[row])); cost < bestCost {
+			best, bestCost = i, cost
+		}
+	}
+	return best
+}
+
+// part parts the kept weights of two rows.
+func (p *parted) part(a, b []kept) {
+	p.both, p.a, p.b = p.both[:0], p.a[:0], p.b[:0]
+	for len(a) > 0 && len(b) > 0 {
+		switch {
+		case a[0].column == b[0].column:
+			p.both = append(p.both, [2]kept{a[0], b[0]})
+			a, b = a[1:], b[1:]
+		case a[0].column < b[0].column:
+			p.a, a = append(p.a, a[0]), a[1:]
+		default:
+			p.b, b = append(p.b, b[0]), b[1:]
+		}
+	}
+	p.a, p.b = append(p.a, a...), append(p.b, b...)
+}
+
+// columnsOf returns the columns of a run.
+func columnsOf(run []kept) (set columnSet) {
+	for _, k := range run {
+		set[k.column/64] |= 1 << (k.column % 64)
+	}
+	return set
+}
+
+// shared returns how many columns two sets share.
+func (s columnSet) shared(t columnSet) (n int) {
+	for i := range s {
+		n += bits.OnesCount64(s[i] & t[i])
+	}
+	return n
+}

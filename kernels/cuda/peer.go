@@ -1,0 +1,60 @@
+package cuda
+
+import (
+	"errors"
+	"fmt"
+
+	"ofpeak/kernels"
+	"ofpeak/kernels/cuda/driver"
+)
+
+// Device is the stream's.
+func (s *stream) Device() kernels.Device { return s.dev }
+
+// Err is the first failure since the last Sync that is known by now.
+func (s *stream) Err() error { return s.err }
+
+// Fail makes err the stream's failure, unless there is one.
+func (s *stream) Fail(err error) { s.fail(err) }
+
+// CopyFrom copies from this device or another one of its driver.
+func (s *stream) CopyFrom(dst, src kernels.Tensor) {
+	kernels.CheckCopy(dst, src)
+	to, from, n := address(dst), address(src), int64(dst.Size()*dst.DType().Size())
+	owner := src.Buf.(*buffer).dev
+	if owner == s.dev {
+		s.fail(s.s.Copy(to, from, n))
+		return
+	}
+	s.fail(s.dev.reach(owner))
+	s.fail(s.s.CopyPeer(to, from, owner.ctx, n))
+}
+
+// reach lets copies from another device go the short way, where there is one.
+func (d *Device) reach(other *Device) error {
+	if d.reached[other] {
+		return nil
+	}
+	d.reached[other] = true
+	err := d.ctx.EnablePeer(other.ctx)
+	if err == nil || errors.Is(err, driver.ErrPeerUnsupported) || errors.Is(err, driver.ErrPeerEnabled) {
+		return nil
+	}
+	return fmt.Errorf("cuda: device %d reaching device %d: %w", d.ctx.Device(), other.ctx.Device(), err)
+}
+
+// SumParts sums the first dim.
+func (s *stream) SumParts(dst, parts kernels.Tensor) {
+	kernels.CheckSumParts(dst, parts)
+	t, p, n := dst.DType(), parts.Dim(0), parts.Dim(1)
+	if suffix(t) == "" {
+		s.fail(fmt.Errorf("%w: sums of %s between CUDA devices", kernels.ErrUnsupported, t))
+		return
+	}
+	pack := 16 / t.Size()
+	if n%pack == 0 && aligned(pack, dst, parts) {
+		s.launch("reduce", "sum_parts_"+suffix(t)+"_packed", s.over(n/pack), dst, parts, p, n)
+		return
+	}
+	s.launch("reduce", "sum_parts_"+suffix(t), s.over(n), dst, parts, p, n)
+}
