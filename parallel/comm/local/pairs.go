@@ -4,9 +4,13 @@ import (
 	"fmt"
 
 	"ofpeak/kernels"
-	"ofpeak/parallel/comm"
+	"ofpeak/parallel/comm/calls"
 )
 
+<<<<<<< HEAD
+// sendRecv does a Send, a Recv or a group of them: all is offered before anything is waited for.
+func (c *communicator) sendRecv(parts []calls.Call) error {
+=======
 // pair is the way from one rank to another: the sender offers its tensor, the receiver copies it and says so. Each has room for one, so that only
 // waiting for the other side blocks.
 type pair struct {
@@ -69,15 +73,16 @@ func (c *communicator) send(k *call) error {
 
 // exchange offers everything before it waits for anything.
 func (c *communicator) exchange(k *call) error {
+>>>>>>> main
 	for _, step := range []struct {
 		sends bool
-		do    func(*communicator, *call) error
+		do    func(*communicator, *calls.Call) error
 	}{{true, (*communicator).offer}, {false, (*communicator).recv}, {true, (*communicator).sent}} {
-		for i := range k.part {
-			if k.part[i].dst.None() != step.sends {
+		for i := range parts {
+			if parts[i].Dst.None() != step.sends {
 				continue
 			}
-			if err := step.do(c, &k.part[i]); err != nil {
+			if err := step.do(c, &parts[i]); err != nil {
 				return err
 			}
 		}
@@ -86,10 +91,10 @@ func (c *communicator) exchange(k *call) error {
 }
 
 // offer shows the peer what is sent.
-func (c *communicator) offer(k *call) error {
+func (c *communicator) offer(k *calls.Call) error {
 	f := c.g.fault
 	select {
-	case c.g.pairs[c.rank*c.Size()+k.root].offer <- k.src:
+	case c.g.pairs[c.Rank()*c.Size()+k.Peer].offer <- k.Src:
 		return nil
 	case <-f.Done():
 		return f.Get()
@@ -97,18 +102,18 @@ func (c *communicator) offer(k *call) error {
 }
 
 // sent waits until the peer has it.
-func (c *communicator) sent(k *call) error {
+func (c *communicator) sent(k *calls.Call) error {
 	f := c.g.fault
 	select {
-	case err := <-c.g.pairs[c.rank*c.Size()+k.root].taken:
+	case err := <-c.g.pairs[c.Rank()*c.Size()+k.Peer].taken:
 		return err
 	case <-f.Done():
 		return f.Get()
 	}
 }
 
-func (c *communicator) recv(k *call) error {
-	f, p := c.g.fault, &c.g.pairs[k.root*c.Size()+c.rank]
+func (c *communicator) recv(k *calls.Call) error {
+	f, p := c.g.fault, &c.g.pairs[k.Peer*c.Size()+c.Rank()]
 	var src kernels.Tensor
 	select {
 	case src = <-p.offer:
@@ -116,11 +121,11 @@ func (c *communicator) recv(k *call) error {
 		return f.Get()
 	}
 	var err error
-	if sameSize(k.dst, src) {
-		move(k.dst, 0, src, 0, src.Size())
+	if calls.SameSize(k.Dst, src) {
+		move(k.Dst, 0, src, 0, src.Size())
 	} else {
 		err = fmt.Errorf("local: rank %d sends %d %v, rank %d expects %d %v",
-			c.g.world[k.root], src.Size(), src.DType(), c.g.world[c.rank], k.dst.Size(), k.dst.DType())
+			c.g.world[k.Peer], src.Size(), src.DType(), c.g.world[c.Rank()], k.Dst.Size(), k.Dst.DType())
 	}
 	p.taken <- err // has room: the sender takes one before it offers again
 	return err
