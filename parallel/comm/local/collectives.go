@@ -1,6 +1,8 @@
 package local
 
 import (
+	"time"
+
 	"ofpeak/kernels"
 	"ofpeak/parallel/comm"
 )
@@ -29,7 +31,7 @@ func (c *communicator) allReduce(k *call) error {
 			}
 		}
 	}
-	return c.sync()
+	return c.sync(k)
 }
 
 // ReduceScatter: dst = part Rank() of Σ over ranks of src.
@@ -46,7 +48,7 @@ func (c *communicator) reduceScatter(k *call) error {
 	}
 	n := k.dst.Size()
 	c.sum(k, k.dst, 0, c.rank*n, n)
-	return c.sync()
+	return c.sync(k)
 }
 
 // AllGather: part r of dst = src of rank r.
@@ -65,7 +67,7 @@ func (c *communicator) allGather(k *call) error {
 	for r := range c.g.brings {
 		move(k.dst, r*n, c.g.brings[r].src, 0, n)
 	}
-	return c.sync()
+	return c.sync(k)
 }
 
 // Broadcast: buf = buf of root.
@@ -81,7 +83,7 @@ func (c *communicator) broadcast(k *call) error {
 	if c.rank != k.root {
 		move(k.dst, 0, c.g.brings[k.root].dst, 0, k.dst.Size())
 	}
-	return c.sync()
+	return c.sync(k)
 }
 
 // AllToAll: part r of dst = part Rank() of rank r's src.
@@ -100,7 +102,7 @@ func (c *communicator) allToAll(k *call) error {
 	for r := range c.g.brings {
 		move(k.dst, r*n, c.g.brings[r].src, c.rank*n, n)
 	}
-	return c.sync()
+	return c.sync(k)
 }
 
 // Barrier holds the stream until every rank's stream is there.
@@ -112,7 +114,7 @@ func (c *communicator) barrier(k *call) error {
 	if err := c.meet(k); err != nil {
 		return err
 	}
-	return c.sync()
+	return c.sync(k)
 }
 
 func (c *communicator) checkPeer(r int) {
@@ -124,15 +126,19 @@ func (c *communicator) checkPeer(r int) {
 // meet waits for all ranks and shows each the others' operands. Before the next call a sync must follow, for until then others read them.
 func (c *communicator) meet(k *call) error {
 	c.g.brings[c.rank] = *k
-	if err := c.sync(); err != nil {
+	if err := c.sync(k); err != nil {
 		return err
 	}
 	return c.g.mismatch()
 }
 
 // sync waits for all ranks' streams.
-func (c *communicator) sync() error {
-	if !c.g.stream.Wait(c.rank, c.g.fault.Done()) {
+func (c *communicator) sync(k *call) error {
+	var patience time.Duration
+	if s, ok := k.stream.(kernels.PatientStream); ok {
+		patience = s.Patience()
+	}
+	if !c.g.stream.WaitPatiently(c.rank, c.g.fault.Done(), patience) {
 		return c.g.fault.Get()
 	}
 	return nil
