@@ -28,11 +28,12 @@ type runFlags struct {
 	layouts, schedules, isas       []string
 	recomputes                     []string
 	ranks, microbatches, buckets   []int
-	threads, zero                  []int
+	threads, zero, chunks          []int
 	sequences                      []bool
 	seed                           int64
 	list                           bool
-	seconds, targetPct             float64
+	seconds, targetPct, limit      float64
+	untilStable                    bool
 	sweepFlags
 }
 
@@ -77,6 +78,9 @@ func (f *runFlags) register(cmd *cobra.Command) {
 	p.Float64Var(&f.seconds, "seconds", 0, "seconds of samples after which a case is measured enough (default: the suite's)")
 	p.Float64Var(&f.targetPct, "target", 0, "percent within which the median must be known to stop earlier (default: the suite's)")
 
+	p.BoolVar(&f.untilStable, "repeat-until-stable", false, "sample until the median is known within --target, or --limit is reached; the row says if it was")
+	p.Float64Var(&f.limit, "limit", 0, "seconds of samples after which what there is must be enough (default: the suite's)")
+
 	p.StringSliceVar(&f.techniques, "technique", nil, "keep only these: "+strings.Join(workload.Techniques, ", "))
 	p.StringArrayVar(&f.models, "model", nil, "presets ("+strings.Join(workload.PresetNames(), ", ")+"), changed as in gpt2,B=8, or C=..,NH=..,T=..,L=..,B=..")
 	p.StringSliceVar(&f.precisions, "precision", nil, "fp32, bf16, fp16, int8")
@@ -86,14 +90,15 @@ func (f *runFlags) register(cmd *cobra.Command) {
 	p.IntSliceVar(&f.ranks, "ranks", nil, "ranks of the parallel techniques")
 	p.BoolSliceVar(&f.sequences, "sequence-parallel", nil, "split tokens over tensor-parallel ranks where a block has no product: true, false")
 	p.Lookup("sequence-parallel").NoOptDefVal = "true"
-	p.StringSliceVar(&f.schedules, "schedule", nil, "pipeline schedules: gpipe, 1f1b, zb-h1")
+	p.StringSliceVar(&f.schedules, "schedule", nil, "pipeline schedules: "+strings.Join(workload.Schedules, ", "))
+	p.IntSliceVar(&f.chunks, "chunks", nil, "stages that each rank of an interleaved pipeline holds")
 	p.IntSliceVar(&f.microbatches, "microbatches", nil, "microbatches of a step; 0: as suits the pipeline")
 	p.IntSliceVar(&f.buckets, "bucket-bytes", nil, "size of the gradient buckets of data parallelism")
 	p.IntSliceVar(&f.zero, "zero", nil, "what data-parallel ranks share (ZeRO): 0 nothing, 1 optimizer state, 2 also gradients, 3 also weights")
 	p.StringSliceVar(&f.recomputes, "recompute", nil, "what the backward pass computes again instead of keeping it: none, blocks")
 	p.IntSliceVar(&f.threads, "threads", nil, "cores of each rank; 0: an equal share of all")
 	p.StringSliceVar(&f.isas, "isa", nil, "force a variant of the operators, such as go, avx2, avx512 or neon")
-	for _, list := range []string{"suite", "technique", "model", "precision", "pass", "engine", "layout", "ranks", "sequence-parallel", "schedule", "microbatches",
+	for _, list := range []string{"suite", "technique", "model", "precision", "pass", "engine", "layout", "ranks", "sequence-parallel", "schedule", "chunks", "microbatches",
 		"bucket-bytes", "zero", "recompute", "threads", "isa", "seed"} {
 		cmd.MarkFlagsMutuallyExclusive("case", list)
 	}
@@ -183,14 +188,31 @@ func (f *runFlags) rule() (measure.Rule, error) {
 		return measure.Rule{}, err
 	}
 	rule := map[string]measure.Rule{"smoke": measure.Smoke, "quick": measure.Quick, "parallel": measure.Quick, "full": measure.Full}[suite.Name]
-	if f.seconds < 0 || f.targetPct < 0 {
-		return rule, fmt.Errorf("--seconds %g and --target %g must not be negative", f.seconds, f.targetPct)
+	for _, number := range []struct {
+		flag  string
+		value float64
+	}{{"seconds", f.seconds}, {"target", f.targetPct}, {"limit", f.limit}} {
+		if !(number.value >= 0) {
+			return rule, fmt.Errorf("--%s %g must not be negative; leave it out for the suite's", number.flag, number.value)
+		}
 	}
 	if f.seconds > 0 {
-		rule.Seconds, rule.LimitSeconds = f.seconds, max(rule.LimitSeconds, f.seconds)
+		rule.Seconds = f.seconds
+		if f.limit == 0 {
+			rule.LimitSeconds = max(rule.LimitSeconds, f.seconds)
+		}
 	}
 	if f.targetPct > 0 {
 		rule.TargetPct = f.targetPct
+	}
+	if f.limit > 0 {
+		rule.LimitSeconds = f.limit
+		if f.seconds == 0 {
+			rule.Seconds = min(rule.Seconds, f.limit)
+		}
+	}
+	if f.untilStable {
+		rule.UntilStable, rule.MaxSamples = true, 10*rule.MaxSamples
 	}
 	return rule, rule.Check()
 }
@@ -215,7 +237,7 @@ func (f *runFlags) plan(m sweep.Machine) ([]workload.Planned, error) {
 		return plan, nil
 	}
 	o := workload.Options{Suite: f.suite, Techniques: f.techniques, Device: string(m.Device), Cores: m.Cores, Seed: f.seed,
-		Override: workload.Settings{Engines: f.engines, Passes: f.passes, Precisions: f.precisions, Ranks: f.ranks, Sequences: f.sequences, Schedules: f.schedules,
+		Override: workload.Settings{Engines: f.engines, Passes: f.passes, Precisions: f.precisions, Ranks: f.ranks, Sequences: f.sequences, Schedules: f.schedules, Chunks: f.chunks,
 			Microbatches: f.microbatches, BucketBytes: f.buckets, ZeRO: f.zero, Recomputes: f.recomputes, Threads: f.threads, ISAs: f.isas}}
 	for _, text := range f.models {
 		models, err := workload.ParseModels(text)
