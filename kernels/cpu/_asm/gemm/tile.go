@@ -22,6 +22,7 @@ type tile struct {
 	started bool   // the first row of B is what the sums start at
 	doc     string // the product of two units, as Go
 	mac     func(a, b, acc reg.VecPhysical)
+	macMem  func(a Mem, b, acc reg.VecPhysical) // the same for a in memory, for tiles of one vector
 }
 
 // isa is a vector length and how many rows of A fit its registers.
@@ -53,8 +54,13 @@ var (
 	ymms = []reg.VecPhysical{
 		reg.Y0, reg.Y1, reg.Y2, reg.Y3, reg.Y4, reg.Y5, reg.Y6, reg.Y7,
 		reg.Y8, reg.Y9, reg.Y10, reg.Y11, reg.Y12, reg.Y13, reg.Y14, reg.Y15,
+		reg.Y16, reg.Y17, reg.Y18, reg.Y19, reg.Y20, reg.Y21, reg.Y22, reg.Y23,
+		reg.Y24, reg.Y25, reg.Y26, reg.Y27, reg.Y28, reg.Y29, reg.Y30, reg.Y31,
 	}
 )
+
+// pairs is the product of units of bfloat16.
+const pairs = "a.lo*b.lo + a.hi*b.hi (bfloat16 pairs)"
 
 func tiles() {
 	fma := func(a, b, acc reg.VecPhysical) { VFMADD231PS(b, a, acc) }
@@ -64,13 +70,15 @@ func tiles() {
 		VPMADDWD(b, a, reg.Y0)
 		VPADDD(reg.Y0, acc, acc)
 	}
+	fmaMem := func(a Mem, b, acc reg.VecPhysical) { VFMADD231PS_BCST(a, b, acc) }
+	bf16Mem := func(a Mem, b, acc reg.VecPhysical) { evex.VDPBF16PSBroadcast(a, b, acc) }
 	maskTable()
 	for v := 1; v <= 3; v++ {
-		tile{"F32", zmm, v, true, false, "a*b", fma}.generate()
-		tile{"BF16", zmm, v, true, false, "a.lo*b.lo + a.hi*b.hi (bfloat16 pairs)", bf16}.generate()
-		tile{"I8", zmm, v, false, true, "the sum of four uint8(a)*int8(b)", vnni}.generate()
-		tile{"F32", ymm, v, true, false, "a*b", fma}.generate()
-		tile{"I16", ymm, v, false, false, "a.lo*b.lo + a.hi*b.hi (int16 pairs)", madd}.generate()
+		tile{"F32", zmm, v, true, false, "a*b", fma, fmaMem}.generate()
+		tile{"BF16", zmm, v, true, false, pairs, bf16, bf16Mem}.generate()
+		tile{"I8", zmm, v, false, true, "the sum of four uint8(a)*int8(b)", vnni, nil}.generate()
+		tile{"F32", ymm, v, true, false, "a*b", fma, nil}.generate()
+		tile{"I16", ymm, v, false, false, "a.lo*b.lo + a.hi*b.hi (int16 pairs)", madd, nil}.generate()
 	}
 }
 
@@ -218,6 +226,10 @@ func (t tile) loop() {
 // int16 product needs a register for its sums, so there B stays in memory order
 // but is loaded anew for each row.
 func (t tile) step() {
+	if t.vectors == 1 && t.macMem != nil {
+		t.narrowStep()
+		return
+	}
 	spare := 1 // register 0 is the madd's temporary
 	for v := 0; v < t.vectors && t.name != "I16"; v++ {
 		t.load(Mem{Base: rB, Disp: 4 * v * t.isa.lanes}, t.isa.vec(spare+v))
@@ -236,6 +248,16 @@ func (t tile) step() {
 			}
 			t.mac(a, b, t.acc(r, v))
 		}
+	}
+}
+
+// narrowStep is the step of one vector. Zen 4 executes a multiply-add that
+// broadcasts its operand from memory every cycle, but a broadcast and a
+// multiply-add apart only every 1.33.
+func (t tile) narrowStep() {
+	t.load(Mem{Base: rB}, t.isa.vec(0))
+	for r := 0; r < t.isa.rows; r++ {
+		t.macMem(Mem{Base: rAk, Disp: 4 * r}, t.isa.vec(0), t.acc(r, 0))
 	}
 }
 
