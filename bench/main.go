@@ -66,6 +66,7 @@ func newRootCmd(stdout, stderr io.Writer, open openFunc) *cobra.Command {
 		newCompareCmd(stdout),
 		newReportCmd(stdout),
 		newExplainCmd(stdout),
+		newTraceCmd(stdout),
 		newChipsCmd(stdout),
 		newDoctorCmd(stdout),
 		newPeakCmd(stdout),

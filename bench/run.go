@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"ofpeak/bench/measure"
+	"ofpeak/bench/perfetto"
 	"ofpeak/bench/sweep"
 	"ofpeak/bench/workload"
 	"ofpeak/results"
@@ -24,6 +25,7 @@ import (
 // runFlags are the flags of ofpeak run.
 type runFlags struct {
 	suite, device, chip, data, out string
+	trace                          string
 	cases, models, techniques      []string
 	engines, passes, precisions    []string
 	layouts, schedules, isas       []string
@@ -75,6 +77,7 @@ func (f *runFlags) register(cmd *cobra.Command) {
 	p.BoolVar(&f.list, "list", false, "print the cases and why some would be skipped; measure nothing")
 	p.StringVar(&f.out, "out", "", "CSV to create (default results/runs/HOST-CHIP-TIME.csv)")
 
+	p.StringVar(&f.trace, "trace", "", "file to create with a recorded step of each case, for Perfetto (ui.perfetto.dev) and ofpeak trace")
 	p.StringVar(&f.device, "device", "auto", "auto, cpu or cuda")
 	p.StringVar(&f.chip, "chip", "", "row of the chip table to compare with (default: as detected)")
 	p.StringVar(&f.data, "data", "", "text file for the language-model check (default: built in)")
@@ -139,7 +142,7 @@ func (f *runFlags) run(ctx context.Context, stdout, stderr io.Writer, open openF
 	if err := f.sweepFlags.check(f.suite, f.out); err != nil {
 		return err
 	}
-	o := runnerOptions{Device: f.device, Chip: f.chip, Data: f.data, Rule: rule, Stderr: stderr}
+	o := runnerOptions{Device: f.device, Chip: f.chip, Data: f.data, Rule: rule, Trace: f.trace, Stderr: stderr}
 	r, err := open(o)
 	if err != nil {
 		return err
@@ -164,6 +167,9 @@ func (f *runFlags) run(ctx context.Context, stdout, stderr io.Writer, open openF
 		return err
 	}
 	defer w.Close()
+	if err := f.createTrace(); err != nil {
+		return err
+	}
 	rest, err := sweep.Remaining(plan, already, r.Machine())
 	if err != nil {
 		return fmt.Errorf("%s: %w", w.Path(), err)
@@ -297,6 +303,20 @@ func (f *runFlags) create(m sweep.Machine, plan []workload.Planned, stderr io.Wr
 	}
 	w, err := results.Create(path)
 	return w, nil, err
+}
+
+// createTrace makes the trace, unless an earlier run that this one goes on with has.
+func (f *runFlags) createTrace() error {
+	if f.trace == "" {
+		return nil
+	}
+	if _, err := perfetto.Read(f.trace); err == nil && f.resume {
+		return nil
+	}
+	if err := perfetto.Create(f.trace); err != nil {
+		return fmt.Errorf("--trace %s: %w", f.trace, err)
+	}
+	return nil
 }
 
 // defaultPath is results/runs/HOST-CHIP-TIME.csv with the chip, or the device's own name, in UTC.
