@@ -22,9 +22,9 @@ DATA lanemask<>+56(SB)/4, $0x00000000
 DATA lanemask<>+60(SB)/4, $0x00000000
 GLOBL lanemask<>(SB), RODATA|NOPTR, $64
 
-// func tileF32Z1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int)
+// func tileF32Z1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·tileF32Z1(SB), NOSPLIT, $0-80
+TEXT ·tileF32Z1(SB), NOSPLIT, $0-88
 	MOVQ       k+0(FP), R13
 	MOVQ       segs+8(FP), CX
 	MOVQ       seg+16(FP), BX
@@ -34,6 +34,7 @@ TEXT ·tileF32Z1(SB), NOSPLIT, $0-80
 	MOVQ       ldc+48(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+56(FP), R10
+	MOVQ       ahead+80(FP), R14
 	MOVQ       DX, R11
 	PREFETCHT0 (R11)
 	ADDQ       R9, R11
@@ -77,7 +78,7 @@ unit:
 	VFMADD231PS.BCST 20(R8), Z0, Z13
 	VFMADD231PS.BCST 24(R8), Z0, Z14
 	VFMADD231PS.BCST 28(R8), Z0, Z15
-	PREFETCHT0       3072(DI)
+	PREFETCHT0       (DI)(R14*1)
 	ADDQ             $0x20, R8
 	ADDQ             $0x00000040, DI
 	DECQ             AX
@@ -176,9 +177,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func tileBF16Z1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int)
+// func tileBF16Z1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·tileBF16Z1(SB), NOSPLIT, $0-80
+TEXT ·tileBF16Z1(SB), NOSPLIT, $0-88
 	MOVQ       k+0(FP), R13
 	MOVQ       segs+8(FP), CX
 	MOVQ       seg+16(FP), BX
@@ -188,6 +189,7 @@ TEXT ·tileBF16Z1(SB), NOSPLIT, $0-80
 	MOVQ       ldc+48(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+56(FP), R10
+	MOVQ       ahead+80(FP), R14
 	MOVQ       DX, R11
 	PREFETCHT0 (R11)
 	ADDQ       R9, R11
@@ -263,7 +265,7 @@ unit:
 	LONG       $0x587e5262
 	WORD       $0x7852
 	BYTE       $0x07
-	PREFETCHT0 3072(DI)
+	PREFETCHT0 (DI)(R14*1)
 	ADDQ       $0x20, R8
 	ADDQ       $0x00000040, DI
 	DECQ       AX
@@ -362,9 +364,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func tileI8Z1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int)
+// func tileI8Z1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
 // Requires: AVX, AVX512F, AVX512VNNI, BMI2, MMX+
-TEXT ·tileI8Z1(SB), NOSPLIT, $0-80
+TEXT ·tileI8Z1(SB), NOSPLIT, $0-88
 	MOVQ       k+0(FP), R13
 	MOVQ       segs+8(FP), CX
 	MOVQ       seg+16(FP), BX
@@ -374,6 +376,7 @@ TEXT ·tileI8Z1(SB), NOSPLIT, $0-80
 	MOVQ       ldc+48(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+56(FP), R10
+	MOVQ       ahead+80(FP), R14
 	MOVQ       DX, R11
 	PREFETCHT0 (R11)
 	ADDQ       R9, R11
@@ -426,7 +429,7 @@ unit:
 	VPDPBUSD     Z1, Z0, Z14
 	VBROADCASTSS 28(R8), Z0
 	VPDPBUSD     Z1, Z0, Z15
-	PREFETCHT0   3072(DI)
+	PREFETCHT0   (DI)(R14*1)
 	ADDQ         $0x20, R8
 	ADDQ         $0x00000040, DI
 	DECQ         AX
@@ -525,9 +528,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func tileF32Y1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int)
+// func tileF32Y1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
 // Requires: AVX, FMA3, MMX+
-TEXT ·tileF32Y1(SB), NOSPLIT, $0-80
+TEXT ·tileF32Y1(SB), NOSPLIT, $0-88
 	MOVQ       k+0(FP), R13
 	MOVQ       segs+8(FP), CX
 	MOVQ       seg+16(FP), BX
@@ -537,6 +540,7 @@ TEXT ·tileF32Y1(SB), NOSPLIT, $0-80
 	MOVQ       ldc+48(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+56(FP), R10
+	MOVQ       ahead+80(FP), R14
 	MOVQ       DX, R11
 	PREFETCHT0 (R11)
 	ADDQ       R9, R11
@@ -568,7 +572,7 @@ unit:
 	VFMADD231PS  Y1, Y0, Y6
 	VBROADCASTSS 12(R8), Y0
 	VFMADD231PS  Y1, Y0, Y7
-	PREFETCHT0   3072(DI)
+	PREFETCHT0   (DI)(R14*1)
 	ADDQ         $0x20, R8
 	ADDQ         $0x00000020, DI
 	DECQ         AX
@@ -627,9 +631,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func tileI16Y1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int)
+// func tileI16Y1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
 // Requires: AVX, AVX2, MMX+
-TEXT ·tileI16Y1(SB), NOSPLIT, $0-80
+TEXT ·tileI16Y1(SB), NOSPLIT, $0-88
 	MOVQ       k+0(FP), R13
 	MOVQ       segs+8(FP), CX
 	MOVQ       seg+16(FP), BX
@@ -639,6 +643,7 @@ TEXT ·tileI16Y1(SB), NOSPLIT, $0-80
 	MOVQ       ldc+48(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+56(FP), R10
+	MOVQ       ahead+80(FP), R14
 	MOVQ       DX, R11
 	PREFETCHT0 (R11)
 	ADDQ       R9, R11
@@ -677,7 +682,7 @@ unit:
 	VMOVUPS      (DI), Y2
 	VPMADDWD     Y2, Y1, Y0
 	VPADDD       Y0, Y7, Y7
-	PREFETCHT0   3072(DI)
+	PREFETCHT0   (DI)(R14*1)
 	ADDQ         $0x20, R8
 	ADDQ         $0x00000020, DI
 	DECQ         AX
@@ -736,9 +741,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func tileF32Z2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int)
+// func tileF32Z2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·tileF32Z2(SB), NOSPLIT, $0-80
+TEXT ·tileF32Z2(SB), NOSPLIT, $0-88
 	MOVQ       k+0(FP), R13
 	MOVQ       segs+8(FP), CX
 	MOVQ       seg+16(FP), BX
@@ -748,6 +753,7 @@ TEXT ·tileF32Z2(SB), NOSPLIT, $0-80
 	MOVQ       ldc+48(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+56(FP), R10
+	MOVQ       ahead+80(FP), R14
 	MOVQ       DX, R11
 	PREFETCHT0 (R11)
 	PREFETCHT0 64(R11)
@@ -824,8 +830,8 @@ unit:
 	VBROADCASTSS 28(R8), Z0
 	VFMADD231PS  Z1, Z0, Z22
 	VFMADD231PS  Z2, Z0, Z23
-	PREFETCHT0   3072(DI)
-	PREFETCHT0   3136(DI)
+	PREFETCHT0   (DI)(R14*1)
+	PREFETCHT0   64(DI)(R14*1)
 	ADDQ         $0x20, R8
 	ADDQ         $0x00000080, DI
 	DECQ         AX
@@ -948,9 +954,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func tileBF16Z2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int)
+// func tileBF16Z2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·tileBF16Z2(SB), NOSPLIT, $0-80
+TEXT ·tileBF16Z2(SB), NOSPLIT, $0-88
 	MOVQ       k+0(FP), R13
 	MOVQ       segs+8(FP), CX
 	MOVQ       seg+16(FP), BX
@@ -960,6 +966,7 @@ TEXT ·tileBF16Z2(SB), NOSPLIT, $0-80
 	MOVQ       ldc+48(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+56(FP), R10
+	MOVQ       ahead+80(FP), R14
 	MOVQ       DX, R11
 	PREFETCHT0 (R11)
 	PREFETCHT0 64(R11)
@@ -1084,8 +1091,8 @@ unit:
 	// VDPBF16PS Z2, Z0, Z23
 	LONG       $0x487ee262
 	WORD       $0xfa52
-	PREFETCHT0 3072(DI)
-	PREFETCHT0 3136(DI)
+	PREFETCHT0 (DI)(R14*1)
+	PREFETCHT0 64(DI)(R14*1)
 	ADDQ       $0x20, R8
 	ADDQ       $0x00000080, DI
 	DECQ       AX
@@ -1208,9 +1215,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func tileI8Z2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int)
+// func tileI8Z2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
 // Requires: AVX, AVX512F, AVX512VNNI, BMI2, MMX+
-TEXT ·tileI8Z2(SB), NOSPLIT, $0-80
+TEXT ·tileI8Z2(SB), NOSPLIT, $0-88
 	MOVQ       k+0(FP), R13
 	MOVQ       segs+8(FP), CX
 	MOVQ       seg+16(FP), BX
@@ -1220,6 +1227,7 @@ TEXT ·tileI8Z2(SB), NOSPLIT, $0-80
 	MOVQ       ldc+48(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+56(FP), R10
+	MOVQ       ahead+80(FP), R14
 	MOVQ       DX, R11
 	PREFETCHT0 (R11)
 	PREFETCHT0 64(R11)
@@ -1297,8 +1305,8 @@ unit:
 	VBROADCASTSS 28(R8), Z0
 	VPDPBUSD     Z1, Z0, Z22
 	VPDPBUSD     Z2, Z0, Z23
-	PREFETCHT0   3072(DI)
-	PREFETCHT0   3136(DI)
+	PREFETCHT0   (DI)(R14*1)
+	PREFETCHT0   64(DI)(R14*1)
 	ADDQ         $0x20, R8
 	ADDQ         $0x00000080, DI
 	DECQ         AX
@@ -1421,9 +1429,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func tileF32Y2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int)
+// func tileF32Y2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
 // Requires: AVX, FMA3, MMX+
-TEXT ·tileF32Y2(SB), NOSPLIT, $0-80
+TEXT ·tileF32Y2(SB), NOSPLIT, $0-88
 	MOVQ       k+0(FP), R13
 	MOVQ       segs+8(FP), CX
 	MOVQ       seg+16(FP), BX
@@ -1433,6 +1441,7 @@ TEXT ·tileF32Y2(SB), NOSPLIT, $0-80
 	MOVQ       ldc+48(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+56(FP), R10
+	MOVQ       ahead+80(FP), R14
 	MOVQ       DX, R11
 	PREFETCHT0 (R11)
 	ADDQ       R9, R11
@@ -1473,8 +1482,8 @@ unit:
 	VBROADCASTSS 12(R8), Y0
 	VFMADD231PS  Y1, Y0, Y10
 	VFMADD231PS  Y2, Y0, Y11
-	PREFETCHT0   3072(DI)
-	PREFETCHT0   3104(DI)
+	PREFETCHT0   (DI)(R14*1)
+	PREFETCHT0   32(DI)(R14*1)
 	ADDQ         $0x20, R8
 	ADDQ         $0x00000040, DI
 	DECQ         AX
@@ -1545,9 +1554,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func tileI16Y2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int)
+// func tileI16Y2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
 // Requires: AVX, AVX2, MMX+
-TEXT ·tileI16Y2(SB), NOSPLIT, $0-80
+TEXT ·tileI16Y2(SB), NOSPLIT, $0-88
 	MOVQ       k+0(FP), R13
 	MOVQ       segs+8(FP), CX
 	MOVQ       seg+16(FP), BX
@@ -1557,6 +1566,7 @@ TEXT ·tileI16Y2(SB), NOSPLIT, $0-80
 	MOVQ       ldc+48(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+56(FP), R10
+	MOVQ       ahead+80(FP), R14
 	MOVQ       DX, R11
 	PREFETCHT0 (R11)
 	ADDQ       R9, R11
@@ -1611,8 +1621,8 @@ unit:
 	VMOVUPS      32(DI), Y3
 	VPMADDWD     Y3, Y1, Y0
 	VPADDD       Y0, Y11, Y11
-	PREFETCHT0   3072(DI)
-	PREFETCHT0   3104(DI)
+	PREFETCHT0   (DI)(R14*1)
+	PREFETCHT0   32(DI)(R14*1)
 	ADDQ         $0x20, R8
 	ADDQ         $0x00000040, DI
 	DECQ         AX
@@ -1683,9 +1693,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func tileF32Z3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int)
+// func tileF32Z3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·tileF32Z3(SB), NOSPLIT, $0-80
+TEXT ·tileF32Z3(SB), NOSPLIT, $0-88
 	MOVQ       k+0(FP), R13
 	MOVQ       segs+8(FP), CX
 	MOVQ       seg+16(FP), BX
@@ -1695,6 +1705,7 @@ TEXT ·tileF32Z3(SB), NOSPLIT, $0-80
 	MOVQ       ldc+48(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+56(FP), R10
+	MOVQ       ahead+80(FP), R14
 	MOVQ       DX, R11
 	PREFETCHT0 (R11)
 	PREFETCHT0 64(R11)
@@ -1796,9 +1807,9 @@ unit:
 	VFMADD231PS  Z1, Z0, Z29
 	VFMADD231PS  Z2, Z0, Z30
 	VFMADD231PS  Z3, Z0, Z31
-	PREFETCHT0   3072(DI)
-	PREFETCHT0   3136(DI)
-	PREFETCHT0   3200(DI)
+	PREFETCHT0   (DI)(R14*1)
+	PREFETCHT0   64(DI)(R14*1)
+	PREFETCHT0   128(DI)(R14*1)
 	ADDQ         $0x20, R8
 	ADDQ         $0x000000c0, DI
 	DECQ         AX
@@ -1945,9 +1956,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func tileBF16Z3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int)
+// func tileBF16Z3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·tileBF16Z3(SB), NOSPLIT, $0-80
+TEXT ·tileBF16Z3(SB), NOSPLIT, $0-88
 	MOVQ       k+0(FP), R13
 	MOVQ       segs+8(FP), CX
 	MOVQ       seg+16(FP), BX
@@ -1957,6 +1968,7 @@ TEXT ·tileBF16Z3(SB), NOSPLIT, $0-80
 	MOVQ       ldc+48(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+56(FP), R10
+	MOVQ       ahead+80(FP), R14
 	MOVQ       DX, R11
 	PREFETCHT0 (R11)
 	PREFETCHT0 64(R11)
@@ -2130,9 +2142,9 @@ unit:
 	// VDPBF16PS Z3, Z0, Z31
 	LONG       $0x487e6262
 	WORD       $0xfb52
-	PREFETCHT0 3072(DI)
-	PREFETCHT0 3136(DI)
-	PREFETCHT0 3200(DI)
+	PREFETCHT0 (DI)(R14*1)
+	PREFETCHT0 64(DI)(R14*1)
+	PREFETCHT0 128(DI)(R14*1)
 	ADDQ       $0x20, R8
 	ADDQ       $0x000000c0, DI
 	DECQ       AX
@@ -2279,9 +2291,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func tileI8Z3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int)
+// func tileI8Z3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
 // Requires: AVX, AVX512F, AVX512VNNI, BMI2, MMX+
-TEXT ·tileI8Z3(SB), NOSPLIT, $0-80
+TEXT ·tileI8Z3(SB), NOSPLIT, $0-88
 	MOVQ       k+0(FP), R13
 	MOVQ       segs+8(FP), CX
 	MOVQ       seg+16(FP), BX
@@ -2291,6 +2303,7 @@ TEXT ·tileI8Z3(SB), NOSPLIT, $0-80
 	MOVQ       ldc+48(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+56(FP), R10
+	MOVQ       ahead+80(FP), R14
 	MOVQ       DX, R11
 	PREFETCHT0 (R11)
 	PREFETCHT0 64(R11)
@@ -2393,9 +2406,9 @@ unit:
 	VPDPBUSD     Z1, Z0, Z29
 	VPDPBUSD     Z2, Z0, Z30
 	VPDPBUSD     Z3, Z0, Z31
-	PREFETCHT0   3072(DI)
-	PREFETCHT0   3136(DI)
-	PREFETCHT0   3200(DI)
+	PREFETCHT0   (DI)(R14*1)
+	PREFETCHT0   64(DI)(R14*1)
+	PREFETCHT0   128(DI)(R14*1)
 	ADDQ         $0x20, R8
 	ADDQ         $0x000000c0, DI
 	DECQ         AX
@@ -2542,9 +2555,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func tileF32Y3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int)
+// func tileF32Y3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
 // Requires: AVX, FMA3, MMX+
-TEXT ·tileF32Y3(SB), NOSPLIT, $0-80
+TEXT ·tileF32Y3(SB), NOSPLIT, $0-88
 	MOVQ       k+0(FP), R13
 	MOVQ       segs+8(FP), CX
 	MOVQ       seg+16(FP), BX
@@ -2554,6 +2567,7 @@ TEXT ·tileF32Y3(SB), NOSPLIT, $0-80
 	MOVQ       ldc+48(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+56(FP), R10
+	MOVQ       ahead+80(FP), R14
 	MOVQ       DX, R11
 	PREFETCHT0 (R11)
 	PREFETCHT0 64(R11)
@@ -2607,9 +2621,9 @@ unit:
 	VFMADD231PS  Y1, Y0, Y13
 	VFMADD231PS  Y2, Y0, Y14
 	VFMADD231PS  Y3, Y0, Y15
-	PREFETCHT0   3072(DI)
-	PREFETCHT0   3104(DI)
-	PREFETCHT0   3136(DI)
+	PREFETCHT0   (DI)(R14*1)
+	PREFETCHT0   32(DI)(R14*1)
+	PREFETCHT0   64(DI)(R14*1)
 	ADDQ         $0x20, R8
 	ADDQ         $0x00000060, DI
 	DECQ         AX
@@ -2692,9 +2706,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func tileI16Y3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int)
+// func tileI16Y3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
 // Requires: AVX, AVX2, MMX+
-TEXT ·tileI16Y3(SB), NOSPLIT, $0-80
+TEXT ·tileI16Y3(SB), NOSPLIT, $0-88
 	MOVQ       k+0(FP), R13
 	MOVQ       segs+8(FP), CX
 	MOVQ       seg+16(FP), BX
@@ -2704,6 +2718,7 @@ TEXT ·tileI16Y3(SB), NOSPLIT, $0-80
 	MOVQ       ldc+48(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+56(FP), R10
+	MOVQ       ahead+80(FP), R14
 	MOVQ       DX, R11
 	PREFETCHT0 (R11)
 	PREFETCHT0 64(R11)
@@ -2778,9 +2793,9 @@ unit:
 	VMOVUPS      64(DI), Y2
 	VPMADDWD     Y2, Y1, Y0
 	VPADDD       Y0, Y15, Y15
-	PREFETCHT0   3072(DI)
-	PREFETCHT0   3104(DI)
-	PREFETCHT0   3136(DI)
+	PREFETCHT0   (DI)(R14*1)
+	PREFETCHT0   32(DI)(R14*1)
+	PREFETCHT0   64(DI)(R14*1)
 	ADDQ         $0x20, R8
 	ADDQ         $0x00000060, DI
 	DECQ         AX
@@ -2965,25 +2980,42 @@ TEXT ·packCols32(SB), NOSPLIT, $0-56
 	MOVQ w+48(FP), R12
 	LEAQ (R9)(R9*2), DX
 	MOVQ R9, R14
-	SHLQ $0x04, R14
+	SHLQ $0x02, R14
 
 unit:
 	MOVQ SI, AX
 	MOVQ DI, BX
 	MOVQ R12, R11
+	SHRQ $0x01, R11
+	JZ   last
 
 block:
+	LEAQ       (AX)(R14*1), R15
+	PREFETCHT0 (R15)
 	VMOVUPS    (AX), Y0
 	VMOVUPS    Y0, (BX)
-	PREFETCHT0 (AX)(R14*1)
-	ADDQ       $0x20, AX
 	ADDQ       R13, BX
+	ADDQ       $0x20, AX
+	VMOVUPS    (AX), Y0
+	VMOVUPS    Y0, (BX)
+	ADDQ       R13, BX
+	ADDQ       $0x20, AX
 	DECQ       R11
 	JNZ        block
-	ADDQ       R9, SI
-	ADDQ       R8, DI
-	DECQ       R10
-	JNZ        unit
+
+last:
+	TESTQ      $0x00000001, R12
+	JZ         next
+	LEAQ       (AX)(R14*1), R15
+	PREFETCHT0 (R15)
+	VMOVUPS    (AX), Y0
+	VMOVUPS    Y0, (BX)
+
+next:
+	ADDQ R9, SI
+	ADDQ R8, DI
+	DECQ R10
+	JNZ  unit
 	VZEROUPPER
 	RET
 
@@ -3087,26 +3119,45 @@ TEXT ·packColsBF16(SB), NOSPLIT, $0-56
 	MOVQ w+48(FP), R12
 	LEAQ (R9)(R9*2), DX
 	MOVQ R9, R14
-	SHLQ $0x04, R14
+	SHLQ $0x02, R14
 
 unit:
 	MOVQ SI, AX
 	MOVQ DI, BX
 	MOVQ R12, R11
+	SHRQ $0x01, R11
+	JZ   last
 
 block:
+	LEAQ       (AX)(R14*1), R15
+	PREFETCHT0 (R15)
 	VPMOVZXWD  (AX), Y0
 	VPSLLD     $0x10, Y0, Y0
 	VMOVUPS    Y0, (BX)
-	PREFETCHT0 (AX)(R14*1)
-	ADDQ       $0x10, AX
 	ADDQ       R13, BX
+	ADDQ       $0x10, AX
+	VPMOVZXWD  (AX), Y0
+	VPSLLD     $0x10, Y0, Y0
+	VMOVUPS    Y0, (BX)
+	ADDQ       R13, BX
+	ADDQ       $0x10, AX
 	DECQ       R11
 	JNZ        block
-	ADDQ       R9, SI
-	ADDQ       R8, DI
-	DECQ       R10
-	JNZ        unit
+
+last:
+	TESTQ      $0x00000001, R12
+	JZ         next
+	LEAQ       (AX)(R14*1), R15
+	PREFETCHT0 (R15)
+	VPMOVZXWD  (AX), Y0
+	VPSLLD     $0x10, Y0, Y0
+	VMOVUPS    Y0, (BX)
+
+next:
+	ADDQ R9, SI
+	ADDQ R8, DI
+	DECQ R10
+	JNZ  unit
 	VZEROUPPER
 	RET
 
@@ -3202,25 +3253,42 @@ TEXT ·packColsF16(SB), NOSPLIT, $0-56
 	MOVQ w+48(FP), R12
 	LEAQ (R9)(R9*2), DX
 	MOVQ R9, R14
-	SHLQ $0x04, R14
+	SHLQ $0x02, R14
 
 unit:
 	MOVQ SI, AX
 	MOVQ DI, BX
 	MOVQ R12, R11
+	SHRQ $0x01, R11
+	JZ   last
 
 block:
+	LEAQ       (AX)(R14*1), R15
+	PREFETCHT0 (R15)
 	VCVTPH2PS  (AX), Y0
 	VMOVUPS    Y0, (BX)
-	PREFETCHT0 (AX)(R14*1)
-	ADDQ       $0x10, AX
 	ADDQ       R13, BX
+	ADDQ       $0x10, AX
+	VCVTPH2PS  (AX), Y0
+	VMOVUPS    Y0, (BX)
+	ADDQ       R13, BX
+	ADDQ       $0x10, AX
 	DECQ       R11
 	JNZ        block
-	ADDQ       R9, SI
-	ADDQ       R8, DI
-	DECQ       R10
-	JNZ        unit
+
+last:
+	TESTQ      $0x00000001, R12
+	JZ         next
+	LEAQ       (AX)(R14*1), R15
+	PREFETCHT0 (R15)
+	VCVTPH2PS  (AX), Y0
+	VMOVUPS    Y0, (BX)
+
+next:
+	ADDQ R9, SI
+	ADDQ R8, DI
+	DECQ R10
+	JNZ  unit
 	VZEROUPPER
 	RET
 
@@ -3316,30 +3384,57 @@ TEXT ·packColsI16(SB), NOSPLIT, $0-56
 	MOVQ w+48(FP), R12
 	LEAQ (R9)(R9*2), DX
 	MOVQ R9, R14
-	SHLQ $0x04, R14
+	SHLQ $0x03, R14
 
 unit:
 	MOVQ SI, AX
 	MOVQ DI, BX
 	MOVQ R12, R11
+	SHRQ $0x01, R11
+	JZ   last
 
 block:
+	LEAQ       (AX)(R14*1), R15
+	PREFETCHT0 (R15)
+	PREFETCHT0 (R15)(R9*1)
 	VPMOVSXBW  (AX), X0
 	VPMOVSXBW  (AX)(R9*1), X1
 	VPUNPCKLWD X1, X0, X2
 	VPUNPCKHWD X1, X0, X3
 	VMOVUPS    X2, (BX)
 	VMOVUPS    X3, 16(BX)
-	PREFETCHT0 (AX)(R14*1)
-	ADDQ       $0x08, AX
 	ADDQ       R13, BX
+	ADDQ       $0x08, AX
+	VPMOVSXBW  (AX), X0
+	VPMOVSXBW  (AX)(R9*1), X1
+	VPUNPCKLWD X1, X0, X2
+	VPUNPCKHWD X1, X0, X3
+	VMOVUPS    X2, (BX)
+	VMOVUPS    X3, 16(BX)
+	ADDQ       R13, BX
+	ADDQ       $0x08, AX
 	DECQ       R11
 	JNZ        block
-	ADDQ       R9, SI
-	ADDQ       R9, SI
-	ADDQ       R8, DI
-	DECQ       R10
-	JNZ        unit
+
+last:
+	TESTQ      $0x00000001, R12
+	JZ         next
+	LEAQ       (AX)(R14*1), R15
+	PREFETCHT0 (R15)
+	PREFETCHT0 (R15)(R9*1)
+	VPMOVSXBW  (AX), X0
+	VPMOVSXBW  (AX)(R9*1), X1
+	VPUNPCKLWD X1, X0, X2
+	VPUNPCKHWD X1, X0, X3
+	VMOVUPS    X2, (BX)
+	VMOVUPS    X3, 16(BX)
+
+next:
+	ADDQ R9, SI
+	ADDQ R9, SI
+	ADDQ R8, DI
+	DECQ R10
+	JNZ  unit
 	VZEROUPPER
 	RET
 
@@ -3449,8 +3544,15 @@ unit:
 	MOVQ SI, AX
 	MOVQ DI, BX
 	MOVQ R12, R11
+	SHRQ $0x01, R11
+	JZ   last
 
 block:
+	LEAQ       (AX)(R14*1), R15
+	PREFETCHT0 (R15)
+	PREFETCHT0 (R15)(R9*1)
+	PREFETCHT0 (R15)(R9*2)
+	PREFETCHT0 (R15)(DX*1)
 	VMOVQ      (AX), X0
 	VMOVQ      (AX)(R9*1), X1
 	VMOVQ      (AX)(R9*2), X2
@@ -3463,18 +3565,54 @@ block:
 	VPUNPCKHWD X1, X0, X3
 	VMOVUPS    X2, (BX)
 	VMOVUPS    X3, 16(BX)
-	PREFETCHT0 (AX)(R14*1)
-	ADDQ       $0x08, AX
 	ADDQ       R13, BX
+	ADDQ       $0x08, AX
+	VMOVQ      (AX), X0
+	VMOVQ      (AX)(R9*1), X1
+	VMOVQ      (AX)(R9*2), X2
+	VMOVQ      (AX)(DX*1), X3
+	VPUNPCKLBW X1, X0, X0
+	VPUNPCKLBW X3, X2, X1
+	VPXOR      flip<>+0(SB), X0, X0
+	VPXOR      flip<>+0(SB), X1, X1
+	VPUNPCKLWD X1, X0, X2
+	VPUNPCKHWD X1, X0, X3
+	VMOVUPS    X2, (BX)
+	VMOVUPS    X3, 16(BX)
+	ADDQ       R13, BX
+	ADDQ       $0x08, AX
 	DECQ       R11
 	JNZ        block
-	ADDQ       R9, SI
-	ADDQ       R9, SI
-	ADDQ       R9, SI
-	ADDQ       R9, SI
-	ADDQ       R8, DI
-	DECQ       R10
-	JNZ        unit
+
+last:
+	TESTQ      $0x00000001, R12
+	JZ         next
+	LEAQ       (AX)(R14*1), R15
+	PREFETCHT0 (R15)
+	PREFETCHT0 (R15)(R9*1)
+	PREFETCHT0 (R15)(R9*2)
+	PREFETCHT0 (R15)(DX*1)
+	VMOVQ      (AX), X0
+	VMOVQ      (AX)(R9*1), X1
+	VMOVQ      (AX)(R9*2), X2
+	VMOVQ      (AX)(DX*1), X3
+	VPUNPCKLBW X1, X0, X0
+	VPUNPCKLBW X3, X2, X1
+	VPXOR      flip<>+0(SB), X0, X0
+	VPXOR      flip<>+0(SB), X1, X1
+	VPUNPCKLWD X1, X0, X2
+	VPUNPCKHWD X1, X0, X3
+	VMOVUPS    X2, (BX)
+	VMOVUPS    X3, 16(BX)
+
+next:
+	ADDQ R9, SI
+	ADDQ R9, SI
+	ADDQ R9, SI
+	ADDQ R9, SI
+	ADDQ R8, DI
+	DECQ R10
+	JNZ  unit
 	VZEROUPPER
 	RET
 
@@ -3490,30 +3628,57 @@ TEXT ·packColsPairs(SB), NOSPLIT, $0-56
 	MOVQ w+48(FP), R12
 	LEAQ (R9)(R9*2), DX
 	MOVQ R9, R14
-	SHLQ $0x04, R14
+	SHLQ $0x03, R14
 
 unit:
 	MOVQ SI, AX
 	MOVQ DI, BX
 	MOVQ R12, R11
+	SHRQ $0x01, R11
+	JZ   last
 
 block:
+	LEAQ       (AX)(R14*1), R15
+	PREFETCHT0 (R15)
+	PREFETCHT0 (R15)(R9*1)
 	VMOVUPS    (AX), X0
 	VMOVUPS    (AX)(R9*1), X1
 	VPUNPCKLWD X1, X0, X2
 	VPUNPCKHWD X1, X0, X3
 	VMOVUPS    X2, (BX)
 	VMOVUPS    X3, 16(BX)
-	PREFETCHT0 (AX)(R14*1)
-	ADDQ       $0x10, AX
 	ADDQ       R13, BX
+	ADDQ       $0x10, AX
+	VMOVUPS    (AX), X0
+	VMOVUPS    (AX)(R9*1), X1
+	VPUNPCKLWD X1, X0, X2
+	VPUNPCKHWD X1, X0, X3
+	VMOVUPS    X2, (BX)
+	VMOVUPS    X3, 16(BX)
+	ADDQ       R13, BX
+	ADDQ       $0x10, AX
 	DECQ       R11
 	JNZ        block
-	ADDQ       R9, SI
-	ADDQ       R9, SI
-	ADDQ       R8, DI
-	DECQ       R10
-	JNZ        unit
+
+last:
+	TESTQ      $0x00000001, R12
+	JZ         next
+	LEAQ       (AX)(R14*1), R15
+	PREFETCHT0 (R15)
+	PREFETCHT0 (R15)(R9*1)
+	VMOVUPS    (AX), X0
+	VMOVUPS    (AX)(R9*1), X1
+	VPUNPCKLWD X1, X0, X2
+	VPUNPCKHWD X1, X0, X3
+	VMOVUPS    X2, (BX)
+	VMOVUPS    X3, 16(BX)
+
+next:
+	ADDQ R9, SI
+	ADDQ R9, SI
+	ADDQ R8, DI
+	DECQ R10
+	JNZ  unit
 	VZEROUPPER
 	RET
 
@@ -3535,8 +3700,15 @@ unit:
 	MOVQ SI, AX
 	MOVQ DI, BX
 	MOVQ R12, R11
+	SHRQ $0x01, R11
+	JZ   last
 
 block:
+	LEAQ       (AX)(R14*1), R15
+	PREFETCHT0 (R15)
+	PREFETCHT0 (R15)(R9*1)
+	PREFETCHT0 (R15)(R9*2)
+	PREFETCHT0 (R15)(DX*1)
 	VMOVQ      (AX), X0
 	VMOVQ      (AX)(R9*1), X1
 	VMOVQ      (AX)(R9*2), X2
@@ -3547,18 +3719,50 @@ block:
 	VPUNPCKHWD X1, X0, X3
 	VMOVUPS    X2, (BX)
 	VMOVUPS    X3, 16(BX)
-	PREFETCHT0 (AX)(R14*1)
-	ADDQ       $0x08, AX
 	ADDQ       R13, BX
+	ADDQ       $0x08, AX
+	VMOVQ      (AX), X0
+	VMOVQ      (AX)(R9*1), X1
+	VMOVQ      (AX)(R9*2), X2
+	VMOVQ      (AX)(DX*1), X3
+	VPUNPCKLBW X1, X0, X0
+	VPUNPCKLBW X3, X2, X1
+	VPUNPCKLWD X1, X0, X2
+	VPUNPCKHWD X1, X0, X3
+	VMOVUPS    X2, (BX)
+	VMOVUPS    X3, 16(BX)
+	ADDQ       R13, BX
+	ADDQ       $0x08, AX
 	DECQ       R11
 	JNZ        block
-	ADDQ       R9, SI
-	ADDQ       R9, SI
-	ADDQ       R9, SI
-	ADDQ       R9, SI
-	ADDQ       R8, DI
-	DECQ       R10
-	JNZ        unit
+
+last:
+	TESTQ      $0x00000001, R12
+	JZ         next
+	LEAQ       (AX)(R14*1), R15
+	PREFETCHT0 (R15)
+	PREFETCHT0 (R15)(R9*1)
+	PREFETCHT0 (R15)(R9*2)
+	PREFETCHT0 (R15)(DX*1)
+	VMOVQ      (AX), X0
+	VMOVQ      (AX)(R9*1), X1
+	VMOVQ      (AX)(R9*2), X2
+	VMOVQ      (AX)(DX*1), X3
+	VPUNPCKLBW X1, X0, X0
+	VPUNPCKLBW X3, X2, X1
+	VPUNPCKLWD X1, X0, X2
+	VPUNPCKHWD X1, X0, X3
+	VMOVUPS    X2, (BX)
+	VMOVUPS    X3, 16(BX)
+
+next:
+	ADDQ R9, SI
+	ADDQ R9, SI
+	ADDQ R9, SI
+	ADDQ R9, SI
+	ADDQ R8, DI
+	DECQ R10
+	JNZ  unit
 	VZEROUPPER
 	RET
 
@@ -5717,6 +5921,306 @@ end:
 	VMOVUPS.Z     64(DX), K1, Y2
 	VADDPS        Y2, Y1, Y2
 	VMOVUPS       Y2, K1, 64(DX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func selectedBF16Z(k int, x *uint16, ldx int, b *uint32, control *uint32, c *float32, ldc int, rows int, cols int)
+// Requires: AVX, AVX512BW, AVX512F, BMI2, CMOV
+TEXT ·selectedBF16Z(SB), NOSPLIT, $0-72
+	MOVQ    k+0(FP), CX
+	MOVQ    b+24(FP), SI
+	MOVQ    control+32(FP), DI
+	MOVQ    x+8(FP), R8
+	MOVQ    ldx+16(FP), BX
+	ADDQ    BX, BX
+	MOVQ    rows+56(FP), DX
+	LEAQ    (R8)(BX*1), R9
+	CMPQ    DX, $0x01
+	CMOVQLE R8, R9
+	LEAQ    (R9)(BX*1), R10
+	CMPQ    DX, $0x02
+	CMOVQLE R9, R10
+	LEAQ    (R10)(BX*1), R11
+	CMPQ    DX, $0x03
+	CMOVQLE R10, R11
+	LEAQ    (R11)(BX*1), R12
+	CMPQ    DX, $0x04
+	CMOVQLE R11, R12
+	LEAQ    (R12)(BX*1), R13
+	CMPQ    DX, $0x05
+	CMOVQLE R12, R13
+	VPXORD  Z14, Z14, Z14
+	VPXORD  Z15, Z15, Z15
+	VPXORD  Z16, Z16, Z16
+	VPXORD  Z17, Z17, Z17
+	VPXORD  Z18, Z18, Z18
+	VPXORD  Z19, Z19, Z19
+	VPXORD  Z20, Z20, Z20
+	VPXORD  Z21, Z21, Z21
+	VPXORD  Z22, Z22, Z22
+	VPXORD  Z23, Z23, Z23
+	VPXORD  Z24, Z24, Z24
+	VPXORD  Z25, Z25, Z25
+	VPXORD  Z26, Z26, Z26
+	VPXORD  Z27, Z27, Z27
+	VPXORD  Z28, Z28, Z28
+	VPXORD  Z29, Z29, Z29
+	VPXORD  Z30, Z30, Z30
+	VPXORD  Z31, Z31, Z31
+	XORQ    AX, AX
+
+unit:
+	VBROADCASTF32X4 (R8)(AX*1), Z6
+	VBROADCASTF32X4 (R9)(AX*1), Z7
+	VBROADCASTF32X4 (R10)(AX*1), Z8
+	VBROADCASTF32X4 (R11)(AX*1), Z9
+	VBROADCASTF32X4 (R12)(AX*1), Z10
+	VBROADCASTF32X4 (R13)(AX*1), Z11
+	VMOVUPS         (SI), Z0
+	VMOVUPS         (DI), Z3
+	VMOVUPS         64(SI), Z1
+	VMOVUPS         64(DI), Z4
+	VMOVUPS         128(SI), Z2
+	VMOVUPS         128(DI), Z5
+	VPSHUFB         Z3, Z6, Z12
+
+	// VDPBF16PS Z12, Z0, Z14
+	LONG    $0x487e5262
+	WORD    $0xf452
+	VPSHUFB Z4, Z6, Z13
+
+	// VDPBF16PS Z13, Z1, Z15
+	LONG    $0x48765262
+	WORD    $0xfd52
+	VPSHUFB Z5, Z6, Z12
+
+	// VDPBF16PS Z12, Z2, Z16
+	LONG    $0x486ec262
+	WORD    $0xc452
+	VPSHUFB Z3, Z7, Z13
+
+	// VDPBF16PS Z13, Z0, Z17
+	LONG    $0x487ec262
+	WORD    $0xcd52
+	VPSHUFB Z4, Z7, Z12
+
+	// VDPBF16PS Z12, Z1, Z18
+	LONG    $0x4876c262
+	WORD    $0xd452
+	VPSHUFB Z5, Z7, Z13
+
+	// VDPBF16PS Z13, Z2, Z19
+	LONG    $0x486ec262
+	WORD    $0xdd52
+	VPSHUFB Z3, Z8, Z12
+
+	// VDPBF16PS Z12, Z0, Z20
+	LONG    $0x487ec262
+	WORD    $0xe452
+	VPSHUFB Z4, Z8, Z13
+
+	// VDPBF16PS Z13, Z1, Z21
+	LONG    $0x4876c262
+	WORD    $0xed52
+	VPSHUFB Z5, Z8, Z12
+
+	// VDPBF16PS Z12, Z2, Z22
+	LONG    $0x486ec262
+	WORD    $0xf452
+	VPSHUFB Z3, Z9, Z13
+
+	// VDPBF16PS Z13, Z0, Z23
+	LONG    $0x487ec262
+	WORD    $0xfd52
+	VPSHUFB Z4, Z9, Z12
+
+	// VDPBF16PS Z12, Z1, Z24
+	LONG    $0x48764262
+	WORD    $0xc452
+	VPSHUFB Z5, Z9, Z13
+
+	// VDPBF16PS Z13, Z2, Z25
+	LONG    $0x486e4262
+	WORD    $0xcd52
+	VPSHUFB Z3, Z10, Z12
+
+	// VDPBF16PS Z12, Z0, Z26
+	LONG    $0x487e4262
+	WORD    $0xd452
+	VPSHUFB Z4, Z10, Z13
+
+	// VDPBF16PS Z13, Z1, Z27
+	LONG    $0x48764262
+	WORD    $0xdd52
+	VPSHUFB Z5, Z10, Z12
+
+	// VDPBF16PS Z12, Z2, Z28
+	LONG    $0x486e4262
+	WORD    $0xe452
+	VPSHUFB Z3, Z11, Z13
+
+	// VDPBF16PS Z13, Z0, Z29
+	LONG    $0x487e4262
+	WORD    $0xed52
+	VPSHUFB Z4, Z11, Z12
+
+	// VDPBF16PS Z12, Z1, Z30
+	LONG    $0x48764262
+	WORD    $0xf452
+	VPSHUFB Z5, Z11, Z13
+
+	// VDPBF16PS Z13, Z2, Z31
+	LONG    $0x486e4262
+	WORD    $0xfd52
+	VMOVUPS 192(SI), Z0
+	VMOVUPS 192(DI), Z3
+	VMOVUPS 256(SI), Z1
+	VMOVUPS 256(DI), Z4
+	VMOVUPS 320(SI), Z2
+	VMOVUPS 320(DI), Z5
+	VPSHUFB Z3, Z6, Z12
+
+	// VDPBF16PS Z12, Z0, Z14
+	LONG    $0x487e5262
+	WORD    $0xf452
+	VPSHUFB Z4, Z6, Z13
+
+	// VDPBF16PS Z13, Z1, Z15
+	LONG    $0x48765262
+	WORD    $0xfd52
+	VPSHUFB Z5, Z6, Z12
+
+	// VDPBF16PS Z12, Z2, Z16
+	LONG    $0x486ec262
+	WORD    $0xc452
+	VPSHUFB Z3, Z7, Z13
+
+	// VDPBF16PS Z13, Z0, Z17
+	LONG    $0x487ec262
+	WORD    $0xcd52
+	VPSHUFB Z4, Z7, Z12
+
+	// VDPBF16PS Z12, Z1, Z18
+	LONG    $0x4876c262
+	WORD    $0xd452
+	VPSHUFB Z5, Z7, Z13
+
+	// VDPBF16PS Z13, Z2, Z19
+	LONG    $0x486ec262
+	WORD    $0xdd52
+	VPSHUFB Z3, Z8, Z12
+
+	// VDPBF16PS Z12, Z0, Z20
+	LONG    $0x487ec262
+	WORD    $0xe452
+	VPSHUFB Z4, Z8, Z13
+
+	// VDPBF16PS Z13, Z1, Z21
+	LONG    $0x4876c262
+	WORD    $0xed52
+	VPSHUFB Z5, Z8, Z12
+
+	// VDPBF16PS Z12, Z2, Z22
+	LONG    $0x486ec262
+	WORD    $0xf452
+	VPSHUFB Z3, Z9, Z13
+
+	// VDPBF16PS Z13, Z0, Z23
+	LONG    $0x487ec262
+	WORD    $0xfd52
+	VPSHUFB Z4, Z9, Z12
+
+	// VDPBF16PS Z12, Z1, Z24
+	LONG    $0x48764262
+	WORD    $0xc452
+	VPSHUFB Z5, Z9, Z13
+
+	// VDPBF16PS Z13, Z2, Z25
+	LONG    $0x486e4262
+	WORD    $0xcd52
+	VPSHUFB Z3, Z10, Z12
+
+	// VDPBF16PS Z12, Z0, Z26
+	LONG    $0x487e4262
+	WORD    $0xd452
+	VPSHUFB Z4, Z10, Z13
+
+	// VDPBF16PS Z13, Z1, Z27
+	LONG    $0x48764262
+	WORD    $0xdd52
+	VPSHUFB Z5, Z10, Z12
+
+	// VDPBF16PS Z12, Z2, Z28
+	LONG    $0x486e4262
+	WORD    $0xe452
+	VPSHUFB Z3, Z11, Z13
+
+	// VDPBF16PS Z13, Z0, Z29
+	LONG    $0x487e4262
+	WORD    $0xed52
+	VPSHUFB Z4, Z11, Z12
+
+	// VDPBF16PS Z12, Z1, Z30
+	LONG    $0x48764262
+	WORD    $0xf452
+	VPSHUFB Z5, Z11, Z13
+
+	// VDPBF16PS Z13, Z2, Z31
+	LONG    $0x486e4262
+	WORD    $0xfd52
+	ADDQ    $0x10, AX
+	ADDQ    $0x00000180, SI
+	ADDQ    $0x00000180, DI
+	DECQ    CX
+	JNZ     unit
+	MOVQ    c+40(FP), DX
+	MOVQ    ldc+48(FP), R9
+	SHLQ    $0x02, R9
+	MOVQ    rows+56(FP), R10
+	MOVQ    cols+64(FP), R12
+	MOVQ    $-1, R11
+	BZHIQ   R12, R11, R11
+	KMOVW   R11, K1
+	SHRQ    $0x10, R11
+	KMOVW   R11, K2
+	SHRQ    $0x10, R11
+	KMOVW   R11, K3
+	SHRQ    $0x10, R11
+	VMOVUPS Z14, K1, (DX)
+	VMOVUPS Z15, K2, 64(DX)
+	VMOVUPS Z16, K3, 128(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z17, K1, (DX)
+	VMOVUPS Z18, K2, 64(DX)
+	VMOVUPS Z19, K3, 128(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z20, K1, (DX)
+	VMOVUPS Z21, K2, 64(DX)
+	VMOVUPS Z22, K3, 128(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z23, K1, (DX)
+	VMOVUPS Z24, K2, 64(DX)
+	VMOVUPS Z25, K3, 128(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z26, K1, (DX)
+	VMOVUPS Z27, K2, 64(DX)
+	VMOVUPS Z28, K3, 128(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z29, K1, (DX)
+	VMOVUPS Z30, K2, 64(DX)
+	VMOVUPS Z31, K3, 128(DX)
 
 done:
 	VZEROUPPER
