@@ -74,7 +74,7 @@ func (m *Machine) scalingFigure() *figure.Figure {
 	f.Path([]figure.Point{{X: x.low, Y: y.at(0)}, {X: x.high, Y: y.at(x.to)}}, figure.Text, 1.5, true)
 	slices.SortStableFunc(all, func(a, b curve) int { return better(last(a), last(b), false) })
 	for i, c := range all {
-		c.draw(f, x, y, figure.Series[i%(len(figure.Series)-1)], top+8+17*float64(i))
+		c.draw(f, x, y, figure.Series[i%figure.Lines], top+8+17*float64(i))
 	}
 	return f
 }
