@@ -67,6 +67,7 @@ func newRootCmd(stdout, stderr io.Writer, open openFunc) *cobra.Command {
 		newRunCmd(stdout, stderr, open),
 		newCompareCmd(stdout),
 		newReportCmd(stdout),
+		newExplainCmd(stdout),
 		newChipsCmd(stdout),
 		newDoctorCmd(stdout),
 		newPeakCmd(stdout),

@@ -32,7 +32,8 @@ type runFlags struct {
 	sequences                      []bool
 	seed                           int64
 	list                           bool
-	seconds, targetPct             float64
+	seconds, targetPct, limit      float64
+	untilStable                    bool
 	sweepFlags
 }
 
@@ -76,6 +77,9 @@ func (f *runFlags) register(cmd *cobra.Command) {
 	p.Int64Var(&f.seed, "seed", 0, "seed of weights and inputs (default 1)")
 	p.Float64Var(&f.seconds, "seconds", 0, "seconds of samples after which a case is measured enough (default: the suite's)")
 	p.Float64Var(&f.targetPct, "target", 0, "percent within which the median must be known to stop earlier (default: the suite's)")
+
+	p.BoolVar(&f.untilStable, "repeat-until-stable", false, "sample until the median is known within --target, or --limit is reached; the row says if it was")
+	p.Float64Var(&f.limit, "limit", 0, "seconds of samples after which what there is must be enough (default: the suite's)")
 
 	p.StringSliceVar(&f.techniques, "technique", nil, "keep only these: "+strings.Join(workload.Techniques, ", "))
 	p.StringArrayVar(&f.models, "model", nil, "presets ("+strings.Join(workload.PresetNames(), ", ")+"), changed as in gpt2,B=8, or C=..,NH=..,T=..,L=..,B=..")
@@ -183,14 +187,31 @@ func (f *runFlags) rule() (measure.Rule, error) {
 		return measure.Rule{}, err
 	}
 	rule := map[string]measure.Rule{"smoke": measure.Smoke, "quick": measure.Quick, "parallel": measure.Quick, "full": measure.Full}[suite.Name]
-	if f.seconds < 0 || f.targetPct < 0 {
-		return rule, fmt.Errorf("--seconds %g and --target %g must not be negative", f.seconds, f.targetPct)
+	for _, number := range []struct {
+		flag  string
+		value float64
+	}{{"seconds", f.seconds}, {"target", f.targetPct}, {"limit", f.limit}} {
+		if !(number.value >= 0) {
+			return rule, fmt.Errorf("--%s %g must not be negative; leave it out for the suite's", number.flag, number.value)
+		}
 	}
 	if f.seconds > 0 {
-		rule.Seconds, rule.LimitSeconds = f.seconds, max(rule.LimitSeconds, f.seconds)
+		rule.Seconds = f.seconds
+		if f.limit == 0 {
+			rule.LimitSeconds = max(rule.LimitSeconds, f.seconds)
+		}
 	}
 	if f.targetPct > 0 {
 		rule.TargetPct = f.targetPct
+	}
+	if f.limit > 0 {
+		rule.LimitSeconds = f.limit
+		if f.seconds == 0 {
+			rule.Seconds = min(rule.Seconds, f.limit)
+		}
+	}
+	if f.untilStable {
+		rule.UntilStable, rule.MaxSamples = true, 10*rule.MaxSamples
 	}
 	return rule, rule.Check()
 }

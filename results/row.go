@@ -65,7 +65,9 @@ type Row struct {
 
 	// Measurement: the time of one step is the maximum over the ranks.
 	WarmupSteps   Opt[int]     `csv:"warmup_steps"`
+	Warmup        string       `csv:"warmup" since:"2"` // how it ended: steady, unsteady, short
 	SampleCount   Opt[int]     `csv:"samples"`
+	Stopped       string       `csv:"stopped" since:"2"` // why sampling ended: precise, samples, time
 	StepMedianS   Opt[float64] `csv:"step_median_s"`
 	StepCILowS    Opt[float64] `csv:"step_ci_low_s"`  // 95 %
 	StepCIHighS   Opt[float64] `csv:"step_ci_high_s"` // 95 %

@@ -18,7 +18,7 @@ import (
 func (r *Rig) fill(row *results.Row, c workload.Case, m measurement) {
 	row.VariantsUsed = m.variants
 	row.WarmupSteps, row.SampleCount = results.Some(m.WarmupSteps), results.Some(len(m.Samples))
-	row.StepSamplesS = m.Samples
+	row.Warmup, row.Stopped, row.StepSamplesS = m.Warmup, m.Stopped, m.Samples
 	row.PeakBytesPerRank = positive(m.peakBytes)
 	if m.processKnown {
 		row.ProcessPeakBytes = results.Some(m.processBytes)

@@ -129,7 +129,7 @@ func (r *Rig) judge(ctx context.Context, c workload.Case, m measurement, row *re
 	if err := r.learn(ctx, c, row); err != nil {
 		return statusOf(err), firstLine(err)
 	}
-	return results.OK, ""
+	return results.OK, r.rule.Caution(m.Result)
 }
 
 // errWrong is wrapped by what was computed and is not right.

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"ofpeak/bench/workload"
@@ -109,8 +110,8 @@ func (s *run) measure(ctx context.Context, c workload.Case) error {
 		s.done[c] = tokens
 		relate(&row, c, s.runner.Machine().Cores, s.done)
 	}
-	if row.Status == results.OK && row.Reason == "" {
-		row.Reason = caution(c, s.runner.Machine())
+	if also := caution(c, s.runner.Machine()); row.Status == results.OK && also != "" {
+		row.Reason = strings.TrimPrefix(row.Reason+"; "+also, "; ")
 	}
 	return s.keep(&row)
 }
