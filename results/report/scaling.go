@@ -94,7 +94,7 @@ func scalingGrid(f *figure.Figure, x, y axis) {
 	}
 	for v := y.from; v <= y.to; v++ {
 		f.Line(x.low, y.at(v), x.high, y.at(v), figure.Grid, 1)
-		f.Label(x.low-8, y.at(v)+4, digits(math.Exp2(v), 2)+"×", 11, figure.End, figure.Muted)
+		f.Label(x.low-8, y.at(v)+4, digits(math.Exp2(v), 3)+"×", 11, figure.End, figure.Muted)
 	}
 }
 

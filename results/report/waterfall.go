@@ -180,7 +180,7 @@ func legendParts(falls []*waterfall) []part {
 	var out []part
 	for _, w := range falls {
 		for _, p := range w.parts() {
-			if p.seconds > 0 && !slices.ContainsFunc(out, func(q part) bool { return q.name == p.name }) {
+			if w.percent(p) >= 0.05 && !slices.ContainsFunc(out, func(q part) bool { return q.name == p.name }) {
 				out = append(out, p)
 			}
 		}
