@@ -28,7 +28,7 @@ type runFlags struct {
 	layouts, schedules, isas       []string
 	recomputes                     []string
 	ranks, microbatches, buckets   []int
-	threads, zero                  []int
+	threads, zero, chunks          []int
 	sequences                      []bool
 	seed                           int64
 	list                           bool
@@ -90,14 +90,15 @@ func (f *runFlags) register(cmd *cobra.Command) {
 	p.IntSliceVar(&f.ranks, "ranks", nil, "ranks of the parallel techniques")
 	p.BoolSliceVar(&f.sequences, "sequence-parallel", nil, "split tokens over tensor-parallel ranks where a block has no product: true, false")
 	p.Lookup("sequence-parallel").NoOptDefVal = "true"
-	p.StringSliceVar(&f.schedules, "schedule", nil, "pipeline schedules: gpipe, 1f1b, zb-h1")
+	p.StringSliceVar(&f.schedules, "schedule", nil, "pipeline schedules: "+strings.Join(workload.Schedules, ", "))
+	p.IntSliceVar(&f.chunks, "chunks", nil, "stages that each rank of an interleaved pipeline holds")
 	p.IntSliceVar(&f.microbatches, "microbatches", nil, "microbatches of a step; 0: as suits the pipeline")
 	p.IntSliceVar(&f.buckets, "bucket-bytes", nil, "size of the gradient buckets of data parallelism")
 	p.IntSliceVar(&f.zero, "zero", nil, "what data-parallel ranks share (ZeRO): 0 nothing, 1 optimizer state, 2 also gradients, 3 also weights")
 	p.StringSliceVar(&f.recomputes, "recompute", nil, "what the backward pass computes again instead of keeping it: none, blocks")
 	p.IntSliceVar(&f.threads, "threads", nil, "cores of each rank; 0: an equal share of all")
 	p.StringSliceVar(&f.isas, "isa", nil, "force a variant of the operators, such as go, avx2, avx512 or neon")
-	for _, list := range []string{"suite", "technique", "model", "precision", "pass", "engine", "layout", "ranks", "sequence-parallel", "schedule", "microbatches",
+	for _, list := range []string{"suite", "technique", "model", "precision", "pass", "engine", "layout", "ranks", "sequence-parallel", "schedule", "chunks", "microbatches",
 		"bucket-bytes", "zero", "recompute", "threads", "isa", "seed"} {
 		cmd.MarkFlagsMutuallyExclusive("case", list)
 	}
@@ -236,7 +237,7 @@ func (f *runFlags) plan(m sweep.Machine) ([]workload.Planned, error) {
 		return plan, nil
 	}
 	o := workload.Options{Suite: f.suite, Techniques: f.techniques, Device: string(m.Device), Cores: m.Cores, Seed: f.seed,
-		Override: workload.Settings{Engines: f.engines, Passes: f.passes, Precisions: f.precisions, Ranks: f.ranks, Sequences: f.sequences, Schedules: f.schedules,
+		Override: workload.Settings{Engines: f.engines, Passes: f.passes, Precisions: f.precisions, Ranks: f.ranks, Sequences: f.sequences, Schedules: f.schedules, Chunks: f.chunks,
 			Microbatches: f.microbatches, BucketBytes: f.buckets, ZeRO: f.zero, Recomputes: f.recomputes, Threads: f.threads, ISAs: f.isas}}
 	for _, text := range f.models {
 		models, err := workload.ParseModels(text)

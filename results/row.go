@@ -36,6 +36,7 @@ type Row struct {
 	ThreadsPerRank   Opt[int]     `csv:"threads_per_rank"`            // CPU only
 	SequenceParallel string       `csv:"sequence_parallel" since:"2"` // on, or empty
 	Schedule         string       `csv:"schedule"`                    // of the pipeline
+	Chunks           Opt[int]     `csv:"chunks" since:"2"`            // of the layers, on each rank of an interleaved pipeline
 	Microbatches     Opt[int]     `csv:"microbatches"`
 	BucketBytes      Opt[int64]   `csv:"bucket_bytes"` // of the gradient all-reduce
 	ZeRO             Opt[int]     `csv:"zero"`         // stage of ZeRO

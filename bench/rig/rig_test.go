@@ -65,6 +65,7 @@ func TestEveryTechniqueIsMeasuredAndVerified(t *testing.T) {
 		"model=tiny tp=2 sequence_parallel=true",
 		"model=tiny pp=2 schedule=gpipe microbatches=4",
 		"model=tiny pp=2 schedule=1f1b microbatches=4",
+		"model=tiny,L=4 pp=2 schedule=interleaved chunks=2 microbatches=4",
 		"model=tiny layout=2:4",
 		"model=tiny layout=block:16@0.5",
 		"model=tiny precision=bf16 layout=2:4",

@@ -157,6 +157,7 @@ func TestEverySettingForbidsAPair(t *testing.T) {
 		"threads_per_rank":  func(r *results.Row) { r.ThreadsPerRank = results.Some(1) },
 		"sequence_parallel": func(r *results.Row) { r.SequenceParallel = "on" },
 		"schedule":          func(r *results.Row) { r.Schedule = "1f1b" },
+		"chunks":            func(r *results.Row) { r.Chunks = results.Some(2) },
 		"microbatches":      func(r *results.Row) { r.Microbatches = results.Some(4) },
 		"bucket_bytes":      func(r *results.Row) { r.BucketBytes = results.Some[int64](1) },
 		"zero":              func(r *results.Row) { r.ZeRO = results.Some(1) },

@@ -31,6 +31,7 @@ func Settings(r *results.Row) []Setting {
 		{threads, r.ThreadsPerRank.String()},
 		{"sequence_parallel", r.SequenceParallel},
 		{"schedule", r.Schedule},
+		{"chunks", r.Chunks.String()},
 		{"microbatches", r.Microbatches.String()},
 		{"bucket_bytes", r.BucketBytes.String()},
 		{"zero", r.ZeRO.String()},
