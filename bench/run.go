@@ -33,6 +33,7 @@ type runFlags struct {
 	seed                           int64
 	list                           bool
 	seconds, targetPct             float64
+	gpus                           int
 }
 
 func newRunCmd(stdout, stderr io.Writer, open openFunc) *cobra.Command {
@@ -68,7 +69,8 @@ func (f *runFlags) register(cmd *cobra.Command) {
 	p.BoolVar(&f.list, "list", false, "print the cases and why some would be skipped; measure nothing")
 	p.StringVar(&f.out, "out", "", "CSV to create (default results/runs/HOST-CHIP-TIME.csv)")
 
-	p.StringVar(&f.device, "device", "auto", "auto, cpu or cuda")
+	p.StringVar(&f.device, "device", "auto", "auto, cpu, cuda or sim (simulated GPUs: results, but no times)")
+	p.IntVar(&f.gpus, "gpus", 0, "GPUs to use, one for each rank (default all; with --device sim 4)")
 	p.StringVar(&f.chip, "chip", "", "row of the chip table to compare with (default: as detected)")
 	p.StringVar(&f.data, "data", "", "text file for the language-model check (default: built in)")
 	p.Int64Var(&f.seed, "seed", 0, "seed of weights and inputs (default 1)")
@@ -103,13 +105,13 @@ func (f *runFlags) run(ctx context.Context, stdout, stderr io.Writer, open openF
 	if err != nil {
 		return err
 	}
-	if !slices.Contains([]string{"auto", workload.CPU, workload.CUDA}, f.device) {
-		return fmt.Errorf("--device %s is unknown; take auto, cpu or cuda", f.device)
+	if err := f.checkDevice(); err != nil {
+		return err
 	}
 	if err := checkChip(f.chip); err != nil {
 		return err
 	}
-	r, err := open(runnerOptions{Device: f.device, Chip: f.chip, Data: f.data, Rule: rule, Stderr: stderr})
+	r, err := open(runnerOptions{Device: f.device, GPUs: f.gpus, Chip: f.chip, Data: f.data, Rule: rule, Stderr: stderr})
 	if err != nil {
 		return err
 	}
@@ -160,6 +162,21 @@ func failures(rows []results.Row) error {
 	return nil
 }
 
+// checkDevice refuses what names no device. Simulated GPUs take minutes for what takes seconds, so that their suite is the shortest unless another one is asked for.
+func (f *runFlags) checkDevice() error {
+	switch {
+	case !slices.Contains([]string{"auto", workload.CPU, workload.CUDA, workload.Sim}, f.device):
+		return fmt.Errorf("--device %s is unknown; take auto, cpu, cuda or sim", f.device)
+	case f.gpus < 0:
+		return fmt.Errorf("--gpus %d is negative; pass 0 for all", f.gpus)
+	case f.gpus > 0 && f.device == workload.CPU:
+		return fmt.Errorf("--gpus %d: --device cpu uses none; drop one", f.gpus)
+	case f.gpus > maxSimulated && f.device == workload.Sim:
+		return fmt.Errorf("--gpus %d: at most %d are simulated", f.gpus, maxSimulated)
+	}
+	return nil
+}
+
 // rule is the suite's with the user's changes.
 func (f *runFlags) rule() (measure.Rule, error) {
 	suite, err := workload.SuiteNamed(f.suite)
@@ -198,7 +215,7 @@ func (f *runFlags) plan(m sweep.Machine) ([]workload.Planned, error) {
 	if len(plan) > 0 {
 		return plan, nil
 	}
-	o := workload.Options{Suite: f.suite, Techniques: f.techniques, Device: string(m.Device), Cores: m.Cores, Seed: f.seed,
+	o := workload.Options{Suite: f.suite, Techniques: f.techniques, Device: string(m.Device), Cores: m.Cores, GPUs: m.GPUs, Seed: f.seed,
 		Override: workload.Settings{Engines: f.engines, Passes: f.passes, Precisions: f.precisions, Ranks: f.ranks, Sequences: f.sequences, Schedules: f.schedules,
 			Microbatches: f.microbatches, BucketBytes: f.buckets, ZeRO: f.zero, Recomputes: f.recomputes, Threads: f.threads, ISAs: f.isas}}
 	for _, text := range f.models {

@@ -83,7 +83,7 @@ func (r *Rig) measureRank(ctx context.Context, c workload.Case, rank *parallel.R
 		return m, err
 	}
 	rank.Device.ResetPeak()
-	m.variants = variantsOf(rank.Device, t.Stage.Precision)
+	m.variants = variantsOf(rank.Device, t.Stage.Config, c.ISA)
 	var reports []trainer.Report
 	m.Result, err = measure.Run(r.rule, func() (float64, error) {
 		if err := ctx.Err(); err != nil {

@@ -14,6 +14,9 @@ import (
 	"ofpeak/parallel/comm/rendezvous"
 )
 
+// Name is what rows call this package.
+const Name = "shared-memory"
+
 var errClosed = errors.New("local: use of a closed communicator")
 
 // New connects a world of ranks; communicator i belongs to rank i.
