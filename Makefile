@@ -2,6 +2,7 @@
 # make smoke    prove in seconds that every technique runs
 # make test     all tests; needs Go and a C compiler (for the race detector); those of scripts/peers run where Python 3 is
 # make cuda     build bin/ofpeak-cuda, for hosts with an NVIDIA GPU; needs a C compiler, no CUDA toolkit (docs/cuda.md)
+# make mpi      build bin/ofpeak-mpi, for mpirun and srun; needs a C compiler and an MPI with its headers (docs/mpi.md)
 # make test-cuda   test that build on a stand-in for the driver; needs a C compiler, no GPU. A part of make test
 # make test-gpu    the same on this host's GPU
 # make test-arm64   the arm64 kernels on another architecture, where qemu-user is; part of make test
@@ -31,8 +32,9 @@ CUDA_H := $(wildcard $(CUDRIVER)/include/*.h)
 WITH_CUDA = CGO_ENABLED=1 CGO_CFLAGS="-O2 -g -I$(CURDIR)/$(CUDRIVER)/include -DCUDA_H_SUM=$(firstword $(shell cat $(CUDA_H) | cksum))" \
 	CGO_LDFLAGS="-L$(CURDIR)/bin/stub -Wl,-z,lazy"
 CUDA_TESTED = ./bench ./$(CUDRIVER)
+MPI_TESTED = ./bench ./parallel/comm/mpi/...
 
-.PHONY: build cuda bench smoke test test-arm64 test-cuda test-gpu lint peers ptx ptx-check generate generate-check clean
+.PHONY: build cuda mpi bench smoke test test-arm64 test-cuda test-gpu lint peers ptx ptx-check generate generate-check clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -buildvcs=$(VCS) -o bin/ofpeak ./bench
@@ -40,13 +42,25 @@ build:
 cuda: bin/stub/libcuda.so
 	$(WITH_CUDA) $(GO) build -tags gpu -buildvcs=$(VCS) -o bin/ofpeak-cuda ./bench
 
+# The command opens its shim, and that its MPI, when a launcher has started it.
+mpi:
+	scripts/mpi-shims.sh bin
+	CGO_ENABLED=1 $(GO) build -tags mpi -buildvcs=$(VCS) -o bin/ofpeak-mpi ./bench
+
 bin/stub/libcuda.so: $(CUDRIVER)/stub/stub.c $(CUDA_H)
 	mkdir -p $(@D)
 	$(CC) -shared -fPIC -Wl,-soname,libcuda.so.1 -o $@ $<
 
+STANDINS := bin/standin/libcuda.so.1 bin/standin/libcublasLt.so.12
+STANDIN_CC = $(CC) -shared -fPIC -O1 -Wall -Wextra -Werror -pthread -I$(CUDRIVER)/include -Wl,-soname,$(@F) -o $@
+
 bin/standin/libcuda.so.1: $(wildcard $(CUDRIVER)/standin/*) $(CUDA_H)
 	mkdir -p $(@D)
-	$(CC) -shared -fPIC -O1 -Wall -Wextra -Werror -pthread -I$(CUDRIVER)/include -Wl,-soname,$(@F) -o $@ $(CUDRIVER)/standin/*.c
+	$(STANDIN_CC) $(filter-out %/cublaslt.c,$(wildcard $(CUDRIVER)/standin/*.c))
+
+bin/standin/libcublasLt.so.12: $(CUDRIVER)/standin/cublaslt.c $(CUDRIVER)/standin/standin.h $(CUDA_H)
+	mkdir -p $(@D)
+	$(STANDIN_CC) $< -lm
 
 # A GPU is measured where a C compiler can build for it and it answers; ofpeak says which it is.
 bench: build
@@ -72,7 +86,7 @@ test-arm64:
 	set -x; CGO_ENABLED=0 GOARCH=arm64 $(GO) test -short -exec qemu-aarch64 $(ARM64) && \
 	CGO_ENABLED=0 GOARCH=arm64 $(GO) test -short -exec qemu-aarch64 -run Conformance ./kernels/cpu
 
-test-cuda: build cuda bin/standin/libcuda.so.1
+test-cuda: build cuda $(STANDINS)
 	OFPEAK_STANDIN=$(CURDIR)/bin/standin OFPEAK_STANDIN_DEVICES=2 LD_LIBRARY_PATH=$(CURDIR)/bin/standin $(WITH_CUDA) \
 		$(GO) test -count=1 -tags gpu -run TestGPU $(CUDA_TESTED)
 
@@ -85,8 +99,10 @@ lint: bin/stub/libcuda.so
 	$(GO) -C $(ASM) vet ./...
 	CGO_ENABLED=0 GOARCH=arm64 $(GO) vet ./...
 	$(WITH_CUDA) $(GO) vet -tags gpu $(CUDA_TESTED)
+	CGO_ENABLED=1 $(GO) vet -tags mpi $(MPI_TESTED)
 	$(GO) run $(STATICCHECK) -checks inherit,-ST1005 ./...
 	$(WITH_CUDA) $(GO) run $(STATICCHECK) -checks inherit,-ST1005 -tags gpu $(CUDA_TESTED)
+	CGO_ENABLED=1 $(GO) run $(STATICCHECK) -checks inherit,-ST1005 -tags mpi $(MPI_TESTED)
 
 peers:
 	python3 scripts/peers/peers.py

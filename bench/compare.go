@@ -8,7 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"ofpeak/results"
 	"ofpeak/results/compare"
 	"ofpeak/results/render"
 )
@@ -52,12 +51,9 @@ func newCompareCmd(out io.Writer) *cobra.Command {
 }
 
 func compareFiles(paths []string, opt compare.Options) (*compare.Table, error) {
-	files := make([]*results.File, len(paths))
-	for i, path := range paths {
-		var err error
-		if files[i], err = results.Read(path); err != nil {
-			return nil, err
-		}
+	files, err := readFiles(paths)
+	if err != nil {
+		return nil, err
 	}
 	return compare.Compare(files, opt)
 }

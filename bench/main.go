@@ -66,11 +66,14 @@ func newRootCmd(stdout, stderr io.Writer, open openFunc) *cobra.Command {
 	root.AddCommand(
 		newRunCmd(stdout, stderr, open),
 		newCompareCmd(stdout),
+		newReportCmd(stdout),
+		newExplainCmd(stdout),
 		newChipsCmd(stdout),
 		newDoctorCmd(stdout),
 		newPeakCmd(stdout),
 		newVerifyCmd(stdout),
 		newProbeCmd(stdout),
+		newCaseCmd(stdout, stderr, open),
 	)
 	return root
 }

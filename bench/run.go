@@ -32,8 +32,10 @@ type runFlags struct {
 	sequences                      []bool
 	seed                           int64
 	list                           bool
-	seconds, targetPct             float64
+	seconds, targetPct, limit      float64
 	gpus                           int
+	untilStable                    bool
+	sweepFlags
 }
 
 func newRunCmd(stdout, stderr io.Writer, open openFunc) *cobra.Command {
@@ -64,6 +66,7 @@ efficiency are measured against come along in every case.`,
 
 func (f *runFlags) register(cmd *cobra.Command) {
 	p := cmd.Flags()
+	f.sweepFlags.register(p)
 	p.StringVar(&f.suite, "suite", "quick", "smoke, quick, parallel or full")
 	p.StringArrayVar(&f.cases, "case", nil, "measure just this case, a line as --list prints it; may be repeated")
 	p.BoolVar(&f.list, "list", false, "print the cases and why some would be skipped; measure nothing")
@@ -76,6 +79,9 @@ func (f *runFlags) register(cmd *cobra.Command) {
 	p.Int64Var(&f.seed, "seed", 0, "seed of weights and inputs (default 1)")
 	p.Float64Var(&f.seconds, "seconds", 0, "seconds of samples after which a case is measured enough (default: the suite's)")
 	p.Float64Var(&f.targetPct, "target", 0, "percent within which the median must be known to stop earlier (default: the suite's)")
+
+	p.BoolVar(&f.untilStable, "repeat-until-stable", false, "sample until the median is known within --target, or --limit is reached; the row says if it was")
+	p.Float64Var(&f.limit, "limit", 0, "seconds of samples after which what there is must be enough (default: the suite's)")
 
 	p.StringSliceVar(&f.techniques, "technique", nil, "keep only these: "+strings.Join(workload.Techniques, ", "))
 	p.StringArrayVar(&f.models, "model", nil, "presets ("+strings.Join(workload.PresetNames(), ", ")+"), changed as in gpt2,B=8, or C=..,NH=..,T=..,L=..,B=..")
@@ -111,7 +117,11 @@ func (f *runFlags) run(ctx context.Context, stdout, stderr io.Writer, open openF
 	if err := checkChip(f.chip); err != nil {
 		return err
 	}
-	r, err := open(runnerOptions{Device: f.device, GPUs: f.gpus, Chip: f.chip, Data: f.data, Rule: rule, Stderr: stderr})
+	if err := f.sweepFlags.check(f.suite, f.out); err != nil {
+		return err
+	}
+	o := runnerOptions{Device: f.device, GPUs: f.gpus, Chip: f.chip, Data: f.data, Rule: rule, Stderr: stderr}
+	r, err := open(o)
 	if err != nil {
 		return err
 	}
@@ -124,17 +134,27 @@ func (f *runFlags) run(ctx context.Context, stdout, stderr io.Writer, open openF
 	if f.list {
 		return listPlan(stdout, plan)
 	}
-	w, err := f.create(r.Machine())
+	var measuring sweep.Runner = r
+	if f.isolate {
+		if measuring, err = isolated(r, o, f.timeout); err != nil {
+			return err
+		}
+	}
+	w, already, err := f.create(r.Machine(), plan, stderr)
 	if err != nil {
 		return err
 	}
 	defer w.Close()
-	return measureAll(ctx, stdout, stderr, r, plan, w)
+	rest, err := sweep.Remaining(plan, already, r.Machine())
+	if err != nil {
+		return fmt.Errorf("%s: %w", w.Path(), err)
+	}
+	return measureAll(ctx, stdout, stderr, measuring, rest, already, w)
 }
 
-func measureAll(ctx context.Context, stdout, stderr io.Writer, r sweep.Runner, plan []workload.Planned, w *results.Writer) error {
+func measureAll(ctx context.Context, stdout, stderr io.Writer, r sweep.Runner, plan []workload.Planned, already []results.Row, w *results.Writer) error {
 	shown := newProgress(stderr, len(plan))
-	rows, err := sweep.Run(ctx, r, sweep.ThisEnvironment(), plan, w, shown)
+	rows, err := sweep.Run(ctx, r, sweep.ThisEnvironment(), plan, already, rescuer{w}, shown)
 	shown.close()
 	if len(rows) > 0 {
 		if err := writeTable(stdout, rows); err != nil {
@@ -184,14 +204,31 @@ func (f *runFlags) rule() (measure.Rule, error) {
 		return measure.Rule{}, err
 	}
 	rule := map[string]measure.Rule{"smoke": measure.Smoke, "quick": measure.Quick, "parallel": measure.Quick, "full": measure.Full}[suite.Name]
-	if f.seconds < 0 || f.targetPct < 0 {
-		return rule, fmt.Errorf("--seconds %g and --target %g must not be negative", f.seconds, f.targetPct)
+	for _, number := range []struct {
+		flag  string
+		value float64
+	}{{"seconds", f.seconds}, {"target", f.targetPct}, {"limit", f.limit}} {
+		if !(number.value >= 0) {
+			return rule, fmt.Errorf("--%s %g must not be negative; leave it out for the suite's", number.flag, number.value)
+		}
 	}
 	if f.seconds > 0 {
-		rule.Seconds, rule.LimitSeconds = f.seconds, max(rule.LimitSeconds, f.seconds)
+		rule.Seconds = f.seconds
+		if f.limit == 0 {
+			rule.LimitSeconds = max(rule.LimitSeconds, f.seconds)
+		}
 	}
 	if f.targetPct > 0 {
 		rule.TargetPct = f.targetPct
+	}
+	if f.limit > 0 {
+		rule.LimitSeconds = f.limit
+		if f.seconds == 0 {
+			rule.Seconds = min(rule.Seconds, f.limit)
+		}
+	}
+	if f.untilStable {
+		rule.UntilStable, rule.MaxSamples = true, 10*rule.MaxSamples
 	}
 	return rule, rule.Check()
 }
@@ -249,16 +286,20 @@ func listPlan(w io.Writer, plan []workload.Planned) error {
 	return nil
 }
 
-// create makes the CSV, so that a place where nothing can be written is found before hours of work.
-func (f *runFlags) create(m sweep.Machine) (*results.Writer, error) {
-	if f.out != "" {
-		return results.Create(f.out)
+// create makes the CSV, so that a place where nothing can be written is found before hours of work, or goes on with one and returns its rows.
+func (f *runFlags) create(m sweep.Machine, plan []workload.Planned, stderr io.Writer) (*results.Writer, []results.Row, error) {
+	if f.resume {
+		return f.goOn(f.out, plan, stderr)
 	}
-	path := defaultPath(sweep.ThisEnvironment().Host, m, time.Now())
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return nil, fmt.Errorf("%w; choose a writable place with --out", err)
+	path := f.out
+	if path == "" {
+		path = defaultPath(sweep.ThisEnvironment().Host, m, time.Now())
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return nil, nil, fmt.Errorf("%w; choose a writable place with --out", err)
+		}
 	}
-	return results.Create(path)
+	w, err := results.Create(path)
+	return w, nil, err
 }
 
 // defaultPath is results/runs/HOST-CHIP-TIME.csv with the chip, or the device's own name, in UTC.

@@ -134,7 +134,7 @@ func TestRunErrors(t *testing.T) {
 		{"run --case model=tiny,dp=2", "unknown dim dp; known: C, NH"},
 		{"run --case device=cuda,model=tiny", "no model"},
 		{"run --out " + dir + "/no/where.csv", "choose a writable place with --out"},
-		{"run --out " + taken, "exists already, and results are never overwritten; choose another file with --out"},
+		{"run --out " + taken, "exists already, and results are never overwritten; go on with it with --resume, or choose another file with --out"},
 	} {
 		f := &fakeRunner{}
 		status, stdout, stderr := f.ofpeak(strings.Fields(test.args)...)

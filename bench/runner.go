@@ -16,7 +16,7 @@ type runnerOptions struct {
 	Chip   string // row of the chip table; "": as detected
 	Data   string // text of the language-model check; "": the built-in corpus
 	Rule   measure.Rule
-	Stderr io.Writer // where auto says what it chose, and why
+	Stderr io.Writer `json:"-"` // where auto says what it chose, and why
 }
 
 // openFunc starts the device that cases are measured on.

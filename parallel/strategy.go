@@ -22,6 +22,8 @@ type Strategy struct {
 	Sequence bool
 	// Schedule names one of pp.Names; "" is "1f1b".
 	Schedule string
+	// Chunks are the stages that each rank of the "interleaved" schedule holds, up to pp.MaxChunks; others hold one.
+	Chunks int
 	// Microbatches are what each data-parallel rank cuts its share of the batch into.
 	Microbatches int
 	// BucketBytes is the size of the ranges in which gradients are all-reduced while the backward still runs; 0 is DefaultBucket.
@@ -41,7 +43,7 @@ const DefaultBucket = 25 << 20
 
 // Normal fills in the defaults.
 func (s Strategy) Normal() Strategy {
-	s.DP, s.TP, s.PP, s.Microbatches = max(s.DP, 1), max(s.TP, 1), max(s.PP, 1), max(s.Microbatches, 1)
+	s.DP, s.TP, s.PP, s.Chunks, s.Microbatches = max(s.DP, 1), max(s.TP, 1), max(s.PP, 1), max(s.Chunks, 1), max(s.Microbatches, 1)
 	if s.Schedule == "" {
 		s.Schedule = "1f1b"
 	}
@@ -53,8 +55,8 @@ func (s Strategy) Normal() Strategy {
 
 // Check is nil if a world of so many ranks can run the strategy on a global batch of so many sequences.
 func (s Strategy) Check(world, batch int) error {
-	if s.DP < 0 || s.TP < 0 || s.PP < 0 || s.Microbatches < 0 || s.BucketBytes < 0 || s.StageBytes < 0 {
-		return fmt.Errorf("dp, tp, pp, microbatches and bytes cannot be negative: leave out what is not wanted")
+	if s.DP < 0 || s.TP < 0 || s.PP < 0 || s.Microbatches < 0 || s.BucketBytes < 0 || s.StageBytes < 0 || s.Chunks < 0 {
+		return fmt.Errorf("dp, tp, pp, chunks, microbatches and bytes cannot be negative: leave out what is not wanted")
 	}
 	s = s.Normal()
 	m := s.Mesh()
@@ -73,8 +75,14 @@ func (s Strategy) Check(world, batch int) error {
 	if s.Sequence && s.TP == 1 {
 		return fmt.Errorf("sequence parallelism spreads tokens over tensor-parallel ranks: use tp of 2 or more")
 	}
-	if _, ok := pp.Named(s.Schedule); !ok {
+	if _, ok := pp.Named(s.Schedule, s.Chunks); !ok {
 		return fmt.Errorf("unknown schedule %q: use one of %s", s.Schedule, strings.Join(pp.Names, ", "))
+	}
+	switch {
+	case s.Chunks > 1 && (s.Schedule != "interleaved" || s.PP == 1):
+		return fmt.Errorf("chunks=%d are of ranks in an interleaved pipeline: use pp of 2 or more and schedule interleaved", s.Chunks)
+	case s.Chunks > pp.MaxChunks:
+		return fmt.Errorf("chunks=%d are more than %d: use fewer", s.Chunks, pp.MaxChunks)
 	}
 	if s.ZeRO >= 2 && s.Schedule == "zb-h1" {
 		return fmt.Errorf("zero=%d hands on a layer's gradients when its backward pass ends, which %s does in two parts: use zero=1 or 1f1b", s.ZeRO, s.Schedule)
@@ -116,6 +124,9 @@ func (s Strategy) String() string {
 	}
 	if s.PP > 1 {
 		text += " " + s.Schedule
+	}
+	if s.Chunks > 1 {
+		text += fmt.Sprintf(" v%d", s.Chunks)
 	}
 	if s.Microbatches > 1 {
 		text += fmt.Sprintf(" m%d", s.Microbatches)

@@ -36,6 +36,7 @@ type Row struct {
 	ThreadsPerRank   Opt[int]     `csv:"threads_per_rank"`            // CPU only
 	SequenceParallel string       `csv:"sequence_parallel" since:"2"` // on, or empty
 	Schedule         string       `csv:"schedule"`                    // of the pipeline
+	Chunks           Opt[int]     `csv:"chunks" since:"2"`            // of the layers, on each rank of an interleaved pipeline
 	Microbatches     Opt[int]     `csv:"microbatches"`
 	BucketBytes      Opt[int64]   `csv:"bucket_bytes"` // of the gradient all-reduce
 	ZeRO             Opt[int]     `csv:"zero"`         // stage of ZeRO
@@ -65,7 +66,9 @@ type Row struct {
 
 	// Measurement: the time of one step is the maximum over the ranks.
 	WarmupSteps   Opt[int]     `csv:"warmup_steps"`
+	Warmup        string       `csv:"warmup" since:"2"` // how it ended: steady, unsteady, short
 	SampleCount   Opt[int]     `csv:"samples"`
+	Stopped       string       `csv:"stopped" since:"2"` // why sampling ended: precise, samples, time
 	StepMedianS   Opt[float64] `csv:"step_median_s"`
 	StepCILowS    Opt[float64] `csv:"step_ci_low_s"`  // 95 %
 	StepCIHighS   Opt[float64] `csv:"step_ci_high_s"` // 95 %
@@ -93,6 +96,7 @@ type Row struct {
 	ShareMeasuredPct   Opt[float64] `csv:"share_measured_pct"`
 	HFUMeasuredPct     Opt[float64] `csv:"hfu_measured_pct"`
 	ShareMeasuredBasis string       `csv:"share_measured_basis"`
+	MemoryGBPerS       Opt[float64] `csv:"memory_gb_per_s" since:"2"` // measured, a rank's share
 
 	// Memory and communication.
 	PeakBytesPerRank Opt[int64]   `csv:"peak_bytes_per_rank"` // counted by the device's allocator

@@ -12,54 +12,35 @@ import (
 	"github.com/jszwec/csvutil"
 )
 
-// Writer appends rows to a CSV, each on the disk before Append returns, so that an interrupted run keeps every finished row.
-// It is not safe for concurrent use.
+// Writer appends rows to a CSV, each on the disk before Append returns, so that an interrupted run keeps every finished row. While it is open no other
+// Writer, of any process, can open the same file. It is not safe for concurrent use.
 type Writer struct {
 	file *os.File
+	path string
+	size int64 // of the whole lines
 }
 
 // Create makes a new CSV and writes its header, so that an unusable path is found before any work is done. It never touches an existing file.
 func Create(path string) (*Writer, error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY|os.O_APPEND, 0o644)
 	switch {
 	case errors.Is(err, fs.ErrExist):
-		return nil, errors.New(path + ": exists already, and results are never overwritten; choose another file with --out")
+		return nil, errors.New(path + ": exists already, and results are never overwritten; go on with it with --resume, or choose another file with --out")
 	case err != nil:
 		return nil, fmt.Errorf("%s: cannot be created: %w; choose a writable place with --out", path, cause(err))
 	}
-	w := &Writer{f}
+	w := &Writer{file: f, path: path}
+	if err := w.lock(); err != nil {
+		f.Close()
+		return nil, err
+	}
 	if err := w.save(Columns()); err != nil {
 		f.Close()
 		os.Remove(path)
 		return nil, err
 	}
+	syncDir(path)
 	return w, nil
-}
-
-// Append opens an existing CSV to add rows. It returns the rows and warnings that Read finds there, refuses a file of another schema, and cuts off a last
-// line that an interrupted write left incomplete.
-func Append(path string) (*Writer, *File, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_APPEND, 0)
-	if err != nil {
-		return nil, nil, fmt.Errorf("%s: cannot be added to: %w; choose a writable place with --out", path, cause(err))
-	}
-	data, err := readAll(f, path)
-	if err != nil {
-		f.Close()
-		return nil, nil, err
-	}
-	found, err := Parse(path, data)
-	if err == nil {
-		err = sameHeader(path, found)
-	}
-	if err == nil {
-		err = f.Truncate(int64(len(wholeLines(data))))
-	}
-	if err != nil {
-		f.Close()
-		return nil, nil, err
-	}
-	return &Writer{f}, found, nil
 }
 
 // sameHeader refuses a file whose columns are not exactly Row's, in order.
@@ -98,21 +79,42 @@ func (r *Row) record() ([]string, error) {
 }
 
 // Path is the name of the file.
-func (w *Writer) Path() string { return w.file.Name() }
+func (w *Writer) Path() string { return w.path }
 
 // Close closes the file; every row is saved already.
 func (w *Writer) Close() error { return w.file.Close() }
 
-// save writes the record with a single call, so that a crash leaves at most one incomplete line, and waits for the disk.
+// save writes the record with a single call, so that a crash leaves at most one incomplete line, and waits for the disk. What could be written only in part
+// is taken back.
 func (w *Writer) save(record []string) error {
-	_, err := w.file.Write(csvLine(record))
+	n, err := w.file.Write(csvLine(record))
 	if err == nil {
 		err = w.file.Sync()
 	}
 	if err != nil {
-		return fmt.Errorf("%s: cannot be written: %w; free space or choose another place with --out", w.Path(), cause(err))
+		_ = w.file.Truncate(w.size) // else Resume repairs it
+		return fmt.Errorf("%s: cannot be written: %w; free space or choose another place with --out", w.path, cause(err))
 	}
+	w.size += int64(n)
 	return nil
+}
+
+// Rescue keeps a row that its file has no place for in a new CSV in the system's folder for temporary files, and returns its path.
+func Rescue(r *Row) (path string, err error) {
+	line, err := r.record()
+	if err != nil {
+		return "", err
+	}
+	f, err := os.CreateTemp("", "ofpeak-*.csv")
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	w := &Writer{file: f, path: f.Name()}
+	if err = w.save(Columns()); err == nil {
+		err = w.save(line)
+	}
+	return w.path, err
 }
 
 func csvLine(record []string) []byte {
@@ -138,4 +140,17 @@ func cause(err error) error {
 		return p.Err
 	}
 	return err
+}
+
+// Encode returns a results CSV of these rows, which Parse reads.
+func Encode(rows ...Row) ([]byte, error) {
+	text := csvLine(Columns())
+	for i := range rows {
+		line, err := rows[i].record()
+		if err != nil {
+			return nil, err
+		}
+		text = append(text, csvLine(line)...)
+	}
+	return text, nil
 }

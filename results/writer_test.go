@@ -126,50 +126,6 @@ func TestCreateNamesThePathAndTheWayOut(t *testing.T) {
 	}
 }
 
-func TestAppendContinuesAFile(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "a.csv")
-	writeText(t, path, sample(t)+"1,cut off in the mid")
-	w, found, err := Append(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(found.Rows) != 1 || len(found.Warnings) != 1 {
-		t.Errorf("found %d rows, warnings %q", len(found.Rows), found.Warnings)
-	}
-	row := okRow()
-	row.Case = "second"
-	if err := w.Append(&row); err != nil {
-		t.Fatal(err)
-	}
-	w.Close()
-	f, err := Read(path)
-	if err != nil || len(f.Rows) != 2 || f.Rows[1].Case != "second" || len(f.Warnings) != 0 {
-		t.Errorf("read %+v, %v", f, err)
-	}
-}
-
-func TestAppendRefusesOtherFiles(t *testing.T) {
-	tests := []struct{ name, text, want string }{
-		{"newer schema", with(t, sample(t), "schema", "3"), "newer ofpeak"},
-		{"an older schema", without(t, with(t, sample(t), "schema", "1"), "energy_basis"), "has not all the columns of schema 2"},
-		{"another column order", strings.Replace(sample(t), "schema,case", "case,schema", 1), "schema"},
-		{"another CSV", "a,b\n1,2\n", "column schema: is missing"},
-	}
-	for _, test := range tests {
-		path := filepath.Join(t.TempDir(), "a.csv")
-		writeText(t, path, test.text)
-		if _, _, err := Append(path); err == nil || !strings.Contains(err.Error(), test.want) {
-			t.Errorf("%s: error %v; want %q in it", test.name, err, test.want)
-		}
-		if data, err := os.ReadFile(path); err != nil || string(data) != test.text {
-			t.Errorf("%s: the file was changed, %v", test.name, err)
-		}
-	}
-	if _, _, err := Append(filepath.Join(t.TempDir(), "none.csv")); err == nil || !strings.Contains(err.Error(), "--out") {
-		t.Errorf("missing file: error %v", err)
-	}
-}
-
 // sample is the text of a CSV with one valid row.
 func sample(t testing.TB) string {
 	t.Helper()

@@ -15,7 +15,7 @@ func TestDocsListRules(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, r := range map[string]Rule{"smoke": Smoke, "quick": Quick, "full": Full} {
-		row := fmt.Sprintf("| `%s` | %d steps, %g s | %g %% | %g s | %g s |", name, r.WarmupSteps, r.WarmupSeconds, r.TargetPct, r.Seconds, r.LimitSeconds)
+		row := fmt.Sprintf("| `%s` | %d steps, %g s | %g s | %g %% | %g s | %g s |", name, r.WarmupSteps, r.WarmupSeconds, r.SettleSeconds, r.TargetPct, r.Seconds, r.LimitSeconds)
 		if !strings.Contains(string(page), row) {
 			t.Errorf("docs/running.md lacks %s", row)
 		}

@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -28,7 +29,7 @@ func TestRunStops(t *testing.T) {
 		{"cold steps do not count", func(i int) float64 { return 0.25 + 100*math.Max(0, float64(2-i)) }, 2, 6, Precise},
 		{"alternating: spends its time", func(i int) float64 { return 0.125 + 0.25*float64(i%2) }, 2, 20, Time},
 		{"noise in short steps: spends its samples", func(int) float64 { return 0.01 * (1 + random.Float64()) }, -1, 50, Samples},
-		{"long steps: few samples", func(int) float64 { return 2 }, 2, 6, Time},
+		{"long steps: few samples", func(i int) float64 { return 2 + 0.1*float64(i%2) }, 2, 6, Time},
 		{"very long steps: fewer than wanted", func(int) float64 { return 8 }, 2, 3, Time},
 		{"longer than the limit: one", func(int) float64 { return 100 }, 2, 1, Time},
 	} {
@@ -115,6 +116,7 @@ func TestRuleCheck(t *testing.T) {
 	for name, change := range map[string]func(*Rule){
 		"warm-up steps": func(r *Rule) { r.WarmupSteps = -1 },
 		"warm-up time":  func(r *Rule) { r.WarmupSeconds = -1 },
+		"settling":      func(r *Rule) { r.SettleSeconds = nan },
 		"no samples":    func(r *Rule) { r.MinSamples = 0 },
 		"range":         func(r *Rule) { r.MaxSamples = 5 },
 		"target":        func(r *Rule) { r.TargetPct = nan },
@@ -127,4 +129,57 @@ func TestRuleCheck(t *testing.T) {
 			t.Errorf("%s: %+v passed", name, r)
 		}
 	}
+}
+
+// Until stable, only the target and the limit end a case, and a case that does not get there says so.
+func TestUntilStable(t *testing.T) {
+	rule := Rule{MinSamples: 6, MaxSamples: 5000, TargetPct: 1, Seconds: 2, LimitSeconds: 40, UntilStable: true}
+	for _, test := range []struct {
+		name    string
+		noise   float64
+		stopped string
+	}{
+		{"calm", 0.02, Precise}, {"noisy", 0.15, Precise}, {"hopeless", 2, Time},
+	} {
+		random := rand.New(rand.NewPCG(1, 2))
+		step, _ := clock(func(int) float64 { return 0.02 * math.Exp(test.noise*random.NormFloat64()) })
+		r, err := Run(rule, step)
+		if err != nil || r.Stopped != test.stopped {
+			t.Errorf("%s: stopped by %q after %d samples, %v", test.name, r.Stopped, len(r.Samples), err)
+		}
+		if got := precisionPct(r.Summary()); (got <= 1) != (test.stopped == Precise) {
+			t.Errorf("%s: known within %.2g %%", test.name, got)
+		}
+		if caution := rule.Caution(r); (caution == "") != (test.stopped == Precise) || caution != "" && !strings.HasPrefix(caution, "not stable: the median of ") {
+			t.Errorf("%s: caution %q", test.name, caution)
+		}
+	}
+	rule.UntilStable = false
+	random := rand.New(rand.NewPCG(1, 2))
+	step, _ := clock(func(int) float64 { return 0.02 * math.Exp(0.2*random.NormFloat64()) })
+	if r, err := Run(rule, step); err != nil || r.Stopped != Time || rule.Caution(r) != "" {
+		t.Errorf("otherwise: stopped by %q, %v", r.Stopped, err)
+	}
+}
+
+// That the rule looks for a moment at which the interval is narrow costs little of what a 95 % interval promises.
+func TestStoppedIntervalsHoldTheMedian(t *testing.T) {
+	rule := Rule{MinSamples: 6, MaxSamples: 2000, TargetPct: 2, LimitSeconds: 1e9, UntilStable: true}
+	const trials = 1000
+	held := 0
+	for seed := range uint64(trials) {
+		random := rand.New(rand.NewPCG(seed, 7))
+		step, _ := clock(func(int) float64 { return math.Exp(0.1 * random.NormFloat64()) })
+		r, err := Run(rule, step)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s := r.Summary(); s.Low.Or(1) <= 1 && s.High.Or(1) >= 1 {
+			held++
+		}
+	}
+	if held < trials*90/100 {
+		t.Errorf("%d of %d intervals hold the median", held, trials)
+	}
+	t.Logf("%d of %d intervals hold the median", held, trials)
 }

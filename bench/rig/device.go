@@ -117,7 +117,7 @@ func trainerConfig(c workload.Case) trainer.Config {
 
 func strategy(c workload.Case) parallel.Strategy {
 	return parallel.Strategy{
-		DP: c.DP, TP: c.TP, PP: c.PP, Schedule: c.Schedule, Microbatches: c.Microbatches, BucketBytes: int64(c.BucketBytes),
+		DP: c.DP, TP: c.TP, PP: c.PP, Schedule: c.Schedule, Chunks: c.Chunks, Microbatches: c.Microbatches, BucketBytes: int64(c.BucketBytes),
 		ZeRO: c.ZeRO, Sequence: c.Sequence,
 	}
 }

@@ -18,7 +18,7 @@ import (
 func (r *Rig) fill(row *results.Row, c workload.Case, m measurement) {
 	row.VariantsUsed = m.variants
 	row.WarmupSteps, row.SampleCount = results.Some(m.WarmupSteps), results.Some(len(m.Samples))
-	row.StepSamplesS = m.Samples
+	row.Warmup, row.Stopped, row.StepSamplesS = m.Warmup, m.Stopped, m.Samples
 	row.PeakBytesPerRank = positive(m.peakBytes)
 	if c.World() > 1 {
 		row.Collectives = r.engine(c).name
@@ -79,6 +79,7 @@ func (r *Rig) fillShares(row *results.Row, c workload.Case, m measurement) {
 	measured := r.measuredPeak(c)
 	row.ShareMeasuredPct, row.ShareMeasuredBasis = chips.Share(model, seconds, measured)
 	row.HFUMeasuredPct, _ = chips.Share(executed, seconds, measured)
+	row.MemoryGBPerS = results.Some(r.memoryRate(c))
 	if r.machine.Chip == "" {
 		return
 	}
@@ -159,22 +160,26 @@ func allowed(variant, isa string) bool {
 // low flatters every row.
 const ceilingTime = 150 * time.Millisecond
 
-// ratesOn measures the ceilings of so many cores once a run, before the first row that needs them, on a goroutine of its own: its thread is
-// bound to a core and ends with it.
+// ratesOn measures the ceilings of so many cores once a run, before the first row that needs them.
 func (r *Rig) ratesOn(cores int) []peak.Rate {
 	if rates, ok := r.rates[cores]; ok {
 		return rates
 	}
-	rates := make(chan []peak.Rate)
+	r.rates[cores] = onCores(r.cores[:cores], func(t *team.Team) []peak.Rate { return peak.Rates(t, ceilingTime) })
+	return r.rates[cores]
+}
+
+// onCores measures with a worker on each of the cores. It does so on a goroutine of its own: its thread is bound to a core and ends with it.
+func onCores[T any](cores []int, measure func(*team.Team) T) T {
+	result := make(chan T)
 	go func() {
-		t := team.NewUnpinned(cores)
-		if team.Pin(r.cores[0]) == nil {
+		t := team.NewUnpinned(len(cores))
+		if team.Pin(cores[0]) == nil {
 			t.Close()
-			t = team.New(r.cores[:cores])
+			t = team.New(cores)
 		}
 		defer t.Close()
-		rates <- peak.Rates(t, ceilingTime)
+		result <- measure(t)
 	}()
-	r.rates[cores] = <-rates
-	return r.rates[cores]
+	return <-result
 }

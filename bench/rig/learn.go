@@ -51,7 +51,7 @@ func learnable(c workload.Case) (workload.Case, bool) {
 	}
 	parts := c.DP * c.Microbatches
 	c.Model = workload.Model{
-		C: checkC, NH: max(checkNH, c.TP), T: checkT, L: max(checkL, c.PP), V: checkVocab,
+		C: checkC, NH: max(checkNH, c.TP), T: checkT, L: max(checkL, c.PP*c.Chunks), V: checkVocab,
 		B: (checkB + parts - 1) / parts * parts,
 	}
 	if c.Layout.Format == kernels.BlockSparse {

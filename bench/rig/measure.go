@@ -25,6 +25,7 @@ type measurement struct {
 	commBytes           int64 // of the rank that moved most, in one step
 	phases              phases
 	skippedSteps        int // by loss scaling
+	profile             profile
 }
 
 // phases are seconds of one step: the mean over the samples, of the rank where each is longest.
@@ -44,7 +45,7 @@ func (r *Rig) measure(ctx context.Context, c workload.Case) (measurement, error)
 	}
 	var mu sync.Mutex
 	var m measurement
-	err := r.launcher(c).Run(ctx, strategy(c), func(ctx context.Context, rank *parallel.Rank) error {
+	err := r.recorded(c).Run(ctx, strategy(c), func(ctx context.Context, rank *parallel.Rank) error {
 		one, err := r.measureRank(ctx, c, rank)
 		mu.Lock()
 		defer mu.Unlock()
@@ -62,6 +63,7 @@ func (m measurement) join(n measurement) measurement {
 		out = m
 	}
 	out.peakBytes, out.commBytes = max(m.peakBytes, n.peakBytes), max(m.commBytes, n.commBytes)
+	out.profile = m.profile.join(n.profile)
 	a, b := m.phases, n.phases
 	out.phases = phases{max(a.forward, b.forward), max(a.backward, b.backward), max(a.optimizer, b.optimizer),
 		max(a.comm, b.comm), max(a.exposed, b.exposed), max(a.bubble, b.bubble)}
@@ -109,17 +111,24 @@ func (r *Rig) measureRank(ctx context.Context, c workload.Case, rank *parallel.R
 	if err == nil && t.Stage.Precision.ScaleLoss && !t.Stage.Forward {
 		_, _, m.skippedSteps, err = t.Scaling()
 	}
+	if err == nil && c.Device != workload.Sim {
+		m.profile, err = profileRank(ctx, rank, t, x, len(m.Samples))
+	}
 	return m, err
 }
 
 // step runs the case's pass once and waits for it.
 func step(t *trainer.Trainer) (trainer.Report, error) {
+	enqueue(t)
+	return t.Sync()
+}
+
+func enqueue(t *trainer.Trainer) {
 	if t.Stage.Forward {
 		t.ForwardPass()
 	} else {
 		t.TrainStep()
 	}
-	return t.Sync()
 }
 
 // setBatch gives the trainer the inputs of one step.

@@ -35,17 +35,18 @@ type Options struct {
 
 // Rig measures on the CPU or on GPUs. It implements sweep.Runner.
 type Rig struct {
-	rule    measure.Rule
-	machine sweep.Machine
-	cores   []int
-	gpus    *gpus // nil: the CPU
-	open    func(c workload.Case, rank int) (kernels.Device, error)
-	answers map[question]error // of a GPU
-	chip    chips.Chip
-	corpus  workload.Corpus
-	rates   map[int][]peak.Rate         // by cores in use
-	refs    map[workload.Case]snapshot  // verified references of this run
-	learned map[workload.Case][]float64 // loss curves of this run
+	rule       measure.Rule
+	machine    sweep.Machine
+	cores      []int
+	gpus       *gpus // nil: the CPU
+	open       func(c workload.Case, rank int) (kernels.Device, error)
+	answers    map[question]error // of a GPU
+	chip       chips.Chip
+	corpus     workload.Corpus
+	rates      map[int][]peak.Rate         // by cores in use
+	bandwidths map[int]float64             // likewise, 10^9 bytes per second
+	refs       map[workload.Case]snapshot  // verified references of this run
+	learned    map[workload.Case][]float64 // loss curves of this run
 }
 
 // New finds the cores that this process may use and reads the text of the language-model check.
@@ -58,7 +59,8 @@ func New(o Options) (*Rig, error) {
 	r := &Rig{
 		rule: o.Rule, cores: cores, corpus: workload.DefaultCorpus(),
 		machine: sweep.Machine{Device: results.CPU, Name: host.CPUName(), Chip: o.Chip, Cores: len(cores)},
-		answers: map[question]error{}, rates: map[int][]peak.Rate{}, refs: map[workload.Case]snapshot{}, learned: map[workload.Case][]float64{},
+		answers: map[question]error{},
+		rates:   map[int][]peak.Rate{}, bandwidths: map[int]float64{}, refs: map[workload.Case]snapshot{}, learned: map[workload.Case][]float64{},
 	}
 	r.open = r.openDevice
 	if o.Chip != "" {
@@ -115,6 +117,7 @@ func (r *Rig) Check(c workload.Case) error {
 func (r *Rig) Run(ctx context.Context, c workload.Case, row *results.Row) {
 	debug.FreeOSMemory() // what the case before left is no part of this one's
 	host.ResetPeakMemory()
+	sweep.Stage(ctx, "measuring")
 	m, err := r.measure(ctx, c)
 	if ctx.Err() != nil {
 		return
@@ -124,7 +127,9 @@ func (r *Rig) Run(ctx context.Context, c workload.Case, row *results.Row) {
 		row.Settle(results.Failed, firstLine(err))
 		return
 	}
+	sweep.Stage(ctx, "measuring ceilings")
 	r.fillShares(row, c, m)
+	r.fillWaterfall(row, c, m)
 	status, reason := r.judge(ctx, c, m, row)
 	if ctx.Err() == nil {
 		row.Settle(status, reason)
@@ -133,6 +138,7 @@ func (r *Rig) Run(ctx context.Context, c workload.Case, row *results.Row) {
 
 // judge verifies the case and lets it learn. Its error is a row that cannot be believed.
 func (r *Rig) judge(ctx context.Context, c workload.Case, m measurement, row *results.Row) (results.Status, string) {
+	sweep.Stage(ctx, "verifying")
 	if m.diverged() {
 		return results.Wrong, fmt.Sprintf("the loss went from %g to %g: training diverged", m.lossFirst, m.lossLast)
 	}
@@ -142,10 +148,11 @@ func (r *Rig) judge(ctx context.Context, c workload.Case, m measurement, row *re
 	if c.Device == workload.Sim {
 		return results.OK, "" // the training check would take an interpreter minutes
 	}
+	sweep.Stage(ctx, "training the check")
 	if err := r.learn(ctx, c, row); err != nil {
 		return statusOf(err), firstLine(err)
 	}
-	return results.OK, ""
+	return results.OK, r.rule.Caution(m.Result)
 }
 
 // errWrong is wrapped by what was computed and is not right.

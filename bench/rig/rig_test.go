@@ -65,6 +65,7 @@ func TestEveryTechniqueIsMeasuredAndVerified(t *testing.T) {
 		"model=tiny tp=2 sequence_parallel=true",
 		"model=tiny pp=2 schedule=gpipe microbatches=4",
 		"model=tiny pp=2 schedule=1f1b microbatches=4",
+		"model=tiny,L=4 pp=2 schedule=interleaved chunks=2 microbatches=4",
 		"model=tiny layout=2:4",
 		"model=tiny layout=block:16@0.5",
 		"model=tiny precision=bf16 layout=2:4",
@@ -75,6 +76,7 @@ func TestEveryTechniqueIsMeasuredAndVerified(t *testing.T) {
 			t.Errorf("%s: %s: %s", line, row.Status, row.Reason)
 			continue
 		}
+		checkWaterfall(t, line, &row)
 		for name, right := range map[string]bool{
 			"step_median_s": row.StepMedianS.Or(0) > 0, "tokens_per_s": row.TokensPerS.Or(0) > 0, "share_measured_pct": row.ShareMeasuredPct.Or(0) > 0,
 			"peak_bytes_per_rank": row.PeakBytesPerRank.Or(0) > 0, "forward_s": row.ForwardS.Or(0) > 0, "backward_s": row.BackwardS.Or(0) > 0,
@@ -281,5 +283,35 @@ func TestCollectivesMoveAtASpeed(t *testing.T) {
 		if want := comm.BusFactor(c.Op, 3) * c.AlgGBps; c.Bytes != 996 || c.Time <= 0 || c.AlgGBps <= 0 || math.Abs(c.BusGBps-want) > 1e-9*want {
 			t.Errorf("%s: %+v", c.Op, c)
 		}
+	}
+}
+
+// checkWaterfall holds that the parts are those of the case, and agree with the columns that were measured otherwise.
+func checkWaterfall(t *testing.T, line string, row *results.Row) {
+	t.Helper()
+	sum := 0.0
+	parts := map[string]float64{}
+	for _, p := range row.Waterfall() {
+		sum += p.Seconds
+		parts[p.Column] = p.Seconds
+	}
+	step := row.StepMedianS.Or(0)
+	if len(parts) == 0 || math.Abs(sum-step) > 0.02*step {
+		t.Fatalf("%s: parts %v add up to %g s of %g s", line, parts, sum, step)
+	}
+	if share := 100 * parts["wf_ideal_s"] / step; math.Abs(share-row.ShareMeasuredPct.Or(0)) > 1e-6 {
+		t.Errorf("%s: the ideal is %g %% of the step, the share of the measured peak %g %%", line, share, row.ShareMeasuredPct.Or(0))
+	}
+	for column, has := range map[string]bool{"wf_bubble_s": row.PP > 1, "wf_comm_s": row.Ranks > 1} {
+		if (parts[column] > 0) != has {
+			t.Errorf("%s: %s is %g s", line, column, parts[column])
+		}
+	}
+	flops := 0.0
+	for _, op := range row.Ops {
+		flops += op.FLOPs * float64(row.Ranks)
+	}
+	if executed := float64(row.ExecutedFLOPsPerStep.Or(0)); math.Abs(flops-executed) > 1e-6*executed {
+		t.Errorf("%s: the operators add up to %g FLOPs, executed are %g", line, flops, executed)
 	}
 }

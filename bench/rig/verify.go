@@ -74,7 +74,7 @@ func verifiable(c workload.Case) workload.Case {
 	c.Model.Name = ""
 	hs, full := min(c.Model.HS(), 64), c.Model
 	c.Model.B = c.DP * c.Microbatches
-	c.Model.L = min(full.L, max(2, c.PP))
+	c.Model.L = min(full.L, max(2, c.PP*c.Chunks))
 	c.Model.T = min(full.T, verifyTokens) / c.TP * c.TP
 	for heads := c.TP; heads*hs <= full.C; heads += c.TP {
 		if c.Model.NH, c.Model.C = heads, heads*hs; heads >= 2 && c.Validate() == nil {
@@ -88,7 +88,7 @@ func verifiable(c workload.Case) workload.Case {
 // reference is the snapshot of one float64 device, made once a run for each model and layout.
 func (r *Rig) reference(ctx context.Context, c workload.Case) (snapshot, error) {
 	c.Technique, c.Engine, c.Precision, c.Device, c.ISA, c.Threads = workload.Baseline, workload.Native, "fp64", workload.Ref, "", 0
-	c.DP, c.TP, c.PP, c.Schedule, c.Microbatches, c.BucketBytes = 1, 1, 1, "", 1, workload.DefaultBucketBytes
+	c.DP, c.TP, c.PP, c.Schedule, c.Chunks, c.Microbatches, c.BucketBytes = 1, 1, 1, "", 1, 1, workload.DefaultBucketBytes
 	c.ZeRO, c.Recompute, c.Sequence = 0, workload.None, false
 	if s, ok := r.refs[c]; ok {
 		return s, nil

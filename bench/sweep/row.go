@@ -94,6 +94,9 @@ func NewRow(c workload.Case, m Machine, e Environment, now time.Time) results.Ro
 	if c.Sequence {
 		row.SequenceParallel = "on"
 	}
+	if c.Chunks > 1 {
+		row.Chunks = results.Some(c.Chunks)
+	}
 	if c.PP > 1 || c.Microbatches > 1 {
 		row.Microbatches = results.Some(c.Microbatches)
 	}

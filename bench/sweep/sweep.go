@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"ofpeak/bench/workload"
@@ -57,10 +58,10 @@ func Check(r Runner, plan []workload.Planned) []workload.Planned {
 	return out
 }
 
-// Run measures the cases of a checked plan, appends their rows and returns them in the order written: what is skipped first, at once. It ends with
-// the first row that cannot be kept, or with ErrInterrupted.
-func Run(ctx context.Context, r Runner, env Environment, plan []workload.Planned, to Appender, o Observer) ([]results.Row, error) {
-	s := run{runner: r, env: env, to: to, observer: o, done: map[workload.Case]float64{}}
+// Run measures the cases of a checked plan, appends their rows and returns them in the order written, after those that the file has already: what is
+// skipped first, at once. It ends with the first row that cannot be kept, or with ErrInterrupted.
+func Run(ctx context.Context, r Runner, env Environment, plan []workload.Planned, already []results.Row, to Appender, o Observer) ([]results.Row, error) {
+	s := run{runner: r, env: env, to: to, observer: o, rows: already, done: speeds(already)}
 	for _, p := range plan {
 		if p.Skip != nil {
 			if err := s.skip(p); err != nil {
@@ -112,8 +113,8 @@ func (s *run) measure(ctx context.Context, c workload.Case) error {
 		s.done[c] = tokens
 		relate(&row, c, s.runner.Machine().Cores, s.done)
 	}
-	if row.Status == results.OK && row.Reason == "" {
-		row.Reason = caution(c, s.runner.Machine())
+	if also := caution(c, s.runner.Machine()); row.Status == results.OK && also != "" {
+		row.Reason = strings.TrimPrefix(row.Reason+"; "+also, "; ")
 	}
 	return s.keep(&row)
 }

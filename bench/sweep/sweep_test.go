@@ -74,7 +74,7 @@ func smoke(t *testing.T, r Runner, technique ...string) []workload.Planned {
 func TestRunSmoke(t *testing.T) {
 	f, l := &fake{cores: 2}, &log{}
 	plan := smoke(t, f)
-	rows, err := Run(t.Context(), f, ThisEnvironment(), plan, l, l)
+	rows, err := Run(t.Context(), f, ThisEnvironment(), plan, nil, l, l)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +123,7 @@ func TestWrongBaseline(t *testing.T) {
 		}
 	}
 	l := &log{}
-	rows, err := Run(t.Context(), f, Environment{}, smoke(t, f, workload.DataParallel), l, l)
+	rows, err := Run(t.Context(), f, Environment{}, smoke(t, f, workload.DataParallel), nil, l, l)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,7 +148,7 @@ func TestRunInterrupted(t *testing.T) {
 			t.Error("a case began after the interrupt")
 		}
 	}
-	rows, err := Run(ctx, f, Environment{}, smoke(t, f), l, l)
+	rows, err := Run(ctx, f, Environment{}, smoke(t, f), nil, l, l)
 	if !errors.Is(err, ErrInterrupted) || len(rows) != 3 || len(l.rows) != 3 {
 		t.Errorf("got %d rows, %d written, %v", len(rows), len(l.rows), err)
 	}
@@ -161,14 +161,14 @@ func TestRunInterrupted(t *testing.T) {
 			row.Status = "" // in the middle of its steps
 		}
 	}
-	if rows, err = Run(ctx, f, Environment{}, smoke(t, f), l, l); !errors.Is(err, ErrInterrupted) || len(rows) != 2 {
+	if rows, err = Run(ctx, f, Environment{}, smoke(t, f), nil, l, l); !errors.Is(err, ErrInterrupted) || len(rows) != 2 {
 		t.Errorf("in the middle of a case: got %d rows, %v", len(rows), err)
 	}
 }
 
 func TestRunEndsWhenRowsCannotBeKept(t *testing.T) {
 	f, l := &fake{cores: 2}, &log{full: 3}
-	rows, err := Run(t.Context(), f, Environment{}, smoke(t, f), l, l)
+	rows, err := Run(t.Context(), f, Environment{}, smoke(t, f), nil, l, l)
 	if err == nil || err.Error() != "disk full" || len(rows) != 3 || len(f.runs) != 3 {
 		t.Errorf("got %d rows after %d runs, %v", len(rows), len(f.runs), err)
 	}
@@ -187,7 +187,8 @@ func TestAnySkippedRowCanBeKept(t *testing.T) {
 			Layouts:      pick(random, kernels.Layout{Format: kernels.BlockSparse, Block: 512, Keep: 0.1}, kernels.Layout{Format: kernels.Sparse24}, kernels.Layout{}),
 			Ranks:        pick(random, 1, 2, 4, 60000),
 			Sequences:    pick(random, true),
-			Schedules:    pick(random, workload.GPipe),
+			Chunks:       pick(random, -1, 2, 99),
+			Schedules:    pick(random, workload.GPipe, workload.Inter),
 			Microbatches: pick(random, -1, 0, 3),
 			BucketBytes:  pick(random, -1, 100),
 			ZeRO:         pick(random, 0, 3),

@@ -42,9 +42,10 @@ const (
 
 // Pipeline schedules.
 const (
-	GPipe = "gpipe" // all forwards, then all backwards (Huang et al., arXiv:1811.06965)
-	F1B1  = "1f1b"  // one forward, one backward (Narayanan et al., arXiv:1806.03377)
-	ZBH1  = "zb-h1" // 1F1B with the weights' gradients put off (Qi et al., arXiv:2401.10241)
+	GPipe = "gpipe"       // all forwards, then all backwards (Huang et al., arXiv:1811.06965)
+	F1B1  = "1f1b"        // one forward, one backward (Narayanan et al., arXiv:1806.03377)
+	Inter = "interleaved" // 1F1B with several stages a rank (Narayanan et al., arXiv:2104.04473, section 2.2)
+	ZBH1  = "zb-h1"       // 1F1B with the weights' gradients put off (Qi et al., arXiv:2401.10241)
 )
 
 // What the backward pass computes again instead of keeping it.
@@ -59,7 +60,7 @@ var (
 	Engines    = []string{Native, Gorgonia, GorgoniaBLAS}
 	Passes     = []string{Train, Forward}
 	Devices    = []string{CPU, CUDA, Sim, Ref}
-	Schedules  = []string{GPipe, F1B1, ZBH1}
+	Schedules  = []string{GPipe, F1B1, Inter, ZBH1}
 	Recomputes = []string{None, Blocks}
 )
 
@@ -79,6 +80,7 @@ type Case struct {
 	DP, TP, PP   int            // ranks along the data, tensor and pipeline axis
 	Sequence     bool           // tokens are split over the tensor-parallel ranks where a block has no product
 	Schedule     string         // of the pipeline; "" if PP is 1
+	Chunks       int            // stages that each rank of an interleaved pipeline holds
 	Microbatches int            // a step's batch is processed in so many parts
 	BucketBytes  int            // gradients are all-reduced in pieces of this size
 	ZeRO         int            // what data-parallel ranks share: 1 optimizer state, 2 also gradients, 3 also weights
@@ -92,7 +94,7 @@ type Case struct {
 // Default is the dense fp32 training step of a model on one rank.
 func Default(m Model) Case {
 	return Case{Technique: Baseline, Engine: Native, Precision: "fp32", Model: m, Pass: Train, Device: CPU, DP: 1, TP: 1, PP: 1,
-		Microbatches: 1, BucketBytes: DefaultBucketBytes, Recompute: None, Seed: 1}
+		Chunks: 1, Microbatches: 1, BucketBytes: DefaultBucketBytes, Recompute: None, Seed: 1}
 }
 
 // IsGorgonia reports whether the case runs as a Gorgonia graph.
@@ -151,6 +153,7 @@ var fields = []field{
 	number("pp", func(c *Case) *int { return &c.PP }),
 	toggle("sequence_parallel", func(c *Case) *bool { return &c.Sequence }),
 	text("schedule", func(c *Case) *string { return &c.Schedule }),
+	number("chunks", func(c *Case) *int { return &c.Chunks }),
 	number("microbatches", func(c *Case) *int { return &c.Microbatches }),
 	number("bucket_bytes", func(c *Case) *int { return &c.BucketBytes }),
 	number("zero", func(c *Case) *int { return &c.ZeRO }),

@@ -54,6 +54,7 @@ func (s Settings) override(o Settings) Settings {
 		Ranks:        or(o.Ranks, s.Ranks),
 		Sequences:    or(o.Sequences, s.Sequences),
 		Schedules:    or(o.Schedules, s.Schedules),
+		Chunks:       or(o.Chunks, s.Chunks),
 		Microbatches: or(o.Microbatches, s.Microbatches),
 		BucketBytes:  or(o.BucketBytes, s.BucketBytes),
 		ZeRO:         or(o.ZeRO, s.ZeRO),
@@ -106,6 +107,7 @@ func (p *plan) addGroup(s Settings, o Options) {
 	}
 	cases = cross(cases, s.Sequences, func(c *Case, on bool) { c.Sequence = on })
 	cases = cross(cases, or(s.Schedules, []string{F1B1}), func(c *Case, v string) { c.Schedule = v })
+	cases = cross(cases, s.Chunks, func(c *Case, n int) { c.Chunks = n })
 	cases = cross(cases, or(s.Microbatches, []int{0}), func(c *Case, n int) { c.Microbatches = n })
 	cases = cross(cases, s.BucketBytes, func(c *Case, n int) { c.BucketBytes = n })
 	cases = cross(cases, s.ZeRO, func(c *Case, n int) { c.ZeRO = n })
@@ -198,6 +200,12 @@ func (c Case) settled(cores int) Case {
 	if c.PP == 1 {
 		c.Schedule = ""
 	}
+	switch {
+	case c.Schedule != Inter:
+		c.Chunks = 1
+	case c.Chunks == 1:
+		c.Chunks = 2
+	}
 	if c.TP == 1 {
 		c.Sequence = false
 	}
@@ -256,6 +264,6 @@ func OneRankOf(c Case, cores int) Case {
 	if c.OnGPU() {
 		threads = 0
 	}
-	c.DP, c.TP, c.PP, c.Microbatches, c.Schedule, c.Threads = 1, 1, 1, 1, "", threads
+	c.DP, c.TP, c.PP, c.Microbatches, c.Schedule, c.Chunks, c.Threads = 1, 1, 1, 1, "", 1, threads
 	return c.settled(cores)
 }

@@ -64,7 +64,7 @@ func (c Case) part(level int) float64 {
 	return 1
 }
 
-// inFlight is how many microbatches' activations a rank keeps at most: all of them under GPipe, one per stage under 1F1B, and
+// inFlight is how many microbatches' activations a rank keeps at most: all of them under GPipe, one per stage under 1F1B, more where it is interleaved, and
 // one more under ZB-H1.
 func (c Case) inFlight() int {
 	switch {
@@ -72,6 +72,8 @@ func (c Case) inFlight() int {
 		return c.Microbatches
 	case c.Schedule == F1B1:
 		return min(c.Microbatches, c.PP)
+	case c.Schedule == Inter: // chunks of microbatches, each of a part of the rank's layers
+		return min(c.Microbatches, (2*(c.PP-1)+(c.Chunks-1)*c.PP+1+c.Chunks-1)/c.Chunks)
 	case c.Schedule == ZBH1:
 		return min(c.Microbatches, c.PP+1)
 	}

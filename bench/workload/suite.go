@@ -19,6 +19,7 @@ type Settings struct {
 	Ranks        []int    // per entry of Axes
 	Sequences    []bool   // where tp is above 1
 	Schedules    []string // where pp is above 1
+	Chunks       []int    // where the schedule is interleaved
 	Microbatches []int    // 0: one, or in a pipeline as many as Expand chooses
 	BucketBytes  []int
 	ZeRO         []int // where dp is above 1
@@ -81,10 +82,21 @@ func further(on []Model) []Settings {
 	}
 }
 
+// deeper are models with so many layers.
+func deeper(ms []Model, layers int) []Model {
+	var out []Model
+	for _, m := range ms {
+		m.L = layers
+		out = append(out, m.named())
+	}
+	return out
+}
+
 // strategies are the ways to split training over ranks, side by side on one model.
 func strategies(on []Model) []Settings {
 	return []Settings{
 		{Models: on, Axes: []string{"tp"}, Ranks: []int{2}, Sequences: []bool{false, true}},
+		{Models: deeper(on, 8), Axes: []string{"pp"}, Ranks: []int{2}, Schedules: Schedules, Chunks: []int{2}},
 	}
 }
 

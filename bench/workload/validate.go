@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"ofpeak/kernels"
+	"ofpeak/parallel/pp"
 )
 
 // maxRanks bounds each axis of the mesh, so that their product stays in an int.
@@ -57,7 +58,7 @@ func checkRanges(c Case) error {
 		{"--model: C=", m.C, 1, maxDim}, {"--model: NH=", m.NH, 1, maxDim}, {"--model: T=", m.T, 1, maxDim},
 		{"--model: L=", m.L, 1, maxDim}, {"--model: B=", m.B, 1, maxDim}, {"--model: V=", m.V, 0, maxDim},
 		{"--dp ", c.DP, 1, maxRanks}, {"--tp ", c.TP, 1, maxRanks}, {"--pp ", c.PP, 1, maxRanks}, {"--threads ", c.Threads, 0, maxRanks},
-		{"--microbatches ", c.Microbatches, 1, maxDim}, {"--bucket-bytes ", c.BucketBytes, 1, math.MaxInt}, {"--zero ", c.ZeRO, 0, 3},
+		{"--chunks ", c.Chunks, 1, pp.MaxChunks}, {"--microbatches ", c.Microbatches, 1, maxDim}, {"--bucket-bytes ", c.BucketBytes, 1, math.MaxInt}, {"--zero ", c.ZeRO, 0, 3},
 	} {
 		if d.n < d.lo || d.n > d.hi {
 			return fmt.Errorf("%s%d is outside %d to %d", d.what, d.n, d.lo, d.hi)
@@ -90,6 +91,9 @@ func checkMesh(c Case) error {
 	}
 	if m.V%c.TP != 0 {
 		return fmt.Errorf("--model %s: the vocabulary V=%d cannot be split over tp=%d ranks; change V or --ranks", m, m.V, c.TP)
+	}
+	if stages := c.PP * c.Chunks; c.Chunks > 1 && stages > m.L {
+		return fmt.Errorf("--model %s: L=%d layers make no pp=%d times chunks=%d stages; pass --model %s,L=%d or fewer --chunks", m, m.L, c.PP, c.Chunks, m, stages)
 	}
 	if c.PP > m.L {
 		return fmt.Errorf("--model %s: L=%d layers make no pp=%d stages; pass --model %s,L=%d or fewer --ranks", m, m.L, c.PP, m, c.PP)
@@ -128,6 +132,10 @@ func checkPipeline(c Case) error {
 	switch {
 	case c.PP > 1 && c.Schedule == "":
 		return fmt.Errorf("pp=%d needs --schedule %s", c.PP, strings.Join(Schedules, " or "))
+	case c.Chunks > 1 && c.Schedule != Inter:
+		return fmt.Errorf("--chunks %d are of --schedule %s; drop one or take the other", c.Chunks, Inter)
+	case c.Schedule == Inter && c.PP > 1 && c.Chunks == 1:
+		return fmt.Errorf("--schedule %s with one chunk a rank is %s; pass --chunks 2 or --schedule %s", Inter, F1B1, F1B1)
 	case c.Schedule == ZBH1 && c.ZeRO >= 2:
 		return fmt.Errorf("--schedule %s completes a layer's gradients in two passes, which --zero %d cannot hand on; take --zero 1 or --schedule %s", ZBH1, c.ZeRO, F1B1)
 	case c.Schedule == ZBH1 && c.Recompute != None:

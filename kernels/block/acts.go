@@ -11,29 +11,30 @@ type Acts struct {
 	// Out (S,C) is what the last block of the stage hands to the next stage.
 	Out kernels.Tensor
 
+	chunk  int
 	blocks []blockActs
 	head   headActs
 	heap   heap
 }
 
-// NewActs allocates the activations of one microbatch. The caller frees them.
-func (st *Stage) NewActs() (*Acts, error) { return st.newActs(true) }
+// NewActs allocates the activations of one microbatch in the stage's first chunk. The caller frees them.
+func (st *Stage) NewActs() (*Acts, error) { return st.newActs(0, true) }
 
-// NewActsAround leaves out the model's input and target, for a caller that points IDs or In, and Target, at its own before each Run.
-func (st *Stage) NewActsAround() (*Acts, error) { return st.newActs(false) }
+// NewActsAround is NewActs for any chunk. It leaves out the model's input and target, for a caller that points IDs or In, and Target, at its own before each Run.
+func (st *Stage) NewActsAround(chunk int) (*Acts, error) { return st.newActs(chunk, false) }
 
-func (st *Stage) newActs(data bool) (*Acts, error) {
-	c := st.Config
-	a := &Acts{heap: heap{dev: st.dev}}
+func (st *Stage) newActs(chunk int, data bool) (*Acts, error) {
+	c, ch := st.Config, st.chunks[chunk]
+	a := &Acts{heap: heap{dev: st.dev}, chunk: chunk}
 	h, ct, n, own := &a.heap, c.Precision.Compute, c.Batch*c.T, c.tokens()
-	if st.embed != nil && data {
+	if ch.embed && data {
 		a.IDs = h.tensor(kernels.I32, c.Batch, c.T)
 	}
-	if st.embed != nil || st.Lo > 0 || data {
+	if ch.embed || st.Chunks[chunk].Lo > 0 || data {
 		a.In = h.tensor(ct, own, c.C)
 	}
 	a.Out = a.In
-	for range st.blocks {
+	for range ch.blocks.Len() {
 		b := st.again
 		if !c.Recompute {
 			b = newBlockActs(h, c)
@@ -43,7 +44,7 @@ func (st *Stage) newActs(data bool) (*Acts, error) {
 		a.Out = b.out
 	}
 	switch {
-	case st.head != nil:
+	case ch.head:
 		stats := c.Precision.Stats
 		a.head = headActs{
 			norm: h.tensor(ct, own, c.C), mean: h.tensor(stats, own), rstd: h.tensor(stats, own),
@@ -58,7 +59,7 @@ func (st *Stage) newActs(data bool) (*Acts, error) {
 		if data {
 			a.Target = h.tensor(kernels.I32, n)
 		}
-	case st.Last() && data:
+	case ch.mse && data:
 		a.Target = h.tensor(ct, own, c.C)
 	}
 	if h.err != nil {

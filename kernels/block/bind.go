@@ -4,6 +4,7 @@ import "ofpeak/kernels"
 
 // bind builds the layers' views of the parameter arenas.
 func (st *Stage) bind() {
+	st.bindChunks()
 	at := 0
 	next := func() Param { at++; return st.Params[at-1] }
 	for _, kind := range st.kinds {
@@ -27,6 +28,29 @@ func (st *Stage) bind() {
 			w := next()
 			st.head.out = linear{w: dense(w, st.values(w)), dw: dense(w, st.gradient(w)), off: w.Off}
 		}
+	}
+}
+
+// bindChunks finds what each chunk holds.
+func (st *Stage) bindChunks() {
+	layers := st.Layers()
+	at, blocks := 0, 0
+	for _, r := range st.Chunks {
+		ch := chunk{first: at, layers: r.Len(), blocks: Range{blocks, blocks}}
+		for _, kind := range layers[r.Lo:r.Hi] {
+			switch kind {
+			case Embedding:
+				ch.embed = true
+			case Block:
+				ch.blocks.Hi++
+			case MSEHead:
+				ch.mse = true
+			case LMHead:
+				ch.head = true
+			}
+		}
+		at, blocks = at+ch.layers, ch.blocks.Hi
+		st.chunks = append(st.chunks, ch)
 	}
 }
 
@@ -55,12 +79,12 @@ func dense(p Param, values kernels.Tensor) kernels.Weight {
 
 // values is where the passes find a parameter.
 func (st *Stage) values(p Param) kernels.Tensor {
-	return p.view(st.in(st.Weights, st.weightSlots, p.Layer-st.Lo))
+	return p.view(st.in(st.Weights, st.weightSlots, st.Local(p.Layer)))
 }
 
 // gradient is where the backward pass adds to a parameter's gradient.
 func (st *Stage) gradient(p Param) kernels.Tensor {
-	return p.view(st.in(st.Grads, st.gradSlots, p.Layer-st.Lo))
+	return p.view(st.in(st.Grads, st.gradSlots, st.Local(p.Layer)))
 }
 
 // storeElsewhere gives a weight of the stage's layout what lies outside the arenas: where its values belong, and 8-bit values.

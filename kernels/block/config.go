@@ -9,6 +9,7 @@ package block
 
 import (
 	"fmt"
+	"strings"
 
 	"ofpeak/kernels"
 )
@@ -29,6 +30,8 @@ type Config struct {
 	Shards   Shards
 	// Lo, Hi is this stage's range of Layers(); both 0 means all.
 	Lo, Hi int
+	// Chunks are the ranges of Layers() of a stage that holds several, in ascending order; Lo and Hi are then not used. Each chunk is a pass of its own.
+	Chunks []Range
 	// Forward leaves out gradients and optimizer state.
 	Forward bool
 	// Recompute keeps only the input of each block, and computes its other activations again when the backward pass needs them (Chen et al.,
@@ -84,9 +87,14 @@ func (c Config) normal() Config {
 		c.Shards = Shards{}
 	}
 	c.Shards.Ranks = max(c.Shards.Ranks, 1)
+	if len(c.Chunks) > 0 {
+		c.Lo, c.Hi = c.Chunks[0].Lo, c.Chunks[len(c.Chunks)-1].Hi
+		return c
+	}
 	if c.Lo == 0 && c.Hi == 0 {
 		c.Hi = c.depth()
 	}
+	c.Chunks = []Range{{c.Lo, c.Hi}}
 	return c
 }
 
@@ -104,8 +112,8 @@ func (c Config) Check() error {
 		return fmt.Errorf("tokens spread over tensor-parallel ranks: use tp of 2 or more")
 	case c.Sequence && c.Batch*c.T%c.TP != 0:
 		return fmt.Errorf("a microbatch of %d tokens is not divisible by tp=%d", c.Batch*c.T, c.TP)
-	case c.Lo < 0 || c.Hi > c.depth() || c.Lo >= c.Hi:
-		return fmt.Errorf("a stage of layers %d to %d does not lie in the model's %d", c.Lo, c.Hi, c.depth())
+	case !c.chunksFit():
+		return fmt.Errorf("a stage of layers %s does not lie in the model's %d", c.Held(), c.depth())
 	case c.Layout.Format == kernels.BlockSparse && c.TP > 1:
 		return fmt.Errorf("block sparsity picks blocks over a whole weight row, which tp=%d would cut", c.TP)
 	case c.Precision.Int8 != (c.Layout.Format == kernels.Int8):
@@ -125,6 +133,50 @@ func (c Config) Check() error {
 		}
 	}
 	return nil
+}
+
+// chunksFit reports whether the stage's chunks are ranges of the model's layers in ascending order.
+func (c Config) chunksFit() bool {
+	at := 0
+	for _, r := range c.Chunks {
+		if r.Lo < at || r.Hi <= r.Lo {
+			return false
+		}
+		at = r.Hi
+	}
+	return at <= c.depth()
+}
+
+// Held names the stage's layers, as "0 to 3, 6 to 9".
+func (c Config) Held() string {
+	var parts []string
+	for _, r := range c.normal().Chunks {
+		parts = append(parts, fmt.Sprintf("%d to %d", r.Lo, r.Hi))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// held are the indices of the stage's layers in Layers().
+func (c Config) held() []int {
+	var ls []int
+	for _, r := range c.Chunks {
+		for i := r.Lo; i < r.Hi; i++ {
+			ls = append(ls, i)
+		}
+	}
+	return ls
+}
+
+// Local is the index, among the stage's layers, of a layer that it holds.
+func (c Config) Local(layer int) int {
+	before := 0
+	for _, r := range c.Chunks {
+		if layer < r.Hi {
+			return before + layer - r.Lo
+		}
+		before += r.Len()
+	}
+	panic("block: a layer that the stage does not hold")
 }
 
 // matrices are the (OC, C) of a block's four weights on one tensor-parallel rank.

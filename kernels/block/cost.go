@@ -70,14 +70,12 @@ type LayerCost struct {
 func (c Config) Costs() []LayerCost {
 	c = c.normal()
 	var costs []LayerCost
-	for i, kind := range c.Layers() {
-		if i < c.Lo || i >= c.Hi {
-			continue
-		}
-		l := LayerCost{Kind: kind}
+	kinds := c.Layers()
+	for _, i := range c.held() {
+		l := LayerCost{Kind: kinds[i]}
 		c.addWork(&l)
 		c.addParams(&l, i)
-		l.Acts = c.actBytes(kind)
+		l.Acts = c.actBytes(kinds[i])
 		costs = append(costs, l)
 	}
 	return costs
@@ -147,7 +145,7 @@ func (c Config) attention(l *LayerCost, flops float64) {
 
 func (c Config) addParams(l *LayerCost, layer int) {
 	one := c
-	one.Lo, one.Hi = layer, layer+1
+	one.Chunks = []Range{{layer, layer + 1}}
 	p, n := c.Precision, 0
 	for _, w := range params(one) {
 		n = w.Off + w.Len
@@ -181,11 +179,11 @@ func (c Config) addParams(l *LayerCost, layer int) {
 func (c Config) SlotBytes() int64 {
 	c = c.normal()
 	var largest [2]int64
-	for i := c.Lo; i < c.Hi; i++ {
+	for i, layer := range c.held() {
 		one := c
-		one.Lo, one.Hi = i, i+1
+		one.Chunks = []Range{{layer, layer + 1}}
 		for _, p := range params(one) {
-			largest[(i-c.Lo)%2] = max(largest[(i-c.Lo)%2], int64(roundUp(p.Off+p.Len, c.Shards.unit())))
+			largest[i%2] = max(largest[i%2], int64(roundUp(p.Off+p.Len, c.Shards.unit())))
 		}
 	}
 	n := largest[0] + largest[1]

@@ -86,7 +86,7 @@ func params(c Config) []Param {
 		off += roundUp(p.Len, align)
 		ps = append(ps, p)
 	}
-	for i := c.Lo; i < c.Hi; i++ {
+	for _, i := range c.held() {
 		off = roundUp(off, c.Shards.unit())
 		for slot, p := range layerParams(c, layers[i], i) {
 			if c.UnitGain && p.sparse {

@@ -108,7 +108,7 @@ func (st *Stage) pieces(arena kernels.Tensor, p Param, f func(piece kernels.Tens
 		f(arena.At(p.Off, p.Len), 0)
 		return
 	}
-	for _, b := range st.Buckets(p.Layer - st.Lo) {
+	for _, b := range st.Buckets(st.Local(p.Layer)) {
 		n := b.Len() / st.Shards.Ranks
 		first := b.Lo + st.Shards.Rank*n
 		lo, hi := max(p.Off, first), min(p.Off+p.Len, first+n)

@@ -8,37 +8,39 @@ import "ofpeak/kernels"
 
 // BackwardInput is Backward without the gradients of matrices and embeddings. BackwardWeight must follow before a is used again.
 func (st *Stage) BackwardInput(s kernels.Stream, a *Acts, d kernels.Tensor, tp Region) {
-	if st.head != nil {
+	ch := st.chunks[a.chunk]
+	if ch.head {
 		st.head.backwardInput(s, d, a.Out, &a.head)
 	}
-	for i := len(st.blocks) - 1; i >= 0; i-- {
-		st.blocks[i].backwardInput(s, d, &a.blocks[i], &st.g, tp)
+	for i := len(a.blocks) - 1; i >= 0; i-- {
+		st.blocks[ch.blocks.Lo+i].backwardInput(s, d, &a.blocks[i], &st.g, tp)
 	}
-	if st.embed != nil {
+	if ch.embed {
 		s.Copy(a.In, d)
 	}
 }
 
 // BackwardWeight adds what BackwardInput left out of Grads.
 func (st *Stage) BackwardWeight(s kernels.Stream, a *Acts, tp Region, hooks Hooks) {
-	layer := len(st.kinds)
+	ch := st.chunks[a.chunk]
+	layer := ch.first + ch.layers
 	enter := func() {
 		layer--
 		if hooks != nil {
 			hooks.Gather(layer)
 		}
 	}
-	if st.head != nil {
+	if ch.head {
 		enter()
 		st.head.backwardWeight(s, &a.head, tp, hooks)
-	} else if st.Last() {
+	} else if ch.mse {
 		layer-- // the MSE head has no parameters
 	}
-	for i := len(st.blocks) - 1; i >= 0; i-- {
+	for i := len(a.blocks) - 1; i >= 0; i-- {
 		enter()
-		st.blocks[i].backwardWeight(s, &a.blocks[i], tp, hooks)
+		st.blocks[ch.blocks.Lo+i].backwardWeight(s, &a.blocks[i], tp, hooks)
 	}
-	if st.embed != nil {
+	if ch.embed {
 		enter()
 		st.embed.backward(s, whole(s, a.In, tp), a.IDs)
 		ready(hooks, 0)

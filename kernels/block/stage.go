@@ -20,11 +20,19 @@ type Stage struct {
 	head   *lmHead
 	g      blockGrads
 	again  blockActs // of the block in backward, if activations are computed again
+	chunks []chunk
 	kinds  []LayerKind
 	layers []Range // of the parameters, by layer
 	size   int
 
 	weightSlots, gradSlots slots // of ZeRO-3 and from ZeRO-2 on
+}
+
+// chunk is a range of the stage's layers that one pass runs through.
+type chunk struct {
+	first, layers    int   // of the stage's layers
+	blocks           Range // of the stage's blocks
+	embed, mse, head bool
 }
 
 // Hooks are what a data-parallel strategy does while a stage runs. Layers count from the stage's first.
@@ -42,7 +50,10 @@ func New(dev kernels.Device, s kernels.Stream, cfg Config) (*Stage, error) {
 		return nil, err
 	}
 	c := cfg.normal()
-	st := &Stage{Config: c, Params: params(c), dev: dev, heap: heap{dev: dev}, kinds: c.Layers()[c.Lo:c.Hi]}
+	st := &Stage{Config: c, Params: params(c), dev: dev, heap: heap{dev: dev}}
+	for _, i := range c.held() {
+		st.kinds = append(st.kinds, c.Layers()[i])
+	}
 	st.measure()
 	st.alloc()
 	if st.heap.err == nil {
@@ -61,6 +72,9 @@ func New(dev kernels.Device, s kernels.Stream, cfg Config) (*Stage, error) {
 // Size is the number of elements of the parameter arenas, padding included.
 func (st *Stage) Size() int { return st.size }
 
+// Len is the number of layers.
+func (st *Stage) Len() int { return len(st.kinds) }
+
 // Last reports whether the stage holds the model's head, and so computes the loss.
 func (st *Stage) Last() bool { return st.Hi == st.depth() }
 
@@ -73,7 +87,7 @@ func (st *Stage) measure() {
 	for i := range st.layers {
 		st.layers[i] = Range{st.size, st.size}
 		for _, p := range st.Params {
-			if p.Layer-st.Lo == i {
+			if st.Local(p.Layer) == i {
 				st.layers[i].Hi = roundUp(p.Off+p.Len, st.Shards.unit())
 			}
 		}
@@ -112,28 +126,29 @@ func (st *Stage) alloc() {
 	}
 }
 
-// Run is one microbatch's forward pass: from a.IDs or a.In to a.Out, and to the logits on the language model's last stage.
+// Run is one microbatch's forward pass through a's chunk: from a.IDs or a.In to a.Out, and to the logits on the language model's last stage.
 func (st *Stage) Run(s kernels.Stream, a *Acts, tp Region, hooks Hooks) {
 	gather := func(layer int) {
 		if hooks != nil {
 			hooks.Gather(layer)
 		}
 	}
-	layer := 0
-	if st.embed != nil {
+	ch := st.chunks[a.chunk]
+	layer := ch.first
+	if ch.embed {
 		gather(layer)
 		st.embed.forward(s, st.Config, a.In, a.IDs, tp)
 		layer++
 	}
-	if len(st.blocks) > 0 {
+	if len(a.blocks) > 0 {
 		a.blocks[0].in = a.In
 	}
-	for i := range st.blocks {
+	for i := range a.blocks {
 		gather(layer)
-		st.blocks[i].forward(s, &a.blocks[i], tp)
+		st.blocks[ch.blocks.Lo+i].forward(s, &a.blocks[i], tp)
 		layer++
 	}
-	if st.head != nil {
+	if ch.head {
 		gather(layer)
 		st.head.forward(s, a.Out, &a.head, tp)
 	}
@@ -155,27 +170,29 @@ func (st *Stage) AddLoss(s kernels.Stream, a *Acts, d kernels.Tensor, count int)
 // Backward is one microbatch's backward pass. d (S,C) holds the gradient of a.Out (unless the language model's head is here, which
 // starts from its logits) and receives the gradient of a.In; parameter gradients are added to Grads.
 func (st *Stage) Backward(s kernels.Stream, a *Acts, d kernels.Tensor, tp Region, hooks Hooks) {
-	layer := len(st.kinds) - 1
+	ch := st.chunks[a.chunk]
+	layer := ch.first + ch.layers - 1
 	gather := func() {
 		if hooks != nil {
 			hooks.Gather(layer)
 		}
 		layer--
 	}
-	if st.head != nil {
+	if ch.head {
 		gather()
 		st.head.backward(s, d, a.Out, &a.head, tp, hooks)
-	} else if st.Last() {
+	} else if ch.mse {
 		layer-- // the MSE head has no parameters
 	}
-	for i := len(st.blocks) - 1; i >= 0; i-- {
+	for i := len(a.blocks) - 1; i >= 0; i-- {
 		gather()
+		t := &st.blocks[ch.blocks.Lo+i]
 		if st.Recompute {
-			st.blocks[i].inside(s, &a.blocks[i], tp)
+			t.inside(s, &a.blocks[i], tp)
 		}
-		st.blocks[i].backward(s, d, &a.blocks[i], &st.g, tp, hooks)
+		t.backward(s, d, &a.blocks[i], &st.g, tp, hooks)
 	}
-	if st.embed != nil {
+	if ch.embed {
 		gather()
 		st.embed.backward(s, whole(s, d, tp), a.IDs)
 		ready(hooks, 0)

@@ -73,18 +73,10 @@ func (u *units) next() (head, group int, ok bool) {
 	return i % u.heads, u.groups - 1 - i/u.heads, i < u.heads*u.groups
 }
 
-// packRows copies rows lo to hi of a part of a head into dst, wide apart; columns past hs and rows past T are zero.
-func (d *attentionDims) packRows(dst []float32, set *vec.Set, x values, part, head, lo, hi int) {
-	stride := 3 * d.nh * d.hs
+// stride is the distance of a head's rows in qkv, or in out for the output.
+func (d *attentionDims) stride(part int) int {
 	if part == output {
-		stride /= 3
+		return d.nh * d.hs
 	}
-	rows := max(0, min(hi, d.t)-lo)
-	if rows > 0 {
-		x.gather(set, dst, d.wide, d.row(part, head, lo), stride, rows, d.hs)
-	}
-	for i := 0; i < rows && d.hs < d.wide; i++ {
-		clear(dst[i*d.wide+d.hs : (i+1)*d.wide])
-	}
-	clear(dst[rows*d.wide : (hi-lo)*d.wide])
+	return 3 * d.nh * d.hs
 }

@@ -46,11 +46,12 @@ func (c *attentionBackward) run(s *Stream) {
 }
 
 func (c *attentionBackward) part(s *Stream, worker, workers int) {
-	lo, hi := span(c.dims.heads()*c.dims.t, worker, workers)
 	switch {
 	case c.phase == dotPhase:
+		lo, hi := span(c.dims.b*c.dims.t, worker, workers)
 		c.dots(&s.arenas[worker], lo, hi)
 	case c.phase == queryPhase:
+		lo, hi := span(c.dims.heads()*c.dims.t, worker, workers)
 		c.queries(s.units.groups, lo, hi)
 	case c.variant.naive:
 		c.naive(s, worker)
@@ -59,14 +60,17 @@ func (c *attentionBackward) part(s *Stream, worker, workers int) {
 	}
 }
 
-// dots computes scratch for rows lo to hi of (B,NH,T).
+// dots computes scratch for tokens lo to hi, in the order of memory.
 func (c *attentionBackward) dots(a *arena, lo, hi int) {
 	d, set := &c.dims, c.variant.set
 	dout, out, dots := valuesOf(c.dout), valuesOf(c.out), floats(c.scratch)
-	x, y := a.take(d.hs), a.take(d.hs)
+	width := d.nh * d.hs
+	xBuf, yBuf := a.take(width), a.take(width)
 	for i := lo; i < hi; i++ {
-		at := d.row(output, i/d.t, i%d.t)
-		dots[i] = set.Dot(dout.load(set, at, d.hs, x), out.load(set, at, d.hs, y))
+		x, y := dout.load(set, i*width, width, xBuf), out.load(set, i*width, width, yBuf)
+		for h := range d.nh {
+			dots[(i/d.t*d.nh+h)*d.t+i%d.t] = set.Dot(x[h*d.hs:][:d.hs], y[h*d.hs:])
+		}
 	}
 }
 
@@ -76,16 +80,27 @@ func (c *attentionBackward) slot(head, group int) []float32 {
 	return c.dq[(group*c.dims.heads()+head)*size:][:size]
 }
 
+// firstQuery is the first query that a group of key tiles adds to.
+func (c *attentionBackward) firstQuery(group, groups int) int {
+	lo, _ := span((c.dims.t+gradTile-1)/gradTile, group, groups)
+	return lo * gradTile
+}
+
 // queries adds up the groups' gradients of queries lo to hi of (B,NH,T).
 func (c *attentionBackward) queries(groups, lo, hi int) {
 	d, set, dqkv := &c.dims, c.variant.set, valuesOf(c.dqkv)
-	for i := lo; i < hi; i++ {
-		head, t := i/d.t, i%d.t
-		row := c.slot(head, 0)[t*d.wide:][:d.hs]
+	for lo < hi {
+		head, first := lo/d.t, lo%d.t
+		last := min(d.t, first+hi-lo)
+		sum := c.slot(head, 0)
 		for g := 1; g < groups; g++ {
-			set.Add(row, row, c.slot(head, g)[t*d.wide:])
+			if from := max(first, c.firstQuery(g, groups)); from < last {
+				more := sum[from*d.wide : last*d.wide]
+				set.Add(more, more, c.slot(head, g)[from*d.wide:])
+			}
 		}
-		dqkv.store(set, d.row(query, head, t), row)
+		dqkv.scatter(set, d.row(query, head, first), d.stride(query), sum[first*d.wide:], d.wide, last-first, d.hs)
+		lo += last - first
 	}
 }
 
@@ -100,7 +115,7 @@ func (c *attentionBackward) flash(s *Stream, worker int) {
 			return
 		}
 		lo, hi := span(tiles, group, s.units.groups)
-		f.dq = c.slot(head, group)
+		f.dq, f.firstKey = c.slot(head, group), lo*gradTile
 		f.unit(head, lo, hi)
 	}
 }
@@ -118,11 +133,12 @@ type flashBackward struct {
 	qR, doR   []float32 // (T/depth, wide)
 	kR        []float32 // a tile of keys: (gradTile/depth, wide)
 	kT, vT    []float32 // (wide/depth, gradTile)
-	dq        []float32 // gradients of the packed head: (T, wide)
+	dq        []float32 // gradients of the packed head, from the unit's first key on: (T, wide)
 	dk, dv    []float32 // and of the tile: (gradTile, wide)
-	p, dp     []float32 // probabilities and the gradients of scores: (queryTile, gradTile)
-	pR, dpR   []float32 // the same, transposed, as left operands: pairs of rows
-	dpL       []float32 // one panel: (PanelRows, gradTile/depth)
+	s, ds     []float32 // scores and the gradients of probabilities: (queryTile, gradTile), with pairs one panel of it
+	pL, dpL   []float32 // probabilities and the gradients of scores: (queryTile, gradTile/depth)
+	pR, dpR   []float32 // the same, transposed, as left operands: (queryTile/depth, gradTile)
+	firstKey  int       // of the unit
 }
 
 func newFlashBackward(c *attentionBackward, a *arena) flashBackward {
@@ -133,13 +149,16 @@ func newFlashBackward(c *attentionBackward, a *arena) flashBackward {
 		lse: floats(c.lse), dots: floats(c.scratch),
 		qL: a.take(d.packed()), doL: a.take(d.packed()),
 		kR: a.take(tile), kT: a.take(tile), vT: a.take(tile), dk: a.take(tile), dv: a.take(tile),
-		p: a.take(square), dp: a.take(square),
 	}
-	f.qR, f.doR = f.qL, f.doL
-	if f.depth > 1 {
-		f.qR, f.doR = a.take(d.packed()), a.take(d.packed())
-		f.pR, f.dpR, f.dpL = a.take(square), a.take(square), a.take(vec.PanelRows*gradTile)
+	if f.depth == 1 {
+		f.qR, f.doR = f.qL, f.doL
+		f.s, f.ds = a.take(square), a.take(square)
+		f.pL, f.dpL = f.s, f.ds
+		return f
 	}
+	f.qR, f.doR = a.take(d.packed()/2), a.take(d.packed()/2)
+	f.s, f.ds = a.take(vec.PanelRows*gradTile), a.take(vec.PanelRows*gradTile)
+	f.pL, f.dpL, f.pR, f.dpR = a.take(square/2), a.take(square/2), a.take(square/2), a.take(square/2)
 	return f
 }
 
@@ -154,7 +173,6 @@ func (f *flashBackward) unit(head, lo, hi int) {
 		f.packRight(f.qR[at:], f.qkv, query, head, first, rows)
 		f.packRight(f.doR[at:], f.dout, output, head, first, rows)
 	}
-	clear(f.dq)
 	for tile := lo; tile < hi; tile++ {
 		f.tile(head, tile*gradTile)
 	}
@@ -165,18 +183,15 @@ func (f *flashBackward) tile(head, k int) {
 	f.packTurned(f.vT, f.qkv, value, head, k, k+gradTile)
 	f.packTurned(f.kT, f.qkv, key, head, k, k+gradTile)
 	f.packRight(f.kR, f.qkv, key, head, k, k+gradTile)
-	clear(f.dk)
-	clear(f.dv)
 	for first := k / queryTile * queryTile; first < f.t; first += queryTile {
 		for r := 0; r < queryTile; r += vec.PanelRows {
 			f.scores(head, first, r, k)
 		}
 		f.keys(first, k)
 	}
-	for j := range min(gradTile, f.t-k) {
-		f.dqkv.store(f.set, f.row(key, head, k+j), f.dk[j*f.wide:][:f.hs])
-		f.dqkv.store(f.set, f.row(value, head, k+j), f.dv[j*f.wide:][:f.hs])
-	}
+	rows := min(gradTile, f.t-k)
+	f.dqkv.scatter(f.set, f.row(key, head, k), f.stride(key), f.dk, f.wide, rows, f.hs)
+	f.dqkv.scatter(f.set, f.row(value, head, k), f.stride(value), f.dv, f.wide, rows, f.hs)
 }
 
 // scores recomputes the probabilities of a panel of queries, their gradients, and what these add to the queries' gradient.
@@ -186,37 +201,47 @@ func (f *flashBackward) scores(head, first, r, k int) {
 	if keys <= 0 {
 		return
 	}
-	p, dp := f.p[r*gradTile:], f.dp[r*gradTile:]
-	wide, cols := f.wide/f.depth, roundUp(keys, vec.PanelCols)
-	f.product(p, gradTile, f.qL[at*wide:], wide, 1, f.kT, gradTile, cols, f.hs, false)
-	f.product(dp, gradTile, f.doL[at*wide:], wide, 1, f.vT, gradTile, cols, f.hs, false)
+	s, ds := f.s, f.ds
+	if f.depth == 1 {
+		s, ds = s[r*gradTile:], ds[r*gradTile:]
+	}
+	pitch, wide, cols := gradTile/f.depth, f.wide/f.depth, roundUp(keys, vec.PanelCols)
+	f.product(s, gradTile, f.qL[at*wide:], wide, 1, f.kT, gradTile, cols, f.hs, false)
+	f.product(ds, gradTile, f.doL[at*wide:], wide, 1, f.vT, gradTile, cols, f.hs, false)
 	for i := range vec.PanelRows {
-		row, grad := p[i*gradTile:][:keys], dp[i*gradTile:][:keys]
-		seen := 0
+		seen, row := 0, (r+i)*pitch
 		if at+i < f.t {
 			seen = min(keys, max(0, at+i+1-k))
-			f.set.ExpSum(row[:seen], row[:seen], f.scale, f.lse[head*f.t+at+i])
-			f.set.SoftmaxGrad(grad[:seen], row, grad, f.dots[head*f.t+at+i], f.scale)
+			f.softmaxGrad(head*f.t+at+i, row, s[i*gradTile:][:seen], ds[i*gradTile:])
 		}
-		clear(row[seen:])
-		clear(grad[seen:])
+		f.hide(f.pL[row:], seen, keys)
+		f.hide(f.dpL[row:], seen, keys)
 	}
-	left := f.left(f.dpL, dp[:vec.PanelRows*gradTile])
-	f.product(f.dq[at*f.wide:], f.wide, left, gradTile/f.depth, 1, f.kR, f.wide, f.wide, keys, true)
+	f.product(f.dq[at*f.wide:], f.wide, f.dpL[r*pitch:], pitch, 1, f.kR, f.wide, f.wide, keys, k > f.firstKey)
+}
+
+// softmaxGrad leaves the probabilities of a row of (B,NH,T), and the gradients of its scores, in pL and dpL.
+func (f *flashBackward) softmaxGrad(of, row int, s, ds []float32) {
+	if f.depth == 1 {
+		f.set.ExpSum(s, s, f.scale, f.lse[of])
+		f.set.SoftmaxGrad(ds[:len(s)], s, ds, f.dots[of], f.scale)
+		return
+	}
+	f.set.ScoreGradBF16(halves(f.pL[row:], gradTile), halves(f.dpL[row:], gradTile), s, ds, f.scale, f.lse[of], f.dots[of])
 }
 
 // keys adds a tile of queries to the gradients of the keys and values: dv += pᵀ·do, dk += dpᵀ·q. Queries before the first key of a
 // panel do not see it.
 func (f *flashBackward) keys(first, k int) {
-	p, dp := f.right(f.pR, f.p, gradTile), f.right(f.dpR, f.dp, gradTile)
+	p, dp := f.right(f.pR, f.pL, queryTile, gradTile), f.right(f.dpR, f.dpL, queryTile, gradTile)
 	for j := 0; j < gradTile; j += vec.PanelRows {
 		skip := max(0, k+j-first)
-		skip -= skip % vec.PanelRows // only whole panels of scores were computed
 		if skip >= queryTile {
 			return
 		}
 		rows, from, at := queryTile-skip, skip/f.depth*gradTile+j, (first+skip)/f.depth*f.wide
-		f.product(f.dv[j*f.wide:], f.wide, p[from:], 1, gradTile, f.doR[at:], f.wide, f.wide, rows, true)
-		f.product(f.dk[j*f.wide:], f.wide, dp[from:], 1, gradTile, f.qR[at:], f.wide, f.wide, rows, true)
+		seenBefore := first > (k+j)/queryTile*queryTile
+		f.product(f.dv[j*f.wide:], f.wide, p[from:], 1, gradTile, f.doR[at:], f.wide, f.wide, rows, seenBefore)
+		f.product(f.dk[j*f.wide:], f.wide, dp[from:], 1, gradTile, f.qR[at:], f.wide, f.wide, rows, seenBefore)
 	}
 }

@@ -63,18 +63,23 @@ type flashForward struct {
 	q        []float32 // (queryTile, wide/depth)
 	o        []float32 // unnormalized outputs: (queryTile, wide)
 	scores   []float32 // one panel: (PanelRows, keyTile)
-	p        []float32 // the same as a left operand
+	p        []float32 // its exponentials as a left operand: (PanelRows, keyTile/depth)
 	top, sum []float32 // of each query: the largest score so far, and Σ exp(score-top)
 }
 
 func newFlashForward(c *attentionForward, a *arena) flashForward {
 	d, qkv := c.dims, valuesOf(c.qkv)
 	keys, tile, panel := roundUp(d.t, keyTile)*d.wide, queryTile*d.wide, vec.PanelRows*keyTile
-	return flashForward{
+	f := flashForward{
 		tiles: newTiles(d, c.variant, qkv, a), qkv: qkv, dst: valuesOf(c.out), lse: floats(c.lse),
-		kT: a.take(keys), v: a.take(keys), q: a.take(tile), o: a.take(tile), scores: a.take(panel), p: a.take(panel),
+		kT: a.take(keys), v: a.take(keys), q: a.take(tile), o: a.take(tile), scores: a.take(panel),
 		top: a.take(queryTile), sum: a.take(queryTile),
 	}
+	f.p = f.scores
+	if f.depth > 1 {
+		f.p = a.take(panel / f.depth)
+	}
+	return f
 }
 
 // unit does tiles lo to hi of the queries of a head.
@@ -102,12 +107,13 @@ func (f *flashForward) tile(head, first int) {
 			}
 		}
 	}
-	for r := range min(rows, f.t-first) {
+	rows = min(rows, f.t-first)
+	for r := range rows {
 		o := f.o[r*f.wide:][:f.hs]
 		f.set.Scale(o, o, 1/f.sum[r])
-		f.dst.store(f.set, f.row(output, head, first+r), o)
 		f.lse[head*f.t+first+r] = f.top[r] + float32(math.Log(float64(f.sum[r])))
 	}
+	f.dst.scatter(f.set, f.row(output, head, first), f.stride(output), f.o, f.wide, rows, f.hs)
 }
 
 // panel adds keys k to k+keyTile to queries first+r to first+r+PanelRows. A key past the last query of the panel is not touched;
@@ -117,20 +123,23 @@ func (f *flashForward) panel(first, r, k int) {
 	wide, at := f.wide/f.depth, k*f.wide/f.depth
 	f.product(f.scores, keyTile, f.q[r*wide:], wide, 1, f.kT[at:], keyTile, roundUp(keys, vec.PanelCols), f.hs, false)
 	for i := range vec.PanelRows {
-		row := f.scores[i*keyTile:][:keys]
-		seen := min(keys, max(0, first+r+i+1-k))
+		row, seen := f.p[i*keyTile/f.depth:], min(keys, max(0, first+r+i+1-k))
 		if seen > 0 {
-			f.softmax(r+i, row[:seen])
+			f.softmax(r+i, row, f.scores[i*keyTile:][:seen])
 		}
-		clear(row[seen:])
+		f.hide(row, seen, keys)
 	}
-	p := f.left(f.p, f.scores)
-	f.product(f.o[r*f.wide:], f.wide, p, keyTile/f.depth, 1, f.v[at:], f.wide, f.wide, keys, k > 0)
+	f.product(f.o[r*f.wide:], f.wide, f.p, keyTile/f.depth, 1, f.v[at:], f.wide, f.wide, keys, k > 0)
 }
 
-// softmax replaces scores of query r by exp(scale·score-top). Where top rises, what was summed so far shrinks.
-func (f *flashForward) softmax(r int, scores []float32) {
-	top, sum := f.set.Softmax(scores, f.scale, f.top[r])
+// softmax writes exp(scale·score-top) of scores of query r to p. Where top rises, what was summed so far shrinks.
+func (f *flashForward) softmax(r int, p, scores []float32) {
+	var top, sum float32
+	if f.depth == 1 {
+		top, sum = f.set.Softmax(scores, f.scale, f.top[r])
+	} else {
+		top, sum = f.set.SoftmaxBF16(halves(p, keyTile), scores, f.scale, f.top[r])
+	}
 	if top > f.top[r] && f.sum[r] > 0 {
 		shrink := float32(math.Exp(float64(f.top[r] - top)))
 		f.sum[r] *= shrink

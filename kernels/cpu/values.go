@@ -57,6 +57,18 @@ func (v values) gather(set *vec.Set, dst []float32, pitch, lo, stride, rows, n i
 	}
 }
 
+// scatter writes rows of n values, which lie pitch apart in src, from lo on, stride apart, rounded.
+func (v values) scatter(set *vec.Set, lo, stride int, src []float32, pitch, rows, n int) {
+	switch v.t {
+	case kernels.F32:
+		set.Scatter(v.f32[lo:], stride, src, pitch, rows, n)
+	case kernels.F16:
+		set.ScatterF16(v.f16[lo:], stride, src, pitch, rows, n)
+	default:
+		set.ScatterBF16(v.f16[lo:], stride, src, pitch, rows, n)
+	}
+}
+
 // dest gives where to compute the n values from lo: the memory itself where it is float32, else buf. store ends it.
 func (v values) dest(lo, n int, buf []float32) []float32 {
 	if v.t == kernels.F32 {

@@ -1,7 +1,7 @@
 // Package cuda is the kernels.Device of NVIDIA GPUs. Its kernels are the CUDA C++ files in src, compiled ahead to the PTX that lies beside them and is embedded here;
 // a driver.Driver runs them: the real one, or the interpreter of package ptxsim, which runs the very same PTX without a GPU.
 //
-// It is not a binding of CUDA (that is package driver) and calls no library of NVIDIA's.
+// It is not a binding of CUDA (that is package driver). Of NVIDIA's libraries it uses cuBLASLt for dense products, where that is installed.
 package cuda
 
 import (
@@ -27,18 +27,21 @@ type Device struct {
 	kernels  map[string]driver.Function
 	selected map[kernels.Op]string
 	reached  map[*Device]bool // the devices that this one copies from
+
+	products   driver.Products // nil: none
+	noProducts error           // why
 }
 
 // Open opens device i of a driver.
-func Open(d driver.Driver, i int) (*Device, error) {
-	info, err := d.Device(i)
+func Open(from driver.Driver, i int) (*Device, error) {
+	info, err := from.Device(i)
 	if err != nil {
 		return nil, fmt.Errorf("cuda: device %d: %w", i, err)
 	}
 	if info.Major < 8 {
 		return nil, fmt.Errorf("cuda: device %d: %w: %s has compute capability %d.%d, the kernels need 8.0", i, kernels.ErrUnsupported, info.Name, info.Major, info.Minor)
 	}
-	ctx, err := d.NewContext(i)
+	ctx, err := from.NewContext(i)
 	if err != nil {
 		return nil, fmt.Errorf("cuda: device %d: %w", i, err)
 	}
@@ -46,10 +49,12 @@ func Open(d driver.Driver, i int) (*Device, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("cuda: device %d: %w", i, err), ctx.Close())
 	}
-	return &Device{
+	d := &Device{
 		ctx: ctx, info: info, setup: setup,
 		modules: map[string]driver.Module{}, kernels: map[string]driver.Function{}, selected: map[kernels.Op]string{}, reached: map[*Device]bool{},
-	}, nil
+	}
+	d.openProducts()
+	return d, nil
 }
 
 // Info describes the device.
@@ -83,7 +88,12 @@ var variants = map[kernels.Op][]string{
 }
 
 // Variants lists them.
-func (d *Device) Variants(op kernels.Op) []string { return variants[op] }
+func (d *Device) Variants(op kernels.Op) []string {
+	if op == kernels.OpLinear && d.products != nil {
+		return append(slices.Clone(variants[op]), library)
+	}
+	return variants[op]
+}
 
 // Select makes later calls of op use a variant; "" picks the fastest.
 func (d *Device) Select(op kernels.Op, name string) error {
@@ -106,6 +116,9 @@ func (d *Device) ResetPeak() { d.mem.Peak = d.mem.Current }
 // Close releases the device. It fails if buffers, streams or events are left.
 func (d *Device) Close() error {
 	var errs []error
+	if d.products != nil {
+		errs = append(errs, d.products.Close())
+	}
 	for _, m := range d.modules {
 		errs = append(errs, m.Close())
 	}

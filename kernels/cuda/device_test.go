@@ -1,9 +1,11 @@
 package cuda
 
 import (
+	"errors"
 	"testing"
 
 	"ofpeak/kernels"
+	"ofpeak/kernels/cuda/driver"
 	"ofpeak/kernels/cuda/driver/ptxsim"
 	"ofpeak/kernels/kerneltest"
 	"ofpeak/kernels/verify"
@@ -33,4 +35,57 @@ func TestKeepsTheContract(t *testing.T) {
 				c.Type == kernels.F16 && c.Layout.Format != kernels.Dense // the slowest; bf16 runs the same templates
 		},
 	})
+}
+
+// Products of the library agree too. ptxsim's stand-in refuses what cuBLASLt may refuse, so that falling back is part of it.
+func TestLibraryProducts(t *testing.T) {
+	dev := simulated(t, ptxsim.Config{Seed: 4, Products: true})
+	if name, err := dev.Library(); err != nil || name == "" {
+		t.Fatalf("library %q, %v", name, err)
+	}
+	calls := &counted{Products: dev.products}
+	dev.products = calls
+	for _, c := range verify.Cases(5) {
+		if c.Op != kernels.OpLinear || c.Layout.Format != kernels.Dense || c.Type == kernels.F64 {
+			continue
+		}
+		if _, err := c.Run(dev); err != nil {
+			t.Error(err)
+		}
+	}
+	if calls.done < 50 || calls.refused == 0 {
+		t.Errorf("the library did %d products and refused %d", calls.done, calls.refused)
+	}
+	if err := dev.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// counted counts what the library did.
+type counted struct {
+	driver.Products
+	done, refused int
+}
+
+func (c *counted) Multiply(s driver.Stream, p driver.Product) error {
+	err := c.Products.Multiply(s, p)
+	if err == nil {
+		c.done++
+	} else {
+		c.refused++
+	}
+	return err
+}
+
+func TestWithoutTheLibraryOurKernelsMultiply(t *testing.T) {
+	dev := simulated(t, ptxsim.Config{})
+	if _, err := dev.Library(); !errors.Is(err, driver.ErrNotSupported) {
+		t.Errorf("got %v", err)
+	}
+	if err := dev.Select(kernels.OpLinear, library); !errors.Is(err, kernels.ErrUnsupported) {
+		t.Errorf("selecting it: %v", err)
+	}
+	if err := dev.Close(); err != nil {
+		t.Error(err)
+	}
 }

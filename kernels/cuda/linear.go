@@ -37,7 +37,7 @@ func (s *stream) run(p product, pass string, t kernels.DType, args ...any) {
 func (s *stream) LinearForward(out, x kernels.Tensor, w kernels.Weight, e kernels.Epilogue) {
 	kernels.CheckLinearForward(out, x, w, e)
 	t, n := x.DType(), x.Rows()
-	if !s.supported(kernels.OpLinear, t, w.Format) {
+	if !s.supported(kernels.OpLinear, t, w.Format) || s.libraryForward(out, x, w, e) {
 		return
 	}
 	p := s.product(t, n, w.OC, w)
@@ -56,7 +56,7 @@ func (s *stream) LinearForward(out, x kernels.Tensor, w kernels.Weight, e kernel
 func (s *stream) LinearBackwardInput(dx, dout kernels.Tensor, w kernels.Weight, e kernels.Epilogue) {
 	kernels.CheckLinearBackwardInput(dx, dout, w, e)
 	t, n := dout.DType(), dout.Rows()
-	if s.supported(kernels.OpLinear, t, w.Format) {
+	if s.supported(kernels.OpLinear, t, w.Format) && !s.libraryInput(dx, dout, w, e) {
 		s.run(s.product(t, n, w.C, w), "input_", t, dx, dout, w.Values, e.Aux, n, w.C, w.OC)
 	}
 }
@@ -67,7 +67,9 @@ func (s *stream) LinearBackwardWeight(dw kernels.Weight, dbias, dout, x kernels.
 	if !s.supported(kernels.OpLinear, t, dw.Format) {
 		return
 	}
-	s.run(s.product(t, dw.OC, dw.C, dw), "weight_", t, dw.Values, dout, x, dw.OC, dw.C, n)
+	if !s.libraryWeight(dw, dout, x) {
+		s.run(s.product(t, dw.OC, dw.C, dw), "weight_", t, dw.Values, dout, x, dw.OC, dw.C, n)
+	}
 	if !dbias.None() {
 		s.launch("linear_fma", "bias_"+suffix(t), shape{gridX: (dw.OC + 31) / 32, threads: 32, threadsY: 8}, dbias, dout, n, dw.OC)
 	}

@@ -45,7 +45,7 @@ func NewSharded(dev kernels.Device, c comm.Communicator, compute, reduce kernels
 		return nil, err
 	}
 	z := &Sharded{comm: c, compute: compute, reduce: reduce, wait: wait, st: st, events: made}
-	for i := range st.Hi - st.Lo {
+	for i := range st.Len() {
 		var pieces []piece
 		for _, b := range st.Buckets(i) {
 			p := piece{

@@ -23,6 +23,15 @@ func Cases() []Case {
 	add("mse", mse, all...)
 	add("lm", lm, all...)
 
+	deep := mse
+	deep.L = 6
+	deepLM := deep
+	deepLM.V, deepLM.L = 13, 7
+	for name, m := range map[string]block.Config{"deep mse": deep, "deep lm": deepLM} {
+		add(name, m, parallel.Strategy{PP: 3, Schedule: "interleaved", Chunks: 2, Microbatches: 6}, parallel.Strategy{PP: 2, Schedule: "interleaved", Chunks: 3, Microbatches: 8},
+			parallel.Strategy{PP: 3, Schedule: "interleaved", Chunks: 2, Microbatches: 4, EqualStages: true}, parallel.Strategy{DP: 2, PP: 2, Schedule: "interleaved", Chunks: 3, Microbatches: 6, ZeRO: 1})
+	}
+
 	again := lm
 	again.Recompute = true
 	add("recompute", again, parallel.Strategy{Microbatches: 2}, parallel.Strategy{DP: 2, ZeRO: 3}, parallel.Strategy{PP: 3, Microbatches: 4},
@@ -71,7 +80,10 @@ func pipelines() []parallel.Strategy {
 			}
 		}
 	}
-	return append(ss, parallel.Strategy{PP: 4, Microbatches: 6}, parallel.Strategy{PP: 2, Microbatches: 3, EqualStages: true},
+	for _, m := range []int{1, 2, 3, 4, 6, 8} {
+		ss = append(ss, parallel.Strategy{PP: 2, Schedule: "interleaved", Chunks: 2, Microbatches: m})
+	}
+	return append(ss, parallel.Strategy{PP: 2, Schedule: "interleaved", Microbatches: 4}, parallel.Strategy{PP: 4, Microbatches: 6}, parallel.Strategy{PP: 2, Microbatches: 3, EqualStages: true},
 		parallel.Strategy{PP: 4, Microbatches: 6, Schedule: "zb-h1"}, parallel.Strategy{Microbatches: 4, Schedule: "zb-h1"})
 }
 
@@ -83,6 +95,8 @@ func products() []parallel.Strategy {
 		{DP: 2, PP: 2, Microbatches: 4, Schedule: "zb-h1", BucketBytes: 999}, {DP: 2, TP: 2, PP: 2, Microbatches: 3, Schedule: "zb-h1", ZeRO: 1},
 		{DP: 2, TP: 2, Sequence: true}, {DP: 3, TP: 2, Sequence: true, ZeRO: 1, BucketBytes: 999}, {DP: 2, TP: 2, Sequence: true, ZeRO: 2, Microbatches: 3},
 		{DP: 2, TP: 4, Sequence: true, ZeRO: 3}, {TP: 2, PP: 2, Sequence: true, Microbatches: 4}, {TP: 2, PP: 3, Sequence: true, Microbatches: 3, Schedule: "zb-h1"},
+		{DP: 2, PP: 2, Microbatches: 4, Schedule: "interleaved", Chunks: 2, BucketBytes: 999}, {DP: 2, PP: 2, Microbatches: 3, Schedule: "interleaved", Chunks: 2, ZeRO: 3},
+		{DP: 2, TP: 2, PP: 2, Microbatches: 3, Schedule: "interleaved", Chunks: 2, ZeRO: 2, Sequence: true},
 		{DP: 2, TP: 2, PP: 2, Microbatches: 3}, {DP: 2, TP: 2, PP: 3, Microbatches: 4, Naive: true},
 	}
 }

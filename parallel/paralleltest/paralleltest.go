@@ -54,19 +54,20 @@ func Run(t *testing.T, o Options) {
 	if cases == nil {
 		cases = Cases()
 	}
-	whole := map[block.Config]result{} // of one rank, by model
+	whole := map[string]result{} // of one rank, by model
 	for _, c := range cases {
 		t.Run(c.Name+"/"+label(c.Strategy), func(t *testing.T) {
 			c.Model.Precision = o.Precision
 			one := c.Model
 			one.Recompute = false
-			want, done := whole[one]
+			model := fmt.Sprintf("%+v", one)
+			want, done := whole[model]
 			if !done {
 				var err error
 				if want, err = train(o, one, parallel.Strategy{}); err != nil {
 					t.Fatalf("one rank: %v", err)
 				}
-				whole[one] = want
+				whole[model] = want
 			}
 			got, err := train(o, c.Model, c.Strategy)
 			if err != nil {

@@ -32,7 +32,7 @@ type builder struct {
 }
 
 func (b *builder) add(k Kind, microbatch int) {
-	b.actions = append(b.actions, Action{k, microbatch})
+	b.actions = append(b.actions, Action{Kind: k, Microbatch: microbatch})
 }
 
 func (b *builder) recvAct(k int) {

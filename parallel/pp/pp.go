@@ -1,5 +1,5 @@
-// Package pp is pipeline parallelism: every rank holds a stage, a contiguous range of the model's layers, and microbatches flow through
-// the stages. What a stage does, in which order, is a pure function of (stage, stages, microbatches); running it is a loop.
+// Package pp is pipeline parallelism: every rank holds a stage, a contiguous range of the model's layers, or several of them, and microbatches flow
+// through the stages. What a stage does, in which order, is a pure function of (stage, stages, microbatches); running it is a loop.
 //
 // Every order is free of deadlock even where a Send waits for its Recv, so each stage's transfers may share one stream.
 package pp
@@ -26,73 +26,79 @@ func (k Kind) String() string {
 	return [...]string{"recv-act", "forward", "send-act", "recv-grad", "backward", "send-grad", "backward-input", "backward-weight"}[k]
 }
 
+// MaxChunks bounds the stages that one rank holds.
+const MaxChunks = 64
+
 // Action is one step of a stage's schedule.
 type Action struct {
 	Kind       Kind
 	Microbatch int
+	Chunk      int // of a rank that holds several stages
 }
 
-// String shows an action as "forward 3".
-func (a Action) String() string { return fmt.Sprintf("%v %d", a.Kind, a.Microbatch) }
+// String shows an action as "forward 3", or "forward 3 of chunk 1".
+func (a Action) String() string {
+	if a.Chunk == 0 {
+		return fmt.Sprintf("%v %d", a.Kind, a.Microbatch)
+	}
+	return fmt.Sprintf("%v %d of chunk %d", a.Kind, a.Microbatch, a.Chunk)
+}
 
 // Schedule gives a stage's actions for one training step.
 type Schedule func(stage, stages, microbatches int) []Action
 
-// Schedules by name.
-var schedules = map[string]Schedule{"gpipe": GPipe, "1f1b": OneFOneB, "zb-h1": ZBH1}
-
 // Names lists the schedules, the simplest first.
-var Names = []string{"gpipe", "1f1b", "zb-h1"}
+var Names = []string{"gpipe", "1f1b", "interleaved", "zb-h1"}
 
-// Named finds a schedule.
-func Named(name string) (Schedule, bool) {
-	s, ok := schedules[name]
+// Named finds a schedule for ranks that hold so many chunks of the model each; all but "interleaved" know only one.
+func Named(name string, chunks int) (Schedule, bool) {
+	s, ok := map[string]Schedule{"gpipe": GPipe, "1f1b": OneFOneB, "interleaved": Interleaved(chunks), "zb-h1": ZBH1}[name]
 	return s, ok
 }
 
 // Stage does what a schedule says. Calls enqueue and return.
 type Stage interface {
-	RecvAct(microbatch int)
-	Forward(microbatch int)
-	SendAct(microbatch int)
-	RecvGrad(microbatch int)
-	// Backward is told when it is the step's last, after which no gradient of a parameter changes.
-	Backward(microbatch int, last bool)
-	SendGrad(microbatch int)
-	BackwardInput(microbatch int)
+	RecvAct(a Action)
+	Forward(a Action)
+	SendAct(a Action)
+	RecvGrad(a Action)
+	// Backward is told when it is the step's last of its chunk, after which no gradient of the chunk's parameters changes.
+	Backward(a Action, last bool)
+	SendGrad(a Action)
+	BackwardInput(a Action)
 	// BackwardWeight is told when it is the last, like Backward.
-	BackwardWeight(microbatch int, last bool)
+	BackwardWeight(a Action, last bool)
 }
 
 // Run does all actions in order.
 func Run(actions []Action, s Stage) {
-	left := 0
+	var left [MaxChunks]int
 	for _, a := range actions {
 		if a.ends() {
-			left++
+			left[a.Chunk]++
 		}
 	}
 	for _, a := range actions {
 		if a.ends() {
-			left--
+			left[a.Chunk]--
 		}
-		switch k := a.Microbatch; a.Kind {
+		switch a.Kind {
 		case RecvAct:
-			s.RecvAct(k)
+			s.RecvAct(a)
 		case Forward:
-			s.Forward(k)
+			s.Forward(a)
 		case SendAct:
-			s.SendAct(k)
+			s.SendAct(a)
 		case RecvGrad:
-			s.RecvGrad(k)
+			s.RecvGrad(a)
 		case Backward:
-			s.Backward(k, left == 0)
+			s.Backward(a, left[a.Chunk] == 0)
 		case SendGrad:
-			s.SendGrad(k)
+			s.SendGrad(a)
 		case BackwardInput:
-			s.BackwardInput(k)
+			s.BackwardInput(a)
 		case BackwardWeight:
-			s.BackwardWeight(k, left == 0)
+			s.BackwardWeight(a, left[a.Chunk] == 0)
 		}
 	}
 }
@@ -100,17 +106,40 @@ func Run(actions []Action, s Stage) {
 // ends reports whether the stage is done with the microbatch then.
 func (a Action) ends() bool { return a.Kind == Backward || a.Kind == BackwardWeight }
 
-// Live is the largest number of microbatches whose activations a stage holds at once: from the Recv or Forward to the
-// end of the backward pass.
-func Live(actions []Action) int {
-	held, most := map[int]bool{}, 0
-	for _, a := range actions {
-		switch a.Kind {
-		case RecvAct, Forward:
-			held[a.Microbatch] = true
-			most = max(most, len(held))
-		case Backward, BackwardWeight:
-			delete(held, a.Microbatch)
+// Live is the largest number of microbatches of a chunk whose activations a rank holds at once: from the Recv or Forward to the last action that
+// needs them, which is the end of the backward pass, or without one the Send.
+func Live(actions []Action, chunk int) int {
+	return overlap(actions, func(a Action) bool {
+		return a.Chunk == chunk && a.Kind != RecvGrad && a.Kind != SendGrad
+	})
+}
+
+// LiveGrads is the largest number of microbatches, of all chunks, whose activation gradient a rank holds at once: from the Recv or Backward to the Send.
+func LiveGrads(actions []Action) int {
+	return overlap(actions, func(a Action) bool {
+		return a.Kind == RecvGrad || a.Kind == Backward || a.Kind == BackwardInput || a.Kind == SendGrad
+	})
+}
+
+// overlap is the largest number of microbatches, apart by chunk, that are at once between the first and the last action that f picks.
+func overlap(actions []Action, f func(Action) bool) int {
+	type key struct{ chunk, microbatch int }
+	last := map[key]int{}
+	for i, a := range actions {
+		if f(a) {
+			last[key{a.Chunk, a.Microbatch}] = i
+		}
+	}
+	held, most := map[key]bool{}, 0
+	for i, a := range actions {
+		if !f(a) {
+			continue
+		}
+		k := key{a.Chunk, a.Microbatch}
+		held[k] = true
+		most = max(most, len(held))
+		if last[k] == i {
+			delete(held, k)
 		}
 	}
 	return most
@@ -121,6 +150,12 @@ func Live(actions []Action) int {
 // gives it over the ideal time, (p-1)/m).
 func Bubble(stages, microbatches int) float64 {
 	return float64(stages-1) / float64(microbatches+stages-1)
+}
+
+// BubbleInterleaved is Bubble for Interleaved with so many chunks, where microbatches fall into whole groups: (p-1)/(v·m+p-1)
+// (Narayanan et al., arXiv:2104.04473, section 2.2.2).
+func BubbleInterleaved(stages, microbatches, chunks int) float64 {
+	return float64(stages-1) / float64(chunks*microbatches+stages-1)
 }
 
 // BubbleZBH1 is Bubble for ZB-H1 where a forward and each part of a backward pass take the same time, and microbatches are no fewer than stages:

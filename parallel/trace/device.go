@@ -15,12 +15,15 @@ type Device struct {
 	base    time.Time
 	phase   Phase
 	batch   int
-	marked  map[kernels.Event]int // stream that recorded the event last
+	marked  map[kernels.Event]place // the last Record of the event
 }
+
+// place is a call: of which stream, and its number.
+type place struct{ stream, call int }
 
 // Wrap makes a device's streams recordable.
 func Wrap(dev kernels.Device) *Device {
-	return &Device{Device: dev, marked: map[kernels.Event]int{}}
+	return &Device{Device: dev, marked: map[kernels.Event]place{}}
 }
 
 // Marker is how code that enqueues tells the recorder of what follows, or a function that does nothing where dev is not wrapped. A microbatch
@@ -65,16 +68,17 @@ func (d *Device) Start() error {
 func (d *Device) Stop(names ...string) (Timeline, error) {
 	d.on = false
 	t := Timeline{Base: d.base, Length: time.Since(d.base)}
-	for i, s := range d.streams {
-		spans, err := s.stop()
-		if err != nil {
+	for _, s := range d.streams {
+		if err := s.stop(); err != nil {
 			return t, err
 		}
+	}
+	for i, s := range d.streams {
 		name := fmt.Sprintf("stream %d", i)
 		if i < len(names) {
 			name = names[i]
 		}
-		t.Tracks = append(t.Tracks, Track{name, spans})
+		t.Tracks = append(t.Tracks, Track{name, s.spans(t.Length)})
 	}
 	return t, nil
 }

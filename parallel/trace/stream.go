@@ -49,26 +49,40 @@ func (s *stream) start() error {
 	return s.inner.Sync()
 }
 
-// stop returns the spans. Records take no time that matters and are left out.
-func (s *stream) stop() ([]Span, error) {
+// stop ends the recording.
+func (s *stream) stop() error {
 	if s.timed != nil {
 		s.timed.Observe(nil)
 	}
 	if s.err != nil {
-		return nil, s.err
+		return s.err
+	}
+	if s.timed == nil { // the event after a Download, which waits
+		if err := s.inner.Sync(); err != nil {
+			return fmt.Errorf("trace: %w", err)
+		}
 	}
 	if s.timed != nil && len(s.times) != len(s.calls) {
-		return nil, fmt.Errorf("trace: the stream was given %d calls and told of %d", len(s.calls), len(s.times))
+		return fmt.Errorf("trace: the stream was given %d calls and told of %d", len(s.calls), len(s.times))
 	}
+	return nil
+}
+
+// spans are the calls with their times in a recording of some length. Records take no time that matters and are left out.
+func (s *stream) spans(length time.Duration) []Span {
 	var spans []Span
 	for i, c := range s.calls {
 		if c.Op == "" {
 			continue
 		}
 		c.Begin, c.End = s.when(i)
+		c.Begin, c.End = min(c.Begin, length), min(c.End, length)
+		if c.Kind == Wait && c.On >= 0 {
+			_, c.Ready = s.dev.streams[c.On].when(c.mark)
+		}
 		spans = append(spans, c)
 	}
-	return spans, nil
+	return spans
 }
 
 // when is the time of call i since the recording began.
@@ -116,7 +130,7 @@ func (s *stream) event() {
 // Record notes which stream the event is of.
 func (s *stream) Record(e kernels.Event) {
 	if s.dev.on {
-		s.dev.marked[e] = s.index
+		s.dev.marked[e] = place{s.index, len(s.calls)}
 	}
 	s.begin(Span{})
 	s.inner.Record(e)
@@ -125,11 +139,11 @@ func (s *stream) Record(e kernels.Event) {
 
 // Wait is a span, for other streams' work may hold this one.
 func (s *stream) Wait(e kernels.Event) {
-	on, ok := s.dev.marked[e]
+	at, ok := s.dev.marked[e]
 	if !ok {
-		on = -1
+		at.stream = -1
 	}
-	s.begin(Span{Op: "wait", Kind: Wait, On: on})
+	s.begin(Span{Op: "wait", Kind: Wait, On: at.stream, mark: at.call})
 	s.inner.Wait(e)
 	s.end()
 }

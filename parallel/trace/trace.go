@@ -51,8 +51,11 @@ type Span struct {
 	Begin, End time.Duration
 	// Call is the same on all ranks that take part in a Transfer, and of no other.
 	Call Call
-	// On is the stream, by its place in the timeline, whose event a Wait is for; -1: one from before the recording.
-	On int
+	// On is the stream, by its place in the timeline, whose event a Wait is for, and Ready when the event completed; -1: one from before the recording.
+	On    int
+	Ready time.Duration
+
+	mark int // number of the call that records the event
 }
 
 // Call tells transfers apart. A collective has From and To -1.

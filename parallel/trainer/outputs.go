@@ -4,6 +4,7 @@ import (
 	"gorgonia.org/tensor"
 
 	"ofpeak/kernels"
+	"ofpeak/parallel/pp"
 )
 
 // Weights is parameter i of the stage as a dense matrix, row by row. Where ranks hold parts of it, all of them call this, between steps.
@@ -20,7 +21,7 @@ func (t *Trainer) Gradient(i int) ([]float64, error) {
 
 func (t *Trainer) collect(i int) {
 	if t.sharded != nil {
-		t.sharded.Collect(t.Stage.Params[i].Layer - t.Stage.Lo)
+		t.sharded.Collect(t.Stage.Local(t.Stage.Params[i].Layer))
 	}
 }
 
@@ -30,7 +31,7 @@ func (t *Trainer) Outputs() ([]float64, error) {
 	if !t.Stage.Last() {
 		panic("trainer: outputs of a stage that is not the last")
 	}
-	return t.download(t.slots[(t.microbatches-1)%len(t.slots)].Out)
+	return t.download(t.slot(pp.Action{Microbatch: t.microbatches - 1, Chunk: len(t.slots) - 1}).Out)
 }
 
 // Regression is the batch that SetRegression made, inputs and targets (N,C), where one rank holds the whole of it.

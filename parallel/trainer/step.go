@@ -102,69 +102,70 @@ func (t *Trainer) lossParts() comm.Communicator {
 }
 
 // Forward is part of pp.Stage.
-func (t *Trainer) Forward(k int) {
-	a := t.point(k)
-	t.mark(trace.Forward, k)
+func (t *Trainer) Forward(a pp.Action) {
+	acts := t.point(a)
+	t.mark(trace.Forward, a.Microbatch)
 	if t.piped() {
 		from := t.clock.mark(t.compute)
-		if !t.first() {
-			t.compute.Wait(t.pipeEvents.gotAct[k])
+		if !t.opens(a) {
+			t.compute.Wait(t.pipeEvents.gotAct[t.at(a)])
 		}
-		if !t.Stage.Last() && k >= len(t.slots) {
-			t.compute.Wait(t.pipeEvents.sentAct[k-len(t.slots)]) // the slot's output is about to change
+		if before, ok := t.predecessor(a); ok && !t.closes(a) {
+			t.compute.Wait(t.pipeEvents.sentAct[before]) // the slot's output is about to change
 		}
 		t.clock.end(t.compute, bubble, from)
 	}
 	t.clock.within = forward
 	from := t.clock.mark(t.compute)
-	t.Stage.Run(t.compute, a, t.tp, t.forwardHooks())
-	if t.inferring && t.Stage.Last() {
-		t.Stage.AddLoss(t.compute, a, kernels.Tensor{}, t.count)
+	t.Stage.Run(t.compute, acts, t.tp, t.forwardHooks())
+	if t.inferring && t.closes(a) {
+		t.Stage.AddLoss(t.compute, acts, kernels.Tensor{}, t.count)
 	}
 	t.clock.end(t.compute, forward, from)
 	if t.piped() {
-		t.compute.Record(t.pipeEvents.ranForward[k])
+		t.compute.Record(t.pipeEvents.ranForward[t.at(a)])
 	}
 }
 
 // Backward is part of pp.Stage.
-func (t *Trainer) Backward(k int, last bool) {
-	t.mark(trace.Backward, k)
-	t.backward(k, t.backwardHooks(last), false)
-	t.release(k)
+func (t *Trainer) Backward(a pp.Action, last bool) {
+	t.mark(trace.Backward, a.Microbatch)
+	t.backward(a, t.backwardHooks(last), false)
+	t.release(a)
 }
 
 // BackwardInput is part of pp.Stage.
-func (t *Trainer) BackwardInput(k int) {
-	t.mark(trace.BackwardInput, k)
-	t.backward(k, nil, true)
+func (t *Trainer) BackwardInput(a pp.Action) {
+	t.mark(trace.BackwardInput, a.Microbatch)
+	t.backward(a, nil, true)
 }
 
 // BackwardWeight is part of pp.Stage.
-func (t *Trainer) BackwardWeight(k int, last bool) {
-	t.mark(trace.BackwardWeight, k)
+func (t *Trainer) BackwardWeight(a pp.Action, last bool) {
+	t.mark(trace.BackwardWeight, a.Microbatch)
 	t.clock.within = backward
 	from := t.clock.mark(t.compute)
-	t.Stage.BackwardWeight(t.compute, t.slots[k%len(t.slots)], t.tp, t.backwardHooks(last))
+	t.Stage.BackwardWeight(t.compute, t.slot(a), t.tp, t.backwardHooks(last))
 	t.clock.end(t.compute, backward, from)
-	t.release(k)
+	t.release(a)
 }
 
-// release lets another microbatch have k's slot.
-func (t *Trainer) release(k int) {
+// release lets another microbatch have the slot.
+func (t *Trainer) release(a pp.Action) {
 	if t.piped() {
-		t.compute.Record(t.pipeEvents.released[k])
+		t.compute.Record(t.pipeEvents.released[t.at(a)])
 	}
 }
 
 // backward runs a backward pass, or its first part.
-func (t *Trainer) backward(k int, hooks block.Hooks, split bool) {
-	i, a := t.begun, t.slots[k%len(t.slots)]
+func (t *Trainer) backward(a pp.Action, hooks block.Hooks, split bool) {
+	i, acts := t.begun, t.slot(a)
+	t.passes[t.at(a)] = i
 	d := t.grads[i%len(t.grads)]
 	if t.piped() {
 		from := t.clock.mark(t.compute)
-		if !t.Stage.Last() {
-			t.compute.Wait(t.pipeEvents.gotGrad[k])
+		if !t.closes(a) {
+			t.compute.Wait(t.pipeEvents.gotGrad[t.at(a)])
 		} else if before := i - len(t.grads); before >= 0 {
 			t.compute.Wait(t.pipeEvents.sentGrad[before]) // the loss writes the gradient's place
 		}
@@ -172,13 +173,13 @@ func (t *Trainer) backward(k int, hooks block.Hooks, split bool) {
 	}
 	t.clock.within = backward
 	from := t.clock.mark(t.compute)
-	if t.Stage.Last() {
-		t.Stage.AddLoss(t.compute, a, d, t.count)
+	if t.closes(a) {
+		t.Stage.AddLoss(t.compute, acts, d, t.count)
 	}
 	if split {
-		t.Stage.BackwardInput(t.compute, a, d, t.tp)
+		t.Stage.BackwardInput(t.compute, acts, d, t.tp)
 	} else {
-		t.Stage.Backward(t.compute, a, d, t.tp, hooks)
+		t.Stage.Backward(t.compute, acts, d, t.tp, hooks)
 	}
 	t.clock.end(t.compute, backward, from)
 	if t.piped() {
@@ -201,18 +202,18 @@ func (t *Trainer) backwardHooks(last bool) block.Hooks {
 	return t.reducer.Backward(last)
 }
 
-// point gives microbatch k its slot, around its data.
-func (t *Trainer) point(k int) *block.Acts {
-	a := t.slots[k%len(t.slots)]
+// point gives an action's microbatch its slot, around its data.
+func (t *Trainer) point(a pp.Action) *block.Acts {
+	acts := t.slot(a)
 	switch {
-	case !t.first():
+	case !t.opens(a):
 	case t.language():
-		a.IDs = t.inputs[k]
+		acts.IDs = t.inputs[a.Microbatch]
 	default:
-		a.In = t.inputs[k]
+		acts.In = t.inputs[a.Microbatch]
 	}
-	if t.Stage.Last() {
-		a.Target = t.targets[k]
+	if t.closes(a) {
+		acts.Target = t.targets[a.Microbatch]
 	}
-	return a
+	return acts
 }

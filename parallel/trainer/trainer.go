@@ -7,6 +7,7 @@ package trainer
 
 import (
 	"fmt"
+	"slices"
 
 	"gorgonia.org/tensor"
 
@@ -34,7 +35,7 @@ type Config struct {
 type Trainer struct {
 	// Stage is this rank's part of the model.
 	Stage *block.Stage
-	// Cuts are the first layers of the pipeline's stages, followed by the number of layers.
+	// Cuts are the first layers of the pipeline's stages, followed by the number of layers. Chunk c of rank r is stage c·PP+r.
 	Cuts []int
 
 	rank    *parallel.Rank
@@ -58,7 +59,7 @@ type Trainer struct {
 	lossHost *tensor.Dense
 	lossMean []float64 // lossHost's backing
 
-	slots      []*block.Acts    // microbatch k uses slot k mod len
+	slots      [][]*block.Acts  // by chunk; microbatch k uses slot k mod len
 	grads      []kernels.Tensor // (S,C), the activation gradients, taken in turns
 	inputs     []kernels.Tensor // by microbatch; first stage only
 	targets    []kernels.Tensor // by microbatch; last stage only
@@ -67,8 +68,9 @@ type Trainer struct {
 
 	// Of the step under way:
 	inferring          bool
-	begun              int // backward passes enqueued
-	stepStart, stepEnd int // marks of the clock
+	begun              int   // backward passes enqueued
+	passes             []int // by microbatch, chunk after chunk: its number among them
+	stepStart, stepEnd int   // marks of the clock
 	before             comm.Counts
 }
 
@@ -92,7 +94,7 @@ func Check(cfg Config, s parallel.Strategy) error {
 // microbatch is the model as one tensor-parallel rank would run a microbatch of it without a pipeline.
 func microbatch(model block.Config, s parallel.Strategy) block.Config {
 	model.Batch /= s.DP * s.Microbatches
-	model.TP, model.TPRank, model.Lo, model.Hi = s.TP, 0, 0, 0
+	model.TP, model.TPRank, model.Lo, model.Hi, model.Chunks = s.TP, 0, 0, 0, nil
 	model.Sequence = s.Sequence
 	if s.ZeRO > 0 {
 		model.Shards = block.Shards{Ranks: s.DP, Level: s.ZeRO, Bucket: dp.Elements(s.BucketBytes, model.Precision.Stats)}
@@ -111,7 +113,10 @@ func New(r *parallel.Rank, cfg Config) (*Trainer, error) {
 	}
 	c := microbatch(cfg.Model, r.Strategy)
 	c.Shards.Rank = r.Coord.DP
-	c.TPRank, c.Lo, c.Hi = r.Coord.TP, cuts[r.Coord.PP], cuts[r.Coord.PP+1]
+	c.TPRank = r.Coord.TP
+	for stage := r.Coord.PP; stage < len(cuts)-1; stage += r.Strategy.PP {
+		c.Chunks = append(c.Chunks, block.Range{Lo: cuts[stage], Hi: cuts[stage+1]})
+	}
 	t := &Trainer{
 		Cuts: cuts, rank: r, dev: r.Device, compute: r.Compute, pipe: r.Pipe, clock: clock{dev: r.Device}, mark: trace.Marker(r.Device),
 		microbatches: r.Strategy.Microbatches, count: lossCount(cfg.Model),
@@ -120,11 +125,11 @@ func New(r *parallel.Rank, cfg Config) (*Trainer, error) {
 	t.lossHost = tensor.New(tensor.WithShape(1), tensor.WithBacking(t.lossMean))
 	r.Defer(t.free)
 	if t.Stage, err = block.New(r.Device, r.Compute, c); err != nil {
-		return nil, fmt.Errorf("stage of layers %d to %d: %w", c.Lo, c.Hi, err)
+		return nil, fmt.Errorf("stage of layers %s: %w", c.Held(), err)
 	}
 	t.plan()
 	if err := t.alloc(); err != nil {
-		return nil, fmt.Errorf("stage of layers %d to %d: %w", c.Lo, c.Hi, err)
+		return nil, fmt.Errorf("stage of layers %s: %w", c.Held(), err)
 	}
 	if err := t.connect(cfg.Hyper); err != nil {
 		return nil, err
@@ -144,14 +149,15 @@ func lossCount(model block.Config) int {
 // plan lays out the schedules and their slots.
 func (t *Trainer) plan() {
 	s, m := t.rank.Strategy, t.microbatches
-	t.inference = pp.Inference(t.rank.Coord.PP, s.PP, m)
-	slots := min(m, 2)
+	t.inference = pp.InterleavedInference(s.Chunks)(t.rank.Coord.PP, s.PP, m)
+	t.slots, t.passes = make([][]*block.Acts, s.Chunks), make([]int, s.Chunks*m)
 	if !t.Stage.Forward {
-		schedule, _ := pp.Named(s.Schedule)
-		t.training = schedule(t.rank.Coord.PP, s.PP, m)
-		slots = pp.Live(t.training)
+		t.training = training(s, t.rank.Coord.PP)
+		t.grads = make([]kernels.Tensor, gradPlaces(s, t.training))
 	}
-	t.slots = make([]*block.Acts, slots)
+	for c := range t.slots {
+		t.slots[c] = make([]*block.Acts, slots(s, t.training, t.inference, c))
+	}
 }
 
 // connect joins the other ranks and makes the operands of every step.
@@ -221,12 +227,14 @@ func (t *Trainer) connectTensor() error {
 // alloc takes all memory outside the stage.
 func (t *Trainer) alloc() error {
 	st := t.Stage
-	for i := range t.slots {
-		a, err := st.NewActsAround()
-		if err != nil {
-			return err
+	for c, slots := range t.slots {
+		for i := range slots {
+			a, err := st.NewActsAround(c)
+			if err != nil {
+				return err
+			}
+			slots[i] = a
 		}
-		t.slots[i] = a
 	}
 	var err error
 	take := func(dt kernels.DType, shape ...int) kernels.Tensor {
@@ -238,10 +246,8 @@ func (t *Trainer) alloc() error {
 	}
 	ct, n, own := st.Precision.Compute, st.Batch*st.T, st.Tokens().Len()
 	t.loss = take(st.Precision.Stats, 1)
-	if !st.Forward {
-		for range min(2, t.rank.Strategy.PP) { // a second, to receive the next while the first is in use
-			t.grads = append(t.grads, take(ct, own, st.C))
-		}
+	for i := range t.grads {
+		t.grads[i] = take(ct, own, st.C)
 	}
 	for range t.microbatches {
 		switch {
@@ -260,7 +266,7 @@ func (t *Trainer) alloc() error {
 		}
 	}
 	if err == nil && t.rank.Strategy.PP > 1 {
-		err = t.pipeEvents.make(t.dev, t.microbatches)
+		err = t.pipeEvents.make(t.dev, len(t.passes))
 	}
 	return err
 }
@@ -278,7 +284,7 @@ func (t *Trainer) tensor(dt kernels.DType, shape ...int) (kernels.Tensor, error)
 	return kernels.Of(b, shape...), nil
 }
 
-func (t *Trainer) first() bool { return t.Stage.Lo == 0 }
+func (t *Trainer) first() bool { return t.Stage.Chunks[0].Lo == 0 }
 
 func (t *Trainer) language() bool { return t.Stage.Config.V > 0 }
 
@@ -291,7 +297,7 @@ func (t *Trainer) free() {
 	for _, b := range t.bufs {
 		b.Free()
 	}
-	for _, a := range t.slots {
+	for _, a := range slices.Concat(t.slots...) {
 		if a != nil {
 			a.Free()
 		}

@@ -67,7 +67,7 @@ func TestLossIsTheMean(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		out, want := read(r.Compute, tr.slots[0].Out), read(r.Compute, tr.targets[0])
+		out, want := read(r.Compute, tr.slots[0][0].Out), read(r.Compute, tr.targets[0])
 		sum := 0.0
 		for i := range out {
 			sum += (out[i] - want[i]) * (out[i] - want[i])
@@ -265,7 +265,7 @@ func TestStagesFitTheirLimit(t *testing.T) {
 		for _, s := range []parallel.Strategy{
 			{}, {PP: 2, Microbatches: 4}, {PP: 3, Microbatches: 8}, {PP: 2, Microbatches: 4, Schedule: "gpipe"},
 			{DP: 2, ZeRO: 2}, {DP: 2, PP: 2, ZeRO: 3, Microbatches: 2}, {PP: 3, Microbatches: 8, Schedule: "zb-h1"},
-			{TP: 2, Sequence: true}, {TP: 2, PP: 2, Sequence: true, Microbatches: 2},
+			{TP: 2, Sequence: true}, {TP: 2, PP: 2, Sequence: true, Microbatches: 2}, {PP: 2, Microbatches: 4, Schedule: "interleaved", Chunks: 2},
 		} {
 			low, high := int64(1), int64(1<<30)
 			for low < high { // the smallest limit that has a cut
@@ -303,18 +303,20 @@ func TestCheck(t *testing.T) {
 		model block.Config
 		s     parallel.Strategy
 	}{
-		"not divisible by tp=3":         {regression, parallel.Strategy{TP: 3}},
-		"use a batch of 6":              {regression, parallel.Strategy{DP: 3}},
-		"cut into 4 stages":             {regression, parallel.Strategy{PP: 4}},
-		"zero=2 spreads over data-":     {regression, parallel.Strategy{ZeRO: 2}},
-		"zero=4 is none of":             {regression, parallel.Strategy{DP: 2, ZeRO: 4}},
-		"use zero=1 or 1f1b":            {regression, parallel.Strategy{DP: 2, PP: 2, ZeRO: 2, Schedule: "zb-h1"}},
-		"recomputed activations":        {block.Config{C: 16, NH: 2, T: 3, L: 2, Batch: 4, Precision: fp64, Recompute: true}, parallel.Strategy{PP: 2, Schedule: "zb-h1"}},
-		"use no naive sum":              {regression, parallel.Strategy{DP: 2, ZeRO: 1, Naive: true}},
-		"use one of gpipe, 1f1b, zb-h1": {regression, parallel.Strategy{PP: 2, Schedule: "none"}},
-		"tokens over tensor-parallel":   {regression, parallel.Strategy{Sequence: true}},
-		"of 3 tokens is not divisible":  {regression, parallel.Strategy{DP: 2, TP: 2, Sequence: true, Microbatches: 2}},
-		"C, NH, T, L and B must be":     {block.Config{Batch: 1}, parallel.Strategy{}},
+		"not divisible by tp=3":          {regression, parallel.Strategy{TP: 3}},
+		"use a batch of 6":               {regression, parallel.Strategy{DP: 3}},
+		"cut into 4 stages":              {regression, parallel.Strategy{PP: 4}},
+		"zero=2 spreads over data-":      {regression, parallel.Strategy{ZeRO: 2}},
+		"zero=4 is none of":              {regression, parallel.Strategy{DP: 2, ZeRO: 4}},
+		"use zero=1 or 1f1b":             {regression, parallel.Strategy{DP: 2, PP: 2, ZeRO: 2, Schedule: "zb-h1"}},
+		"recomputed activations":         {block.Config{C: 16, NH: 2, T: 3, L: 2, Batch: 4, Precision: fp64, Recompute: true}, parallel.Strategy{PP: 2, Schedule: "zb-h1"}},
+		"use no naive sum":               {regression, parallel.Strategy{DP: 2, ZeRO: 1, Naive: true}},
+		"use one of gpipe, 1f1b, interl": {regression, parallel.Strategy{PP: 2, Schedule: "none"}},
+		"tokens over tensor-parallel":    {regression, parallel.Strategy{Sequence: true}},
+		"of 3 tokens is not divisible":   {regression, parallel.Strategy{DP: 2, TP: 2, Sequence: true, Microbatches: 2}},
+		"chunks=2 are of ranks in an":    {regression, parallel.Strategy{PP: 2, Chunks: 2}},
+		"cut into 6 stages":              {regression, parallel.Strategy{PP: 2, Chunks: 3, Schedule: "interleaved"}},
+		"C, NH, T, L and B must be":      {block.Config{Batch: 1}, parallel.Strategy{}},
 	} {
 		err := Check(Config{Model: c.model}, c.s)
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {

@@ -157,6 +157,7 @@ func TestEverySettingForbidsAPair(t *testing.T) {
 		"threads_per_rank":  func(r *results.Row) { r.ThreadsPerRank = results.Some(1) },
 		"sequence_parallel": func(r *results.Row) { r.SequenceParallel = "on" },
 		"schedule":          func(r *results.Row) { r.Schedule = "1f1b" },
+		"chunks":            func(r *results.Row) { r.Chunks = results.Some(2) },
 		"microbatches":      func(r *results.Row) { r.Microbatches = results.Some(4) },
 		"bucket_bytes":      func(r *results.Row) { r.BucketBytes = results.Some[int64](1) },
 		"zero":              func(r *results.Row) { r.ZeRO = results.Some(1) },
@@ -167,27 +168,27 @@ func TestEverySettingForbidsAPair(t *testing.T) {
 		"seed":              func(r *results.Row) { r.Seed = 2 },
 	}
 	base := newRow(rng, results.Baseline, 0.1, 10)
-	for i, s := range settings(&base) {
-		change, ok := changes[s.name]
+	for i, s := range Settings(&base) {
+		change, ok := changes[s.Name]
 		if !ok {
-			t.Errorf("setting %s is not tested", s.name)
+			t.Errorf("setting %s is not tested", s.Name)
 			continue
 		}
 		other := base
 		change(&other)
 		table := mustCompare(t, newFile("a", base), newFile("b", other))
 		if len(table.Pairs) != 0 || len(table.Refused) == 0 || table.Refused[0].Row != &table.Files[0].Rows[0] {
-			t.Errorf("%s: %d pairs, refused %+v; want the base row refused", s.name, len(table.Pairs), table.Refused)
+			t.Errorf("%s: %d pairs, refused %+v; want the base row refused", s.Name, len(table.Pairs), table.Refused)
 			continue
 		}
-		if reason := table.Refused[0].Reason; i >= named && !strings.Contains(reason, "line 2, differs in "+s.name+": ") {
-			t.Errorf("%s: reason %q", s.name, reason)
+		if reason := table.Refused[0].Reason; i >= named && !strings.Contains(reason, "line 2, differs in "+s.Name+": ") {
+			t.Errorf("%s: reason %q", s.Name, reason)
 		}
 	}
 	// Settings are the columns of the first group, apart from the schema and the case line.
 	var names []string
-	for _, s := range settings(&base) {
-		names = append(names, s.name)
+	for _, s := range Settings(&base) {
+		names = append(names, s.Name)
 	}
 	columns := results.Columns()
 	identity := columns[2 : slices.Index(columns, "seed")+1]

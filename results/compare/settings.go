@@ -7,12 +7,12 @@ import (
 	"ofpeak/results"
 )
 
-// setting is one thing that was asked for.
-type setting struct{ name, value string }
+// Setting is one thing that was asked for: a column and its cell.
+type Setting struct{ Name, Value string }
 
-// settings are the independent columns of a row, in their order: what must agree for a comparison to mean anything.
-func settings(r *results.Row) []setting {
-	return []setting{
+// Settings are the independent columns of a row, in their order: what must agree for a comparison to mean anything.
+func Settings(r *results.Row) []Setting {
+	return []Setting{
 		{"technique", string(r.Technique)},
 		{"precision", string(r.Precision)},
 		{"model", r.Model},
@@ -31,6 +31,7 @@ func settings(r *results.Row) []setting {
 		{threads, r.ThreadsPerRank.String()},
 		{"sequence_parallel", r.SequenceParallel},
 		{"schedule", r.Schedule},
+		{"chunks", r.Chunks.String()},
 		{"microbatches", r.Microbatches.String()},
 		{"bucket_bytes", r.BucketBytes.String()},
 		{"zero", r.ZeRO.String()},
@@ -51,11 +52,11 @@ const named = 3
 // key is equal for rows with equal settings; loose leaves out threads.
 func key(r *results.Row, loose bool) string {
 	var b strings.Builder
-	for _, s := range settings(r) {
-		if loose && s.name == threads {
+	for _, s := range Settings(r) {
+		if loose && s.Name == threads {
 			continue
 		}
-		fmt.Fprintf(&b, "%q,", s.value)
+		fmt.Fprintf(&b, "%q,", s.Value)
 	}
 	return b.String()
 }
@@ -63,10 +64,10 @@ func key(r *results.Row, loose bool) string {
 // differences lists the settings that differ, as "name: a, b".
 func differences(a, b *results.Row) []string {
 	var out []string
-	other := settings(b)
-	for i, s := range settings(a) {
-		if s.value != other[i].value {
-			out = append(out, fmt.Sprintf("%s: %s, %s", s.name, orNone(s.value), orNone(other[i].value)))
+	other := Settings(b)
+	for i, s := range Settings(a) {
+		if s.Value != other[i].Value {
+			out = append(out, fmt.Sprintf("%s: %s, %s", s.Name, orNone(s.Value), orNone(other[i].Value)))
 		}
 	}
 	return out

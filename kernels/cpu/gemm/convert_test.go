@@ -60,7 +60,7 @@ func TestHalfRounding(t *testing.T) {
 	}
 }
 
-// Every engine's row conversions agree with the portable ones, bit by bit.
+// Every engine's row conversions agree with the portable ones, bit by bit; where bfloat16 is multiplied as such, zero may stand for a subnormal.
 func TestRowOps(t *testing.T) {
 	rng := rand.New(rand.NewPCG(15, 0))
 	for _, list := range variants {
@@ -83,7 +83,13 @@ func checkStores(t *testing.T, e *engine, rng *rand.Rand) {
 		}
 		got, want := make([]uint16, n), make([]uint16, n)
 		e.row.storeBF16(got, acc)
-		if storeBF16Go(want, acc); !slices.Equal(got, want) {
+		storeBF16Go(want, acc)
+		for i, w := range want {
+			if e.name == "avx512bf16" && w&0x7f80 == 0 && got[i]&0x7fff == 0 {
+				want[i] = got[i]
+			}
+		}
+		if !slices.Equal(got, want) {
 			t.Errorf("%s: storeBF16 of %d differs", e.name, n)
 		}
 		e.row.storeF16(got, acc)

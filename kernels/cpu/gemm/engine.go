@@ -62,6 +62,14 @@ func (e *engine) head() int { return min(1, len(e.start)) }
 // start at zero or, for an engine with start, at the row of B in front of b[0].
 type tileFunc func(k, segs int, seg *uint32, a, b, c *uint32, ldc, rows, cols, add int)
 
+// strip computes what a tileFunc of enough vectors does, for all rows of a panel.
+func (e *engine) strip(k, segs int, seg *uint32, a, b, c *uint32, ldc, rows, cols, add int) {
+	tile := e.tiles[ceil(cols, e.lanes)-1]
+	for r := 0; r < rows; r += e.rows {
+		tile(k, segs, seg, after(a, r), b, after(c, r*ldc), ldc, rows-r, cols, add)
+	}
+}
+
 // sparseFunc multiplies pairs of sparse rows with a panel. It computes, for j < width:
 //
 //	for range pairs {

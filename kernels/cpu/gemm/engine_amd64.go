@@ -31,7 +31,9 @@ func asmEngines(t Type) []*engine {
 		list = append(list, avx512("avx512", p, p, p, tileF32Z1, tileF32Z2, tileF32Z3))
 	}
 	if t == BF16 && isa.BF16() {
-		list = append(list, avx512("avx512bf16", packPair, packPair, packBF16, tileBF16Z1, tileBF16Z2, tileBF16Z3))
+		e := avx512("avx512bf16", packPair, packPair, packBF16, tileBF16Z1, tileBF16Z2, tileBF16Z3)
+		e.row.storeBF16 = storeRowBF16
+		list = append(list, e)
 	}
 	if t == I8 && isa.Best() >= isa.AVX2 {
 		list = append(list, avx2("avx2", packI16, false, tileI16Y1, tileI16Y2, tileI16Y3))
@@ -92,6 +94,16 @@ var rowY = rowOps{
 		n := whole(acc, c, storeF16Y)
 		storeF16Go(c[n:], acc[n:])
 	},
+}
+
+// storeRowBF16 rounds by AVX512_BF16, which takes subnormal numbers for zero, as
+// the products of that variant do.
+func storeRowBF16(c []uint16, acc []float32) {
+	n := len(acc) &^ 31
+	if n > 0 {
+		storeBF16Z(unsafe.SliceData(c), unsafe.SliceData(acc), n/32)
+	}
+	rowY.storeBF16(c[n:], acc[n:])
 }
 
 // whole converts the whole groups of eight and returns how many elements that is.

@@ -386,6 +386,13 @@ func dequantizeY(dst *float32, acc *float32, scaleA float32, scaleB *float32, n 
 //go:noescape
 func storeBF16Y(c *uint16, acc *float32, n int)
 
+// storeBF16Z is
+//
+//	for i := range 32 * n { c[i] = bfloat16(acc[i]), with zero for subnormal numbers }
+//
+//go:noescape
+func storeBF16Z(c *uint16, acc *float32, n int)
+
 // storeF16Y is
 //
 //	for i := range 8 * n { c[i] = float16(acc[i]) }

@@ -68,30 +68,22 @@ segment:
 	MOVQ R13, AX
 
 unit:
-	VMOVUPS      (DI), Z1
-	VBROADCASTSS (R8), Z0
-	VFMADD231PS  Z1, Z0, Z8
-	VBROADCASTSS 4(R8), Z0
-	VFMADD231PS  Z1, Z0, Z9
-	VBROADCASTSS 8(R8), Z0
-	VFMADD231PS  Z1, Z0, Z10
-	VBROADCASTSS 12(R8), Z0
-	VFMADD231PS  Z1, Z0, Z11
-	VBROADCASTSS 16(R8), Z0
-	VFMADD231PS  Z1, Z0, Z12
-	VBROADCASTSS 20(R8), Z0
-	VFMADD231PS  Z1, Z0, Z13
-	VBROADCASTSS 24(R8), Z0
-	VFMADD231PS  Z1, Z0, Z14
-	VBROADCASTSS 28(R8), Z0
-	VFMADD231PS  Z1, Z0, Z15
-	PREFETCHT0   3072(DI)
-	ADDQ         $0x20, R8
-	ADDQ         $0x00000040, DI
-	DECQ         AX
-	JNZ          unit
-	DECQ         CX
-	JNZ          segment
+	VMOVUPS          (DI), Z0
+	VFMADD231PS.BCST (R8), Z0, Z8
+	VFMADD231PS.BCST 4(R8), Z0, Z9
+	VFMADD231PS.BCST 8(R8), Z0, Z10
+	VFMADD231PS.BCST 12(R8), Z0, Z11
+	VFMADD231PS.BCST 16(R8), Z0, Z12
+	VFMADD231PS.BCST 20(R8), Z0, Z13
+	VFMADD231PS.BCST 24(R8), Z0, Z14
+	VFMADD231PS.BCST 28(R8), Z0, Z15
+	PREFETCHT0       3072(DI)
+	ADDQ             $0x20, R8
+	ADDQ             $0x00000040, DI
+	DECQ             AX
+	JNZ              unit
+	DECQ             CX
+	JNZ              segment
 
 stored:
 	MOVQ    cols+64(FP), R12
@@ -230,47 +222,47 @@ segment:
 	MOVQ R13, AX
 
 unit:
-	VMOVUPS      (DI), Z1
-	VBROADCASTSS (R8), Z0
+	VMOVUPS (DI), Z0
 
-	// VDPBF16PS Z1, Z0, Z8
-	LONG         $0x487e7262
-	WORD         $0xc152
-	VBROADCASTSS 4(R8), Z0
+	// VDPBF16PS.BCST (R8), Z0, Z8
+	LONG $0x587e5262
+	WORD $0x4052
+	BYTE $0x00
 
-	// VDPBF16PS Z1, Z0, Z9
-	LONG         $0x487e7262
-	WORD         $0xc952
-	VBROADCASTSS 8(R8), Z0
+	// VDPBF16PS.BCST 4(R8), Z0, Z9
+	LONG $0x587e5262
+	WORD $0x4852
+	BYTE $0x01
 
-	// VDPBF16PS Z1, Z0, Z10
-	LONG         $0x487e7262
-	WORD         $0xd152
-	VBROADCASTSS 12(R8), Z0
+	// VDPBF16PS.BCST 8(R8), Z0, Z10
+	LONG $0x587e5262
+	WORD $0x5052
+	BYTE $0x02
 
-	// VDPBF16PS Z1, Z0, Z11
-	LONG         $0x487e7262
-	WORD         $0xd952
-	VBROADCASTSS 16(R8), Z0
+	// VDPBF16PS.BCST 12(R8), Z0, Z11
+	LONG $0x587e5262
+	WORD $0x5852
+	BYTE $0x03
 
-	// VDPBF16PS Z1, Z0, Z12
-	LONG         $0x487e7262
-	WORD         $0xe152
-	VBROADCASTSS 20(R8), Z0
+	// VDPBF16PS.BCST 16(R8), Z0, Z12
+	LONG $0x587e5262
+	WORD $0x6052
+	BYTE $0x04
 
-	// VDPBF16PS Z1, Z0, Z13
-	LONG         $0x487e7262
-	WORD         $0xe952
-	VBROADCASTSS 24(R8), Z0
+	// VDPBF16PS.BCST 20(R8), Z0, Z13
+	LONG $0x587e5262
+	WORD $0x6852
+	BYTE $0x05
 
-	// VDPBF16PS Z1, Z0, Z14
-	LONG         $0x487e7262
-	WORD         $0xf152
-	VBROADCASTSS 28(R8), Z0
+	// VDPBF16PS.BCST 24(R8), Z0, Z14
+	LONG $0x587e5262
+	WORD $0x7052
+	BYTE $0x06
 
-	// VDPBF16PS Z1, Z0, Z15
-	LONG       $0x487e7262
-	WORD       $0xf952
+	// VDPBF16PS.BCST 28(R8), Z0, Z15
+	LONG       $0x587e5262
+	WORD       $0x7852
+	BYTE       $0x07
 	PREFETCHT0 3072(DI)
 	ADDQ       $0x20, R8
 	ADDQ       $0x00000040, DI
@@ -2962,7 +2954,7 @@ loop:
 	RET
 
 // func packCols32(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)
-// Requires: AVX
+// Requires: AVX, MMX+
 TEXT ·packCols32(SB), NOSPLIT, $0-56
 	MOVQ dst+0(FP), DI
 	MOVQ stride+8(FP), R8
@@ -2972,6 +2964,8 @@ TEXT ·packCols32(SB), NOSPLIT, $0-56
 	MOVQ n+40(FP), R10
 	MOVQ w+48(FP), R12
 	LEAQ (R9)(R9*2), DX
+	MOVQ R9, R14
+	SHLQ $0x04, R14
 
 unit:
 	MOVQ SI, AX
@@ -2979,16 +2973,17 @@ unit:
 	MOVQ R12, R11
 
 block:
-	VMOVUPS (AX), Y0
-	VMOVUPS Y0, (BX)
-	ADDQ    $0x20, AX
-	ADDQ    R13, BX
-	DECQ    R11
-	JNZ     block
-	ADDQ    R9, SI
-	ADDQ    R8, DI
-	DECQ    R10
-	JNZ     unit
+	VMOVUPS    (AX), Y0
+	VMOVUPS    Y0, (BX)
+	PREFETCHT0 (AX)(R14*1)
+	ADDQ       $0x20, AX
+	ADDQ       R13, BX
+	DECQ       R11
+	JNZ        block
+	ADDQ       R9, SI
+	ADDQ       R8, DI
+	DECQ       R10
+	JNZ        unit
 	VZEROUPPER
 	RET
 
@@ -3081,7 +3076,7 @@ loop:
 	RET
 
 // func packColsBF16(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)
-// Requires: AVX, AVX2
+// Requires: AVX, AVX2, MMX+
 TEXT ·packColsBF16(SB), NOSPLIT, $0-56
 	MOVQ dst+0(FP), DI
 	MOVQ stride+8(FP), R8
@@ -3091,6 +3086,8 @@ TEXT ·packColsBF16(SB), NOSPLIT, $0-56
 	MOVQ n+40(FP), R10
 	MOVQ w+48(FP), R12
 	LEAQ (R9)(R9*2), DX
+	MOVQ R9, R14
+	SHLQ $0x04, R14
 
 unit:
 	MOVQ SI, AX
@@ -3098,17 +3095,18 @@ unit:
 	MOVQ R12, R11
 
 block:
-	VPMOVZXWD (AX), Y0
-	VPSLLD    $0x10, Y0, Y0
-	VMOVUPS   Y0, (BX)
-	ADDQ      $0x10, AX
-	ADDQ      R13, BX
-	DECQ      R11
-	JNZ       block
-	ADDQ      R9, SI
-	ADDQ      R8, DI
-	DECQ      R10
-	JNZ       unit
+	VPMOVZXWD  (AX), Y0
+	VPSLLD     $0x10, Y0, Y0
+	VMOVUPS    Y0, (BX)
+	PREFETCHT0 (AX)(R14*1)
+	ADDQ       $0x10, AX
+	ADDQ       R13, BX
+	DECQ       R11
+	JNZ        block
+	ADDQ       R9, SI
+	ADDQ       R8, DI
+	DECQ       R10
+	JNZ        unit
 	VZEROUPPER
 	RET
 
@@ -3193,7 +3191,7 @@ loop:
 	RET
 
 // func packColsF16(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)
-// Requires: AVX, F16C
+// Requires: AVX, F16C, MMX+
 TEXT ·packColsF16(SB), NOSPLIT, $0-56
 	MOVQ dst+0(FP), DI
 	MOVQ stride+8(FP), R8
@@ -3203,6 +3201,8 @@ TEXT ·packColsF16(SB), NOSPLIT, $0-56
 	MOVQ n+40(FP), R10
 	MOVQ w+48(FP), R12
 	LEAQ (R9)(R9*2), DX
+	MOVQ R9, R14
+	SHLQ $0x04, R14
 
 unit:
 	MOVQ SI, AX
@@ -3210,16 +3210,17 @@ unit:
 	MOVQ R12, R11
 
 block:
-	VCVTPH2PS (AX), Y0
-	VMOVUPS   Y0, (BX)
-	ADDQ      $0x10, AX
-	ADDQ      R13, BX
-	DECQ      R11
-	JNZ       block
-	ADDQ      R9, SI
-	ADDQ      R8, DI
-	DECQ      R10
-	JNZ       unit
+	VCVTPH2PS  (AX), Y0
+	VMOVUPS    Y0, (BX)
+	PREFETCHT0 (AX)(R14*1)
+	ADDQ       $0x10, AX
+	ADDQ       R13, BX
+	DECQ       R11
+	JNZ        block
+	ADDQ       R9, SI
+	ADDQ       R8, DI
+	DECQ       R10
+	JNZ        unit
 	VZEROUPPER
 	RET
 
@@ -3304,7 +3305,7 @@ loop:
 	RET
 
 // func packColsI16(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)
-// Requires: AVX
+// Requires: AVX, MMX+
 TEXT ·packColsI16(SB), NOSPLIT, $0-56
 	MOVQ dst+0(FP), DI
 	MOVQ stride+8(FP), R8
@@ -3314,6 +3315,8 @@ TEXT ·packColsI16(SB), NOSPLIT, $0-56
 	MOVQ n+40(FP), R10
 	MOVQ w+48(FP), R12
 	LEAQ (R9)(R9*2), DX
+	MOVQ R9, R14
+	SHLQ $0x04, R14
 
 unit:
 	MOVQ SI, AX
@@ -3327,6 +3330,7 @@ block:
 	VPUNPCKHWD X1, X0, X3
 	VMOVUPS    X2, (BX)
 	VMOVUPS    X3, 16(BX)
+	PREFETCHT0 (AX)(R14*1)
 	ADDQ       $0x08, AX
 	ADDQ       R13, BX
 	DECQ       R11
@@ -3428,7 +3432,7 @@ loop:
 	RET
 
 // func packColsU8(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)
-// Requires: AVX
+// Requires: AVX, MMX+
 TEXT ·packColsU8(SB), NOSPLIT, $0-56
 	MOVQ dst+0(FP), DI
 	MOVQ stride+8(FP), R8
@@ -3438,6 +3442,8 @@ TEXT ·packColsU8(SB), NOSPLIT, $0-56
 	MOVQ n+40(FP), R10
 	MOVQ w+48(FP), R12
 	LEAQ (R9)(R9*2), DX
+	MOVQ R9, R14
+	SHLQ $0x04, R14
 
 unit:
 	MOVQ SI, AX
@@ -3457,6 +3463,7 @@ block:
 	VPUNPCKHWD X1, X0, X3
 	VMOVUPS    X2, (BX)
 	VMOVUPS    X3, 16(BX)
+	PREFETCHT0 (AX)(R14*1)
 	ADDQ       $0x08, AX
 	ADDQ       R13, BX
 	DECQ       R11
@@ -3472,7 +3479,7 @@ block:
 	RET
 
 // func packColsPairs(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)
-// Requires: AVX
+// Requires: AVX, MMX+
 TEXT ·packColsPairs(SB), NOSPLIT, $0-56
 	MOVQ dst+0(FP), DI
 	MOVQ stride+8(FP), R8
@@ -3482,6 +3489,8 @@ TEXT ·packColsPairs(SB), NOSPLIT, $0-56
 	MOVQ n+40(FP), R10
 	MOVQ w+48(FP), R12
 	LEAQ (R9)(R9*2), DX
+	MOVQ R9, R14
+	SHLQ $0x04, R14
 
 unit:
 	MOVQ SI, AX
@@ -3495,6 +3504,7 @@ block:
 	VPUNPCKHWD X1, X0, X3
 	VMOVUPS    X2, (BX)
 	VMOVUPS    X3, 16(BX)
+	PREFETCHT0 (AX)(R14*1)
 	ADDQ       $0x10, AX
 	ADDQ       R13, BX
 	DECQ       R11
@@ -3508,7 +3518,7 @@ block:
 	RET
 
 // func packColsQuads(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)
-// Requires: AVX
+// Requires: AVX, MMX+
 TEXT ·packColsQuads(SB), NOSPLIT, $0-56
 	MOVQ dst+0(FP), DI
 	MOVQ stride+8(FP), R8
@@ -3518,6 +3528,8 @@ TEXT ·packColsQuads(SB), NOSPLIT, $0-56
 	MOVQ n+40(FP), R10
 	MOVQ w+48(FP), R12
 	LEAQ (R9)(R9*2), DX
+	MOVQ R9, R14
+	SHLQ $0x04, R14
 
 unit:
 	MOVQ SI, AX
@@ -3535,6 +3547,7 @@ block:
 	VPUNPCKHWD X1, X0, X3
 	VMOVUPS    X2, (BX)
 	VMOVUPS    X3, 16(BX)
+	PREFETCHT0 (AX)(R14*1)
 	ADDQ       $0x08, AX
 	ADDQ       R13, BX
 	DECQ       R11
@@ -3702,10 +3715,32 @@ loop:
 	VEXTRACTI128 $0x01, Y1, X0
 	VPACKUSDW    X0, X1, X0
 	VMOVUPS      X0, (DI)
-	ADDQ         $0x20, SI
+	ADDQ         $0x00000020, SI
 	ADDQ         $0x10, DI
 	DECQ         CX
 	JNZ          loop
+	VZEROUPPER
+	RET
+
+// func storeBF16Z(c *uint16, acc *float32, n int)
+// Requires: AVX, AVX512F
+TEXT ·storeBF16Z(SB), NOSPLIT, $0-24
+	MOVQ c+0(FP), DI
+	MOVQ acc+8(FP), SI
+	MOVQ n+16(FP), CX
+
+loop:
+	VMOVUPS (SI), Z0
+	VMOVUPS 64(SI), Z1
+
+	// VCVTNE2PS2BF16 Z0, Z1, Z0
+	LONG    $0x4877f262
+	WORD    $0xc072
+	VMOVUPS Z0, (DI)
+	ADDQ    $0x00000080, SI
+	ADDQ    $0x40, DI
+	DECQ    CX
+	JNZ     loop
 	VZEROUPPER
 	RET
 
@@ -3719,7 +3754,7 @@ TEXT ·storeF16Y(SB), NOSPLIT, $0-24
 loop:
 	VMOVUPS   (SI), Y0
 	VCVTPS2PH $0x00, Y0, (DI)
-	ADDQ      $0x20, SI
+	ADDQ      $0x00000020, SI
 	ADDQ      $0x10, DI
 	DECQ      CX
 	JNZ       loop
@@ -3738,7 +3773,7 @@ loop:
 	VPSLLD    $0x10, Y0, Y0
 	VADDPS    (SI), Y0, Y0
 	VMOVUPS   Y0, (SI)
-	ADDQ      $0x20, SI
+	ADDQ      $0x00000020, SI
 	ADDQ      $0x10, DI
 	DECQ      CX
 	JNZ       loop
@@ -3756,7 +3791,7 @@ loop:
 	VCVTPH2PS (DI), Y0
 	VADDPS    (SI), Y0, Y0
 	VMOVUPS   Y0, (SI)
-	ADDQ      $0x20, SI
+	ADDQ      $0x00000020, SI
 	ADDQ      $0x10, DI
 	DECQ      CX
 	JNZ       loop

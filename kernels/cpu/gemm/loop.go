@@ -157,10 +157,7 @@ func (w *worker) sweep(e *engine, a []uint32, b rect, rows, units int, c unsafe.
 	for col := 0; col < n; {
 		cols := e.columns(n - col)
 		vectors := ceil(cols, e.lanes)
-		for r := 0; r < rows; r += e.rows {
-			e.tiles[vectors-1](units, segs, &w.zero, &a[r], &w.b.data[at],
-				(*uint32)(unsafe.Add(c, 4*(r*ldc+col))), ldc, rows-r, cols, flag)
-		}
+		e.strip(units, segs, &w.zero, &a[0], &w.b.data[at], after((*uint32)(c), col), ldc, rows, cols, flag)
 		at += vectors * e.lanes * (e.head() + units)
 		col += cols
 	}

@@ -104,6 +104,9 @@ func (p *packer) packRows(dst []uint32, width int, v view, lines, groups int, se
 
 // fill packs unit by unit, from line0 and unit0 on.
 func (p *packer) fill(dst []uint32, width int, v view, lines, k, line0, unit0 int) {
+	if line0 >= width {
+		return
+	}
 	for u := unit0; u*p.depth < k; u++ {
 		n := min(p.depth, k-u*p.depth)
 		row := dst[u*width : (u+1)*width]

@@ -43,7 +43,7 @@ func finiteAVX2(x []float32) bool
 // expSumAVX2 is for i := range dst { dst[i] = exp(scale*x[i] - shift); sum += dst[i] }.
 func expSumAVX2(dst []float32, x []float32, scale float32, shift float32) float32
 
-// softmaxAVX2 is newTop = max(top, scale*max(x)); for i := range x { x[i] = exp(scale*x[i] - newTop); sum += x[i] }.
+// softmaxAVX2 is newTop = top; if m := scale*max(x); m > top+slack { newTop = m }; for i := range x { e := exp(scale*x[i] - newTop); x[i] = e; sum += e }.
 func softmaxAVX2(x []float32, scale float32, top float32) (newTop float32, sum float32)
 
 // geluAVX2 is for i := range dst { s, _ := sigmoid(clamp(x[i], geluBound)); dst[i] = x[i] * s }.
@@ -76,9 +76,6 @@ func toF16AVX2(dst []uint16, x []float32)
 // toBF16AVX2 is for i := range dst { dst[i] = kernels.BF16FromF32(x[i]) }, for whole vectors.
 func toBF16AVX2(dst []uint16, x []float32)
 
-// pairsAVX2 is for i := range dst { dst[i] = the bits kernels.BF16FromF32(lo[i]) | kernels.BF16FromF32(hi[i])<<16 }, for whole vectors.
-func pairsAVX2(dst []float32, lo []float32, hi []float32)
-
 // quantizeAVX2 is for i := range dst { dst[i] = x[i]*inv, rounded to nearest even and within ±127 }, for whole vectors.
 func quantizeAVX2(dst []int8, x []float32, inv float32)
 
@@ -90,6 +87,18 @@ func gatherF16AVX2(dst *float32, pitch int, src *uint16, stride int, rows int, n
 
 // gatherBF16AVX2 is for i < rows, j < n { dst[i*pitch+j] = kernels.F32FromBF16(src[i*stride+j]) }, n a multiple of 16.
 func gatherBF16AVX2(dst *float32, pitch int, src *uint16, stride int, rows int, n int)
+
+// scatterF32AVX2 is for i < rows, j < n { dst[i*pitch+j] = src[i*stride+j] }, n a multiple of 16.
+func scatterF32AVX2(dst *float32, pitch int, src *float32, stride int, rows int, n int)
+
+// scatterF16AVX2 is for i < rows, j < n { dst[i*pitch+j] = kernels.F16FromF32(src[i*stride+j]) }, n a multiple of 16.
+func scatterF16AVX2(dst *uint16, pitch int, src *float32, stride int, rows int, n int)
+
+// scatterBF16AVX2 is for i < rows, j < n { dst[i*pitch+j] = kernels.BF16FromF32(src[i*stride+j]) }, n a multiple of 16.
+func scatterBF16AVX2(dst *uint16, pitch int, src *float32, stride int, rows int, n int)
+
+// weaveAVX2 is for i < rows, j < n { dst[i*pitch+j] = the bits src[2*i*stride+j] | src[(2*i+1)*stride+j]<<16 }, n a multiple of 16.
+func weaveAVX2(dst *float32, pitch int, src *uint16, stride int, rows int, n int)
 
 // transposeAVX2 is for i < rows, j < cols { dst[j*ldd+i] = src[i*lds+j] }, rows and cols multiples of 8.
 func transposeAVX2(dst *float32, ldd int, src *float32, lds int, rows int, cols int)

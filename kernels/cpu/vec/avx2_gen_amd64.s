@@ -1167,6 +1167,8 @@ maxvectorend:
 	VMAXPS     Y5, Y1, Y1
 
 maxdone:
+	MOVSS        top+28(FP), X5
+	VBROADCASTSS X5, Y5
 	VMAXPS       Y4, Y1, Y1
 	VMAXPS       Y3, Y2, Y2
 	VMAXPS       Y2, Y1, Y1
@@ -1178,9 +1180,9 @@ maxdone:
 	VMAXPS       X1, X2, X2
 	VBROADCASTSS X2, Y1
 	VMULPS       Y0, Y1, Y1
-	MOVSS        top+28(FP), X2
-	VBROADCASTSS X2, Y2
-	VMAXPS       Y2, Y1, Y1
+	VADDPS       c41000000AVX2<>+0(SB), Y5, Y2
+	VCMPPS       $0x1e, Y2, Y1, Y2
+	VBLENDVPS    Y2, Y1, Y5, Y1
 	MOVSS        X1, newTop+32(FP)
 	VMOVUPS      c00000000AVX2<>+0(SB), Y2
 	VMOVAPS      Y2, Y3
@@ -1323,7 +1325,7 @@ expvectorend:
 	VMULPS       Y1, Y5, Y5
 	VANDPS       Y4, Y5, Y0
 	VADDPS       Y0, Y2, Y2
-	VMASKMOVPS   Y5, Y4, (AX)(DX*4)
+	VMASKMOVPS   Y0, Y4, (AX)(DX*4)
 
 expdone:
 	VADDPS       Y3, Y2, Y2
@@ -1336,6 +1338,16 @@ expdone:
 	MOVSS        X0, sum+36(FP)
 	VZEROUPPER
 	RET
+
+DATA c41000000AVX2<>+0(SB)/4, $0x41000000
+DATA c41000000AVX2<>+4(SB)/4, $0x41000000
+DATA c41000000AVX2<>+8(SB)/4, $0x41000000
+DATA c41000000AVX2<>+12(SB)/4, $0x41000000
+DATA c41000000AVX2<>+16(SB)/4, $0x41000000
+DATA c41000000AVX2<>+20(SB)/4, $0x41000000
+DATA c41000000AVX2<>+24(SB)/4, $0x41000000
+DATA c41000000AVX2<>+28(SB)/4, $0x41000000
+GLOBL c41000000AVX2<>(SB), RODATA|NOPTR, $32
 
 // func geluAVX2(dst []float32, x []float32)
 // Requires: AVX, AVX2, FMA3
@@ -2261,46 +2273,6 @@ DATA c00000040AVX2<>+24(SB)/4, $0x00000040
 DATA c00000040AVX2<>+28(SB)/4, $0x00000040
 GLOBL c00000040AVX2<>(SB), RODATA|NOPTR, $32
 
-// func pairsAVX2(dst []float32, lo []float32, hi []float32)
-// Requires: AVX, AVX2
-TEXT ·pairsAVX2(SB), NOSPLIT, $0-72
-	MOVQ dst_base+0(FP), AX
-	MOVQ lo_base+24(FP), CX
-	MOVQ hi_base+48(FP), DX
-	MOVQ dst_len+8(FP), BX
-	XORQ SI, SI
-
-vector:
-	CMPQ      SI, BX
-	JGE       done
-	VMOVUPS   (CX)(SI*4), Y0
-	VMOVUPS   (DX)(SI*4), Y1
-	VPSRLD    $0x10, Y0, Y2
-	VPAND     c00000001AVX2<>+0(SB), Y2, Y3
-	VPADDD    Y0, Y3, Y3
-	VPADDD    c00007fffAVX2<>+0(SB), Y3, Y3
-	VPSRLD    $0x10, Y3, Y3
-	VPOR      c00000040AVX2<>+0(SB), Y2, Y2
-	VCMPPS    $0x03, Y0, Y0, Y0
-	VPBLENDVB Y0, Y2, Y3, Y0
-	VPSRLD    $0x10, Y1, Y2
-	VPAND     c00000001AVX2<>+0(SB), Y2, Y3
-	VPADDD    Y1, Y3, Y3
-	VPADDD    c00007fffAVX2<>+0(SB), Y3, Y3
-	VPSRLD    $0x10, Y3, Y3
-	VPOR      c00000040AVX2<>+0(SB), Y2, Y2
-	VCMPPS    $0x03, Y1, Y1, Y1
-	VPBLENDVB Y1, Y2, Y3, Y1
-	VPSLLD    $0x10, Y1, Y1
-	VPOR      Y0, Y1, Y1
-	VMOVUPS   Y1, (AX)(SI*4)
-	ADDQ      $0x08, SI
-	JMP       vector
-
-done:
-	VZEROUPPER
-	RET
-
 // func quantizeAVX2(dst []int8, x []float32, inv float32)
 // Requires: AVX, AVX2, SSE
 TEXT ·quantizeAVX2(SB), NOSPLIT, $0-52
@@ -2446,6 +2418,167 @@ columns:
 	JL         columns
 	ADDQ       BX, DX
 	ADDQ       BX, R8
+	ADDQ       CX, AX
+	DECQ       SI
+	JNZ        row
+	VZEROUPPER
+	RET
+
+// func scatterF32AVX2(dst *float32, pitch int, src *float32, stride int, rows int, n int)
+// Requires: AVX, MMX+
+TEXT ·scatterF32AVX2(SB), NOSPLIT, $0-48
+	MOVQ dst+0(FP), AX
+	MOVQ pitch+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ stride+24(FP), BX
+	MOVQ rows+32(FP), SI
+	MOVQ n+40(FP), DI
+	SHLQ $0x02, CX
+	SHLQ $0x02, BX
+	LEAQ (AX)(CX*8), R8
+
+row:
+	XORQ R9, R9
+
+columns:
+	PREFETCHT0 (R8)(R9*4)
+	VMOVUPS    (DX)(R9*4), Y0
+	VMOVUPS    Y0, (AX)(R9*4)
+	VMOVUPS    32(DX)(R9*4), Y0
+	VMOVUPS    Y0, 32(AX)(R9*4)
+	ADDQ       $0x10, R9
+	CMPQ       R9, DI
+	JL         columns
+	ADDQ       BX, DX
+	ADDQ       CX, R8
+	ADDQ       CX, AX
+	DECQ       SI
+	JNZ        row
+	VZEROUPPER
+	RET
+
+// func scatterF16AVX2(dst *uint16, pitch int, src *float32, stride int, rows int, n int)
+// Requires: AVX, F16C, MMX+
+TEXT ·scatterF16AVX2(SB), NOSPLIT, $0-48
+	MOVQ dst+0(FP), AX
+	MOVQ pitch+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ stride+24(FP), BX
+	MOVQ rows+32(FP), SI
+	MOVQ n+40(FP), DI
+	SHLQ $0x01, CX
+	SHLQ $0x02, BX
+	LEAQ (AX)(CX*8), R8
+
+row:
+	XORQ R9, R9
+
+columns:
+	PREFETCHT0 (R8)(R9*2)
+	VMOVUPS    (DX)(R9*4), Y0
+	VCVTPS2PH  $0x00, Y0, (AX)(R9*2)
+	VMOVUPS    32(DX)(R9*4), Y0
+	VCVTPS2PH  $0x00, Y0, 16(AX)(R9*2)
+	ADDQ       $0x10, R9
+	CMPQ       R9, DI
+	JL         columns
+	ADDQ       BX, DX
+	ADDQ       CX, R8
+	ADDQ       CX, AX
+	DECQ       SI
+	JNZ        row
+	VZEROUPPER
+	RET
+
+// func scatterBF16AVX2(dst *uint16, pitch int, src *float32, stride int, rows int, n int)
+// Requires: AVX, AVX2, MMX+
+TEXT ·scatterBF16AVX2(SB), NOSPLIT, $0-48
+	MOVQ dst+0(FP), AX
+	MOVQ pitch+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ stride+24(FP), BX
+	MOVQ rows+32(FP), SI
+	MOVQ n+40(FP), DI
+	SHLQ $0x01, CX
+	SHLQ $0x02, BX
+	LEAQ (AX)(CX*8), R8
+
+row:
+	XORQ R9, R9
+
+columns:
+	PREFETCHT0   (R8)(R9*2)
+	VMOVUPS      (DX)(R9*4), Y0
+	VPSRLD       $0x10, Y0, Y1
+	VPAND        c00000001AVX2<>+0(SB), Y1, Y2
+	VPADDD       Y0, Y2, Y2
+	VPADDD       c00007fffAVX2<>+0(SB), Y2, Y2
+	VPSRLD       $0x10, Y2, Y2
+	VPOR         c00000040AVX2<>+0(SB), Y1, Y1
+	VCMPPS       $0x03, Y0, Y0, Y0
+	VPBLENDVB    Y0, Y1, Y2, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPACKUSDW    X1, X0, X1
+	VMOVDQU      X1, (AX)(R9*2)
+	VMOVUPS      32(DX)(R9*4), Y0
+	VPSRLD       $0x10, Y0, Y1
+	VPAND        c00000001AVX2<>+0(SB), Y1, Y2
+	VPADDD       Y0, Y2, Y2
+	VPADDD       c00007fffAVX2<>+0(SB), Y2, Y2
+	VPSRLD       $0x10, Y2, Y2
+	VPOR         c00000040AVX2<>+0(SB), Y1, Y1
+	VCMPPS       $0x03, Y0, Y0, Y0
+	VPBLENDVB    Y0, Y1, Y2, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPACKUSDW    X1, X0, X1
+	VMOVDQU      X1, 16(AX)(R9*2)
+	ADDQ         $0x10, R9
+	CMPQ         R9, DI
+	JL           columns
+	ADDQ         BX, DX
+	ADDQ         CX, R8
+	ADDQ         CX, AX
+	DECQ         SI
+	JNZ          row
+	VZEROUPPER
+	RET
+
+// func weaveAVX2(dst *float32, pitch int, src *uint16, stride int, rows int, n int)
+// Requires: AVX, AVX2, MMX+
+TEXT ·weaveAVX2(SB), NOSPLIT, $0-48
+	MOVQ dst+0(FP), AX
+	MOVQ pitch+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ stride+24(FP), BX
+	MOVQ rows+32(FP), SI
+	MOVQ n+40(FP), DI
+	SHLQ $0x02, CX
+	SHLQ $0x01, BX
+	LEAQ (DX)(BX*8), R9
+
+row:
+	LEAQ (DX)(BX*1), R8
+	LEAQ (R9)(BX*1), R10
+	XORQ R11, R11
+
+columns:
+	PREFETCHT0 (R9)(R11*2)
+	PREFETCHT0 (R10)(R11*2)
+	VPMOVZXWD  (DX)(R11*2), Y0
+	VPMOVZXWD  (R8)(R11*2), Y1
+	VPSLLD     $0x10, Y1, Y1
+	VPOR       Y0, Y1, Y1
+	VMOVUPS    Y1, (AX)(R11*4)
+	VPMOVZXWD  16(DX)(R11*2), Y0
+	VPMOVZXWD  16(R8)(R11*2), Y1
+	VPSLLD     $0x10, Y1, Y1
+	VPOR       Y0, Y1, Y1
+	VMOVUPS    Y1, 32(AX)(R11*4)
+	ADDQ       $0x10, R11
+	CMPQ       R11, DI
+	JL         columns
+	LEAQ       (DX)(BX*2), DX
+	LEAQ       (R9)(BX*2), R9
 	ADDQ       CX, AX
 	DECQ       SI
 	JNZ        row

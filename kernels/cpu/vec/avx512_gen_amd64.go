@@ -43,7 +43,7 @@ func finiteAVX512(x []float32) bool
 // expSumAVX512 is for i := range dst { dst[i] = exp(scale*x[i] - shift); sum += dst[i] }.
 func expSumAVX512(dst []float32, x []float32, scale float32, shift float32) float32
 
-// softmaxAVX512 is newTop = max(top, scale*max(x)); for i := range x { x[i] = exp(scale*x[i] - newTop); sum += x[i] }.
+// softmaxAVX512 is newTop = top; if m := scale*max(x); m > top+slack { newTop = m }; for i := range x { e := exp(scale*x[i] - newTop); x[i] = e; sum += e }.
 func softmaxAVX512(x []float32, scale float32, top float32) (newTop float32, sum float32)
 
 // geluAVX512 is for i := range dst { s, _ := sigmoid(clamp(x[i], geluBound)); dst[i] = x[i] * s }.
@@ -76,9 +76,6 @@ func toF16AVX512(dst []uint16, x []float32)
 // toBF16AVX512 is for i := range dst { dst[i] = kernels.BF16FromF32(x[i]) }, for whole vectors.
 func toBF16AVX512(dst []uint16, x []float32)
 
-// pairsAVX512 is for i := range dst { dst[i] = the bits kernels.BF16FromF32(lo[i]) | kernels.BF16FromF32(hi[i])<<16 }, for whole vectors.
-func pairsAVX512(dst []float32, lo []float32, hi []float32)
-
 // quantizeAVX512 is for i := range dst { dst[i] = x[i]*inv, rounded to nearest even and within ±127 }, for whole vectors.
 func quantizeAVX512(dst []int8, x []float32, inv float32)
 
@@ -91,6 +88,18 @@ func gatherF16AVX512(dst *float32, pitch int, src *uint16, stride int, rows int,
 // gatherBF16AVX512 is for i < rows, j < n { dst[i*pitch+j] = kernels.F32FromBF16(src[i*stride+j]) }, n a multiple of 16.
 func gatherBF16AVX512(dst *float32, pitch int, src *uint16, stride int, rows int, n int)
 
+// scatterF32AVX512 is for i < rows, j < n { dst[i*pitch+j] = src[i*stride+j] }, n a multiple of 16.
+func scatterF32AVX512(dst *float32, pitch int, src *float32, stride int, rows int, n int)
+
+// scatterF16AVX512 is for i < rows, j < n { dst[i*pitch+j] = kernels.F16FromF32(src[i*stride+j]) }, n a multiple of 16.
+func scatterF16AVX512(dst *uint16, pitch int, src *float32, stride int, rows int, n int)
+
+// scatterBF16AVX512 is for i < rows, j < n { dst[i*pitch+j] = kernels.BF16FromF32(src[i*stride+j]) }, n a multiple of 16.
+func scatterBF16AVX512(dst *uint16, pitch int, src *float32, stride int, rows int, n int)
+
+// weaveAVX512 is for i < rows, j < n { dst[i*pitch+j] = the bits src[2*i*stride+j] | src[(2*i+1)*stride+j]<<16 }, n a multiple of 16.
+func weaveAVX512(dst *float32, pitch int, src *uint16, stride int, rows int, n int)
+
 // transposeAVX512 is for i < rows, j < cols { dst[j*ldd+i] = src[i*lds+j] }, rows and cols multiples of 8.
 func transposeAVX512(dst *float32, ldd int, src *float32, lds int, rows int, cols int)
 
@@ -99,3 +108,12 @@ func panelAVX512(c *float32, ldc int, a *float32, ars int, acs int, b *float32, 
 
 // panelBF16AVX512 is for i < 6, j < n { c[i*ldc+j] = Σ_{l<k} a[i*ars+l*acs] * b[l*ldb+j] }, or += with add; n is a multiple of 16; an element of a or b is a pair of bfloat16, and a*b their dot product.
 func panelBF16AVX512(c *float32, ldc int, a *float32, ars int, acs int, b *float32, ldb int, n int, k int, add bool)
+
+// toBF16NativeAVX512 is for i := range dst { dst[i] = kernels.BF16FromF32(x[i]) }, for whole vectors.
+func toBF16NativeAVX512(dst []uint16, x []float32)
+
+// softmaxBF16AVX512 is newTop = top; if m := scale*max(x); m > top+slack { newTop = m }; for i := range x { e := exp(scale*x[i] - newTop); dst[i] = bf16(e); sum += e }, and zeros to the end of the vector.
+func softmaxBF16AVX512(dst []uint16, x []float32, scale float32, top float32) (newTop float32, sum float32)
+
+// scoreGradBF16AVX512 is for i := range s { e := exp(scale*s[i] - shift); p[i] = bf16(e); dp[i] = bf16(scale*e*(ds[i]-d)) }, and zeros to the end of the vector.
+func scoreGradBF16AVX512(p []uint16, dp []uint16, s []float32, ds []float32, scale float32, shift float32, d float32)

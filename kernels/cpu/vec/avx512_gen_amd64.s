@@ -1204,25 +1204,25 @@ TEXT ·softmaxAVX512(SB), NOSPLIT, $0-40
 	MOVQ         x_len+8(FP), CX
 	MOVSS        scale+24(FP), X0
 	VBROADCASTSS X0, Z0
-	VMOVUPS      cff800000AVX512<>+0(SB), Z2
-	VMOVAPS      Z2, Z3
-	VMOVAPS      Z2, Z4
-	VMOVAPS      Z2, Z5
-	VMOVAPS      Z2, Z6
+	VMOVUPS      cff800000AVX512<>+0(SB), Z3
+	VMOVAPS      Z3, Z4
+	VMOVAPS      Z3, Z5
+	VMOVAPS      Z3, Z6
+	VMOVAPS      Z3, Z7
 	XORQ         DX, DX
 	MOVQ         CX, BX
 
 maxblock:
 	CMPQ    BX, $0x40
 	JL      maxblockend
-	VMOVUPS (AX)(DX*4), Z7
-	VMAXPS  Z7, Z2, Z2
-	VMOVUPS 64(AX)(DX*4), Z7
-	VMAXPS  Z7, Z3, Z3
-	VMOVUPS 128(AX)(DX*4), Z7
-	VMAXPS  Z7, Z4, Z4
-	VMOVUPS 192(AX)(DX*4), Z7
-	VMAXPS  Z7, Z5, Z5
+	VMOVUPS (AX)(DX*4), Z8
+	VMAXPS  Z8, Z3, Z3
+	VMOVUPS 64(AX)(DX*4), Z8
+	VMAXPS  Z8, Z4, Z4
+	VMOVUPS 128(AX)(DX*4), Z8
+	VMAXPS  Z8, Z5, Z5
+	VMOVUPS 192(AX)(DX*4), Z8
+	VMAXPS  Z8, Z6, Z6
 	ADDQ    $0x40, DX
 	SUBQ    $0x40, BX
 	JMP     maxblock
@@ -1231,8 +1231,8 @@ maxblockend:
 maxvector:
 	CMPQ    BX, $0x10
 	JL      maxvectorend
-	VMOVUPS (AX)(DX*4), Z7
-	VMAXPS  Z7, Z2, Z2
+	VMOVUPS (AX)(DX*4), Z8
+	VMAXPS  Z8, Z3, Z3
 	ADDQ    $0x10, DX
 	SUBQ    $0x10, BX
 	JMP     maxvector
@@ -1242,37 +1242,39 @@ maxvectorend:
 	JZ        maxdone
 	LEAQ      masksAVX512<>+0(SB), SI
 	KMOVW     (SI)(BX*4), K1
-	VMOVUPS.Z (AX)(DX*4), K1, Z7
-	VBLENDMPS Z7, Z6, K1, Z1
-	VMAXPS    Z1, Z2, Z2
+	VMOVUPS.Z (AX)(DX*4), K1, Z8
+	VBLENDMPS Z8, Z7, K1, Z1
+	VMAXPS    Z1, Z3, Z3
 
 maxdone:
-	VMAXPS        Z5, Z2, Z2
+	MOVSS         top+28(FP), X1
+	VBROADCASTSS  X1, Z1
+	VMAXPS        Z6, Z3, Z3
+	VMAXPS        Z5, Z4, Z4
 	VMAXPS        Z4, Z3, Z3
-	VMAXPS        Z3, Z2, Z2
-	VEXTRACTF64X4 $0x01, Z2, Y1
-	VMAXPS        Y1, Y2, Y1
-	VEXTRACTF128  $0x01, Y1, X2
-	VMAXPS        X2, X1, X2
-	VPSHUFD       $0x4e, X2, X1
-	VMAXPS        X1, X2, X2
-	VPSHUFD       $0xb1, X2, X1
-	VMAXPS        X1, X2, X2
-	VBROADCASTSS  X2, Z1
-	VMULPS        Z0, Z1, Z1
-	MOVSS         top+28(FP), X2
-	VBROADCASTSS  X2, Z2
-	VMAXPS        Z2, Z1, Z1
-	MOVSS         X1, newTop+32(FP)
-	VMOVUPS       c00000000AVX512<>+0(SB), Z2
-	VMOVAPS       Z2, Z3
+	VEXTRACTF64X4 $0x01, Z3, Y4
+	VMAXPS        Y4, Y3, Y4
+	VEXTRACTF128  $0x01, Y4, X3
+	VMAXPS        X3, X4, X3
+	VPSHUFD       $0x4e, X3, X4
+	VMAXPS        X4, X3, X3
+	VPSHUFD       $0xb1, X3, X4
+	VMAXPS        X4, X3, X3
+	VBROADCASTSS  X3, Z3
+	VMULPS        Z0, Z3, Z3
+	VADDPS        c41000000AVX512<>+0(SB), Z1, Z4
+	VCMPPS        $0x1e, Z4, Z3, K1
+	VBLENDMPS     Z3, Z1, K1, Z2
+	MOVSS         X2, newTop+32(FP)
+	VMOVUPS       c00000000AVX512<>+0(SB), Z1
+	VMOVAPS       Z1, Z3
 	XORQ          DX, DX
 
 expblock:
 	CMPQ         CX, $0x20
 	JL           expblockend
 	VMOVUPS      (AX)(DX*4), Z4
-	VFMSUB213PS  Z1, Z0, Z4
+	VFMSUB213PS  Z2, Z0, Z4
 	VMOVUPS      c42b20000AVX512<>+0(SB), Z5
 	VMINPS       Z4, Z5, Z4
 	VMOVUPS      cc2d20000AVX512<>+0(SB), Z5
@@ -1290,10 +1292,10 @@ expblock:
 	VFMADD213PS  c3f800000AVX512<>+0(SB), Z4, Z6
 	VFMADD213PS  c3f800000AVX512<>+0(SB), Z4, Z6
 	VSCALEFPS    Z5, Z6, Z6
-	VADDPS       Z6, Z2, Z2
+	VADDPS       Z6, Z1, Z1
 	VMOVUPS      Z6, (AX)(DX*4)
 	VMOVUPS      64(AX)(DX*4), Z4
-	VFMSUB213PS  Z1, Z0, Z4
+	VFMSUB213PS  Z2, Z0, Z4
 	VMOVUPS      c42b20000AVX512<>+0(SB), Z5
 	VMINPS       Z4, Z5, Z4
 	VMOVUPS      cc2d20000AVX512<>+0(SB), Z5
@@ -1322,7 +1324,7 @@ expvector:
 	CMPQ         CX, $0x10
 	JL           expvectorend
 	VMOVUPS      (AX)(DX*4), Z4
-	VFMSUB213PS  Z1, Z0, Z4
+	VFMSUB213PS  Z2, Z0, Z4
 	VMOVUPS      c42b20000AVX512<>+0(SB), Z5
 	VMINPS       Z4, Z5, Z4
 	VMOVUPS      cc2d20000AVX512<>+0(SB), Z5
@@ -1340,7 +1342,7 @@ expvector:
 	VFMADD213PS  c3f800000AVX512<>+0(SB), Z4, Z6
 	VFMADD213PS  c3f800000AVX512<>+0(SB), Z4, Z6
 	VSCALEFPS    Z5, Z6, Z6
-	VADDPS       Z6, Z2, Z2
+	VADDPS       Z6, Z1, Z1
 	VMOVUPS      Z6, (AX)(DX*4)
 	ADDQ         $0x10, DX
 	SUBQ         $0x10, CX
@@ -1352,15 +1354,15 @@ expvectorend:
 	LEAQ         masksAVX512<>+0(SB), BX
 	KMOVW        (BX)(CX*4), K1
 	VMOVUPS.Z    (AX)(DX*4), K1, Z4
-	VFMSUB213PS  Z1, Z0, Z4
+	VFMSUB213PS  Z2, Z0, Z4
 	VMOVUPS      c42b20000AVX512<>+0(SB), Z0
 	VMINPS       Z4, Z0, Z0
-	VMOVUPS      cc2d20000AVX512<>+0(SB), Z1
-	VMAXPS       Z0, Z1, Z0
-	VMULPS       c3fb8aa3bAVX512<>+0(SB), Z0, Z1
-	VRNDSCALEPS  $0x08, Z1, Z1
-	VFNMADD231PS c3f317200AVX512<>+0(SB), Z1, Z0
-	VFNMADD231PS c35bfbe8eAVX512<>+0(SB), Z1, Z0
+	VMOVUPS      cc2d20000AVX512<>+0(SB), Z2
+	VMAXPS       Z0, Z2, Z0
+	VMULPS       c3fb8aa3bAVX512<>+0(SB), Z0, Z2
+	VRNDSCALEPS  $0x08, Z2, Z2
+	VFNMADD231PS c3f317200AVX512<>+0(SB), Z2, Z0
+	VFNMADD231PS c35bfbe8eAVX512<>+0(SB), Z2, Z0
 	VMOVUPS      c39500d01AVX512<>+0(SB), Z4
 	VFMADD213PS  c3ab60b61AVX512<>+0(SB), Z0, Z4
 	VFMADD213PS  c3c088889AVX512<>+0(SB), Z0, Z4
@@ -1369,15 +1371,15 @@ expvectorend:
 	VFMADD213PS  c3f000000AVX512<>+0(SB), Z0, Z4
 	VFMADD213PS  c3f800000AVX512<>+0(SB), Z0, Z4
 	VFMADD213PS  c3f800000AVX512<>+0(SB), Z0, Z4
-	VSCALEFPS    Z1, Z4, Z4
+	VSCALEFPS    Z2, Z4, Z4
 	VMOVAPS.Z    Z4, K1, Z0
-	VADDPS       Z0, Z2, Z2
-	VMOVUPS      Z4, K1, (AX)(DX*4)
+	VADDPS       Z0, Z1, Z1
+	VMOVUPS      Z0, K1, (AX)(DX*4)
 
 expdone:
-	VADDPS        Z3, Z2, Z2
-	VEXTRACTF64X4 $0x01, Z2, Y0
-	VADDPS        Y0, Y2, Y0
+	VADDPS        Z3, Z1, Z1
+	VEXTRACTF64X4 $0x01, Z1, Y0
+	VADDPS        Y0, Y1, Y0
 	VEXTRACTF128  $0x01, Y0, X1
 	VADDPS        X1, X0, X1
 	VPSHUFD       $0x4e, X1, X0
@@ -1387,6 +1389,24 @@ expdone:
 	MOVSS         X1, sum+36(FP)
 	VZEROUPPER
 	RET
+
+DATA c41000000AVX512<>+0(SB)/4, $0x41000000
+DATA c41000000AVX512<>+4(SB)/4, $0x41000000
+DATA c41000000AVX512<>+8(SB)/4, $0x41000000
+DATA c41000000AVX512<>+12(SB)/4, $0x41000000
+DATA c41000000AVX512<>+16(SB)/4, $0x41000000
+DATA c41000000AVX512<>+20(SB)/4, $0x41000000
+DATA c41000000AVX512<>+24(SB)/4, $0x41000000
+DATA c41000000AVX512<>+28(SB)/4, $0x41000000
+DATA c41000000AVX512<>+32(SB)/4, $0x41000000
+DATA c41000000AVX512<>+36(SB)/4, $0x41000000
+DATA c41000000AVX512<>+40(SB)/4, $0x41000000
+DATA c41000000AVX512<>+44(SB)/4, $0x41000000
+DATA c41000000AVX512<>+48(SB)/4, $0x41000000
+DATA c41000000AVX512<>+52(SB)/4, $0x41000000
+DATA c41000000AVX512<>+56(SB)/4, $0x41000000
+DATA c41000000AVX512<>+60(SB)/4, $0x41000000
+GLOBL c41000000AVX512<>(SB), RODATA|NOPTR, $64
 
 // func geluAVX512(dst []float32, x []float32)
 // Requires: AVX, AVX512F
@@ -2323,46 +2343,6 @@ DATA c00000040AVX512<>+56(SB)/4, $0x00000040
 DATA c00000040AVX512<>+60(SB)/4, $0x00000040
 GLOBL c00000040AVX512<>(SB), RODATA|NOPTR, $64
 
-// func pairsAVX512(dst []float32, lo []float32, hi []float32)
-// Requires: AVX, AVX512F
-TEXT ·pairsAVX512(SB), NOSPLIT, $0-72
-	MOVQ dst_base+0(FP), AX
-	MOVQ lo_base+24(FP), CX
-	MOVQ hi_base+48(FP), DX
-	MOVQ dst_len+8(FP), BX
-	XORQ SI, SI
-
-vector:
-	CMPQ      SI, BX
-	JGE       done
-	VMOVUPS   (CX)(SI*4), Z0
-	VMOVUPS   (DX)(SI*4), Z1
-	VPSRLD    $0x10, Z0, Z2
-	VPANDD    c00000001AVX512<>+0(SB), Z2, Z3
-	VPADDD    Z0, Z3, Z3
-	VPADDD    c00007fffAVX512<>+0(SB), Z3, Z3
-	VPSRLD    $0x10, Z3, Z3
-	VPORD     c00000040AVX512<>+0(SB), Z2, Z2
-	VCMPPS    $0x03, Z0, Z0, K1
-	VPBLENDMD Z2, Z3, K1, Z4
-	VPSRLD    $0x10, Z1, Z0
-	VPANDD    c00000001AVX512<>+0(SB), Z0, Z2
-	VPADDD    Z1, Z2, Z2
-	VPADDD    c00007fffAVX512<>+0(SB), Z2, Z2
-	VPSRLD    $0x10, Z2, Z2
-	VPORD     c00000040AVX512<>+0(SB), Z0, Z0
-	VCMPPS    $0x03, Z1, Z1, K1
-	VPBLENDMD Z0, Z2, K1, Z5
-	VPSLLD    $0x10, Z5, Z5
-	VPORD     Z4, Z5, Z5
-	VMOVUPS   Z5, (AX)(SI*4)
-	ADDQ      $0x10, SI
-	JMP       vector
-
-done:
-	VZEROUPPER
-	RET
-
 // func quantizeAVX512(dst []int8, x []float32, inv float32)
 // Requires: AVX, AVX512F, SSE
 TEXT ·quantizeAVX512(SB), NOSPLIT, $0-52
@@ -2514,6 +2494,144 @@ columns:
 	JL         columns
 	ADDQ       BX, DX
 	ADDQ       BX, R8
+	ADDQ       CX, AX
+	DECQ       SI
+	JNZ        row
+	VZEROUPPER
+	RET
+
+// func scatterF32AVX512(dst *float32, pitch int, src *float32, stride int, rows int, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·scatterF32AVX512(SB), NOSPLIT, $0-48
+	MOVQ dst+0(FP), AX
+	MOVQ pitch+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ stride+24(FP), BX
+	MOVQ rows+32(FP), SI
+	MOVQ n+40(FP), DI
+	SHLQ $0x02, CX
+	SHLQ $0x02, BX
+	LEAQ (AX)(CX*8), R8
+
+row:
+	XORQ R9, R9
+
+columns:
+	PREFETCHT0 (R8)(R9*4)
+	VMOVUPS    (DX)(R9*4), Z0
+	VMOVUPS    Z0, (AX)(R9*4)
+	ADDQ       $0x10, R9
+	CMPQ       R9, DI
+	JL         columns
+	ADDQ       BX, DX
+	ADDQ       CX, R8
+	ADDQ       CX, AX
+	DECQ       SI
+	JNZ        row
+	VZEROUPPER
+	RET
+
+// func scatterF16AVX512(dst *uint16, pitch int, src *float32, stride int, rows int, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·scatterF16AVX512(SB), NOSPLIT, $0-48
+	MOVQ dst+0(FP), AX
+	MOVQ pitch+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ stride+24(FP), BX
+	MOVQ rows+32(FP), SI
+	MOVQ n+40(FP), DI
+	SHLQ $0x01, CX
+	SHLQ $0x02, BX
+	LEAQ (AX)(CX*8), R8
+
+row:
+	XORQ R9, R9
+
+columns:
+	PREFETCHT0 (R8)(R9*2)
+	VMOVUPS    (DX)(R9*4), Z0
+	VCVTPS2PH  $0x00, Z0, (AX)(R9*2)
+	ADDQ       $0x10, R9
+	CMPQ       R9, DI
+	JL         columns
+	ADDQ       BX, DX
+	ADDQ       CX, R8
+	ADDQ       CX, AX
+	DECQ       SI
+	JNZ        row
+	VZEROUPPER
+	RET
+
+// func scatterBF16AVX512(dst *uint16, pitch int, src *float32, stride int, rows int, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·scatterBF16AVX512(SB), NOSPLIT, $0-48
+	MOVQ dst+0(FP), AX
+	MOVQ pitch+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ stride+24(FP), BX
+	MOVQ rows+32(FP), SI
+	MOVQ n+40(FP), DI
+	SHLQ $0x01, CX
+	SHLQ $0x02, BX
+	LEAQ (AX)(CX*8), R8
+
+row:
+	XORQ R9, R9
+
+columns:
+	PREFETCHT0 (R8)(R9*2)
+	VMOVUPS    (DX)(R9*4), Z0
+	VPSRLD     $0x10, Z0, Z1
+	VPANDD     c00000001AVX512<>+0(SB), Z1, Z2
+	VPADDD     Z0, Z2, Z2
+	VPADDD     c00007fffAVX512<>+0(SB), Z2, Z2
+	VPSRLD     $0x10, Z2, Z2
+	VPORD      c00000040AVX512<>+0(SB), Z1, Z1
+	VCMPPS     $0x03, Z0, Z0, K1
+	VPBLENDMD  Z1, Z2, K1, Z3
+	VPMOVDW    Z3, (AX)(R9*2)
+	ADDQ       $0x10, R9
+	CMPQ       R9, DI
+	JL         columns
+	ADDQ       BX, DX
+	ADDQ       CX, R8
+	ADDQ       CX, AX
+	DECQ       SI
+	JNZ        row
+	VZEROUPPER
+	RET
+
+// func weaveAVX512(dst *float32, pitch int, src *uint16, stride int, rows int, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·weaveAVX512(SB), NOSPLIT, $0-48
+	MOVQ dst+0(FP), AX
+	MOVQ pitch+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ stride+24(FP), BX
+	MOVQ rows+32(FP), SI
+	MOVQ n+40(FP), DI
+	SHLQ $0x02, CX
+	SHLQ $0x01, BX
+	LEAQ (DX)(BX*8), R9
+
+row:
+	LEAQ (DX)(BX*1), R8
+	LEAQ (R9)(BX*1), R10
+	XORQ R11, R11
+
+columns:
+	PREFETCHT0 (R9)(R11*2)
+	PREFETCHT0 (R10)(R11*2)
+	VPMOVZXWD  (DX)(R11*2), Z0
+	VPMOVZXWD  (R8)(R11*2), Z1
+	VPSLLD     $0x10, Z1, Z1
+	VPORD      Z0, Z1, Z1
+	VMOVUPS    Z1, (AX)(R11*4)
+	ADDQ       $0x10, R11
+	CMPQ       R11, DI
+	JL         columns
+	LEAQ       (DX)(BX*2), DX
+	LEAQ       (R9)(BX*2), R9
 	ADDQ       CX, AX
 	DECQ       SI
 	JNZ        row
@@ -3689,6 +3807,454 @@ columns16store:
 	ADDQ    $0x00000040, DI
 	SUBQ    $0x10, R9
 	JMP     next
+
+done:
+	VZEROUPPER
+	RET
+
+// func toBF16NativeAVX512(dst []uint16, x []float32)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·toBF16NativeAVX512(SB), NOSPLIT, $0-48
+	MOVQ dst_base+0(FP), AX
+	MOVQ x_base+24(FP), CX
+	MOVQ dst_len+8(FP), DX
+	XORQ BX, BX
+
+pair:
+	SUBQ        $0x20, DX
+	JL          last
+	VMOVUPS     (CX)(BX*4), Z0
+	VMOVUPS     64(CX)(BX*4), Z1
+	VFPCLASSPSZ $0x20, Z0, K1
+	VFPCLASSPSZ $0x20, Z1, K2
+	KORTESTW    K1, K2
+	JNZ         exact
+
+	// VCVTNE2PS2BF16 Z0, Z1, Z0
+	LONG    $0x4877f262
+	WORD    $0xc072
+	VMOVUPS Z0, (AX)(BX*2)
+	ADDQ    $0x20, BX
+	JMP     pair
+
+exact:
+	VMOVUPS   (CX)(BX*4), Z0
+	VPSRLD    $0x10, Z0, Z1
+	VPANDD    c00000001AVX512<>+0(SB), Z1, Z5
+	VPADDD    Z0, Z5, Z5
+	VPADDD    c00007fffAVX512<>+0(SB), Z5, Z5
+	VPSRLD    $0x10, Z5, Z5
+	VPORD     c00000040AVX512<>+0(SB), Z1, Z1
+	VCMPPS    $0x03, Z0, Z0, K1
+	VPBLENDMD Z1, Z5, K1, Z2
+	VPMOVDW   Z2, (AX)(BX*2)
+	VMOVUPS   64(CX)(BX*4), Z0
+	VPSRLD    $0x10, Z0, Z1
+	VPANDD    c00000001AVX512<>+0(SB), Z1, Z5
+	VPADDD    Z0, Z5, Z5
+	VPADDD    c00007fffAVX512<>+0(SB), Z5, Z5
+	VPSRLD    $0x10, Z5, Z5
+	VPORD     c00000040AVX512<>+0(SB), Z1, Z1
+	VCMPPS    $0x03, Z0, Z0, K1
+	VPBLENDMD Z1, Z5, K1, Z3
+	VPMOVDW   Z3, 32(AX)(BX*2)
+	ADDQ      $0x20, BX
+	JMP       pair
+
+last:
+	ADDQ      $0x20, DX
+	JZ        done
+	VMOVUPS   (CX)(BX*4), Z0
+	VPSRLD    $0x10, Z0, Z1
+	VPANDD    c00000001AVX512<>+0(SB), Z1, Z2
+	VPADDD    Z0, Z2, Z2
+	VPADDD    c00007fffAVX512<>+0(SB), Z2, Z2
+	VPSRLD    $0x10, Z2, Z2
+	VPORD     c00000040AVX512<>+0(SB), Z1, Z1
+	VCMPPS    $0x03, Z0, Z0, K1
+	VPBLENDMD Z1, Z2, K1, Z4
+	VPMOVDW   Z4, (AX)(BX*2)
+
+done:
+	VZEROUPPER
+	RET
+
+// func softmaxBF16AVX512(dst []uint16, x []float32, scale float32, top float32) (newTop float32, sum float32)
+// Requires: AVX, AVX512F, SSE
+TEXT ·softmaxBF16AVX512(SB), NOSPLIT, $0-64
+	MOVQ         x_base+24(FP), AX
+	MOVQ         x_len+32(FP), CX
+	MOVSS        scale+48(FP), X0
+	VBROADCASTSS X0, Z0
+	VMOVUPS      cff800000AVX512<>+0(SB), Z2
+	VMOVAPS      Z2, Z3
+	VMOVAPS      Z2, Z4
+	VMOVAPS      Z2, Z5
+	VMOVAPS      Z2, Z6
+	XORQ         DX, DX
+	MOVQ         CX, BX
+
+maxblock:
+	CMPQ    BX, $0x40
+	JL      maxblockend
+	VMOVUPS (AX)(DX*4), Z7
+	VMAXPS  Z7, Z2, Z2
+	VMOVUPS 64(AX)(DX*4), Z7
+	VMAXPS  Z7, Z3, Z3
+	VMOVUPS 128(AX)(DX*4), Z7
+	VMAXPS  Z7, Z4, Z4
+	VMOVUPS 192(AX)(DX*4), Z7
+	VMAXPS  Z7, Z5, Z5
+	ADDQ    $0x40, DX
+	SUBQ    $0x40, BX
+	JMP     maxblock
+
+maxblockend:
+maxvector:
+	CMPQ    BX, $0x10
+	JL      maxvectorend
+	VMOVUPS (AX)(DX*4), Z7
+	VMAXPS  Z7, Z2, Z2
+	ADDQ    $0x10, DX
+	SUBQ    $0x10, BX
+	JMP     maxvector
+
+maxvectorend:
+	TESTQ     BX, BX
+	JZ        maxdone
+	LEAQ      masksAVX512<>+0(SB), SI
+	KMOVW     (SI)(BX*4), K1
+	VMOVUPS.Z (AX)(DX*4), K1, Z7
+	VBLENDMPS Z7, Z6, K1, Z8
+	VMAXPS    Z8, Z2, Z2
+
+maxdone:
+	MOVSS         top+52(FP), X6
+	VBROADCASTSS  X6, Z6
+	VMAXPS        Z5, Z2, Z2
+	VMAXPS        Z4, Z3, Z3
+	VMAXPS        Z3, Z2, Z2
+	VEXTRACTF64X4 $0x01, Z2, Y3
+	VMAXPS        Y3, Y2, Y3
+	VEXTRACTF128  $0x01, Y3, X2
+	VMAXPS        X2, X3, X2
+	VPSHUFD       $0x4e, X2, X3
+	VMAXPS        X3, X2, X2
+	VPSHUFD       $0xb1, X2, X3
+	VMAXPS        X3, X2, X2
+	VBROADCASTSS  X2, Z2
+	VMULPS        Z0, Z2, Z2
+	VADDPS        c41000000AVX512<>+0(SB), Z6, Z3
+	VCMPPS        $0x1e, Z3, Z2, K1
+	VBLENDMPS     Z2, Z6, K1, Z1
+	MOVSS         X1, newTop+56(FP)
+	VMOVUPS       c00000000AVX512<>+0(SB), Z2
+	VMOVAPS       Z2, Z3
+	MOVQ          dst_base+0(FP), DX
+	XORQ          BX, BX
+
+expblock:
+	CMPQ         CX, $0x20
+	JL           expblockend
+	VMOVUPS      (AX)(BX*4), Z4
+	VFMSUB213PS  Z1, Z0, Z4
+	VMOVUPS      c42b20000AVX512<>+0(SB), Z5
+	VMINPS       Z4, Z5, Z4
+	VMOVUPS      cc2d20000AVX512<>+0(SB), Z5
+	VMAXPS       Z4, Z5, Z4
+	VMULPS       c3fb8aa3bAVX512<>+0(SB), Z4, Z5
+	VRNDSCALEPS  $0x08, Z5, Z5
+	VFNMADD231PS c3f317200AVX512<>+0(SB), Z5, Z4
+	VFNMADD231PS c35bfbe8eAVX512<>+0(SB), Z5, Z4
+	VMOVUPS      c3c088889AVX512<>+0(SB), Z6
+	VFMADD213PS  c3d2aaaabAVX512<>+0(SB), Z4, Z6
+	VFMADD213PS  c3e2aaaabAVX512<>+0(SB), Z4, Z6
+	VFMADD213PS  c3f000000AVX512<>+0(SB), Z4, Z6
+	VFMADD213PS  c3f800000AVX512<>+0(SB), Z4, Z6
+	VFMADD213PS  c3f800000AVX512<>+0(SB), Z4, Z6
+	VSCALEFPS    Z5, Z6, Z6
+	VADDPS       Z6, Z2, Z2
+	VMOVAPS      Z6, Z31
+
+	// VCVTNEPS2BF16 Z31, Z31
+	LONG         $0x487e0262
+	WORD         $0xff72
+	VMOVUPS      Y31, (DX)(BX*2)
+	VMOVUPS      64(AX)(BX*4), Z4
+	VFMSUB213PS  Z1, Z0, Z4
+	VMOVUPS      c42b20000AVX512<>+0(SB), Z5
+	VMINPS       Z4, Z5, Z4
+	VMOVUPS      cc2d20000AVX512<>+0(SB), Z5
+	VMAXPS       Z4, Z5, Z4
+	VMULPS       c3fb8aa3bAVX512<>+0(SB), Z4, Z5
+	VRNDSCALEPS  $0x08, Z5, Z5
+	VFNMADD231PS c3f317200AVX512<>+0(SB), Z5, Z4
+	VFNMADD231PS c35bfbe8eAVX512<>+0(SB), Z5, Z4
+	VMOVUPS      c3c088889AVX512<>+0(SB), Z6
+	VFMADD213PS  c3d2aaaabAVX512<>+0(SB), Z4, Z6
+	VFMADD213PS  c3e2aaaabAVX512<>+0(SB), Z4, Z6
+	VFMADD213PS  c3f000000AVX512<>+0(SB), Z4, Z6
+	VFMADD213PS  c3f800000AVX512<>+0(SB), Z4, Z6
+	VFMADD213PS  c3f800000AVX512<>+0(SB), Z4, Z6
+	VSCALEFPS    Z5, Z6, Z6
+	VADDPS       Z6, Z3, Z3
+	VMOVAPS      Z6, Z31
+
+	// VCVTNEPS2BF16 Z31, Z31
+	LONG    $0x487e0262
+	WORD    $0xff72
+	VMOVUPS Y31, 32(DX)(BX*2)
+	ADDQ    $0x20, BX
+	SUBQ    $0x20, CX
+	JMP     expblock
+
+expblockend:
+expvector:
+	CMPQ         CX, $0x10
+	JL           expvectorend
+	VMOVUPS      (AX)(BX*4), Z4
+	VFMSUB213PS  Z1, Z0, Z4
+	VMOVUPS      c42b20000AVX512<>+0(SB), Z5
+	VMINPS       Z4, Z5, Z4
+	VMOVUPS      cc2d20000AVX512<>+0(SB), Z5
+	VMAXPS       Z4, Z5, Z4
+	VMULPS       c3fb8aa3bAVX512<>+0(SB), Z4, Z5
+	VRNDSCALEPS  $0x08, Z5, Z5
+	VFNMADD231PS c3f317200AVX512<>+0(SB), Z5, Z4
+	VFNMADD231PS c35bfbe8eAVX512<>+0(SB), Z5, Z4
+	VMOVUPS      c3c088889AVX512<>+0(SB), Z6
+	VFMADD213PS  c3d2aaaabAVX512<>+0(SB), Z4, Z6
+	VFMADD213PS  c3e2aaaabAVX512<>+0(SB), Z4, Z6
+	VFMADD213PS  c3f000000AVX512<>+0(SB), Z4, Z6
+	VFMADD213PS  c3f800000AVX512<>+0(SB), Z4, Z6
+	VFMADD213PS  c3f800000AVX512<>+0(SB), Z4, Z6
+	VSCALEFPS    Z5, Z6, Z6
+	VADDPS       Z6, Z2, Z2
+	VMOVAPS      Z6, Z31
+
+	// VCVTNEPS2BF16 Z31, Z31
+	LONG    $0x487e0262
+	WORD    $0xff72
+	VMOVUPS Y31, (DX)(BX*2)
+	ADDQ    $0x10, BX
+	SUBQ    $0x10, CX
+	JMP     expvector
+
+expvectorend:
+	TESTQ        CX, CX
+	JZ           expdone
+	LEAQ         masksAVX512<>+0(SB), SI
+	KMOVW        (SI)(CX*4), K1
+	VMOVUPS.Z    (AX)(BX*4), K1, Z4
+	VFMSUB213PS  Z1, Z0, Z4
+	VMOVUPS      c42b20000AVX512<>+0(SB), Z0
+	VMINPS       Z4, Z0, Z0
+	VMOVUPS      cc2d20000AVX512<>+0(SB), Z1
+	VMAXPS       Z0, Z1, Z0
+	VMULPS       c3fb8aa3bAVX512<>+0(SB), Z0, Z1
+	VRNDSCALEPS  $0x08, Z1, Z1
+	VFNMADD231PS c3f317200AVX512<>+0(SB), Z1, Z0
+	VFNMADD231PS c35bfbe8eAVX512<>+0(SB), Z1, Z0
+	VMOVUPS      c3c088889AVX512<>+0(SB), Z4
+	VFMADD213PS  c3d2aaaabAVX512<>+0(SB), Z0, Z4
+	VFMADD213PS  c3e2aaaabAVX512<>+0(SB), Z0, Z4
+	VFMADD213PS  c3f000000AVX512<>+0(SB), Z0, Z4
+	VFMADD213PS  c3f800000AVX512<>+0(SB), Z0, Z4
+	VFMADD213PS  c3f800000AVX512<>+0(SB), Z0, Z4
+	VSCALEFPS    Z1, Z4, Z4
+	VMOVAPS.Z    Z4, K1, Z0
+	VADDPS       Z0, Z2, Z2
+	VMOVAPS      Z0, Z31
+
+	// VCVTNEPS2BF16 Z31, Z31
+	LONG    $0x487e0262
+	WORD    $0xff72
+	VMOVUPS Y31, (DX)(BX*2)
+
+expdone:
+	VADDPS        Z3, Z2, Z2
+	VEXTRACTF64X4 $0x01, Z2, Y0
+	VADDPS        Y0, Y2, Y0
+	VEXTRACTF128  $0x01, Y0, X1
+	VADDPS        X1, X0, X1
+	VPSHUFD       $0x4e, X1, X0
+	VADDPS        X0, X1, X1
+	VPSHUFD       $0xb1, X1, X0
+	VADDPS        X0, X1, X1
+	MOVSS         X1, sum+60(FP)
+	VZEROUPPER
+	RET
+
+// func scoreGradBF16AVX512(p []uint16, dp []uint16, s []float32, ds []float32, scale float32, shift float32, d float32)
+// Requires: AVX, AVX512F, SSE
+TEXT ·scoreGradBF16AVX512(SB), NOSPLIT, $0-108
+	MOVQ         p_base+0(FP), AX
+	MOVQ         dp_base+24(FP), CX
+	MOVQ         s_base+48(FP), DX
+	MOVQ         ds_base+72(FP), BX
+	MOVSS        scale+96(FP), X0
+	VBROADCASTSS X0, Z0
+	MOVSS        shift+100(FP), X1
+	VBROADCASTSS X1, Z1
+	MOVSS        d+104(FP), X2
+	VBROADCASTSS X2, Z2
+	MOVQ         s_len+56(FP), SI
+	XORQ         DI, DI
+
+block:
+	CMPQ         SI, $0x20
+	JL           blockend
+	VMOVUPS      (DX)(DI*4), Z3
+	VFMSUB213PS  Z1, Z0, Z3
+	VMOVUPS      c42b20000AVX512<>+0(SB), Z4
+	VMINPS       Z3, Z4, Z4
+	VMOVUPS      cc2d20000AVX512<>+0(SB), Z3
+	VMAXPS       Z4, Z3, Z4
+	VMULPS       c3fb8aa3bAVX512<>+0(SB), Z4, Z5
+	VRNDSCALEPS  $0x08, Z5, Z5
+	VFNMADD231PS c3f317200AVX512<>+0(SB), Z5, Z4
+	VFNMADD231PS c35bfbe8eAVX512<>+0(SB), Z5, Z4
+	VMOVUPS      c3c088889AVX512<>+0(SB), Z3
+	VFMADD213PS  c3d2aaaabAVX512<>+0(SB), Z4, Z3
+	VFMADD213PS  c3e2aaaabAVX512<>+0(SB), Z4, Z3
+	VFMADD213PS  c3f000000AVX512<>+0(SB), Z4, Z3
+	VFMADD213PS  c3f800000AVX512<>+0(SB), Z4, Z3
+	VFMADD213PS  c3f800000AVX512<>+0(SB), Z4, Z3
+	VSCALEFPS    Z5, Z3, Z3
+	VMOVAPS      Z3, Z31
+
+	// VCVTNEPS2BF16 Z31, Z31
+	LONG    $0x487e0262
+	WORD    $0xff72
+	VMOVUPS Y31, (AX)(DI*2)
+	VMOVUPS (BX)(DI*4), Z4
+	VSUBPS  Z2, Z4, Z4
+	VMULPS  Z0, Z3, Z3
+	VMULPS  Z3, Z4, Z4
+	VMOVAPS Z4, Z31
+
+	// VCVTNEPS2BF16 Z31, Z31
+	LONG         $0x487e0262
+	WORD         $0xff72
+	VMOVUPS      Y31, (CX)(DI*2)
+	VMOVUPS      64(DX)(DI*4), Z3
+	VFMSUB213PS  Z1, Z0, Z3
+	VMOVUPS      c42b20000AVX512<>+0(SB), Z4
+	VMINPS       Z3, Z4, Z4
+	VMOVUPS      cc2d20000AVX512<>+0(SB), Z3
+	VMAXPS       Z4, Z3, Z4
+	VMULPS       c3fb8aa3bAVX512<>+0(SB), Z4, Z5
+	VRNDSCALEPS  $0x08, Z5, Z5
+	VFNMADD231PS c3f317200AVX512<>+0(SB), Z5, Z4
+	VFNMADD231PS c35bfbe8eAVX512<>+0(SB), Z5, Z4
+	VMOVUPS      c3c088889AVX512<>+0(SB), Z3
+	VFMADD213PS  c3d2aaaabAVX512<>+0(SB), Z4, Z3
+	VFMADD213PS  c3e2aaaabAVX512<>+0(SB), Z4, Z3
+	VFMADD213PS  c3f000000AVX512<>+0(SB), Z4, Z3
+	VFMADD213PS  c3f800000AVX512<>+0(SB), Z4, Z3
+	VFMADD213PS  c3f800000AVX512<>+0(SB), Z4, Z3
+	VSCALEFPS    Z5, Z3, Z3
+	VMOVAPS      Z3, Z31
+
+	// VCVTNEPS2BF16 Z31, Z31
+	LONG    $0x487e0262
+	WORD    $0xff72
+	VMOVUPS Y31, 32(AX)(DI*2)
+	VMOVUPS 64(BX)(DI*4), Z4
+	VSUBPS  Z2, Z4, Z4
+	VMULPS  Z0, Z3, Z3
+	VMULPS  Z3, Z4, Z4
+	VMOVAPS Z4, Z31
+
+	// VCVTNEPS2BF16 Z31, Z31
+	LONG    $0x487e0262
+	WORD    $0xff72
+	VMOVUPS Y31, 32(CX)(DI*2)
+	ADDQ    $0x20, DI
+	SUBQ    $0x20, SI
+	JMP     block
+
+blockend:
+vector:
+	CMPQ         SI, $0x10
+	JL           vectorend
+	VMOVUPS      (DX)(DI*4), Z3
+	VFMSUB213PS  Z1, Z0, Z3
+	VMOVUPS      c42b20000AVX512<>+0(SB), Z4
+	VMINPS       Z3, Z4, Z4
+	VMOVUPS      cc2d20000AVX512<>+0(SB), Z3
+	VMAXPS       Z4, Z3, Z4
+	VMULPS       c3fb8aa3bAVX512<>+0(SB), Z4, Z5
+	VRNDSCALEPS  $0x08, Z5, Z5
+	VFNMADD231PS c3f317200AVX512<>+0(SB), Z5, Z4
+	VFNMADD231PS c35bfbe8eAVX512<>+0(SB), Z5, Z4
+	VMOVUPS      c3c088889AVX512<>+0(SB), Z3
+	VFMADD213PS  c3d2aaaabAVX512<>+0(SB), Z4, Z3
+	VFMADD213PS  c3e2aaaabAVX512<>+0(SB), Z4, Z3
+	VFMADD213PS  c3f000000AVX512<>+0(SB), Z4, Z3
+	VFMADD213PS  c3f800000AVX512<>+0(SB), Z4, Z3
+	VFMADD213PS  c3f800000AVX512<>+0(SB), Z4, Z3
+	VSCALEFPS    Z5, Z3, Z3
+	VMOVAPS      Z3, Z31
+
+	// VCVTNEPS2BF16 Z31, Z31
+	LONG    $0x487e0262
+	WORD    $0xff72
+	VMOVUPS Y31, (AX)(DI*2)
+	VMOVUPS (BX)(DI*4), Z4
+	VSUBPS  Z2, Z4, Z4
+	VMULPS  Z0, Z3, Z3
+	VMULPS  Z3, Z4, Z4
+	VMOVAPS Z4, Z31
+
+	// VCVTNEPS2BF16 Z31, Z31
+	LONG    $0x487e0262
+	WORD    $0xff72
+	VMOVUPS Y31, (CX)(DI*2)
+	ADDQ    $0x10, DI
+	SUBQ    $0x10, SI
+	JMP     vector
+
+vectorend:
+	TESTQ        SI, SI
+	JZ           done
+	LEAQ         masksAVX512<>+0(SB), R8
+	KMOVW        (R8)(SI*4), K1
+	VMOVUPS.Z    (DX)(DI*4), K1, Z3
+	VFMSUB213PS  Z1, Z0, Z3
+	VMOVUPS      c42b20000AVX512<>+0(SB), Z1
+	VMINPS       Z3, Z1, Z3
+	VMOVUPS      cc2d20000AVX512<>+0(SB), Z1
+	VMAXPS       Z3, Z1, Z3
+	VMULPS       c3fb8aa3bAVX512<>+0(SB), Z3, Z4
+	VRNDSCALEPS  $0x08, Z4, Z4
+	VFNMADD231PS c3f317200AVX512<>+0(SB), Z4, Z3
+	VFNMADD231PS c35bfbe8eAVX512<>+0(SB), Z4, Z3
+	VMOVUPS      c3c088889AVX512<>+0(SB), Z1
+	VFMADD213PS  c3d2aaaabAVX512<>+0(SB), Z3, Z1
+	VFMADD213PS  c3e2aaaabAVX512<>+0(SB), Z3, Z1
+	VFMADD213PS  c3f000000AVX512<>+0(SB), Z3, Z1
+	VFMADD213PS  c3f800000AVX512<>+0(SB), Z3, Z1
+	VFMADD213PS  c3f800000AVX512<>+0(SB), Z3, Z1
+	VSCALEFPS    Z4, Z1, Z1
+	VMOVAPS.Z    Z1, K1, Z3
+	VMOVAPS      Z3, Z31
+
+	// VCVTNEPS2BF16 Z31, Z31
+	LONG      $0x487e0262
+	WORD      $0xff72
+	VMOVUPS   Y31, (AX)(DI*2)
+	VMOVUPS.Z (BX)(DI*4), K1, Z3
+	VSUBPS    Z2, Z3, Z2
+	VMULPS    Z0, Z1, Z1
+	VMULPS    Z1, Z2, Z2
+	VMOVAPS.Z Z2, K1, Z0
+	VMOVAPS   Z0, Z31
+
+	// VCVTNEPS2BF16 Z31, Z31
+	LONG    $0x487e0262
+	WORD    $0xff72
+	VMOVUPS Y31, (CX)(DI*2)
 
 done:
 	VZEROUPPER

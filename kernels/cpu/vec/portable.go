@@ -14,7 +14,9 @@ var portable = &Set{level: isa.Go, f: funcs{
 	sum: sum, max: maxOf, absMax: absMax, finite: finite, dot: dot, sumSqDev: sumSqDev,
 	expSum: expSum, softmax: softmax, softmaxGrad: softmaxGrad, normalize: normalize, normSums: normSums, normGrad: normGrad,
 	sqDiff: sqDiff, adamW: adamW, fromF16: fromF16, fromBF16: fromBF16, toF16: toF16, toBF16: toBF16,
-	quantize: quantize, gatherF32: gatherWith(copyRow), gatherF16: gatherWith(fromF16), gatherBF16: gatherWith(fromBF16), transpose: transpose, pairs: pairs, panel: panel,
+	quantize: quantize, transpose: transpose, panel: panel,
+	gatherF32: eachRow(copyRow), gatherF16: eachRow(fromF16), gatherBF16: eachRow(fromBF16),
+	scatterF32: eachRow(copyRow), scatterF16: eachRow(toF16), scatterBF16: eachRow(toBF16), weave: weave,
 }}
 
 func add(dst, x, y []float32) {
@@ -134,8 +136,10 @@ func expSum(dst, x []float32, scale, shift float32) float32 {
 }
 
 func softmax(x []float32, scale, top float32) (newTop, sum float32) {
-	newTop = max(top, scale*maxOf(x))
-	return newTop, expSum(x, x, scale, newTop)
+	if m := scale * maxOf(x); m > top+Slack {
+		top = m
+	}
+	return top, expSum(x, x, scale, top)
 }
 
 func softmaxGrad(dst, p, dp []float32, d, scale float32) {
@@ -212,12 +216,6 @@ func toBF16(dst []uint16, x []float32) {
 	}
 }
 
-func pairs(dst, lo, hi []float32) {
-	for i := range dst {
-		dst[i] = math.Float32frombits(uint32(kernels.BF16FromF32(lo[i])) | uint32(kernels.BF16FromF32(hi[i]))<<16)
-	}
-}
-
 func quantize(dst []int8, x []float32, inv float32) {
 	for i := range dst {
 		dst[i] = int8(max(-127, min(127, math.RoundToEven(float64(x[i]*inv)))))
@@ -226,11 +224,28 @@ func quantize(dst []int8, x []float32, inv float32) {
 
 func copyRow(dst, x []float32) { copy(dst, x) }
 
-func gatherWith[T float32 | uint16](widen func(dst []float32, x []T)) func(dst *float32, pitch int, src *T, stride, rows, n int) {
-	return func(dst *float32, pitch int, src *T, stride, rows, n int) {
+func eachRow[D, S float32 | uint16](row func(dst []D, x []S)) func(dst *D, pitch int, src *S, stride, rows, n int) {
+	return func(dst *D, pitch int, src *S, stride, rows, n int) {
 		for i := range rows {
-			widen(unsafe.Slice(at(dst, i*pitch), n), unsafe.Slice(at(src, i*stride), n))
+			row(unsafe.Slice(at(dst, i*pitch), n), unsafe.Slice(at(src, i*stride), n))
 		}
+	}
+}
+
+func weave(dst *float32, pitch int, src *uint16, stride, rows, n int) {
+	for i := range rows {
+		weaveRow(unsafe.Slice(at(dst, i*pitch), n), unsafe.Slice(at(src, 2*i*stride), n), unsafe.Slice(at(src, (2*i+1)*stride), n))
+	}
+}
+
+// weaveRow pairs two rows; without high its values are zeros.
+func weaveRow(dst []float32, low, high []uint16) {
+	for i := range dst {
+		bits := uint32(low[i])
+		if high != nil {
+			bits |= uint32(high[i]) << 16
+		}
+		dst[i] = math.Float32frombits(bits)
 	}
 }
 

@@ -16,7 +16,9 @@ var sets = []*Set{
 		adamW:   func(w, m, v, g []float32, c *AdamW) { adamWAVX2(w, m, v, g, (*[9]float32)(unsafe.Pointer(c))) },
 		fromF16: wholeVectors(8, fromF16AVX2, fromF16), fromBF16: wholeVectors(8, fromBF16AVX2, fromBF16),
 		toF16: wholeVectors(8, toF16AVX2, toF16), toBF16: wholeVectors(8, toBF16AVX2, toBF16),
-		quantize: wholeQuantize(8, quantizeAVX2), gatherF32: gatherF32AVX2, gatherF16: gatherF16AVX2, gatherBF16: gatherBF16AVX2, transpose: transposeAVX2, pairs: pairsAVX2, panel: panelAVX2,
+		quantize: wholeQuantize(8, quantizeAVX2), transpose: transposeAVX2, panel: panelAVX2,
+		gatherF32: gatherF32AVX2, gatherF16: gatherF16AVX2, gatherBF16: gatherBF16AVX2,
+		scatterF32: scatterF32AVX2, scatterF16: scatterF16AVX2, scatterBF16: scatterBF16AVX2, weave: weaveAVX2,
 	}},
 	{level: isa.AVX512, f: funcs{
 		add: addAVX512, mul: mulAVX512, geluGrad: geluGradAVX512, scale: scaleAVX512, axpy: axpyAVX512, gelu: geluAVX512,
@@ -25,8 +27,11 @@ var sets = []*Set{
 		normalize: normalizeAVX512, normSums: normSumsAVX512, normGrad: normGradAVX512, sqDiff: sqDiffAVX512,
 		adamW:   func(w, m, v, g []float32, c *AdamW) { adamWAVX512(w, m, v, g, (*[9]float32)(unsafe.Pointer(c))) },
 		fromF16: wholeVectors(16, fromF16AVX512, fromF16), fromBF16: wholeVectors(16, fromBF16AVX512, fromBF16),
-		toF16: wholeVectors(16, toF16AVX512, toF16), toBF16: wholeVectors(16, toBF16AVX512, toBF16),
-		quantize: wholeQuantize(16, quantizeAVX512), gatherF32: gatherF32AVX512, gatherF16: gatherF16AVX512, gatherBF16: gatherBF16AVX512, transpose: transposeAVX512, pairs: pairsAVX512, panel: panelAVX512, panelBF16: panelBF16AVX512,
+		toF16: wholeVectors(16, toF16AVX512, toF16), toBF16: wholeVectors(16, fastestToBF16(), toBF16),
+		quantize: wholeQuantize(16, quantizeAVX512), transpose: transposeAVX512, panel: panelAVX512,
+		gatherF32: gatherF32AVX512, gatherF16: gatherF16AVX512, gatherBF16: gatherBF16AVX512,
+		scatterF32: scatterF32AVX512, scatterF16: scatterF16AVX512, scatterBF16: scatterBF16AVX512, weave: weaveAVX512,
+		panelBF16: panelBF16AVX512, softmaxBF16: softmaxBF16AVX512, scoreGradBF16: scoreGradBF16AVX512,
 	}},
 }
 
@@ -47,4 +52,11 @@ func wholeQuantize(lanes int, vectors func(dst []int8, x []float32, inv float32)
 		vectors(dst[:n], x, inv)
 		quantize(dst[n:], x[n:], inv)
 	}
+}
+
+func fastestToBF16() func(dst []uint16, x []float32) {
+	if isa.BF16() {
+		return toBF16NativeAVX512
+	}
+	return toBF16AVX512
 }

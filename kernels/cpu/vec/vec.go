@@ -60,29 +60,34 @@ type AdamW struct {
 
 // funcs are the loops without checks of lengths; vectors longer than the first operand are cut before.
 type funcs struct {
-	add, mul, geluGrad    func(dst, x, y []float32)
-	scale, axpy           func(dst, x []float32, a float32)
-	gelu                  func(dst, x []float32)
-	sum, max, absMax      func(x []float32) float32
-	finite                func(x []float32) bool
-	dot                   func(x, y []float32) float32
-	sumSqDev              func(x []float32, mean float32) float32
-	expSum                func(dst, x []float32, scale, shift float32) float32
-	softmax               func(x []float32, scale, top float32) (newTop, sum float32)
-	softmaxGrad           func(dst, p, dp []float32, d, scale float32)
-	normalize             func(dst, x, gain, bias []float32, mean, rstd float32)
-	normSums              func(dout, x, gain []float32, mean, rstd float32) (a, b float32)
-	normGrad              func(dx, dgain, dbias, dout, x, gain []float32, mean, rstd, a, b float32)
-	sqDiff                func(dst, x, y []float32, scale float32) float32
-	adamW                 func(w, m, v, g []float32, c *AdamW)
-	fromF16, fromBF16     func(dst []float32, x []uint16)
-	toF16, toBF16         func(dst []uint16, x []float32)
-	quantize              func(dst []int8, x []float32, inv float32)
-	gatherF32             func(dst *float32, pitch int, src *float32, stride, rows, n int)
-	gatherF16, gatherBF16 func(dst *float32, pitch int, src *uint16, stride, rows, n int)
-	transpose             func(dst *float32, ldd int, src *float32, lds, rows, cols int)
-	pairs                 func(dst, lo, hi []float32)
-	panel, panelBF16      func(c *float32, ldc int, a *float32, ars, acs int, b *float32, ldb, n, k int, add bool)
+	add, mul, geluGrad func(dst, x, y []float32)
+	scale, axpy        func(dst, x []float32, a float32)
+	gelu               func(dst, x []float32)
+	sum, max, absMax   func(x []float32) float32
+	finite             func(x []float32) bool
+	dot                func(x, y []float32) float32
+	sumSqDev           func(x []float32, mean float32) float32
+	expSum             func(dst, x []float32, scale, shift float32) float32
+	softmax            func(x []float32, scale, top float32) (newTop, sum float32)
+	softmaxGrad        func(dst, p, dp []float32, d, scale float32)
+	normalize          func(dst, x, gain, bias []float32, mean, rstd float32)
+	normSums           func(dout, x, gain []float32, mean, rstd float32) (a, b float32)
+	normGrad           func(dx, dgain, dbias, dout, x, gain []float32, mean, rstd, a, b float32)
+	sqDiff             func(dst, x, y []float32, scale float32) float32
+	adamW              func(w, m, v, g []float32, c *AdamW)
+	fromF16, fromBF16  func(dst []float32, x []uint16)
+	toF16, toBF16      func(dst []uint16, x []float32)
+	quantize           func(dst []int8, x []float32, inv float32)
+	transpose          func(dst *float32, ldd int, src *float32, lds, rows, cols int)
+
+	gatherF32, scatterF32        func(dst *float32, pitch int, src *float32, stride, rows, n int)
+	gatherF16, gatherBF16, weave func(dst *float32, pitch int, src *uint16, stride, rows, n int)
+	scatterF16, scatterBF16      func(dst *uint16, pitch int, src *float32, stride, rows, n int)
+
+	softmaxBF16   func(dst []uint16, x []float32, scale, top float32) (newTop, sum float32)
+	scoreGradBF16 func(p, dp []uint16, s, ds []float32, scale, shift, d float32)
+
+	panel, panelBF16 func(c *float32, ldc int, a *float32, ars, acs int, b *float32, ldb, n, k int, add bool)
 }
 
 func check(n int, lens ...int) {
@@ -156,8 +161,12 @@ func (s *Set) ExpSum(dst, x []float32, scale, shift float32) float32 {
 	return s.f.expSum(dst, x, scale, shift)
 }
 
-// Softmax is newTop = max(top, scale*max(x)); for i := range x { x[i] = exp(scale*x[i] - newTop); sum += x[i] }: a step of the
-// online softmax. scale is positive.
+// Slack is by how much scores may pass the largest one known before Softmax takes a new one. Exponentials then stay below e^Slack, and what was
+// summed so far has to be scaled anew less often.
+const Slack = 8
+
+// Softmax is newTop = top; if m := scale*max(x); m > top+Slack { newTop = m }; for i := range x { x[i] = exp(scale*x[i] - newTop);
+// sum += x[i] }: a step of the online softmax. scale is positive.
 func (s *Set) Softmax(x []float32, scale, top float32) (newTop, sum float32) {
 	return s.f.softmax(x, scale, top)
 }
@@ -230,37 +239,6 @@ func (s *Set) Quantize(dst []int8, x []float32, inv float32) {
 	s.f.quantize(dst, x, inv)
 }
 
-// Gather is for i < rows, j < n { dst[i*pitch+j] = x[i*stride+j] }, for short rows that lie far apart.
-func (s *Set) Gather(dst []float32, pitch int, x []float32, stride, rows, n int) {
-	gather(dst, pitch, x, stride, rows, n, s.f.gatherF32, copyRow)
-}
-
-// GatherF16 is Gather of binary16 values.
-func (s *Set) GatherF16(dst []float32, pitch int, x []uint16, stride, rows, n int) {
-	gather(dst, pitch, x, stride, rows, n, s.f.gatherF16, fromF16)
-}
-
-// GatherBF16 is Gather of bfloat16 values.
-func (s *Set) GatherBF16(dst []float32, pitch int, x []uint16, stride, rows, n int) {
-	gather(dst, pitch, x, stride, rows, n, s.f.gatherBF16, fromBF16)
-}
-
-// gather leaves what does not fill blocks of 16 columns to widen.
-func gather[T any](dst []float32, pitch int, x []T, stride, rows, n int,
-	blocks func(dst *float32, pitch int, src *T, stride, rows, n int), widen func(dst []float32, x []T)) {
-	if rows == 0 || n == 0 {
-		return
-	}
-	_, _ = dst[(rows-1)*pitch+n-1], x[(rows-1)*stride+n-1]
-	whole := n / 16 * 16
-	if whole > 0 {
-		blocks(&dst[0], pitch, &x[0], stride, rows, whole)
-	}
-	for i := 0; i < rows && whole < n; i++ {
-		widen(dst[i*pitch+whole:i*pitch+n], x[i*stride+whole:])
-	}
-}
-
 // Transpose is for i < rows, j < cols { dst[j*ldd+i] = src[i*lds+j] }. rows and cols are multiples of 8.
 func (s *Set) Transpose(dst []float32, ldd int, src []float32, lds, rows, cols int) {
 	if rows <= 0 || cols <= 0 || rows%8 != 0 || cols%8 != 0 {
@@ -283,16 +261,6 @@ func (s *Set) Panel(c []float32, ldc int, a []float32, ars, acs int, b []float32
 	s.f.panel(&c[0], ldc, &a[0], ars, acs, &b[0], ldb, n, k, add)
 }
 
-// PanelBF16 is Panel where every element of a and b holds the bits of two bfloat16, and a*b is their dot product: k counts pairs.
-// Subnormal numbers count as zero. It exists where HasBF16 says so.
-func (s *Set) PanelBF16(c []float32, ldc int, a []float32, ars, acs int, b []float32, ldb, n, k int, add bool) {
-	checkPanel(c, ldc, a, ars, acs, b, ldb, n, k)
-	s.f.panelBF16(&c[0], ldc, &a[0], ars, acs, &b[0], ldb, n, k, add)
-}
-
-// HasBF16 tells whether the set and this CPU have PanelBF16.
-func (s *Set) HasBF16() bool { return s.f.panelBF16 != nil && isa.BF16() }
-
 func checkPanel(c []float32, ldc int, a []float32, ars, acs int, b []float32, ldb, n, k int) {
 	if n <= 0 || k <= 0 {
 		panic("vec: empty panel")
@@ -301,14 +269,4 @@ func checkPanel(c []float32, ldc int, a []float32, ars, acs int, b []float32, ld
 		panic("vec: panel columns are no multiple of PanelCols")
 	}
 	_, _, _ = c[(PanelRows-1)*ldc+n-1], a[(PanelRows-1)*ars+(k-1)*acs], b[(k-1)*ldb+n-1]
-}
-
-// Pairs is for i := range dst { dst[i] = the bits of bfloat16(lo[i]) below those of bfloat16(hi[i]) }: two rows of an operand of
-// PanelBF16. The length is a multiple of PanelCols.
-func (s *Set) Pairs(dst, lo, hi []float32) {
-	check(len(dst), len(lo), len(hi))
-	if len(dst)%PanelCols != 0 {
-		panic("vec: the length of pairs is no multiple of PanelCols")
-	}
-	s.f.pairs(dst, lo, hi)
 }

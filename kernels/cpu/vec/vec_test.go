@@ -4,10 +4,9 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"unsafe"
-
-	"ofpeak/kernels"
 )
 
 // lengths around every vector length and unrolled block, and some longer ones.
@@ -354,71 +353,6 @@ func TestPanel(t *testing.T) {
 	}
 }
 
-// Pairs of bfloat16 multiply as the float32 values that they stand for.
-func TestPanelBF16(t *testing.T) {
-	ran := false
-	for _, s := range Sets() {
-		if !s.HasBF16() {
-			continue
-		}
-		ran = true
-		rng := rand.New(rand.NewPCG(10, 11))
-		for _, n := range []int{16, 48, 64, 96, 128} {
-			const k = 5 // pairs
-			c, a, b := newField(PanelRows*n, 1), newField(PanelRows*k, 1), newField(k*n, 3)
-			want, largest := make([]float64, PanelRows*n), make([]float64, PanelRows*n)
-			for l := range k {
-				lo, hi := random(rng, 16, 0, 1, 0), random(rng, 16, 0, 1, 0) // rows' factors
-				x, y := random(rng, n, 0, 1, 0), random(rng, n, 0, 1, 0)
-				s.Pairs(b.x[l*n:][:n], x.x, y.x)
-				factors := make([]float32, 16)
-				s.Pairs(factors, lo.x, hi.x)
-				for i := range PanelRows {
-					a.x[i*k+l] = factors[i]
-					for j := range n {
-						for _, p := range [][2]float32{{lo.x[i], x.x[j]}, {hi.x[i], y.x[j]}} {
-							v := float64(kernels.F32FromBF16(kernels.BF16FromF32(p[0]))) * float64(kernels.F32FromBF16(kernels.BF16FromF32(p[1])))
-							want[i*n+j] += v
-							largest[i*n+j] += math.Abs(v)
-						}
-					}
-				}
-			}
-			s.PanelBF16(c.x, n, a.x, k, 1, b.x, n, n, k, false)
-			for i, got := range c.x {
-				if !close(got, want[i], largest[i], 4) {
-					t.Fatalf("%s: n %d: element %d is %g, want %g", s.Name(), n, i, got, want[i])
-				}
-			}
-			if c.broken() {
-				t.Fatalf("%s: n %d: wrote outside", s.Name(), n)
-			}
-		}
-	}
-	if !ran {
-		t.Skip("no AVX512_BF16 here")
-	}
-}
-
-func TestPairs(t *testing.T) {
-	for _, s := range Sets() {
-		rng := rand.New(rand.NewPCG(12, 13))
-		for _, n := range []int{16, 48, 112} {
-			lo, hi, dst := random(rng, n, 1, 1, 0), random(rng, n, 5, 1, 0), newField(n, 3)
-			s.Pairs(dst.x, lo.x, hi.x)
-			for i, got := range dst.x {
-				want := uint32(kernels.BF16FromF32(lo.x[i])) | uint32(kernels.BF16FromF32(hi.x[i]))<<16
-				if math.Float32bits(got) != want {
-					t.Fatalf("%s: n %d: element %d is %#08x, want %#08x", s.Name(), n, i, math.Float32bits(got), want)
-				}
-			}
-			if dst.broken() {
-				t.Fatalf("%s: n %d: wrote outside", s.Name(), n)
-			}
-		}
-	}
-}
-
 func checkPanel32(t *testing.T, s *Set, rng *rand.Rand, n, k int, flip, add bool) {
 	t.Helper()
 	ldc, ldb, ars, acs := n+5, n+3, k+2, 1
@@ -492,15 +426,12 @@ func TestNames(t *testing.T) {
 func TestSoftmax(t *testing.T) {
 	eachCase(t, func(t *testing.T, s *Set, rng *rand.Rand, n, off int) {
 		const scale = 0.75
-		for _, top := range []float32{float32(math.Inf(-1)), 88, 98} {
+		for _, top := range []float32{float32(math.Inf(-1)), 75, 88, 98} {
 			x := random(rng, n, off, 2, 120)
 			if n == 0 && top < 0 {
 				continue // no largest element
 			}
-			old, want := append([]float32{}, x.x...), float64(top)
-			for _, v := range old {
-				want = max(want, float64(scale*v))
-			}
+			old, want := append([]float32{}, x.x...), float64(newTop(x.x, scale, top))
 			got, sum := s.Softmax(x.x, scale, top)
 			if float64(got) != want {
 				t.Fatalf("n %d, top %g: the largest is %g, want %g", n, top, got, want)
@@ -527,6 +458,14 @@ func TestSoftmax(t *testing.T) {
 	})
 }
 
+// newTop is the largest score, unless it is at most Slack above top.
+func newTop(x []float32, scale, top float32) float32 {
+	if len(x) > 0 && scale*slices.Max(x) > top+Slack {
+		return scale * slices.Max(x)
+	}
+	return top
+}
+
 func TestTranspose(t *testing.T) {
 	for _, s := range Sets() {
 		rng := rand.New(rand.NewPCG(8, 9))
@@ -546,43 +485,6 @@ func TestTranspose(t *testing.T) {
 			}
 			if dst.broken() {
 				t.Fatalf("%s: %d by %d: wrote outside", s.Name(), rows, cols)
-			}
-		}
-	}
-}
-
-func TestGather(t *testing.T) {
-	for _, s := range Sets() {
-		rng := rand.New(rand.NewPCG(14, 15))
-		for _, size := range [][4]int{{1, 1, 1, 1}, {3, 16, 20, 17}, {7, 40, 48, 41}, {128, 64, 64, 192}, {5, 80, 80, 85}, {0, 8, 8, 8}} {
-			rows, n, pitch, stride := size[0], size[1], size[2], size[3]
-			length := max(0, (rows-1)*stride+n)
-			x, h := random(rng, length, 1, 1, 0), make([]uint16, length)
-			for i := range h {
-				h[i] = uint16(rng.IntN(0x7c00)) // finite in both types
-			}
-			for name, f := range map[string]struct {
-				run  func(dst []float32)
-				want func(i int) float32
-			}{
-				"F32":  {func(dst []float32) { s.Gather(dst, pitch, x.x, stride, rows, n) }, func(i int) float32 { return x.x[i] }},
-				"F16":  {func(dst []float32) { s.GatherF16(dst, pitch, h, stride, rows, n) }, func(i int) float32 { return kernels.F32FromF16(h[i]) }},
-				"BF16": {func(dst []float32) { s.GatherBF16(dst, pitch, h, stride, rows, n) }, func(i int) float32 { return kernels.F32FromBF16(h[i]) }},
-			} {
-				dst := newField(rows*pitch, 3)
-				f.run(dst.x)
-				for i, got := range dst.x {
-					want := float32(0)
-					if i%pitch < n {
-						want = f.want(i/pitch*stride + i%pitch)
-					}
-					if got != want {
-						t.Fatalf("%s %s %v: element %d is %g, want %g", s.Name(), name, size, i, got, want)
-					}
-				}
-				if dst.broken() {
-					t.Fatalf("%s %s %v: wrote outside", s.Name(), name, size)
-				}
 			}
 		}
 	}

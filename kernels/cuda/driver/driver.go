@@ -57,6 +57,8 @@ type Context interface {
 	NewEvent(timing bool) (Event, error)
 	// LoadModule compiles and loads a PTX text.
 	LoadModule(ptx string) (Module, error)
+	// Products opens the library of matrix products. The error is ErrNotSupported, wrapped with the reason, where it is not installed.
+	Products() (Products, error)
 	// EnablePeer lets this context's kernels and copies reach the peer's memory.
 	EnablePeer(peer Context) error
 	// Synchronize waits for all work of the context.

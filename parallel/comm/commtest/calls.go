@@ -220,7 +220,7 @@ func testAbort(t *testing.T, most int, w World) {
 	}
 	for ranks := 2; ranks <= min(4, most); ranks++ {
 		victim := ranks / 2
-		for name, call := range map[string]func(c comm.Communicator, s *Stream){
+		calls := map[string]func(c comm.Communicator, s *Stream){
 			"all-reduce": func(c comm.Communicator, s *Stream) {
 				x := NewTensor(kernels.F32, 100)
 				c.AllReduce(s, x, x)
@@ -232,7 +232,9 @@ func testAbort(t *testing.T, most int, w World) {
 				_, err := c.Split(0, 0)
 				s.Do(func() error { return err })
 			},
-		} {
+		}
+		for _, name := range sorted(calls) {
+			call := calls[name]
 			t.Run(fmt.Sprintf("%s/%d", name, ranks), func(t *testing.T) {
 				w.On(t, ranks, func(c comm.Communicator, s *Stream) error {
 					sub, err := c.Split(0, 0)

@@ -5,6 +5,8 @@ package commtest
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -21,13 +23,16 @@ var Types = []kernels.DType{kernels.F64, kernels.F32, kernels.F16, kernels.BF16,
 
 // Run holds an engine to its contract, on worlds of up to so many ranks.
 func Run(t *testing.T, most int, w World) {
-	for name, test := range map[string]func(t *testing.T, most int, w World){
-		"collectives": testCollectives, "group": testGroup, "same bits": testSameBits, "many calls": testManyCalls, "split": testSplit,
-		"counts": testCounts, "closed": testClosed, "streams at once": testStreams,
+	for _, test := range []struct {
+		name string
+		run  func(t *testing.T, most int, w World)
+	}{
+		{"collectives", testCollectives}, {"group", testGroup}, {"same bits", testSameBits}, {"many calls", testManyCalls}, {"split", testSplit},
+		{"counts", testCounts}, {"closed", testClosed}, {"streams at once", testStreams},
+		{"abort", testAbort}, // the last: it may leave calls behind that never end
 	} {
-		t.Run(name, func(t *testing.T) { test(t, most, w) })
+		t.Run(test.name, func(t *testing.T) { test.run(t, most, w) })
 	}
-	t.Run("abort", func(t *testing.T) { testAbort(t, most, w) }) // the last: it may leave calls behind that never end
 }
 
 // On runs body with a stream in a world, and fails the test if a rank fails.
@@ -87,7 +92,8 @@ func sumOf(p, i int) float64 {
 
 // testCollectives runs all sizes and types of a world in one go, since a world of processes is slow to make.
 func testCollectives(t *testing.T, most int, w World) {
-	for name, run := range collectives {
+	for _, name := range sorted(collectives) {
+		run := collectives[name]
 		t.Run(name, func(t *testing.T) {
 			for ranks := 1; ranks <= most; ranks++ {
 				w.On(t, ranks, func(c comm.Communicator, s *Stream) error {
@@ -104,6 +110,9 @@ func testCollectives(t *testing.T, most int, w World) {
 		})
 	}
 }
+
+// sorted is the order in which all processes take the same things.
+func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
 // collectives runs each collective with n elements (per rank where parts are concerned), and checks the result.
 var collectives = map[string]func(c comm.Communicator, s *Stream, t kernels.DType, n int) error{

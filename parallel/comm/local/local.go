@@ -5,19 +5,16 @@
 package local
 
 import (
-	"errors"
 	"fmt"
-	"sync"
 
 	"ofpeak/kernels"
 	"ofpeak/parallel/comm"
+	"ofpeak/parallel/comm/calls"
 	"ofpeak/parallel/comm/rendezvous"
 )
 
 // Name is what rows call this package.
 const Name = "shared-memory"
-
-var errClosed = errors.New("local: use of a closed communicator")
 
 // New connects a world of ranks; communicator i belongs to rank i.
 func New(ranks int) []comm.Communicator {
@@ -28,41 +25,52 @@ func New(ranks int) []comm.Communicator {
 	for i := range members {
 		members[i] = i
 	}
-	return newGroup(rendezvous.NewFault(), members).communicators()
+	journals := make([]*comm.Journal, ranks)
+	for i := range journals {
+		journals[i] = &comm.Journal{}
+	}
+	return newGroup(rendezvous.NewFault(), journals, members).communicators()
 }
 
 // group is what the ranks of one communicator share.
 type group struct {
-	fault  *rendezvous.Fault
-	world  []int // world rank of each member, for messages
-	stream rendezvous.Barrier
-	host   rendezvous.Barrier
-	brings []call           // per rank: its operands of the collective in progress
-	pairs  []pair           // from·size+to
-	asks   []rendezvous.Ask // per rank: its operands of the Split in progress
-	splits []*communicator  // per rank: the result
+	fault    *rendezvous.Fault
+	journals []*comm.Journal // by world rank
+	world    []int           // world rank of each member, for messages
+	stream   rendezvous.Barrier
+	host     rendezvous.Barrier
+	brings   []operands       // per rank: its operands of the collective in progress
+	pairs    []pair           // from·size+to
+	asks     []rendezvous.Ask // per rank: its operands of the Split in progress
+	splits   []*communicator  // per rank: the result
+}
+
+// operands are what a rank brings to a collective.
+type operands struct {
+	op       comm.Op
+	dst, src kernels.Tensor
+	root     int
+}
+
+// String is the call as an error shows it.
+func (o operands) String() string {
+	return (&calls.Call{Op: o.op, Dst: o.dst, Src: o.src}).String()
 }
 
 // communicator is one rank's end of a group.
 type communicator struct {
-	g      *group
-	rank   int
-	closed bool
-
-	mu     sync.Mutex // guards what the enqueuing goroutine and the stream share
-	counts comm.Counts
-	free   []*call
-	group  *call // a Group whose calls are being gathered, by the enqueuing goroutine
+	calls.Front
+	g *group
 
 	parts  []kernels.Tensor // scratch of a reduction: every rank's share
 	shapes [][1]int         // their shapes
 }
 
-func newGroup(f *rendezvous.Fault, world []int) *group {
+func newGroup(f *rendezvous.Fault, journals []*comm.Journal, world []int) *group {
 	n := len(world)
 	g := &group{
-		fault: f, world: world, stream: rendezvous.NewBarrier(n), host: rendezvous.NewBarrier(n),
-		brings: make([]call, n), pairs: make([]pair, n*n), asks: make([]rendezvous.Ask, n), splits: make([]*communicator, n),
+		fault: f, journals: journals, world: world, stream: rendezvous.NewBarrier(n), host: rendezvous.NewBarrier(n),
+		brings: make([]operands, n), pairs: make([]pair, n*n), asks: make([]rendezvous.Ask, n), splits: make([]*communicator, n),
 	}
 	for i := range g.pairs {
 		g.pairs[i] = newPair()
@@ -80,32 +88,16 @@ func (g *group) communicators() []comm.Communicator {
 
 func (g *group) member(rank int) *communicator {
 	n := len(g.world)
-	return &communicator{g: g, rank: rank, parts: make([]kernels.Tensor, n), shapes: make([][1]int, n+1)}
+	c := &communicator{g: g, parts: make([]kernels.Tensor, n), shapes: make([][1]int, n+1)}
+	c.Front = calls.New(rank, n, c, g.journals[g.world[rank]])
+	return c
 }
 
-// Rank is this end's place in the group.
-func (c *communicator) Rank() int { return c.rank }
-
-// Size is the number of ranks.
-func (c *communicator) Size() int { return len(c.g.world) }
-
-// Counts is what this rank's calls have moved so far.
-func (c *communicator) Counts() comm.Counts {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.counts
-}
+// Err is why the world was aborted, or nil.
+func (c *communicator) Err() error { return c.g.fault.Get() }
 
 // Abort makes every communicator of this world fail with err. The first call decides the error.
 func (c *communicator) Abort(err error) { c.g.fault.Set(err) }
-
-// Close makes later calls of this end fail.
-func (c *communicator) Close() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.closed = true
-	return nil
-}
 
 // Split groups the ranks by color; see comm.Communicator.
 func (c *communicator) Split(color, key int) (comm.Communicator, error) {
@@ -113,20 +105,20 @@ func (c *communicator) Split(color, key int) (comm.Communicator, error) {
 	if err := g.fault.Get(); err != nil {
 		return nil, err
 	}
-	g.asks[c.rank] = rendezvous.Ask{Rank: c.rank, Color: color, Key: key}
-	if !g.host.Wait(c.rank, g.fault.Done()) {
+	g.asks[c.Rank()] = rendezvous.Ask{Rank: c.Rank(), Color: color, Key: key}
+	if !g.host.Wait(c.Rank(), g.fault.Done()) {
 		return nil, g.fault.Get()
 	}
-	if c.rank == 0 {
+	if c.Rank() == 0 {
 		g.split()
 	}
-	if !g.host.Wait(c.rank, g.fault.Done()) {
+	if !g.host.Wait(c.Rank(), g.fault.Done()) {
 		return nil, g.fault.Get()
 	}
 	if color < 0 {
 		return nil, nil
 	}
-	return g.splits[c.rank], nil
+	return g.splits[c.Rank()], nil
 }
 
 // split fills g.splits from g.asks.
@@ -136,7 +128,7 @@ func (g *group) split() {
 		for i, r := range ranks {
 			world[i] = g.world[r]
 		}
-		child := newGroup(g.fault, world)
+		child := newGroup(g.fault, g.journals, world)
 		for i, r := range ranks {
 			g.splits[r] = child.member(i)
 		}
@@ -148,17 +140,10 @@ func (g *group) mismatch() error {
 	first := &g.brings[0]
 	for r := range g.brings {
 		k := &g.brings[r]
-		if k.op != first.op || k.root != first.root || !sameSize(k.dst, first.dst) || !sameSize(k.src, first.src) {
+		if k.op != first.op || k.root != first.root || !calls.SameSize(k.dst, first.dst) || !calls.SameSize(k.src, first.src) {
 			return fmt.Errorf("local: rank %d calls %v while rank %d calls %v: all ranks must make the same calls in the same order",
 				g.world[r], k, g.world[0], first)
 		}
 	}
 	return nil
-}
-
-func sameSize(a, b kernels.Tensor) bool {
-	if a.None() || b.None() {
-		return a.None() == b.None()
-	}
-	return a.DType() == b.DType() && a.Size() == b.Size()
 }

@@ -1,6 +1,9 @@
 package local
 
-import "ofpeak/kernels"
+import (
+	"ofpeak/kernels"
+	"ofpeak/parallel/comm/calls"
+)
 
 // line is the number of elements on which parts begin: whole cache lines of 4-byte elements, so that no two ranks write to one.
 const line = 16
@@ -16,11 +19,11 @@ func (c *communicator) part(rank, n int) (lo, hi int) {
 const block = 16 << 10
 
 // sum writes the sum over ranks of n elements of their sources, from element from, to dst, from its element to.
-func (c *communicator) sum(k *call, dst kernels.Tensor, to, from, n int) {
+func (c *communicator) sum(k *calls.Call, dst kernels.Tensor, to, from, n int) {
 	for r := range c.g.brings {
 		c.parts[r] = c.view(r, c.g.brings[r].src, from, n)
 	}
-	k.stream.Sum(c.view(len(c.parts), dst, to, n), c.parts)
+	k.Stream.Sum(c.view(len(c.parts), dst, to, n), c.parts)
 }
 
 // view is n elements of t from off, in the i-th scratch shape.

@@ -1,6 +1,6 @@
 // Package evex encodes the AVX-512 instructions that avo and Go's assembler do
-// not know. It covers register operands of 512 bits only, which is all that the
-// kernels need.
+// not know. It covers register operands of 512 bits, and one broadcast from memory,
+// which is all that the kernels need.
 package evex
 
 import (
@@ -17,8 +17,30 @@ import (
 // pairs that x and y hold there (Intel SDM, EVEX.512.F3.0F38.W0 52 /r).
 func VDPBF16PS(y, x, acc reg.VecPhysical) { emit("VDPBF16PS", prefixF3, 0x52, y, x, acc) }
 
-// prefixF3 is the pp field of the EVEX prefix that stands for the byte F3.
-const prefixF3 = 2
+// VDPBF16PSBroadcast does the same with the pair at m as all of y's.
+func VDPBF16PSBroadcast(m operand.Mem, x, acc reg.VecPhysical) {
+	code := EncodeBroadcast(prefixF3, 0x52, byte(m.Base.(reg.Physical).PhysicalIndex()), int8(m.Disp/4), number(x), number(acc))
+	build.Commentf("VDPBF16PS.BCST %s, %s, %s", m.Asm(), x.Asm(), acc.Asm())
+	write(code[:], []operand.Op{m, x, acc}, acc)
+}
+
+// VCVTNEPS2BF16 rounds 16 float32 of x to the bfloat16 in the low half of dst
+// (EVEX.512.F3.0F38.W0 72 /r). Subnormal numbers become zero.
+func VCVTNEPS2BF16(x, dst reg.VecPhysical) {
+	emit("VCVTNEPS2BF16", prefixF3, 0x72, x, nil, dst)
+}
+
+// VCVTNE2PS2BF16 rounds the float32 of low and high to the bfloat16 of the halves
+// of dst (EVEX.512.F2.0F38.W0 72 /r). Subnormal numbers become zero.
+func VCVTNE2PS2BF16(low, high, dst reg.VecPhysical) {
+	emit("VCVTNE2PS2BF16", prefixF2, 0x72, low, high, dst)
+}
+
+// The pp field of the EVEX prefix that stands for the bytes F3 and F2.
+const (
+	prefixF3 = 2
+	prefixF2 = 3
+)
 
 // Encode returns the six bytes of a 512-bit instruction of map 0F38 with W = 0
 // over registers: rm is the last source, vvvv the first, reg the destination.
@@ -35,20 +57,46 @@ func Encode(pp, opcode, rm, vvvv, reg byte) [6]byte {
 	}
 }
 
-// emit writes an instruction as two data words, with its text as a comment.
+// EncodeBroadcast returns the seven bytes of such an instruction whose last source
+// is a 32-bit word in memory, in every lane: 4*disp bytes from a general register,
+// but none of SP, BP, R12 and R13, whose encoding differs.
+func EncodeBroadcast(pp, opcode, base byte, disp int8, vvvv, reg byte) [7]byte {
+	if base&7 == 4 || base&7 == 5 {
+		panic("evex: base register with an encoding of its own")
+	}
+	code := Encode(pp, opcode, base, vvvv, reg)
+	code[3] |= 1 << 4       // broadcast
+	code[5] ^= (3 ^ 1) << 6 // a displacement of one byte, counted in words
+	return [7]byte(append(code[:], byte(disp)))
+}
+
+// emit writes an instruction with its text as a comment. One of two operands has
+// no vvvv.
 func emit(name string, pp, opcode byte, rm, vvvv, dst reg.VecPhysical) {
-	code := Encode(pp, opcode, number(rm), number(vvvv), number(dst))
-	build.Commentf("%s %s, %s, %s", name, rm.Asm(), vvvv.Asm(), dst.Asm())
+	first, inputs, text := byte(0), []operand.Op{rm, dst}, rm.Asm()
+	if vvvv != nil {
+		first, inputs, text = number(vvvv), append(inputs, vvvv), text+", "+vvvv.Asm()
+	}
+	code := Encode(pp, opcode, number(rm), first, number(dst))
+	build.Commentf("%s %s, %s", name, text, dst.Asm())
+	write(code[:], inputs, dst)
+}
+
+// write emits the six or seven bytes of an instruction as data.
+func write(code []byte, inputs []operand.Op, output operand.Op) {
 	build.Instruction(&ir.Instruction{
 		Opcode:   "LONG",
-		Operands: []operand.Op{operand.U32(binary.LittleEndian.Uint32(code[:4]))},
-		Inputs:   []operand.Op{rm, vvvv, dst},
-		Outputs:  []operand.Op{dst},
+		Operands: []operand.Op{operand.U32(binary.LittleEndian.Uint32(code))},
+		Inputs:   inputs,
+		Outputs:  []operand.Op{output},
 	})
 	build.Instruction(&ir.Instruction{
 		Opcode:   "WORD",
 		Operands: []operand.Op{operand.U16(binary.LittleEndian.Uint16(code[4:]))},
 	})
+	for _, b := range code[6:] {
+		build.Instruction(&ir.Instruction{Opcode: "BYTE", Operands: []operand.Op{operand.U8(b)}})
+	}
 }
 
 func number(r reg.VecPhysical) byte {

@@ -10,47 +10,92 @@ import (
 	"testing"
 )
 
-// TestVDPBF16PS compares our bytes with the GNU assembler's for every triple of
-// registers.
-func TestVDPBF16PS(t *testing.T) {
+// TestEncode compares our bytes with the GNU assembler's for all registers.
+func TestEncode(t *testing.T) {
+	var all []instruction
+	add := func(code [6]byte, format string, args ...any) {
+		all = append(all, instruction{fmt.Sprintf(format, args...), code[:]})
+	}
+	for rm := range byte(32) {
+		for reg := range byte(32) {
+			for vvvv := range byte(32) {
+				add(Encode(prefixF3, 0x52, rm, vvvv, reg), "vdpbf16ps %%zmm%d, %%zmm%d, %%zmm%d", rm, vvvv, reg)
+				add(Encode(prefixF2, 0x72, rm, vvvv, reg), "vcvtne2ps2bf16 %%zmm%d, %%zmm%d, %%zmm%d", rm, vvvv, reg)
+			}
+			add(Encode(prefixF3, 0x72, rm, 0, reg), "vcvtneps2bf16 %%zmm%d, %%ymm%d", rm, reg)
+		}
+	}
+	compare(t, all)
+}
+
+// TestEncodeBroadcast does so for all bases and vector registers, and for all
+// displacements.
+func TestEncodeBroadcast(t *testing.T) {
+	bases := []string{"rax", "rcx", "rdx", "rbx", "", "", "rsi", "rdi", "r8", "r9", "r10", "r11", "", "", "r14", "r15"}
+	var all []instruction
+	add := func(base byte, disp int8, vvvv, reg byte) {
+		code := EncodeBroadcast(prefixF3, 0x52, base, disp, vvvv, reg)
+		// The assembler leaves out a displacement of zero unless told to keep it.
+		text := fmt.Sprintf("{disp8} vdpbf16ps %d(%%%s){1to16}, %%zmm%d, %%zmm%d", 4*int(disp), bases[base], vvvv, reg)
+		all = append(all, instruction{text, code[:]})
+	}
+	for base, name := range bases {
+		if name == "" {
+			continue
+		}
+		for vvvv := range byte(32) {
+			for reg := range byte(32) {
+				add(byte(base), int8(reg)-16, vvvv, reg)
+			}
+		}
+		for disp := -128; disp < 128; disp++ {
+			add(byte(base), int8(disp), 1, 30)
+		}
+	}
+	compare(t, all)
+}
+
+// instruction is one in AT&T syntax, and our bytes for it.
+type instruction struct {
+	text string
+	code []byte
+}
+
+// compare assembles instructions and compares the bytes of each.
+func compare(t *testing.T, all []instruction) {
+	t.Helper()
 	as, err := exec.LookPath("as")
 	if err != nil {
 		missing(t, "no GNU assembler: install binutils")
 	}
-	var source, want bytes.Buffer
-	for rm := range byte(32) {
-		for vvvv := range byte(32) {
-			for reg := range byte(32) {
-				fmt.Fprintf(&source, "vdpbf16ps %%zmm%d, %%zmm%d, %%zmm%d\n", rm, vvvv, reg)
-				code := Encode(prefixF3, 0x52, rm, vvvv, reg)
-				want.Write(code[:])
-			}
-		}
+	var source bytes.Buffer
+	for _, i := range all {
+		fmt.Fprintln(&source, i.text)
 	}
 	object := filepath.Join(t.TempDir(), "all.o")
 	cmd := exec.Command(as, "-o", object, "-")
 	cmd.Stdin = &source
 	if out, err := cmd.CombinedOutput(); err != nil {
-		missing(t, fmt.Sprintf("the assembler does not know VDPBF16PS: %v: %.200s", err, out))
+		missing(t, fmt.Sprintf("the assembler does not know AVX512_BF16: %v: %.200s", err, out))
 	}
 	file, err := elf.Open(object)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer file.Close()
-	got, err := file.Section(".text").Data()
+	theirs, err := file.Section(".text").Data()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(got) != want.Len() {
-		t.Fatalf("the assembler makes %d bytes, we %d", len(got), want.Len())
-	}
-	for i := 0; i < len(got); i += 6 {
-		if !bytes.Equal(got[i:i+6], want.Bytes()[i:i+6]) {
-			n := i / 6
-			t.Fatalf("zmm%d, zmm%d, zmm%d: the assembler makes %x, we %x",
-				n>>10, n>>5&31, n&31, got[i:i+6], want.Bytes()[i:i+6])
+	for _, i := range all {
+		n := min(len(i.code), len(theirs))
+		if !bytes.Equal(theirs[:n], i.code) {
+			t.Fatalf("%s: the assembler makes %x, we %x", i.text, theirs[:n], i.code)
 		}
+		theirs = theirs[n:]
+	}
+	if len(theirs) > 0 {
+		t.Fatalf("the assembler makes %d bytes more", len(theirs))
 	}
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math/bits"
 
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
@@ -237,6 +238,10 @@ func turn() {
 	RET()
 }
 
+// copyAhead is how many rows before their use lines are fetched into the cache: rows
+// lie apart, mostly on pages of their own, where the hardware's own prefetching ends.
+const copyAhead = 16
+
 // copy generates the pack of rows of K that run along the panel.
 func (s source) copy() {
 	name := "packCols" + s.name
@@ -253,7 +258,7 @@ func (s source) copy() {
 	)
 	dst, stride, src, ld := reg.RDI, reg.R8, reg.RSI, reg.R9
 	left, w, width, from, to := reg.R10, reg.R11, reg.R12, reg.RAX, reg.RBX
-	ld3, next := reg.RDX, reg.R13
+	ld3, next, ahead := reg.RDX, reg.R13, reg.R14
 	Load(Param("dst"), dst)
 	Load(Param("stride"), stride)
 	Load(Param("next"), next)
@@ -262,6 +267,8 @@ func (s source) copy() {
 	Load(Param("n"), left)
 	Load(Param("w"), width)
 	LEAQ(Mem{Base: ld, Index: ld, Scale: 2}, ld3)
+	MOVQ(ld, ahead)
+	SHLQ(U8(uint8(bits.TrailingZeros(copyAhead))), ahead)
 	Label("unit")
 	MOVQ(src, from)
 	MOVQ(dst, to)
@@ -273,6 +280,7 @@ func (s source) copy() {
 			{Base: from, Index: ld, Scale: 2}, {Base: from, Index: ld3, Scale: 1},
 		}[i]
 	}, Mem{Base: to})
+	PREFETCHT0(Mem{Base: from, Index: ahead, Scale: 1})
 	ADDQ(U8(uint8(s.width)), from)
 	ADDQ(next, to)
 	DECQ(w)

@@ -1,26 +1,37 @@
 package main
 
 import (
+	"fmt"
+
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
+
+	"ofpeak/kernels/cpu/_asm/evex"
 )
 
-// rows generates the conversions of finished rows, eight elements a step.
+// rows generates the conversions of finished rows, eight elements a step, or 32
+// where the instruction is.
 func rows() {
 	roundTables()
 	dequantize()
-	convert("storeBF16", "c[i] = bfloat16(acc[i])", 16, func(acc, c Mem) {
+	convert("storeBF16Y", "c[i] = bfloat16(acc[i])", 8, func(acc, c Mem) {
 		VMOVUPS(acc, reg.Y0)
 		roundBF16()
 		VMOVUPS(reg.X0, c)
 	})
-	convert("storeF16", "c[i] = float16(acc[i])", 16, func(acc, c Mem) {
+	convert("storeBF16Z", "c[i] = bfloat16(acc[i]), with zero for subnormal numbers", 32, func(acc, c Mem) {
+		VMOVUPS(acc, reg.Z0)
+		VMOVUPS(acc.Offset(64), reg.Z1)
+		evex.VCVTNE2PS2BF16(reg.Z0, reg.Z1, reg.Z0)
+		VMOVUPS(reg.Z0, c)
+	})
+	convert("storeF16Y", "c[i] = float16(acc[i])", 8, func(acc, c Mem) {
 		VMOVUPS(acc, reg.Y0)
 		VCVTPS2PH(U8(0), reg.Y0, c)
 	})
-	convert("addBF16", "acc[i] += float32(c[i]), of bfloat16", 16, addWide(loadBF16))
-	convert("addF16", "acc[i] += float32(c[i]), of float16", 16, addWide(loadF16))
+	convert("addBF16Y", "acc[i] += float32(c[i]), of bfloat16", 8, addWide(loadBF16))
+	convert("addF16Y", "acc[i] += float32(c[i]), of float16", 8, addWide(loadF16))
 }
 
 func addWide(load func(Mem, reg.VecPhysical)) func(acc, c Mem) {
@@ -31,18 +42,18 @@ func addWide(load func(Mem, reg.VecPhysical)) func(acc, c Mem) {
 	}
 }
 
-// convert generates a loop over acc and c.
-func convert(name, doc string, size int, body func(acc, c Mem)) {
-	TEXT(name+"Y", NOSPLIT, "func(c *uint16, acc *float32, n int)")
+// convert generates a loop over acc and c, so many elements a step.
+func convert(name, doc string, step int, body func(acc, c Mem)) {
+	TEXT(name, NOSPLIT, "func(c *uint16, acc *float32, n int)")
 	Pragma("noescape")
-	Doc(name+"Y is", "", "\tfor i := range 8 * n { "+doc+" }")
+	Doc(name+" is", "", fmt.Sprintf("\tfor i := range %d * n { %s }", step, doc))
 	Load(Param("c"), reg.RDI)
 	Load(Param("acc"), reg.RSI)
 	Load(Param("n"), reg.RCX)
 	Label("loop")
 	body(Mem{Base: reg.RSI}, Mem{Base: reg.RDI})
-	ADDQ(U8(32), reg.RSI)
-	ADDQ(U8(uint8(size)), reg.RDI)
+	ADDQ(U32(uint32(4*step)), reg.RSI)
+	ADDQ(U8(uint8(2*step)), reg.RDI)
 	DECQ(reg.RCX)
 	JNZ(LabelRef("loop"))
 	VZEROUPPER()

@@ -22,6 +22,7 @@ type tile struct {
 	started bool   // the first row of B is what the sums start at
 	doc     string // the product of two units, as Go
 	mac     func(a, b, acc reg.VecPhysical)
+	macMem  func(a Mem, b, acc reg.VecPhysical) // the same for a in memory, for tiles of one vector
 }
 
 // isa is a vector length and how many rows of A fit its registers.
@@ -64,13 +65,16 @@ func tiles() {
 		VPMADDWD(b, a, reg.Y0)
 		VPADDD(reg.Y0, acc, acc)
 	}
+	fmaMem := func(a Mem, b, acc reg.VecPhysical) { VFMADD231PS_BCST(a, b, acc) }
+	bf16Mem := func(a Mem, b, acc reg.VecPhysical) { evex.VDPBF16PSBroadcast(a, b, acc) }
+	const pairs = "a.lo*b.lo + a.hi*b.hi (bfloat16 pairs)"
 	maskTable()
 	for v := 1; v <= 3; v++ {
-		tile{"F32", zmm, v, true, false, "a*b", fma}.generate()
-		tile{"BF16", zmm, v, true, false, "a.lo*b.lo + a.hi*b.hi (bfloat16 pairs)", bf16}.generate()
-		tile{"I8", zmm, v, false, true, "the sum of four uint8(a)*int8(b)", vnni}.generate()
-		tile{"F32", ymm, v, true, false, "a*b", fma}.generate()
-		tile{"I16", ymm, v, false, false, "a.lo*b.lo + a.hi*b.hi (int16 pairs)", madd}.generate()
+		tile{"F32", zmm, v, true, false, "a*b", fma, fmaMem}.generate()
+		tile{"BF16", zmm, v, true, false, pairs, bf16, bf16Mem}.generate()
+		tile{"I8", zmm, v, false, true, "the sum of four uint8(a)*int8(b)", vnni, nil}.generate()
+		tile{"F32", ymm, v, true, false, "a*b", fma, nil}.generate()
+		tile{"I16", ymm, v, false, false, "a.lo*b.lo + a.hi*b.hi (int16 pairs)", madd, nil}.generate()
 	}
 }
 
@@ -218,6 +222,10 @@ func (t tile) loop() {
 // int16 product needs a register for its sums, so there B stays in memory order
 // but is loaded anew for each row.
 func (t tile) step() {
+	if t.vectors == 1 && t.macMem != nil {
+		t.narrowStep()
+		return
+	}
 	spare := 1 // register 0 is the madd's temporary
 	for v := 0; v < t.vectors && t.name != "I16"; v++ {
 		t.load(Mem{Base: rB, Disp: 4 * v * t.isa.lanes}, t.isa.vec(spare+v))
@@ -236,6 +244,16 @@ func (t tile) step() {
 			}
 			t.mac(a, b, t.acc(r, v))
 		}
+	}
+}
+
+// narrowStep is the step of one vector. Zen 4 executes a multiply-add that
+// broadcasts its operand from memory every cycle, but a broadcast and a
+// multiply-add apart only every 1.33.
+func (t tile) narrowStep() {
+	t.load(Mem{Base: rB}, t.isa.vec(0))
+	for r := 0; r < t.isa.rows; r++ {
+		t.macMem(Mem{Base: rAk, Disp: 4 * r}, t.isa.vec(0), t.acc(r, 0))
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 
 func activations() {
 	expSum()
-	softmax()
+	softmax("softmax")
 	gelu()
 	geluGrad()
 }
@@ -31,36 +31,75 @@ func expSum() {
 	end()
 }
 
-// softmax needs the largest element before it can start on the exponentials: two passes over a row that stays in L1.
-func softmax() {
-	function("softmax", "func(x []float32, scale, top float32) (newTop, sum float32)",
-		"newTop = max(top, scale*max(x)); for i := range x { x[i] = exp(scale*x[i] - newTop); sum += x[i] }")
+// slack is vec.Slack.
+const slack = 8
+
+// softmax needs the largest element before it can start on the exponentials: two passes over a row that stays in L1. The name says whether it
+// replaces x or rounds to dst.
+func softmax(name string) {
+	signature, doc := "func(x []float32, scale, top float32) (newTop, sum float32)", "x[i] = e; sum += e }"
+	rounds := name == "softmaxBF16"
+	if rounds {
+		signature, doc = "func(dst []uint16, x []float32, scale, top float32) (newTop, sum float32)", "dst[i] = bf16(e); sum += e }, and zeros to the end of the vector"
+	}
+	function(name, signature, "newTop = top; if m := scale*max(x); m > top+slack { newTop = m }; for i := range x { e := exp(scale*x[i] - newTop); "+doc)
 	x, n, scale := base("x"), length("x"), scalar("scale")
-	largest := accumulators(4, func() reg.VecVirtual { return register(constant(math.Inf(-1))) })
-	none := copyOf(largest[0])
-	namedLoop("max", n, 4, func(a at) {
-		VMAXPS(a.fill(a.load(x), none), largest[a.lane], largest[a.lane])
-	})
-	shift := vec()
-	VBROADCASTSS(reduce(VMAXPS, largest), shift)
-	VMULPS(scale, shift, shift)
-	VMAXPS(scalar("top"), shift, shift)
+	shift := newTop(x, n, scale)
 	result(0, shift.AsX())
-	acc := accumulators(2, zero)
+	acc, degree, dst := accumulators(2, zero), exactDegree, reg.Register(nil)
+	if rounds {
+		degree, dst = roundedDegree, base("dst")
+	}
 	namedLoop("exp", n, 2, func(a at) {
 		v := a.load(x)
 		VFMSUB213PS(shift, scale, v)
-		e := exp(v)
-		VADDPS(a.clear(e), acc[a.lane], acc[a.lane])
-		a.store(e, x)
+		e := a.clear(expTo(v, degree)).(reg.VecVirtual)
+		VADDPS(e, acc[a.lane], acc[a.lane])
+		if rounds {
+			a.roundTo(e, dst)
+		} else {
+			a.store(e, x)
+		}
 	})
 	result(1, reduce(VADDPS, acc))
 	end()
 }
 
-// exp is e^x in about one unit in the last place: x = n·ln2 + r, e^x = 2^n·e^r, with the Taylor polynomial of degree 7 for
-// |r| ≤ ln2/2, whose remainder is below 6e-9.
-func exp(x Op) reg.VecVirtual {
+// newTop is, in all lanes, the largest of scale*x if that is above top by more than the slack, else top.
+func newTop(x, n, scale reg.Register) reg.VecVirtual {
+	largest := accumulators(4, func() reg.VecVirtual { return register(constant(math.Inf(-1))) })
+	none := copyOf(largest[0])
+	namedLoop("max", n, 4, func(a at) {
+		VMAXPS(a.fill(a.load(x), none), largest[a.lane], largest[a.lane])
+	})
+	found, top := vec(), scalar("top")
+	VBROADCASTSS(reduce(VMAXPS, largest), found)
+	VMULPS(scale, found, found)
+	limit, d := plus(top, constant(slack)), vec()
+	const above = 0x1e
+	if wide() {
+		k := K()
+		VCMPPS(Imm(above), limit, found, k)
+		VBLENDMPS(found, top, k, d)
+	} else {
+		k := vec()
+		VCMPPS(Imm(above), limit, found, k)
+		VBLENDVPS(k, found, top, d)
+	}
+	return d
+}
+
+// Degrees of exp's polynomial: its remainder for |r| ≤ ln2/2 is below 6e-9, and below 3e-6 where the result will be rounded to bfloat16.
+const (
+	exactDegree   = 7
+	roundedDegree = 5
+)
+
+func exp(x Op) reg.VecVirtual { return expTo(x, exactDegree) }
+
+// expTo is e^x: x = n·ln2 + r, e^x = 2^n·e^r, with the Taylor polynomial of a degree for |r| ≤ ln2/2; with exactDegree in about one unit in the
+// last place.
+func expTo(x Op, degree int) reg.VecVirtual {
 	v := bounded(x, -105, 89) // e^-105 rounds to 0, e^89 to infinity
 	n := times(v, constant(math.Log2E))
 	if wide() {
@@ -72,9 +111,10 @@ func exp(x Op) reg.VecVirtual {
 	const high = 0x1.62e4p-1
 	VFNMADD231PS(constant(high), n, v)
 	VFNMADD231PS(constant(math.Ln2-high), n, v)
-	p := register(constant(1.0 / 5040))
-	for _, c := range []float64{1.0 / 720, 1.0 / 120, 1.0 / 24, 1.0 / 6, 1.0 / 2, 1, 1} {
-		VFMADD213PS(constant(c), v, p)
+	inverse := []float64{1, 1, 2, 6, 24, 120, 720, 5040} // of the coefficients
+	p := register(constant(1 / inverse[degree]))
+	for i := degree - 1; i >= 0; i-- {
+		VFMADD213PS(constant(1/inverse[i]), v, p)
 	}
 	if wide() {
 		VSCALEFPS(n, p, p)

@@ -15,8 +15,7 @@ func halves() {
 	})
 	conversion("fromBF16", "func(dst []float32, x []uint16)", "dst[i] = kernels.F32FromBF16(x[i])", func(src, dst, index reg.Register) {
 		v := vec()
-		VPMOVZXWD(Mem{Base: src, Index: index, Scale: 2}, v)
-		VPSLLD(Imm(16), v, v)
+		loadBF16(Mem{Base: src, Index: index, Scale: 2}, v)
 		VMOVUPS(v, Mem{Base: dst, Index: index, Scale: 4})
 	})
 	conversion("toF16", "func(dst []uint16, x []float32)", "dst[i] = kernels.F16FromF32(x[i])", func(src, dst, index reg.Register) {
@@ -29,25 +28,7 @@ func halves() {
 		VMOVUPS(Mem{Base: src, Index: index, Scale: 4}, v)
 		storeWords(roundBF16(v), Mem{Base: dst, Index: index, Scale: 2})
 	})
-	pairs()
 	quantize()
-}
-
-// pairs is the layout that a product of bfloat16 wants: neighbours along the sum in one 32-bit element.
-func pairs() {
-	function("pairs", "func(dst []float32, lo, hi []float32)",
-		"for i := range dst { dst[i] = the bits kernels.BF16FromF32(lo[i]) | kernels.BF16FromF32(hi[i])<<16 }, for whole vectors")
-	dst, lo, hi := base("dst"), base("lo"), base("hi")
-	vectors(func(index reg.Register) {
-		first, second := vec(), vec()
-		VMOVUPS(Mem{Base: lo, Index: index, Scale: 4}, first)
-		VMOVUPS(Mem{Base: hi, Index: index, Scale: 4}, second)
-		first, second = roundBF16(first), roundBF16(second)
-		VPSLLD(Imm(16), second, second)
-		or(first, second, second)
-		VMOVUPS(second, Mem{Base: dst, Index: index, Scale: 4})
-	})
-	end()
 }
 
 func conversion(name, signature, value string, body func(src, dst, index reg.Register)) {

@@ -23,5 +23,8 @@ func main() {
 	gathers()
 	transpose()
 	panels()
+	if wide() {
+		native()
+	}
 	Generate()
 }

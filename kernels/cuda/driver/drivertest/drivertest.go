@@ -38,6 +38,7 @@ func Run(t *testing.T, open func(t *testing.T) driver.Driver) {
 		{"shared memory", sharedMemory},
 		{"leaks", leaks},
 		{"use after close", useAfterClose},
+		{"products", products},
 		{"peers", peers},
 		{"failed kernel", failedKernel},
 	} {

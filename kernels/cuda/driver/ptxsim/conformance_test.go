@@ -9,6 +9,6 @@ import (
 
 func TestDoesWhatAnyDriverDoes(t *testing.T) {
 	for seed := range uint64(5) {
-		drivertest.Run(t, func(*testing.T) driver.Driver { return New(Config{Devices: 2, Seed: seed}) })
+		drivertest.Run(t, func(*testing.T) driver.Driver { return New(Config{Devices: 2, Seed: seed, Products: true}) })
 	}
 }

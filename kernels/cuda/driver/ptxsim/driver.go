@@ -22,6 +22,8 @@ type Config struct {
 	Seed    uint64 // of the order of streams, blocks and warps
 	Workers int    // blocks that run at once; 0: GOMAXPROCS
 	Budget  int64  // instructions that a warp may issue; 0: simt's default
+	// Products gives contexts a stand-in for cuBLASLt, to test its callers. Without it they run the kernels that ship.
+	Products bool
 }
 
 // Driver is a set of simulated GPUs. One lock serves all of them, so that kernels run one at a time.

@@ -1,0 +1,80 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"ofpeak/bench/isolate"
+	"ofpeak/bench/sweep"
+	"ofpeak/bench/workload"
+)
+
+// isolated measures each case in a child of this process: this very binary, as ofpeak case JOB.
+func isolated(r runner, o runnerOptions, timeout time.Duration) (sweep.Runner, error) {
+	this, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("where this binary lies is unknown: %w; pass --isolate=false", err)
+	}
+	o.Device = string(r.Machine().Device) // what auto chose
+	options, err := json.Marshal(o)
+	if err != nil {
+		return nil, err
+	}
+	return &isolate.Runner{
+		Runner: r, Options: options, Timeout: timeout,
+		Command: func(workload.Case) (*exec.Cmd, error) { return exec.Command(this, "case"), nil },
+	}, nil
+}
+
+// newCaseCmd is the child: it measures one case and writes the messages of package isolate.
+func newCaseCmd(stdout, stderr io.Writer, open openFunc) *cobra.Command {
+	return &cobra.Command{
+		Use:    "case JOB",
+		Short:  "Measure the case of a job, for ofpeak run --isolate",
+		Hidden: true,
+		Args:   cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			job, c, err := isolate.ParseJob(args[0])
+			if err != nil {
+				return err
+			}
+			var o runnerOptions
+			if err := json.Unmarshal(job.Options, &o); err != nil {
+				return fmt.Errorf("the job's options: %w; use ofpeak run --case instead", err)
+			}
+			o.Stderr = stderr
+			isolate.Enter(os.Stdin)
+			return runCase(cmd.Context(), isolate.NewWriter(stdout), open, job, o, c)
+		},
+	}
+}
+
+func runCase(ctx context.Context, to isolate.Writer, open openFunc, job isolate.Job, o runnerOptions, c workload.Case) error {
+	r, err := open(o)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	carrier, _ := r.(isolate.Carrier)
+	if carrier != nil && job.Carry != nil {
+		if err := carrier.Recall(job.Carry); err != nil {
+			return err
+		}
+	}
+	row := sweep.NewRow(c, r.Machine(), sweep.ThisEnvironment(), time.Now())
+	r.Run(sweep.OnStage(ctx, func(stage string) { _ = to.Stage(stage) }), c, &row)
+	var carry []byte
+	if carrier != nil {
+		if carry, err = carrier.Carry(); err != nil {
+			return err
+		}
+	}
+	return to.Row(row, carry)
+}

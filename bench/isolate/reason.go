@@ -1,0 +1,64 @@
+package isolate
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// ending is how a child ended.
+type ending struct {
+	signal    string // such as "SIGKILL", or ""
+	status    int    // exit status, if there was no signal
+	timedOut  bool
+	oomKilled bool // the kernel killed something for want of memory meanwhile
+}
+
+// reason says in one line why a child left no row.
+func reason(e ending, stage string, tail []string, timeout time.Duration) string {
+	while := ""
+	if stage != "" {
+		while = " while " + stage
+	}
+	cause := cause(tail)
+	switch {
+	case e.timedOut:
+		return fmt.Sprintf("no end within --timeout %v%s; raise it, or take a smaller --model", timeout, while)
+	case e.signal == "SIGKILL" && e.oomKilled:
+		return fmt.Sprintf("out of memory%s: the kernel killed the process; take a smaller --model or batch", while)
+	case outOfMemory(cause):
+		return fmt.Sprintf("out of memory%s: %s; take a smaller --model or batch", while, cause)
+	case e.signal != "":
+		return "killed by " + e.signal + while + suffix(cause)
+	}
+	return fmt.Sprintf("ended with exit status %d%s and no row%s", e.status, while, suffix(cause))
+}
+
+func suffix(cause string) string {
+	if cause == "" {
+		return ""
+	}
+	return ": " + cause
+}
+
+// causes begin the line in which a crash of Go, C or MPI says what happened.
+var causes = []string{"panic:", "fatal error:", "runtime: out of memory", "SIG", "terminate called", "ofpeak:", "Error in initialization"}
+
+// cause is the first line that tells of a crash, or the last one of all.
+func cause(tail []string) string {
+	for _, line := range tail {
+		for _, c := range causes {
+			if strings.HasPrefix(line, c) {
+				return line
+			}
+		}
+	}
+	if len(tail) == 0 {
+		return ""
+	}
+	return tail[len(tail)-1]
+}
+
+func outOfMemory(cause string) bool {
+	return strings.Contains(cause, "out of memory") || strings.Contains(cause, "cannot allocate memory")
+}

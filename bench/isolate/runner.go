@@ -1,0 +1,142 @@
+package isolate
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"sync"
+	"time"
+
+	"ofpeak/bench/sweep"
+	"ofpeak/bench/workload"
+	"ofpeak/results"
+)
+
+// Runner is a sweep.Runner that measures in children. What the machine is and can, it asks a runner of its own process.
+type Runner struct {
+	sweep.Runner
+	// Command makes the command that measures a case; the job is appended to its arguments.
+	Command func(c workload.Case) (*exec.Cmd, error)
+	Options json.RawMessage // of every job
+	Timeout time.Duration   // of a case; 0: none
+	carry   json.RawMessage
+}
+
+// Run measures c in a child. A child that ends without a row makes the row a failed one.
+func (r *Runner) Run(ctx context.Context, c workload.Case, row *results.Row) {
+	got, err := r.child(ctx, c)
+	switch {
+	case err == nil:
+		*row = got
+	case ctx.Err() == nil:
+		row.Settle(results.Failed, err.Error())
+	}
+}
+
+func (r *Runner) child(ctx context.Context, c workload.Case) (results.Row, error) {
+	job, err := json.Marshal(Job{Case: c.String(), Options: r.Options, Carry: r.carry})
+	if err != nil {
+		return results.Row{}, err
+	}
+	cmd, err := r.Command(c)
+	if err != nil {
+		return results.Row{}, err
+	}
+	cmd.Args = append(cmd.Args, string(job))
+	p, err := start(cmd)
+	if err != nil {
+		return results.Row{}, fmt.Errorf("the case's process does not start: %w", err)
+	}
+	heard := newListener(ctx)
+	var reading sync.WaitGroup
+	reading.Go(func() { heard.messages(p.out) })
+	reading.Go(func() { heard.words(p.errs) })
+	end := p.wait(ctx, r.Timeout)
+	for _, f := range []*os.File{p.out, p.errs} {
+		_ = f.SetReadDeadline(time.Now().Add(time.Second)) // whoever still holds it has left the case
+	}
+	reading.Wait()
+	if heard.row == "" {
+		return results.Row{}, errors.New(reason(end, heard.stage, heard.tail, r.Timeout))
+	}
+	row, err := parseRow(heard.row, c)
+	if err == nil && heard.carry != nil {
+		r.carry = heard.carry
+	}
+	return row, err
+}
+
+func parseRow(text string, c workload.Case) (results.Row, error) {
+	file, err := results.Parse("the case's process", []byte(text))
+	if err != nil {
+		return results.Row{}, err
+	}
+	if len(file.Rows) != 1 || file.Rows[0].Case != c.String() {
+		return results.Row{}, errors.New("the case's process: wrote no row of the case")
+	}
+	return file.Rows[0], nil
+}
+
+// listener gathers what a child says.
+type listener struct {
+	ctx   context.Context
+	stage string
+	row   string
+	carry json.RawMessage
+	mu    sync.Mutex
+	tail  []string // last lines that are no messages
+}
+
+func newListener(ctx context.Context) *listener { return &listener{ctx: ctx} }
+
+// maxLine bounds a message; a row has some kilobytes, thousands of samples and a loss curve make it some hundred.
+const maxLine = 16 << 20
+
+// messages reads standard output to its end.
+func (l *listener) messages(f *os.File) {
+	l.lines(f, func(line []byte) {
+		m, ok := parseMessage(line)
+		switch {
+		case !ok:
+			l.keep(line)
+		case m.Row != "":
+			l.row, l.carry = m.Row, m.Carry
+		default:
+			l.stage = m.Stage
+			sweep.Stage(l.ctx, m.Stage)
+		}
+	})
+}
+
+// words reads standard error to its end.
+func (l *listener) words(f *os.File) { l.lines(f, l.keep) }
+
+func (l *listener) lines(f *os.File, use func(line []byte)) {
+	defer f.Close()
+	s := bufio.NewScanner(f)
+	s.Buffer(nil, maxLine)
+	for s.Scan() {
+		use(s.Bytes())
+	}
+	_, _ = io.Copy(io.Discard, f) // after a line that is too long, so that the child does not wait for a reader
+}
+
+// tailLines is how much of a child's last words is looked at: a Go crash tells its cause first and then every goroutine.
+const tailLines = 2000
+
+func (l *listener) keep(line []byte) {
+	if line = bytes.TrimSpace(line); len(line) == 0 {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.tail = append(l.tail, string(line[:min(len(line), 1000)])); len(l.tail) > tailLines {
+		l.tail = l.tail[1:]
+	}
+}

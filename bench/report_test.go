@@ -1,0 +1,64 @@
+package main
+
+import (
+	"image/png"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestReport(t *testing.T) {
+	inRuns(t, func() string {
+		out, err := runCmd(newReportCmd, "base.csv", "gpu.csv", "-o", "page.html", "--png", "figures", "--price", "CNY 12/h", "--price", "A100 80GB SXM=USD 1.8/h")
+		if err != nil {
+			t.Fatal(err)
+		}
+		page, err := os.ReadFile("page.html")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range []string{"Share of peak on 2 machines", "Example CPU (cpu-host)", "A100 80GB SXM", "USD 1.80 per device-hour", `id="shares-B"`} {
+			if !strings.Contains(string(page), want) {
+				t.Errorf("the page lacks %q", want)
+			}
+		}
+		images, err := filepath.Glob("figures/*.png")
+		if err != nil || len(images) != strings.Count(out, ".png") || len(images) == 0 {
+			t.Errorf("figures %v, %v; the command says %q", images, err, out)
+		}
+		for _, path := range images {
+			f, err := os.Open(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if config, err := png.DecodeConfig(f); err != nil || config.Width < 1000 {
+				t.Errorf("%s: %+v, %v", path, config, err)
+			}
+			f.Close()
+		}
+		return ""
+	})
+}
+
+func TestReportErrors(t *testing.T) {
+	tests := []struct {
+		args []string
+		want string
+	}{
+		{nil, "requires at least 1 arg(s), only received 0"},
+		{[]string{"none.csv"}, "none.csv: cannot be read: no such file or directory"},
+		{[]string{"base.csv", "-o", "no/such/place.html"}, "--out no/such/place.html: cannot be written: no such file or directory; choose a writable place"},
+		{[]string{"base.csv", "--png", "base.csv"}, "--png base.csv: cannot be made: not a directory; choose a writable place"},
+		{[]string{"base.csv", "--price", "12"}, `--price "12": is no price; write "CNY 12/h", "USD 1.8/h", "CNY 73900/3y" or "A100 80GB SXM=CNY 73900/3y"`},
+		{[]string{"base.csv", "--price", "TPU=CNY 1/h"}, `--price "TPU=CNY 1/h": "TPU" is no chip, device or host in these files; they have "Example CPU", "cpu-host"`},
+	}
+	inRuns(t, func() string {
+		for _, test := range tests {
+			if _, err := runCmd(newReportCmd, test.args...); err == nil || err.Error() != test.want {
+				t.Errorf("%v: error %v; want %s", test.args, err, test.want)
+			}
+		}
+		return ""
+	})
+}

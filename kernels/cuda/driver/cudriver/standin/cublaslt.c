@@ -1,0 +1,217 @@
+/* A libcublasLt.so.12 over the stand-in's memory. It proves that descriptors say what was meant: it computes from them alone, in double. Like cuBLASLt it
+ * refuses a matrix of GELU's inputs whose rows are no multiple of 8, and an epilogue that it was not told an address for. */
+#include "../include/cublaslt.h"
+#include "standin.h"
+
+#include <math.h>
+
+struct layout {
+	cudaDataType_t type;
+	int64_t rows, columns, ld;
+};
+
+struct product {
+	int32_t transposed[2], epilogue;
+	uint64_t bias, aux;
+	int64_t aux_ld;
+};
+
+cublasStatus_t cublasLtCreate(cublasLtHandle_t *handle)
+{
+	*handle = malloc(1);
+	return standin_current ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_NOT_INITIALIZED;
+}
+
+cublasStatus_t cublasLtDestroy(cublasLtHandle_t handle)
+{
+	free(handle);
+	return CUBLAS_STATUS_SUCCESS;
+}
+
+cublasStatus_t cublasLtGetProperty(libraryPropertyType type, int *value)
+{
+	*value = type == MAJOR_VERSION ? 12 : 0;
+	return CUBLAS_STATUS_SUCCESS;
+}
+
+cublasStatus_t cublasLtMatmulDescCreate(cublasLtMatmulDesc_t *desc, cublasComputeType_t compute, cudaDataType_t scale)
+{
+	struct product *p = calloc(1, sizeof(cublasLtMatmulDescOpaque_t));
+
+	p->epilogue = CUBLASLT_EPILOGUE_DEFAULT;
+	*desc = (cublasLtMatmulDesc_t)p;
+	return compute == CUBLAS_COMPUTE_32F && scale == CUDA_R_32F ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_NOT_SUPPORTED;
+}
+
+cublasStatus_t cublasLtMatmulDescDestroy(cublasLtMatmulDesc_t desc)
+{
+	free(desc);
+	return CUBLAS_STATUS_SUCCESS;
+}
+
+static cublasStatus_t take(void *to, size_t expected, const void *value, size_t size)
+{
+	if (size != expected)
+		return CUBLAS_STATUS_INVALID_VALUE;
+	memcpy(to, value, size);
+	return CUBLAS_STATUS_SUCCESS;
+}
+
+cublasStatus_t cublasLtMatmulDescSetAttribute(cublasLtMatmulDesc_t desc, cublasLtMatmulDescAttributes_t name, const void *value, size_t size)
+{
+	struct product *p = (struct product *)desc;
+
+	switch (name) {
+	case CUBLASLT_MATMUL_DESC_TRANSA:
+		return take(&p->transposed[0], 4, value, size);
+	case CUBLASLT_MATMUL_DESC_TRANSB:
+		return take(&p->transposed[1], 4, value, size);
+	case CUBLASLT_MATMUL_DESC_EPILOGUE:
+		return take(&p->epilogue, 4, value, size);
+	case CUBLASLT_MATMUL_DESC_BIAS_POINTER:
+		return take(&p->bias, 8, value, size);
+	case CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER:
+		return take(&p->aux, 8, value, size);
+	case CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD:
+		return take(&p->aux_ld, 8, value, size);
+	}
+	return CUBLAS_STATUS_INVALID_VALUE;
+}
+
+cublasStatus_t cublasLtMatrixLayoutCreate(cublasLtMatrixLayout_t *l, cudaDataType_t type, uint64_t rows, uint64_t columns, int64_t ld)
+{
+	struct layout *m = calloc(1, sizeof(cublasLtMatrixLayoutOpaque_t));
+
+	*m = (struct layout){type, (int64_t)rows, (int64_t)columns, ld};
+	*l = (cublasLtMatrixLayout_t)m;
+	return ld >= (int64_t)rows ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_INVALID_VALUE;
+}
+
+cublasStatus_t cublasLtMatrixLayoutDestroy(cublasLtMatrixLayout_t l)
+{
+	free(l);
+	return CUBLAS_STATUS_SUCCESS;
+}
+
+cublasStatus_t cublasLtMatmulPreferenceCreate(cublasLtMatmulPreference_t *preference)
+{
+	*preference = calloc(1, sizeof **preference);
+	return CUBLAS_STATUS_SUCCESS;
+}
+
+cublasStatus_t cublasLtMatmulPreferenceDestroy(cublasLtMatmulPreference_t preference)
+{
+	free(preference);
+	return CUBLAS_STATUS_SUCCESS;
+}
+
+cublasStatus_t cublasLtMatmulPreferenceSetAttribute(cublasLtMatmulPreference_t preference, cublasLtMatmulPreferenceAttributes_t name, const void *value,
+	size_t size)
+{
+	return take(&preference->data[0], name == CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES ? 8 : 4, value, size);
+}
+
+cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc, cublasLtMatrixLayout_t a, cublasLtMatrixLayout_t b,
+	cublasLtMatrixLayout_t c, cublasLtMatrixLayout_t d, cublasLtMatmulPreference_t preference, int asked, cublasLtMatmulHeuristicResult_t *best, int *found)
+{
+	const struct product *p = (const struct product *)desc;
+
+	(void)handle, (void)a, (void)b, (void)c, (void)d, (void)preference, (void)asked;
+	*found = 0;
+	if (p->aux && p->aux_ld % 8)
+		return CUBLAS_STATUS_INVALID_VALUE;
+	memset(best, 0, sizeof *best);
+	best->algo.data[0] = 42;
+	*found = 1;
+	return CUBLAS_STATUS_SUCCESS;
+}
+
+static double get(const void *m, cudaDataType_t type, int64_t i)
+{
+	uint32_t bits;
+	float v;
+
+	if (type == CUDA_R_32F)
+		return ((const float *)m)[i];
+	if (type == CUDA_R_16F)
+		return (double)((const _Float16 *)m)[i];
+	bits = (uint32_t)((const uint16_t *)m)[i] << 16;
+	memcpy(&v, &bits, sizeof v);
+	return v;
+}
+
+static void put(void *m, cudaDataType_t type, int64_t i, double x)
+{
+	float v = (float)x;
+	uint32_t bits;
+
+	if (type == CUDA_R_32F) {
+		((float *)m)[i] = v;
+	} else if (type == CUDA_R_16F) {
+		((_Float16 *)m)[i] = (_Float16)v;
+	} else {
+		memcpy(&bits, &v, sizeof v);
+		((uint16_t *)m)[i] = (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+	}
+}
+
+static double last(const struct product *p, double v, void *aux, cudaDataType_t type, int64_t i)
+{
+	const double r = sqrt(2 / M_PI), c = 0.044715;
+	double t, x = v;
+
+	if (p->epilogue == CUBLASLT_EPILOGUE_GELU_AUX || p->epilogue == CUBLASLT_EPILOGUE_GELU_AUX_BIAS) {
+		put(aux, type, i, v);
+		return v / 2 * (1 + tanh(r * (v + c * v * v * v)));
+	}
+	if (p->epilogue != CUBLASLT_EPILOGUE_DGELU)
+		return v;
+	x = get(aux, type, i);
+	t = tanh(r * (x + c * x * x * x));
+	return v * ((1 + t) / 2 + x / 2 * (1 - t * t) * r * (1 + 3 * c * x * x));
+}
+
+/* memory of a matrix, NULL where it is not all allocated. */
+static void *memory(CUstream stream, const void *at, const struct layout *m)
+{
+	size_t size = m->type == CUDA_R_32F ? 4 : 2;
+
+	return standin_memory(stream->context, (CUdeviceptr)(uintptr_t)at, size * (size_t)(m->ld * (m->columns - 1) + m->rows));
+}
+
+cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc, const void *alpha, const void *A, cublasLtMatrixLayout_t Adesc, const void *B,
+	cublasLtMatrixLayout_t Bdesc, const void *beta, const void *C, cublasLtMatrixLayout_t Cdesc, void *D, cublasLtMatrixLayout_t Ddesc,
+	const cublasLtMatmulAlgo_t *algo, void *workspace, size_t work, cudaStream_t on)
+{
+	const struct product *p = (const struct product *)desc;
+	const struct layout *a = (const struct layout *)Adesc, *b = (const struct layout *)Bdesc, *d = (const struct layout *)Ddesc;
+	const struct layout bias_layout = {d->type, d->rows, 1, d->rows}, aux_layout = {d->type, d->rows, d->columns, p->aux_ld};
+	CUstream stream = (CUstream)on;
+	void *ma = memory(stream, A, a), *mb = memory(stream, B, b), *mc = memory(stream, C, (const struct layout *)Cdesc), *md = memory(stream, D, d);
+	void *bias = p->bias ? memory(stream, (void *)(uintptr_t)p->bias, &bias_layout) : NULL;
+	void *aux = p->aux ? memory(stream, (void *)(uintptr_t)p->aux, &aux_layout) : NULL;
+	int64_t depth = p->transposed[0] ? a->rows : a->columns, i, j, l;
+	int needs_bias = p->epilogue == CUBLASLT_EPILOGUE_BIAS || p->epilogue == CUBLASLT_EPILOGUE_GELU_AUX_BIAS;
+
+	(void)handle;
+	if (algo->data[0] != 42 || !ma || !mb || !mc || !md || needs_bias != !!bias || (p->epilogue >= CUBLASLT_EPILOGUE_GELU_AUX) != !!aux)
+		return CUBLAS_STATUS_EXECUTION_FAILED;
+	if (!standin_memory(stream->context, (CUdeviceptr)(uintptr_t)workspace, work) || depth != (p->transposed[1] ? b->columns : b->rows))
+		return CUBLAS_STATUS_INVALID_VALUE;
+	for (j = 0; j < d->columns; j++) {
+		for (i = 0; i < d->rows; i++) {
+			double sum = 0, v;
+
+			for (l = 0; l < depth; l++)
+				sum += get(ma, a->type, p->transposed[0] ? i * a->ld + l : l * a->ld + i) *
+					get(mb, b->type, p->transposed[1] ? l * b->ld + j : j * b->ld + l);
+			v = *(const float *)alpha * sum;
+			if (*(const float *)beta != 0)
+				v += *(const float *)beta * get(mc, d->type, j * d->ld + i);
+			if (bias)
+				v += get(bias, d->type, i);
+			put(md, d->type, j * d->ld + i, last(p, v, aux, d->type, j * p->aux_ld + i));
+		}
+	}
+	return CUBLAS_STATUS_SUCCESS;
+}

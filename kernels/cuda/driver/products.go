@@ -1,0 +1,54 @@
+package driver
+
+// Products is a library of matrix products on a context: cuBLASLt on real GPUs.
+type Products interface {
+	// Library is its name and version.
+	Library() string
+	// Multiply enqueues a product. The error is ErrNotSupported, wrapped, where the library has no kernel for it; nothing is enqueued then.
+	Multiply(s Stream, p Product) error
+	// Close releases the library's handle. The context must still be open.
+	Close() error
+}
+
+// Type is the type of a matrix's elements; the numbers are those of cudaDataType.
+type Type int32
+
+const (
+	Float32  Type = 0
+	Float16  Type = 2
+	BFloat16 Type = 14
+)
+
+// Size is an element's size in bytes.
+func (t Type) Size() int {
+	if t == Float32 {
+		return 4
+	}
+	return 2
+}
+
+// Epilogue is what a product does to each element last.
+type Epilogue int32
+
+const (
+	NoEpilogue   Epilogue = iota
+	GELU                  // keeps its input in Aux; the tanh form (Hendrycks & Gimpel, arXiv:1606.08415, section 2)
+	GELUGradient          // multiplies by GELU's derivative at Aux
+)
+
+// Product is C = epilogue(op(A)·op(B) + Addend + Bias), with op(A) (M,K), op(B) (K,N) and C (M,N). Matrices are row-major and contiguous; sums are float32.
+// Addresses of 0 stand for operands that are not there.
+type Product struct {
+	M, N, K        int
+	A, B           Ptr
+	TransA, TransB bool // A is stored (K,M), B is stored (N,K)
+	In             Type // of A and B
+	C              Ptr
+	Addend         Ptr  // (M,N); may be C
+	Bias           Ptr  // (N), added to each row
+	Out            Type // of C, Addend, Bias and Aux
+	Epilogue       Epilogue
+	Aux            Ptr // (M,N)
+	Work           Ptr // memory that the library may use until the product has run
+	WorkSize       int64
+}

@@ -1,0 +1,166 @@
+package ptxsim
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+
+	"ofpeak/kernels"
+	"ofpeak/kernels/cuda/driver"
+)
+
+// products implements driver.Products: it stands in for the library, to test those who call it. Its sums are float64.
+type products struct{ context *context }
+
+// Products is there if the configuration asks for it.
+func (c *context) Products() (driver.Products, error) {
+	defer c.leave()
+	if err := c.enter("Products"); err != nil {
+		return nil, err
+	}
+	if !c.driver.config.Products {
+		return nil, fmt.Errorf("ptxsim: simulated GPUs run the kernels that ship: %w", driver.ErrNotSupported)
+	}
+	p := &products{c}
+	c.live[p] = "library of products"
+	return p, nil
+}
+
+func (p *products) Library() string { return "stand-in" }
+
+func (p *products) Close() error {
+	p.context.driver.mu.Lock()
+	defer p.context.leave()
+	if p.context.live[p] == "" {
+		return fmt.Errorf("ptxsim: products closed twice: %w", driver.ErrInvalidHandle)
+	}
+	delete(p.context.live, p)
+	return nil
+}
+
+func (p *products) Multiply(on driver.Stream, q driver.Product) error {
+	defer p.context.leave()
+	s, ok := on.(*stream)
+	if !ok || s.context != p.context {
+		p.context.driver.mu.Lock()
+		return fmt.Errorf("ptxsim: Multiply: %w", driver.ErrInvalidHandle)
+	}
+	if err := s.enter("Multiply"); err != nil {
+		return err
+	}
+	if q.Epilogue != driver.NoEpilogue && q.N%8 != 0 { // as cuBLASLt, whose auxiliary matrices have rows of a multiple of 8
+		return fmt.Errorf("ptxsim: Multiply: GELU over %d columns: %w", q.N, driver.ErrNotSupported)
+	}
+	s.enqueue(task{run: func() error {
+		if err := multiply(p.context, q); err != nil {
+			return fmt.Errorf("ptxsim: Multiply: %w: %w", driver.ErrIllegalAddress, err)
+		}
+		return nil
+	}})
+	return nil
+}
+
+func multiply(c *context, q driver.Product) error {
+	m := matrices{context: c}
+	a, b := m.read(q.A, q.M*q.K, q.In), m.read(q.B, q.K*q.N, q.In)
+	addend, bias := m.read(q.Addend, q.M*q.N, q.Out), m.read(q.Bias, q.N, q.Out)
+	var aux []float64
+	if q.Epilogue == driver.GELUGradient {
+		aux = m.read(q.Aux, q.M*q.N, q.Out)
+	}
+	if m.err != nil {
+		return m.err
+	}
+	out, inputs := make([]float64, q.M*q.N), make([]float64, q.M*q.N)
+	for i := range out {
+		row, col := i/q.N, i%q.N
+		v := dot(q, a, b, row, col)
+		if addend != nil {
+			v += addend[i]
+		}
+		if bias != nil {
+			v += bias[col]
+		}
+		inputs[i] = v
+		switch q.Epilogue {
+		case driver.GELU:
+			v, _ = gelu(v)
+		case driver.GELUGradient:
+			_, slope := gelu(aux[i])
+			v *= slope
+		}
+		out[i] = v
+	}
+	if q.Epilogue == driver.GELU {
+		m.write(q.Aux, inputs, q.Out)
+	}
+	m.write(q.C, out, q.Out)
+	return m.err
+}
+
+// dot is one element of op(A)·op(B).
+func dot(q driver.Product, a, b []float64, row, col int) (sum float64) {
+	i, di, j, dj := row*q.K, 1, col, q.N
+	if q.TransA {
+		i, di = row, q.M
+	}
+	if q.TransB {
+		j, dj = col*q.K, 1
+	}
+	for range q.K {
+		sum += a[i] * b[j]
+		i, j = i+di, j+dj
+	}
+	return sum
+}
+
+// gelu and its derivative, in the tanh form.
+func gelu(x float64) (v, slope float64) {
+	const c = 0.044715
+	r := math.Sqrt(2 / math.Pi)
+	t := math.Tanh(r * (x + c*x*x*x))
+	return x / 2 * (1 + t), (1+t)/2 + x/2*(1-t*t)*r*(1+3*c*x*x)
+}
+
+// matrices reads and writes device memory as numbers, and keeps the first error.
+type matrices struct {
+	context *context
+	err     error
+}
+
+func (m *matrices) read(at driver.Ptr, n int, t driver.Type) []float64 {
+	if at == 0 || m.err != nil {
+		return nil
+	}
+	raw := make([]byte, n*t.Size())
+	m.err = m.context.memory.Read(raw, uint64(at))
+	v := make([]float64, n)
+	for i := range v {
+		switch t {
+		case driver.Float32:
+			v[i] = float64(math.Float32frombits(binary.LittleEndian.Uint32(raw[4*i:])))
+		case driver.Float16:
+			v[i] = float64(kernels.F32FromF16(binary.LittleEndian.Uint16(raw[2*i:])))
+		case driver.BFloat16:
+			v[i] = float64(kernels.F32FromBF16(binary.LittleEndian.Uint16(raw[2*i:])))
+		}
+	}
+	return v
+}
+
+func (m *matrices) write(at driver.Ptr, v []float64, t driver.Type) {
+	var raw []byte
+	for _, x := range v {
+		switch t {
+		case driver.Float32:
+			raw = binary.LittleEndian.AppendUint32(raw, math.Float32bits(float32(x)))
+		case driver.Float16:
+			raw = binary.LittleEndian.AppendUint16(raw, kernels.F16FromF32(float32(x)))
+		case driver.BFloat16:
+			raw = binary.LittleEndian.AppendUint16(raw, kernels.BF16FromF32(float32(x)))
+		}
+	}
+	if m.err == nil {
+		m.err = m.context.memory.Write(uint64(at), raw)
+	}
+}

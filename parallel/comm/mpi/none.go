@@ -1,0 +1,17 @@
+//go:build !mpi
+
+package mpi
+
+import (
+	"errors"
+
+	"ofpeak/parallel/comm"
+)
+
+// Built reports whether this build can open an MPI library.
+const Built = false
+
+// Start says that this build cannot.
+func Start() (comm.Processes, error) {
+	return nil, errors.New("this build opens no MPI library; make mpi builds bin/ofpeak-mpi, which does")
+}

@@ -1,0 +1,213 @@
+//go:build mpi
+
+package mpi
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"ofpeak/parallel/comm"
+)
+
+// Built reports whether this build can open an MPI library.
+const Built = true
+
+// World is this process among those of its job. One process has one World, for MPI starts once.
+type World struct {
+	lib        *library
+	rank, size int
+	version    string
+
+	mu      sync.Mutex
+	worlds  int64            // made by Connect so far; the number of the current one
+	current *fault           // of the world that is connected, or nil
+	aborted map[int64]string // worlds that were aborted elsewhere before they were connected here
+	peers   []peer           // what the watch knows of each process
+
+	watch *watch
+}
+
+// Start opens the MPI library of the launcher that started this process, and meets the other processes. Its errors say what is missing.
+func Start() (comm.Processes, error) {
+	l, ok := Launched()
+	if !ok {
+		return nil, errors.New("no MPI launcher started this process")
+	}
+	lib, err := open(l.Flavors)
+	if err != nil {
+		return nil, err
+	}
+	w := &World{lib: lib, aborted: map[int64]string{}}
+	if err := w.lib.init(w); err != nil {
+		return nil, fmt.Errorf("MPI does not start: %w", err)
+	}
+	if l.Processes > 1 && w.size == 1 {
+		return nil, fmt.Errorf("%s started %d processes, but %s does not see the others: start it with the launcher of this MPI, or srun with --mpi=pmix or --mpi=pmi2", l.By, l.Processes, w.version)
+	}
+	w.peers = make([]peer, w.size)
+	w.watch = startWatch(w)
+	return w, nil
+}
+
+// Rank is this process's number.
+func (w *World) Rank() int { return w.rank }
+
+// Size is the number of processes.
+func (w *World) Size() int { return w.size }
+
+// Version names the MPI library, such as "Open MPI 4.1.4".
+func (w *World) Version() string { return w.version }
+
+// Connect makes a world of the first so many processes. All processes call it, and wait for each other; those outside of it get nil.
+func (w *World) Connect(ranks int) (comm.Communicator, error) {
+	if ranks < 1 || ranks > w.size {
+		return nil, fmt.Errorf("a world of %d ranks does not fit %d processes", ranks, w.size)
+	}
+	f := w.newFault()
+	base := newCommunicator(w, f, nil, w.rank, w.size)
+	color := -1
+	if w.rank < ranks {
+		color = 0
+	}
+	c, err := base.split(color, w.rank)
+	if c == nil || err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// newFault begins the next world, which may have been aborted already.
+func (w *World) newFault() *fault {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.worlds++
+	f := &fault{id: w.worlds, stop: w.lib.newFlag(), journal: &comm.Journal{}}
+	w.current = f
+	if why, ok := w.aborted[f.id]; ok {
+		f.set(errors.New(why))
+	}
+	return f
+}
+
+// Release frees the communicators of the last Connect, unless that world was aborted: then MPI may still hold them. All processes call it.
+func (w *World) Release() error {
+	w.mu.Lock()
+	f := w.current
+	w.current = nil
+	w.mu.Unlock()
+	if f == nil || f.get() != nil {
+		return nil
+	}
+	var errs []error
+	for i := len(f.made) - 1; i >= 0; i-- {
+		errs = append(errs, w.lib.close(f.made[i]))
+	}
+	w.lib.freeFlag(f.stop)
+	return errors.Join(errs...)
+}
+
+// Stop leaves MPI. All processes call it.
+func (w *World) Stop() error {
+	w.watch.end()
+	return w.lib.finalize()
+}
+
+// Die ends all processes of the job at once, with an exit status.
+func (w *World) Die(status int) { w.lib.die(status) }
+
+// shortVersion is the name and number of a library's own long description.
+func shortVersion(long string) string {
+	long, _, _ = strings.Cut(long, "\n")
+	if rest, ok := strings.CutPrefix(long, "Open MPI v"); ok {
+		number, _, _ := strings.Cut(rest, ",")
+		return "Open MPI " + number
+	}
+	if rest, ok := strings.CutPrefix(long, "MPICH Version:"); ok {
+		return "MPICH " + strings.TrimSpace(rest)
+	}
+	return strings.Join(strings.Fields(long), " ")
+}
+
+// fault is the state of one world: nobody has aborted it until stop is set.
+type fault struct {
+	id      int64
+	stop    *int32 // in C's memory, where the calls that wait look
+	journal *comm.Journal
+
+	mu   sync.Mutex
+	err  error
+	made []handle
+}
+
+// abandoned are calls that MPI may still carry out in part, into memory that must stay.
+var abandoned struct {
+	sync.Mutex
+	batches []*batch
+}
+
+func abandon(b *batch) {
+	abandoned.Lock()
+	abandoned.batches = append(abandoned.batches, b)
+	abandoned.Unlock()
+}
+
+// set reports whether this is the abort that counts.
+func (f *fault) set(err error) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.err != nil {
+		return false
+	}
+	f.err = fmt.Errorf("%w: %w", comm.ErrAborted, err)
+	atomic.StoreInt32(f.stop, 1)
+	return true
+}
+
+func (f *fault) get() error {
+	if atomic.LoadInt32(f.stop) == 0 {
+		return nil
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.err
+}
+
+func (f *fault) keep(h handle) {
+	f.mu.Lock()
+	f.made = append(f.made, h)
+	f.mu.Unlock()
+}
+
+// abort ends a world here and tells all other processes.
+func (w *World) abort(f *fault, err error) {
+	if f.set(err) {
+		w.watch.spread(f.id, err)
+	}
+}
+
+// aborts is told by another process that a world has ended.
+func (w *World) aborts(id int64, why string) {
+	w.mu.Lock()
+	f := w.current
+	if f == nil || f.id != id {
+		w.aborted[id] = why
+		f = nil
+	}
+	w.mu.Unlock()
+	if f != nil {
+		f.set(errors.New(why))
+	}
+}
+
+// peer is what a process last told of itself.
+type peer struct {
+	state string
+	at    time.Time
+	calls int64
+	wait  bool
+	cpu   time.Duration
+}

@@ -1,0 +1,17 @@
+package comm
+
+// Processes are those of a job of which this process is one, started together by a launcher such as mpirun.
+type Processes interface {
+	Rank() int
+	Size() int
+	// Version names the engine, such as "Open MPI 4.1.4".
+	Version() string
+	// Connect makes a world of the first so many processes. All processes call it, and wait for each other; those outside of it get nil.
+	Connect(ranks int) (Communicator, error)
+	// Release frees the communicators of the last Connect. All processes call it. Of an aborted world nothing is freed, since the engine may still hold it.
+	Release() error
+	// Stop leaves the job. All processes call it.
+	Stop() error
+	// Die ends all processes of the job at once, this one with them, with an exit status.
+	Die(status int)
+}
