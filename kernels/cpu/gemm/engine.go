@@ -29,6 +29,9 @@ type engine struct {
 	wide, words packer
 	turn        func(dst *uint32, stride int, src *uint32, ld, n int) // turnWords, or nil
 	gather      func(to []float32, index []uint32, from []float32)
+
+	masked []maskedFunc // of one vector, two, ...; or nil
+	spread func(dst, a *uint32, k int)
 }
 
 // width returns the columns of the widest tile.
@@ -69,6 +72,17 @@ func (e *engine) strip(k, segs int, seg *uint32, a, b, c *uint32, ldc, rows, col
 		tile(k, segs, seg, after(a, r), b, after(c, r*ldc), ldc, rows-r, cols, add)
 	}
 }
+
+// maskedFunc adds to 2:4 values, for i < min(rows, panel) and j < cols/2:
+//
+//	place := meta[i*stride+j/4] >> (j % 4 * 2) & 3
+//	for u := range k {
+//		values[i*ldv+j] += dot(a[(u*panel+i/4*4)*4+i%4], b[u*width+j/2*4+place])
+//	}
+//
+// with a as spreadRows leaves it. It reads meta of panel rows and of all columns of
+// its vectors.
+type maskedFunc func(k int, a, b *uint32, meta *byte, stride int, values *float32, ldv, rows, cols int)
 
 // sparseFunc multiplies pairs of sparse rows with a panel. It computes, for j < width:
 //

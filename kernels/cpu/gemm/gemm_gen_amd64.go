@@ -474,3 +474,40 @@ func sparsePairsY4(pairs int, pair *uint16, places *uint16, values *float32, pan
 //
 //go:noescape
 func gatherWords(to *float32, index *uint32, from *float32, n int)
+
+// spreadRows is
+//
+//	for i := range 32 * k { dst[i] = a[i/16*4+i%4] }
+//
+//go:noescape
+func spreadRows(dst *uint32, a *uint32, k int)
+
+// maskedF32Z1 is a maskedFunc for cols <= 16, where dot is a*b.
+//
+//go:noescape
+func maskedF32Z1(k int, a *uint32, b *uint32, meta *byte, stride int, values *float32, ldv int, rows int, cols int)
+
+// maskedBF16Z1 is a maskedFunc for cols <= 16, where dot is a.lo*b.lo + a.hi*b.hi (bfloat16 pairs).
+//
+//go:noescape
+func maskedBF16Z1(k int, a *uint32, b *uint32, meta *byte, stride int, values *float32, ldv int, rows int, cols int)
+
+// maskedF32Z2 is a maskedFunc for cols <= 32, where dot is a*b.
+//
+//go:noescape
+func maskedF32Z2(k int, a *uint32, b *uint32, meta *byte, stride int, values *float32, ldv int, rows int, cols int)
+
+// maskedBF16Z2 is a maskedFunc for cols <= 32, where dot is a.lo*b.lo + a.hi*b.hi (bfloat16 pairs).
+//
+//go:noescape
+func maskedBF16Z2(k int, a *uint32, b *uint32, meta *byte, stride int, values *float32, ldv int, rows int, cols int)
+
+// maskedF32Z3 is a maskedFunc for cols <= 48, where dot is a*b.
+//
+//go:noescape
+func maskedF32Z3(k int, a *uint32, b *uint32, meta *byte, stride int, values *float32, ldv int, rows int, cols int)
+
+// maskedBF16Z3 is a maskedFunc for cols <= 48, where dot is a.lo*b.lo + a.hi*b.hi (bfloat16 pairs).
+//
+//go:noescape
+func maskedBF16Z3(k int, a *uint32, b *uint32, meta *byte, stride int, values *float32, ldv int, rows int, cols int)

@@ -4406,3 +4406,1318 @@ loop:
 	DECQ       CX
 	JNZ        loop
 	RET
+
+// func spreadRows(dst *uint32, a *uint32, k int)
+// Requires: AVX, AVX512F
+TEXT ·spreadRows(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ a+8(FP), SI
+	MOVQ k+16(FP), CX
+
+unit:
+	VBROADCASTF32X4 (SI), Z0
+	VMOVUPS         Z0, (DI)
+	VBROADCASTF32X4 16(SI), Z1
+	VMOVUPS         Z1, 64(DI)
+	ADDQ            $0x20, SI
+	ADDQ            $0x00000080, DI
+	DECQ            CX
+	JNZ             unit
+	VZEROUPPER
+	RET
+
+DATA keptshifts<>+0(SB)/4, $0x00000000
+DATA keptshifts<>+4(SB)/4, $0x00000000
+DATA keptshifts<>+8(SB)/4, $0x00000002
+DATA keptshifts<>+12(SB)/4, $0x00000002
+DATA keptshifts<>+16(SB)/4, $0x00000004
+DATA keptshifts<>+20(SB)/4, $0x00000004
+DATA keptshifts<>+24(SB)/4, $0x00000006
+DATA keptshifts<>+28(SB)/4, $0x00000006
+DATA keptshifts<>+32(SB)/4, $0x00000008
+DATA keptshifts<>+36(SB)/4, $0x00000008
+DATA keptshifts<>+40(SB)/4, $0x0000000a
+DATA keptshifts<>+44(SB)/4, $0x0000000a
+DATA keptshifts<>+48(SB)/4, $0x0000000c
+DATA keptshifts<>+52(SB)/4, $0x0000000c
+DATA keptshifts<>+56(SB)/4, $0x0000000e
+DATA keptshifts<>+60(SB)/4, $0x0000000e
+GLOBL keptshifts<>(SB), RODATA|NOPTR, $64
+
+DATA deal<>+0(SB)/4, $0x00000000
+DATA deal<>+4(SB)/4, $0x00000002
+DATA deal<>+8(SB)/4, $0x00000004
+DATA deal<>+12(SB)/4, $0x00000006
+DATA deal<>+16(SB)/4, $0x00000008
+DATA deal<>+20(SB)/4, $0x0000000a
+DATA deal<>+24(SB)/4, $0x0000000c
+DATA deal<>+28(SB)/4, $0x0000000e
+DATA deal<>+32(SB)/4, $0x00000001
+DATA deal<>+36(SB)/4, $0x00000003
+DATA deal<>+40(SB)/4, $0x00000005
+DATA deal<>+44(SB)/4, $0x00000007
+DATA deal<>+48(SB)/4, $0x00000009
+DATA deal<>+52(SB)/4, $0x0000000b
+DATA deal<>+56(SB)/4, $0x0000000d
+DATA deal<>+60(SB)/4, $0x0000000f
+GLOBL deal<>(SB), RODATA|NOPTR, $64
+
+// func maskedF32Z1(k int, a *uint32, b *uint32, meta *byte, stride int, values *float32, ldv int, rows int, cols int)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, MMX+
+TEXT ·maskedF32Z1(SB), NOSPLIT, $0-72
+	MOVQ         k+0(FP), CX
+	MOVQ         a+8(FP), SI
+	MOVQ         b+16(FP), DI
+	MOVQ         meta+24(FP), AX
+	MOVQ         stride+32(FP), BX
+	VMOVUPS      keptshifts<>+0(SB), Z0
+	MOVWLZX      (AX), R8
+	MOVWLZX      (AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z20
+	VPSRLVD      Z0, Z20, Z20
+	LEAQ         (AX)(BX*2), AX
+	MOVWLZX      (AX), R8
+	MOVWLZX      (AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z21
+	VPSRLVD      Z0, Z21, Z21
+	LEAQ         (AX)(BX*2), AX
+	MOVWLZX      (AX), R8
+	MOVWLZX      (AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z22
+	VPSRLVD      Z0, Z22, Z22
+	LEAQ         (AX)(BX*2), AX
+	MOVWLZX      (AX), R8
+	MOVWLZX      (AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z23
+	VPSRLVD      Z0, Z23, Z23
+	LEAQ         (AX)(BX*2), AX
+	VPXORD       Z8, Z8, Z8
+	VPXORD       Z9, Z9, Z9
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	TESTQ        CX, CX
+	JZ           end
+
+unit:
+	VMOVUPS     (DI), Z0
+	PREFETCHT0  3072(DI)
+	VMOVUPS     (SI), Z3
+	VPERMILPS   $0x44, Z3, Z4
+	VPERMILPS   Z20, Z0, Z6
+	VFMADD231PS Z6, Z4, Z8
+	VPERMILPS   $0xee, Z3, Z5
+	VPERMILPS   Z21, Z0, Z7
+	VFMADD231PS Z7, Z5, Z9
+	VMOVUPS     64(SI), Z3
+	VPERMILPS   $0x44, Z3, Z4
+	VPERMILPS   Z22, Z0, Z6
+	VFMADD231PS Z6, Z4, Z10
+	VPERMILPS   $0xee, Z3, Z5
+	VPERMILPS   Z23, Z0, Z7
+	VFMADD231PS Z7, Z5, Z11
+	ADDQ        $0x00000080, SI
+	ADDQ        $0x00000040, DI
+	DECQ        CX
+	JNZ         unit
+
+end:
+	MOVQ          values+40(FP), DX
+	MOVQ          ldv+48(FP), R9
+	SHLQ          $0x02, R9
+	MOVQ          rows+56(FP), R10
+	MOVQ          cols+64(FP), R12
+	SHRQ          $0x01, R12
+	SUBQ          $0x00, R12
+	MOVQ          $-1, R11
+	BZHIQ         R12, R11, R11
+	KMOVW         R11, K1
+	VMOVUPS       deal<>+0(SB), Z0
+	VPERMPS       Z8, Z0, Z8
+	VMOVUPS.Z     (DX), K1, Y2
+	VADDPS        Y2, Y8, Y2
+	VMOVUPS       Y2, K1, (DX)
+	DECQ          R10
+	JZ            done
+	ADDQ          R9, DX
+	VEXTRACTF64X4 $0x01, Z8, Y1
+	VMOVUPS.Z     (DX), K1, Y2
+	VADDPS        Y2, Y1, Y2
+	VMOVUPS       Y2, K1, (DX)
+	DECQ          R10
+	JZ            done
+	ADDQ          R9, DX
+	VPERMPS       Z9, Z0, Z9
+	VMOVUPS.Z     (DX), K1, Y2
+	VADDPS        Y2, Y9, Y2
+	VMOVUPS       Y2, K1, (DX)
+	DECQ          R10
+	JZ            done
+	ADDQ          R9, DX
+	VEXTRACTF64X4 $0x01, Z9, Y1
+	VMOVUPS.Z     (DX), K1, Y2
+	VADDPS        Y2, Y1, Y2
+	VMOVUPS       Y2, K1, (DX)
+	DECQ          R10
+	JZ            done
+	ADDQ          R9, DX
+	VPERMPS       Z10, Z0, Z10
+	VMOVUPS.Z     (DX), K1, Y2
+	VADDPS        Y2, Y10, Y2
+	VMOVUPS       Y2, K1, (DX)
+	DECQ          R10
+	JZ            done
+	ADDQ          R9, DX
+	VEXTRACTF64X4 $0x01, Z10, Y1
+	VMOVUPS.Z     (DX), K1, Y2
+	VADDPS        Y2, Y1, Y2
+	VMOVUPS       Y2, K1, (DX)
+	DECQ          R10
+	JZ            done
+	ADDQ          R9, DX
+	VPERMPS       Z11, Z0, Z11
+	VMOVUPS.Z     (DX), K1, Y2
+	VADDPS        Y2, Y11, Y2
+	VMOVUPS       Y2, K1, (DX)
+	DECQ          R10
+	JZ            done
+	ADDQ          R9, DX
+	VEXTRACTF64X4 $0x01, Z11, Y1
+	VMOVUPS.Z     (DX), K1, Y2
+	VADDPS        Y2, Y1, Y2
+	VMOVUPS       Y2, K1, (DX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func maskedBF16Z1(k int, a *uint32, b *uint32, meta *byte, stride int, values *float32, ldv int, rows int, cols int)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, MMX+
+TEXT ·maskedBF16Z1(SB), NOSPLIT, $0-72
+	MOVQ         k+0(FP), CX
+	MOVQ         a+8(FP), SI
+	MOVQ         b+16(FP), DI
+	MOVQ         meta+24(FP), AX
+	MOVQ         stride+32(FP), BX
+	VMOVUPS      keptshifts<>+0(SB), Z0
+	MOVWLZX      (AX), R8
+	MOVWLZX      (AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z20
+	VPSRLVD      Z0, Z20, Z20
+	LEAQ         (AX)(BX*2), AX
+	MOVWLZX      (AX), R8
+	MOVWLZX      (AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z21
+	VPSRLVD      Z0, Z21, Z21
+	LEAQ         (AX)(BX*2), AX
+	MOVWLZX      (AX), R8
+	MOVWLZX      (AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z22
+	VPSRLVD      Z0, Z22, Z22
+	LEAQ         (AX)(BX*2), AX
+	MOVWLZX      (AX), R8
+	MOVWLZX      (AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z23
+	VPSRLVD      Z0, Z23, Z23
+	LEAQ         (AX)(BX*2), AX
+	VPXORD       Z8, Z8, Z8
+	VPXORD       Z9, Z9, Z9
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	TESTQ        CX, CX
+	JZ           end
+
+unit:
+	VMOVUPS    (DI), Z0
+	PREFETCHT0 3072(DI)
+	VMOVUPS    (SI), Z3
+	VPERMILPS  $0x44, Z3, Z4
+	VPERMILPS  Z20, Z0, Z6
+
+	// VDPBF16PS Z6, Z4, Z8
+	LONG      $0x485e7262
+	WORD      $0xc652
+	VPERMILPS $0xee, Z3, Z5
+	VPERMILPS Z21, Z0, Z7
+
+	// VDPBF16PS Z7, Z5, Z9
+	LONG      $0x48567262
+	WORD      $0xcf52
+	VMOVUPS   64(SI), Z3
+	VPERMILPS $0x44, Z3, Z4
+	VPERMILPS Z22, Z0, Z6
+
+	// VDPBF16PS Z6, Z4, Z10
+	LONG      $0x485e7262
+	WORD      $0xd652
+	VPERMILPS $0xee, Z3, Z5
+	VPERMILPS Z23, Z0, Z7
+
+	// VDPBF16PS Z7, Z5, Z11
+	LONG $0x48567262
+	WORD $0xdf52
+	ADDQ $0x00000080, SI
+	ADDQ $0x00000040, DI
+	DECQ CX
+	JNZ  unit
+
+end:
+	MOVQ          values+40(FP), DX
+	MOVQ          ldv+48(FP), R9
+	SHLQ          $0x02, R9
+	MOVQ          rows+56(FP), R10
+	MOVQ          cols+64(FP), R12
+	SHRQ          $0x01, R12
+	SUBQ          $0x00, R12
+	MOVQ          $-1, R11
+	BZHIQ         R12, R11, R11
+	KMOVW         R11, K1
+	VMOVUPS       deal<>+0(SB), Z0
+	VPERMPS       Z8, Z0, Z8
+	VMOVUPS.Z     (DX), K1, Y2
+	VADDPS        Y2, Y8, Y2
+	VMOVUPS       Y2, K1, (DX)
+	DECQ          R10
+	JZ            done
+	ADDQ          R9, DX
+	VEXTRACTF64X4 $0x01, Z8, Y1
+	VMOVUPS.Z     (DX), K1, Y2
+	VADDPS        Y2, Y1, Y2
+	VMOVUPS       Y2, K1, (DX)
+	DECQ          R10
+	JZ            done
+	ADDQ          R9, DX
+	VPERMPS       Z9, Z0, Z9
+	VMOVUPS.Z     (DX), K1, Y2
+	VADDPS        Y2, Y9, Y2
+	VMOVUPS       Y2, K1, (DX)
+	DECQ          R10
+	JZ            done
+	ADDQ          R9, DX
+	VEXTRACTF64X4 $0x01, Z9, Y1
+	VMOVUPS.Z     (DX), K1, Y2
+	VADDPS        Y2, Y1, Y2
+	VMOVUPS       Y2, K1, (DX)
+	DECQ          R10
+	JZ            done
+	ADDQ          R9, DX
+	VPERMPS       Z10, Z0, Z10
+	VMOVUPS.Z     (DX), K1, Y2
+	VADDPS        Y2, Y10, Y2
+	VMOVUPS       Y2, K1, (DX)
+	DECQ          R10
+	JZ            done
+	ADDQ          R9, DX
+	VEXTRACTF64X4 $0x01, Z10, Y1
+	VMOVUPS.Z     (DX), K1, Y2
+	VADDPS        Y2, Y1, Y2
+	VMOVUPS       Y2, K1, (DX)
+	DECQ          R10
+	JZ            done
+	ADDQ          R9, DX
+	VPERMPS       Z11, Z0, Z11
+	VMOVUPS.Z     (DX), K1, Y2
+	VADDPS        Y2, Y11, Y2
+	VMOVUPS       Y2, K1, (DX)
+	DECQ          R10
+	JZ            done
+	ADDQ          R9, DX
+	VEXTRACTF64X4 $0x01, Z11, Y1
+	VMOVUPS.Z     (DX), K1, Y2
+	VADDPS        Y2, Y1, Y2
+	VMOVUPS       Y2, K1, (DX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func maskedF32Z2(k int, a *uint32, b *uint32, meta *byte, stride int, values *float32, ldv int, rows int, cols int)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, MMX+
+TEXT ·maskedF32Z2(SB), NOSPLIT, $0-72
+	MOVQ         k+0(FP), CX
+	MOVQ         a+8(FP), SI
+	MOVQ         b+16(FP), DI
+	MOVQ         meta+24(FP), AX
+	MOVQ         stride+32(FP), BX
+	VMOVUPS      keptshifts<>+0(SB), Z0
+	MOVWLZX      (AX), R8
+	MOVWLZX      (AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z20
+	VPSRLVD      Z0, Z20, Z20
+	MOVWLZX      2(AX), R8
+	MOVWLZX      2(AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z21
+	VPSRLVD      Z0, Z21, Z21
+	LEAQ         (AX)(BX*2), AX
+	MOVWLZX      (AX), R8
+	MOVWLZX      (AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z22
+	VPSRLVD      Z0, Z22, Z22
+	MOVWLZX      2(AX), R8
+	MOVWLZX      2(AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z23
+	VPSRLVD      Z0, Z23, Z23
+	LEAQ         (AX)(BX*2), AX
+	MOVWLZX      (AX), R8
+	MOVWLZX      (AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z24
+	VPSRLVD      Z0, Z24, Z24
+	MOVWLZX      2(AX), R8
+	MOVWLZX      2(AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z25
+	VPSRLVD      Z0, Z25, Z25
+	LEAQ         (AX)(BX*2), AX
+	MOVWLZX      (AX), R8
+	MOVWLZX      (AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z26
+	VPSRLVD      Z0, Z26, Z26
+	MOVWLZX      2(AX), R8
+	MOVWLZX      2(AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z27
+	VPSRLVD      Z0, Z27, Z27
+	LEAQ         (AX)(BX*2), AX
+	VPXORD       Z8, Z8, Z8
+	VPXORD       Z9, Z9, Z9
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	VPXORD       Z12, Z12, Z12
+	VPXORD       Z13, Z13, Z13
+	VPXORD       Z14, Z14, Z14
+	VPXORD       Z15, Z15, Z15
+	TESTQ        CX, CX
+	JZ           end
+
+unit:
+	VMOVUPS     (DI), Z0
+	PREFETCHT0  3072(DI)
+	VMOVUPS     64(DI), Z1
+	PREFETCHT0  3136(DI)
+	VMOVUPS     (SI), Z3
+	VPERMILPS   $0x44, Z3, Z4
+	VPERMILPS   Z20, Z0, Z6
+	VFMADD231PS Z6, Z4, Z8
+	VPERMILPS   Z21, Z1, Z7
+	VFMADD231PS Z7, Z4, Z9
+	VPERMILPS   $0xee, Z3, Z5
+	VPERMILPS   Z22, Z0, Z6
+	VFMADD231PS Z6, Z5, Z10
+	VPERMILPS   Z23, Z1, Z7
+	VFMADD231PS Z7, Z5, Z11
+	VMOVUPS     64(SI), Z3
+	VPERMILPS   $0x44, Z3, Z4
+	VPERMILPS   Z24, Z0, Z6
+	VFMADD231PS Z6, Z4, Z12
+	VPERMILPS   Z25, Z1, Z7
+	VFMADD231PS Z7, Z4, Z13
+	VPERMILPS   $0xee, Z3, Z5
+	VPERMILPS   Z26, Z0, Z6
+	VFMADD231PS Z6, Z5, Z14
+	VPERMILPS   Z27, Z1, Z7
+	VFMADD231PS Z7, Z5, Z15
+	ADDQ        $0x00000080, SI
+	ADDQ        $0x00000080, DI
+	DECQ        CX
+	JNZ         unit
+
+end:
+	MOVQ          values+40(FP), DX
+	MOVQ          ldv+48(FP), R9
+	SHLQ          $0x02, R9
+	MOVQ          rows+56(FP), R10
+	MOVQ          cols+64(FP), R12
+	SHRQ          $0x01, R12
+	SUBQ          $0x08, R12
+	MOVQ          $-1, R11
+	BZHIQ         R12, R11, R11
+	KMOVW         R11, K1
+	VMOVUPS       deal<>+0(SB), Z0
+	VPERMPS       Z8, Z0, Z8
+	VADDPS        (DX), Y8, Y2
+	VMOVUPS       Y2, (DX)
+	VPERMPS       Z9, Z0, Z9
+	VMOVUPS.Z     32(DX), K1, Y2
+	VADDPS        Y2, Y9, Y2
+	VMOVUPS       Y2, K1, 32(DX)
+	DECQ          R10
+	JZ            done
+	ADDQ          R9, DX
+	VEXTRACTF64X4 $0x01, Z8, Y1
+	VADDPS        (DX), Y1, Y2
+	VMOVUPS       Y2, (DX)
+	VEXTRACTF64X4 $0x01, Z9, Y1
+	VMOVUPS.Z     32(DX), K1, Y2
+	VADDPS        Y2, Y1, Y2
+	VMOVUPS       Y2, K1, 32(DX)
+	DECQ          R10
+	JZ            done
+	ADDQ          R9, DX
+	VPERMPS       Z10, Z0, Z10
+	VADDPS        (DX), Y10, Y2
+	VMOVUPS       Y2, (DX)
+	VPERMPS       Z11, Z0, Z11
+	VMOVUPS.Z     32(DX), K1, Y2
+	VADDPS        Y2, Y11, Y2
+	VMOVUPS       Y2, K1, 32(DX)
+	DECQ          R10
+	JZ            done
+	ADDQ          R9, DX
+	VEXTRACTF64X4 $0x01, Z10, Y1
+	VADDPS        (DX), Y1, Y2
+	VMOVUPS       Y2, (DX)
+	VEXTRACTF64X4 $0x01, Z11, Y1
+	VMOVUPS.Z     32(DX), K1, Y2
+	VADDPS        Y2, Y1, Y2
+	VMOVUPS       Y2, K1, 32(DX)
+	DECQ          R10
+	JZ            done
+	ADDQ          R9, DX
+	VPERMPS       Z12, Z0, Z12
+	VADDPS        (DX), Y12, Y2
+	VMOVUPS       Y2, (DX)
+	VPERMPS       Z13, Z0, Z13
+	VMOVUPS.Z     32(DX), K1, Y2
+	VADDPS        Y2, Y13, Y2
+	VMOVUPS       Y2, K1, 32(DX)
+	DECQ          R10
+	JZ            done
+	ADDQ          R9, DX
+	VEXTRACTF64X4 $0x01, Z12, Y1
+	VADDPS        (DX), Y1, Y2
+	VMOVUPS       Y2, (DX)
+	VEXTRACTF64X4 $0x01, Z13, Y1
+	VMOVUPS.Z     32(DX), K1, Y2
+	VADDPS        Y2, Y1, Y2
+	VMOVUPS       Y2, K1, 32(DX)
+	DECQ          R10
+	JZ            done
+	ADDQ          R9, DX
+	VPERMPS       Z14, Z0, Z14
+	VADDPS        (DX), Y14, Y2
+	VMOVUPS       Y2, (DX)
+	VPERMPS       Z15, Z0, Z15
+	VMOVUPS.Z     32(DX), K1, Y2
+	VADDPS        Y2, Y15, Y2
+	VMOVUPS       Y2, K1, 32(DX)
+	DECQ          R10
+	JZ            done
+	ADDQ          R9, DX
+	VEXTRACTF64X4 $0x01, Z14, Y1
+	VADDPS        (DX), Y1, Y2
+	VMOVUPS       Y2, (DX)
+	VEXTRACTF64X4 $0x01, Z15, Y1
+	VMOVUPS.Z     32(DX), K1, Y2
+	VADDPS        Y2, Y1, Y2
+	VMOVUPS       Y2, K1, 32(DX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func maskedBF16Z2(k int, a *uint32, b *uint32, meta *byte, stride int, values *float32, ldv int, rows int, cols int)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, MMX+
+TEXT ·maskedBF16Z2(SB), NOSPLIT, $0-72
+	MOVQ         k+0(FP), CX
+	MOVQ         a+8(FP), SI
+	MOVQ         b+16(FP), DI
+	MOVQ         meta+24(FP), AX
+	MOVQ         stride+32(FP), BX
+	VMOVUPS      keptshifts<>+0(SB), Z0
+	MOVWLZX      (AX), R8
+	MOVWLZX      (AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z20
+	VPSRLVD      Z0, Z20, Z20
+	MOVWLZX      2(AX), R8
+	MOVWLZX      2(AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z21
+	VPSRLVD      Z0, Z21, Z21
+	LEAQ         (AX)(BX*2), AX
+	MOVWLZX      (AX), R8
+	MOVWLZX      (AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z22
+	VPSRLVD      Z0, Z22, Z22
+	MOVWLZX      2(AX), R8
+	MOVWLZX      2(AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z23
+	VPSRLVD      Z0, Z23, Z23
+	LEAQ         (AX)(BX*2), AX
+	MOVWLZX      (AX), R8
+	MOVWLZX      (AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z24
+	VPSRLVD      Z0, Z24, Z24
+	MOVWLZX      2(AX), R8
+	MOVWLZX      2(AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z25
+	VPSRLVD      Z0, Z25, Z25
+	LEAQ         (AX)(BX*2), AX
+	MOVWLZX      (AX), R8
+	MOVWLZX      (AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z26
+	VPSRLVD      Z0, Z26, Z26
+	MOVWLZX      2(AX), R8
+	MOVWLZX      2(AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z27
+	VPSRLVD      Z0, Z27, Z27
+	LEAQ         (AX)(BX*2), AX
+	VPXORD       Z8, Z8, Z8
+	VPXORD       Z9, Z9, Z9
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	VPXORD       Z12, Z12, Z12
+	VPXORD       Z13, Z13, Z13
+	VPXORD       Z14, Z14, Z14
+	VPXORD       Z15, Z15, Z15
+	TESTQ        CX, CX
+	JZ           end
+
+unit:
+	VMOVUPS    (DI), Z0
+	PREFETCHT0 3072(DI)
+	VMOVUPS    64(DI), Z1
+	PREFETCHT0 3136(DI)
+	VMOVUPS    (SI), Z3
+	VPERMILPS  $0x44, Z3, Z4
+	VPERMILPS  Z20, Z0, Z6
+
+	// VDPBF16PS Z6, Z4, Z8
+	LONG      $0x485e7262
+	WORD      $0xc652
+	VPERMILPS Z21, Z1, Z7
+
+	// VDPBF16PS Z7, Z4, Z9
+	LONG      $0x485e7262
+	WORD      $0xcf52
+	VPERMILPS $0xee, Z3, Z5
+	VPERMILPS Z22, Z0, Z6
+
+	// VDPBF16PS Z6, Z5, Z10
+	LONG      $0x48567262
+	WORD      $0xd652
+	VPERMILPS Z23, Z1, Z7
+
+	// VDPBF16PS Z7, Z5, Z11
+	LONG      $0x48567262
+	WORD      $0xdf52
+	VMOVUPS   64(SI), Z3
+	VPERMILPS $0x44, Z3, Z4
+	VPERMILPS Z24, Z0, Z6
+
+	// VDPBF16PS Z6, Z4, Z12
+	LONG      $0x485e7262
+	WORD      $0xe652
+	VPERMILPS Z25, Z1, Z7
+
+	// VDPBF16PS Z7, Z4, Z13
+	LONG      $0x485e7262
+	WORD      $0xef52
+	VPERMILPS $0xee, Z3, Z5
+	VPERMILPS Z26, Z0, Z6
+
+	// VDPBF16PS Z6, Z5, Z14
+	LONG      $0x48567262
+	WORD      $0xf652
+	VPERMILPS Z27, Z1, Z7
+
+	// VDPBF16PS Z7, Z5, Z15
+	LONG $0x48567262
+	WORD $0xff52
+	ADDQ $0x00000080, SI
+	ADDQ $0x00000080, DI
+	DECQ CX
+	JNZ  unit
+
+end:
+	MOVQ          values+40(FP), DX
+	MOVQ          ldv+48(FP), R9
+	SHLQ          $0x02, R9
+	MOVQ          rows+56(FP), R10
+	MOVQ          cols+64(FP), R12
+	SHRQ          $0x01, R12
+	SUBQ          $0x08, R12
+	MOVQ          $-1, R11
+	BZHIQ         R12, R11, R11
+	KMOVW         R11, K1
+	VMOVUPS       deal<>+0(SB), Z0
+	VPERMPS       Z8, Z0, Z8
+	VADDPS        (DX), Y8, Y2
+	VMOVUPS       Y2, (DX)
+	VPERMPS       Z9, Z0, Z9
+	VMOVUPS.Z     32(DX), K1, Y2
+	VADDPS        Y2, Y9, Y2
+	VMOVUPS       Y2, K1, 32(DX)
+	DECQ          R10
+	JZ            done
+	ADDQ          R9, DX
+	VEXTRACTF64X4 $0x01, Z8, Y1
+	VADDPS        (DX), Y1, Y2
+	VMOVUPS       Y2, (DX)
+	VEXTRACTF64X4 $0x01, Z9, Y1
+	VMOVUPS.Z     32(DX), K1, Y2
+	VADDPS        Y2, Y1, Y2
+	VMOVUPS       Y2, K1, 32(DX)
+	DECQ          R10
+	JZ            done
+	ADDQ          R9, DX
+	VPERMPS       Z10, Z0, Z10
+	VADDPS        (DX), Y10, Y2
+	VMOVUPS       Y2, (DX)
+	VPERMPS       Z11, Z0, Z11
+	VMOVUPS.Z     32(DX), K1, Y2
+	VADDPS        Y2, Y11, Y2
+	VMOVUPS       Y2, K1, 32(DX)
+	DECQ          R10
+	JZ            done
+	ADDQ          R9, DX
+	VEXTRACTF64X4 $0x01, Z10, Y1
+	VADDPS        (DX), Y1, Y2
+	VMOVUPS       Y2, (DX)
+	VEXTRACTF64X4 $0x01, Z11, Y1
+	VMOVUPS.Z     32(DX), K1, Y2
+	VADDPS        Y2, Y1, Y2
+	VMOVUPS       Y2, K1, 32(DX)
+	DECQ          R10
+	JZ            done
+	ADDQ          R9, DX
+	VPERMPS       Z12, Z0, Z12
+	VADDPS        (DX), Y12, Y2
+	VMOVUPS       Y2, (DX)
+	VPERMPS       Z13, Z0, Z13
+	VMOVUPS.Z     32(DX), K1, Y2
+	VADDPS        Y2, Y13, Y2
+	VMOVUPS       Y2, K1, 32(DX)
+	DECQ          R10
+	JZ            done
+	ADDQ          R9, DX
+	VEXTRACTF64X4 $0x01, Z12, Y1
+	VADDPS        (DX), Y1, Y2
+	VMOVUPS       Y2, (DX)
+	VEXTRACTF64X4 $0x01, Z13, Y1
+	VMOVUPS.Z     32(DX), K1, Y2
+	VADDPS        Y2, Y1, Y2
+	VMOVUPS       Y2, K1, 32(DX)
+	DECQ          R10
+	JZ            done
+	ADDQ          R9, DX
+	VPERMPS       Z14, Z0, Z14
+	VADDPS        (DX), Y14, Y2
+	VMOVUPS       Y2, (DX)
+	VPERMPS       Z15, Z0, Z15
+	VMOVUPS.Z     32(DX), K1, Y2
+	VADDPS        Y2, Y15, Y2
+	VMOVUPS       Y2, K1, 32(DX)
+	DECQ          R10
+	JZ            done
+	ADDQ          R9, DX
+	VEXTRACTF64X4 $0x01, Z14, Y1
+	VADDPS        (DX), Y1, Y2
+	VMOVUPS       Y2, (DX)
+	VEXTRACTF64X4 $0x01, Z15, Y1
+	VMOVUPS.Z     32(DX), K1, Y2
+	VADDPS        Y2, Y1, Y2
+	VMOVUPS       Y2, K1, 32(DX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func maskedF32Z3(k int, a *uint32, b *uint32, meta *byte, stride int, values *float32, ldv int, rows int, cols int)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, MMX+
+TEXT ·maskedF32Z3(SB), NOSPLIT, $0-72
+	MOVQ         k+0(FP), CX
+	MOVQ         a+8(FP), SI
+	MOVQ         b+16(FP), DI
+	MOVQ         meta+24(FP), AX
+	MOVQ         stride+32(FP), BX
+	VMOVUPS      keptshifts<>+0(SB), Z0
+	MOVWLZX      (AX), R8
+	MOVWLZX      (AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z20
+	VPSRLVD      Z0, Z20, Z20
+	MOVWLZX      2(AX), R8
+	MOVWLZX      2(AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z21
+	VPSRLVD      Z0, Z21, Z21
+	MOVWLZX      4(AX), R8
+	MOVWLZX      4(AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z22
+	VPSRLVD      Z0, Z22, Z22
+	LEAQ         (AX)(BX*2), AX
+	MOVWLZX      (AX), R8
+	MOVWLZX      (AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z23
+	VPSRLVD      Z0, Z23, Z23
+	MOVWLZX      2(AX), R8
+	MOVWLZX      2(AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z24
+	VPSRLVD      Z0, Z24, Z24
+	MOVWLZX      4(AX), R8
+	MOVWLZX      4(AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z25
+	VPSRLVD      Z0, Z25, Z25
+	LEAQ         (AX)(BX*2), AX
+	MOVWLZX      (AX), R8
+	MOVWLZX      (AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z26
+	VPSRLVD      Z0, Z26, Z26
+	MOVWLZX      2(AX), R8
+	MOVWLZX      2(AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z27
+	VPSRLVD      Z0, Z27, Z27
+	MOVWLZX      4(AX), R8
+	MOVWLZX      4(AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z28
+	VPSRLVD      Z0, Z28, Z28
+	LEAQ         (AX)(BX*2), AX
+	MOVWLZX      (AX), R8
+	MOVWLZX      (AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z29
+	VPSRLVD      Z0, Z29, Z29
+	MOVWLZX      2(AX), R8
+	MOVWLZX      2(AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z30
+	VPSRLVD      Z0, Z30, Z30
+	MOVWLZX      4(AX), R8
+	MOVWLZX      4(AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z31
+	VPSRLVD      Z0, Z31, Z31
+	LEAQ         (AX)(BX*2), AX
+	VPXORD       Z8, Z8, Z8
+	VPXORD       Z9, Z9, Z9
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	VPXORD       Z12, Z12, Z12
+	VPXORD       Z13, Z13, Z13
+	VPXORD       Z14, Z14, Z14
+	VPXORD       Z15, Z15, Z15
+	VPXORD       Z16, Z16, Z16
+	VPXORD       Z17, Z17, Z17
+	VPXORD       Z18, Z18, Z18
+	VPXORD       Z19, Z19, Z19
+	TESTQ        CX, CX
+	JZ           end
+
+unit:
+	VMOVUPS     (DI), Z0
+	PREFETCHT0  3072(DI)
+	VMOVUPS     64(DI), Z1
+	PREFETCHT0  3136(DI)
+	VMOVUPS     128(DI), Z2
+	PREFETCHT0  3200(DI)
+	VMOVUPS     (SI), Z3
+	VPERMILPS   $0x44, Z3, Z4
+	VPERMILPS   Z20, Z0, Z6
+	VFMADD231PS Z6, Z4, Z8
+	VPERMILPS   Z21, Z1, Z7
+	VFMADD231PS Z7, Z4, Z9
+	VPERMILPS   Z22, Z2, Z6
+	VFMADD231PS Z6, Z4, Z10
+	VPERMILPS   $0xee, Z3, Z5
+	VPERMILPS   Z23, Z0, Z7
+	VFMADD231PS Z7, Z5, Z11
+	VPERMILPS   Z24, Z1, Z6
+	VFMADD231PS Z6, Z5, Z12
+	VPERMILPS   Z25, Z2, Z7
+	VFMADD231PS Z7, Z5, Z13
+	VMOVUPS     64(SI), Z3
+	VPERMILPS   $0x44, Z3, Z4
+	VPERMILPS   Z26, Z0, Z6
+	VFMADD231PS Z6, Z4, Z14
+	VPERMILPS   Z27, Z1, Z7
+	VFMADD231PS Z7, Z4, Z15
+	VPERMILPS   Z28, Z2, Z6
+	VFMADD231PS Z6, Z4, Z16
+	VPERMILPS   $0xee, Z3, Z5
+	VPERMILPS   Z29, Z0, Z7
+	VFMADD231PS Z7, Z5, Z17
+	VPERMILPS   Z30, Z1, Z6
+	VFMADD231PS Z6, Z5, Z18
+	VPERMILPS   Z31, Z2, Z7
+	VFMADD231PS Z7, Z5, Z19
+	ADDQ        $0x00000080, SI
+	ADDQ        $0x000000c0, DI
+	DECQ        CX
+	JNZ         unit
+
+end:
+	MOVQ          values+40(FP), DX
+	MOVQ          ldv+48(FP), R9
+	SHLQ          $0x02, R9
+	MOVQ          rows+56(FP), R10
+	MOVQ          cols+64(FP), R12
+	SHRQ          $0x01, R12
+	SUBQ          $0x10, R12
+	MOVQ          $-1, R11
+	BZHIQ         R12, R11, R11
+	KMOVW         R11, K1
+	VMOVUPS       deal<>+0(SB), Z0
+	VPERMPS       Z8, Z0, Z8
+	VADDPS        (DX), Y8, Y2
+	VMOVUPS       Y2, (DX)
+	VPERMPS       Z9, Z0, Z9
+	VADDPS        32(DX), Y9, Y2
+	VMOVUPS       Y2, 32(DX)
+	VPERMPS       Z10, Z0, Z10
+	VMOVUPS.Z     64(DX), K1, Y2
+	VADDPS        Y2, Y10, Y2
+	VMOVUPS       Y2, K1, 64(DX)
+	DECQ          R10
+	JZ            done
+	ADDQ          R9, DX
+	VEXTRACTF64X4 $0x01, Z8, Y1
+	VADDPS        (DX), Y1, Y2
+	VMOVUPS       Y2, (DX)
+	VEXTRACTF64X4 $0x01, Z9, Y1
+	VADDPS        32(DX), Y1, Y2
+	VMOVUPS       Y2, 32(DX)
+	VEXTRACTF64X4 $0x01, Z10, Y1
+	VMOVUPS.Z     64(DX), K1, Y2
+	VADDPS        Y2, Y1, Y2
+	VMOVUPS       Y2, K1, 64(DX)
+	DECQ          R10
+	JZ            done
+	ADDQ          R9, DX
+	VPERMPS       Z11, Z0, Z11
+	VADDPS        (DX), Y11, Y2
+	VMOVUPS       Y2, (DX)
+	VPERMPS       Z12, Z0, Z12
+	VADDPS        32(DX), Y12, Y2
+	VMOVUPS       Y2, 32(DX)
+	VPERMPS       Z13, Z0, Z13
+	VMOVUPS.Z     64(DX), K1, Y2
+	VADDPS        Y2, Y13, Y2
+	VMOVUPS       Y2, K1, 64(DX)
+	DECQ          R10
+	JZ            done
+	ADDQ          R9, DX
+	VEXTRACTF64X4 $0x01, Z11, Y1
+	VADDPS        (DX), Y1, Y2
+	VMOVUPS       Y2, (DX)
+	VEXTRACTF64X4 $0x01, Z12, Y1
+	VADDPS        32(DX), Y1, Y2
+	VMOVUPS       Y2, 32(DX)
+	VEXTRACTF64X4 $0x01, Z13, Y1
+	VMOVUPS.Z     64(DX), K1, Y2
+	VADDPS        Y2, Y1, Y2
+	VMOVUPS       Y2, K1, 64(DX)
+	DECQ          R10
+	JZ            done
+	ADDQ          R9, DX
+	VPERMPS       Z14, Z0, Z14
+	VADDPS        (DX), Y14, Y2
+	VMOVUPS       Y2, (DX)
+	VPERMPS       Z15, Z0, Z15
+	VADDPS        32(DX), Y15, Y2
+	VMOVUPS       Y2, 32(DX)
+	VPERMPS       Z16, Z0, Z16
+	VMOVUPS.Z     64(DX), K1, Y2
+	VADDPS        Y2, Y16, Y2
+	VMOVUPS       Y2, K1, 64(DX)
+	DECQ          R10
+	JZ            done
+	ADDQ          R9, DX
+	VEXTRACTF64X4 $0x01, Z14, Y1
+	VADDPS        (DX), Y1, Y2
+	VMOVUPS       Y2, (DX)
+	VEXTRACTF64X4 $0x01, Z15, Y1
+	VADDPS        32(DX), Y1, Y2
+	VMOVUPS       Y2, 32(DX)
+	VEXTRACTF64X4 $0x01, Z16, Y1
+	VMOVUPS.Z     64(DX), K1, Y2
+	VADDPS        Y2, Y1, Y2
+	VMOVUPS       Y2, K1, 64(DX)
+	DECQ          R10
+	JZ            done
+	ADDQ          R9, DX
+	VPERMPS       Z17, Z0, Z17
+	VADDPS        (DX), Y17, Y2
+	VMOVUPS       Y2, (DX)
+	VPERMPS       Z18, Z0, Z18
+	VADDPS        32(DX), Y18, Y2
+	VMOVUPS       Y2, 32(DX)
+	VPERMPS       Z19, Z0, Z19
+	VMOVUPS.Z     64(DX), K1, Y2
+	VADDPS        Y2, Y19, Y2
+	VMOVUPS       Y2, K1, 64(DX)
+	DECQ          R10
+	JZ            done
+	ADDQ          R9, DX
+	VEXTRACTF64X4 $0x01, Z17, Y1
+	VADDPS        (DX), Y1, Y2
+	VMOVUPS       Y2, (DX)
+	VEXTRACTF64X4 $0x01, Z18, Y1
+	VADDPS        32(DX), Y1, Y2
+	VMOVUPS       Y2, 32(DX)
+	VEXTRACTF64X4 $0x01, Z19, Y1
+	VMOVUPS.Z     64(DX), K1, Y2
+	VADDPS        Y2, Y1, Y2
+	VMOVUPS       Y2, K1, 64(DX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func maskedBF16Z3(k int, a *uint32, b *uint32, meta *byte, stride int, values *float32, ldv int, rows int, cols int)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, MMX+
+TEXT ·maskedBF16Z3(SB), NOSPLIT, $0-72
+	MOVQ         k+0(FP), CX
+	MOVQ         a+8(FP), SI
+	MOVQ         b+16(FP), DI
+	MOVQ         meta+24(FP), AX
+	MOVQ         stride+32(FP), BX
+	VMOVUPS      keptshifts<>+0(SB), Z0
+	MOVWLZX      (AX), R8
+	MOVWLZX      (AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z20
+	VPSRLVD      Z0, Z20, Z20
+	MOVWLZX      2(AX), R8
+	MOVWLZX      2(AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z21
+	VPSRLVD      Z0, Z21, Z21
+	MOVWLZX      4(AX), R8
+	MOVWLZX      4(AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z22
+	VPSRLVD      Z0, Z22, Z22
+	LEAQ         (AX)(BX*2), AX
+	MOVWLZX      (AX), R8
+	MOVWLZX      (AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z23
+	VPSRLVD      Z0, Z23, Z23
+	MOVWLZX      2(AX), R8
+	MOVWLZX      2(AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z24
+	VPSRLVD      Z0, Z24, Z24
+	MOVWLZX      4(AX), R8
+	MOVWLZX      4(AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z25
+	VPSRLVD      Z0, Z25, Z25
+	LEAQ         (AX)(BX*2), AX
+	MOVWLZX      (AX), R8
+	MOVWLZX      (AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z26
+	VPSRLVD      Z0, Z26, Z26
+	MOVWLZX      2(AX), R8
+	MOVWLZX      2(AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z27
+	VPSRLVD      Z0, Z27, Z27
+	MOVWLZX      4(AX), R8
+	MOVWLZX      4(AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z28
+	VPSRLVD      Z0, Z28, Z28
+	LEAQ         (AX)(BX*2), AX
+	MOVWLZX      (AX), R8
+	MOVWLZX      (AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z29
+	VPSRLVD      Z0, Z29, Z29
+	MOVWLZX      2(AX), R8
+	MOVWLZX      2(AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z30
+	VPSRLVD      Z0, Z30, Z30
+	MOVWLZX      4(AX), R8
+	MOVWLZX      4(AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z31
+	VPSRLVD      Z0, Z31, Z31
+	LEAQ         (AX)(BX*2), AX
+	VPXORD       Z8, Z8, Z8
+	VPXORD       Z9, Z9, Z9
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	VPXORD       Z12, Z12, Z12
+	VPXORD       Z13, Z13, Z13
+	VPXORD       Z14, Z14, Z14
+	VPXORD       Z15, Z15, Z15
+	VPXORD       Z16, Z16, Z16
+	VPXORD       Z17, Z17, Z17
+	VPXORD       Z18, Z18, Z18
+	VPXORD       Z19, Z19, Z19
+	TESTQ        CX, CX
+	JZ           end
+
+unit:
+	VMOVUPS    (DI), Z0
+	PREFETCHT0 3072(DI)
+	VMOVUPS    64(DI), Z1
+	PREFETCHT0 3136(DI)
+	VMOVUPS    128(DI), Z2
+	PREFETCHT0 3200(DI)
+	VMOVUPS    (SI), Z3
+	VPERMILPS  $0x44, Z3, Z4
+	VPERMILPS  Z20, Z0, Z6
+
+	// VDPBF16PS Z6, Z4, Z8
+	LONG      $0x485e7262
+	WORD      $0xc652
+	VPERMILPS Z21, Z1, Z7
+
+	// VDPBF16PS Z7, Z4, Z9
+	LONG      $0x485e7262
+	WORD      $0xcf52
+	VPERMILPS Z22, Z2, Z6
+
+	// VDPBF16PS Z6, Z4, Z10
+	LONG      $0x485e7262
+	WORD      $0xd652
+	VPERMILPS $0xee, Z3, Z5
+	VPERMILPS Z23, Z0, Z7
+
+	// VDPBF16PS Z7, Z5, Z11
+	LONG      $0x48567262
+	WORD      $0xdf52
+	VPERMILPS Z24, Z1, Z6
+
+	// VDPBF16PS Z6, Z5, Z12
+	LONG      $0x48567262
+	WORD      $0xe652
+	VPERMILPS Z25, Z2, Z7
+
+	// VDPBF16PS Z7, Z5, Z13
+	LONG      $0x48567262
+	WORD      $0xef52
+	VMOVUPS   64(SI), Z3
+	VPERMILPS $0x44, Z3, Z4
+	VPERMILPS Z26, Z0, Z6
+
+	// VDPBF16PS Z6, Z4, Z14
+	LONG      $0x485e7262
+	WORD      $0xf652
+	VPERMILPS Z27, Z1, Z7
+
+	// VDPBF16PS Z7, Z4, Z15
+	LONG      $0x485e7262
+	WORD      $0xff52
+	VPERMILPS Z28, Z2, Z6
+
+	// VDPBF16PS Z6, Z4, Z16
+	LONG      $0x485ee262
+	WORD      $0xc652
+	VPERMILPS $0xee, Z3, Z5
+	VPERMILPS Z29, Z0, Z7
+
+	// VDPBF16PS Z7, Z5, Z17
+	LONG      $0x4856e262
+	WORD      $0xcf52
+	VPERMILPS Z30, Z1, Z6
+
+	// VDPBF16PS Z6, Z5, Z18
+	LONG      $0x4856e262
+	WORD      $0xd652
+	VPERMILPS Z31, Z2, Z7
+
+	// VDPBF16PS Z7, Z5, Z19
+	LONG $0x4856e262
+	WORD $0xdf52
+	ADDQ $0x00000080, SI
+	ADDQ $0x000000c0, DI
+	DECQ CX
+	JNZ  unit
+
+end:
+	MOVQ          values+40(FP), DX
+	MOVQ          ldv+48(FP), R9
+	SHLQ          $0x02, R9
+	MOVQ          rows+56(FP), R10
+	MOVQ          cols+64(FP), R12
+	SHRQ          $0x01, R12
+	SUBQ          $0x10, R12
+	MOVQ          $-1, R11
+	BZHIQ         R12, R11, R11
+	KMOVW         R11, K1
+	VMOVUPS       deal<>+0(SB), Z0
+	VPERMPS       Z8, Z0, Z8
+	VADDPS        (DX), Y8, Y2
+	VMOVUPS       Y2, (DX)
+	VPERMPS       Z9, Z0, Z9
+	VADDPS        32(DX), Y9, Y2
+	VMOVUPS       Y2, 32(DX)
+	VPERMPS       Z10, Z0, Z10
+	VMOVUPS.Z     64(DX), K1, Y2
+	VADDPS        Y2, Y10, Y2
+	VMOVUPS       Y2, K1, 64(DX)
+	DECQ          R10
+	JZ            done
+	ADDQ          R9, DX
+	VEXTRACTF64X4 $0x01, Z8, Y1
+	VADDPS        (DX), Y1, Y2
+	VMOVUPS       Y2, (DX)
+	VEXTRACTF64X4 $0x01, Z9, Y1
+	VADDPS        32(DX), Y1, Y2
+	VMOVUPS       Y2, 32(DX)
+	VEXTRACTF64X4 $0x01, Z10, Y1
+	VMOVUPS.Z     64(DX), K1, Y2
+	VADDPS        Y2, Y1, Y2
+	VMOVUPS       Y2, K1, 64(DX)
+	DECQ          R10
+	JZ            done
+	ADDQ          R9, DX
+	VPERMPS       Z11, Z0, Z11
+	VADDPS        (DX), Y11, Y2
+	VMOVUPS       Y2, (DX)
+	VPERMPS       Z12, Z0, Z12
+	VADDPS        32(DX), Y12, Y2
+	VMOVUPS       Y2, 32(DX)
+	VPERMPS       Z13, Z0, Z13
+	VMOVUPS.Z     64(DX), K1, Y2
+	VADDPS        Y2, Y13, Y2
+	VMOVUPS       Y2, K1, 64(DX)
+	DECQ          R10
+	JZ            done
+	ADDQ          R9, DX
+	VEXTRACTF64X4 $0x01, Z11, Y1
+	VADDPS        (DX), Y1, Y2
+	VMOVUPS       Y2, (DX)
+	VEXTRACTF64X4 $0x01, Z12, Y1
+	VADDPS        32(DX), Y1, Y2
+	VMOVUPS       Y2, 32(DX)
+	VEXTRACTF64X4 $0x01, Z13, Y1
+	VMOVUPS.Z     64(DX), K1, Y2
+	VADDPS        Y2, Y1, Y2
+	VMOVUPS       Y2, K1, 64(DX)
+	DECQ          R10
+	JZ            done
+	ADDQ          R9, DX
+	VPERMPS       Z14, Z0, Z14
+	VADDPS        (DX), Y14, Y2
+	VMOVUPS       Y2, (DX)
+	VPERMPS       Z15, Z0, Z15
+	VADDPS        32(DX), Y15, Y2
+	VMOVUPS       Y2, 32(DX)
+	VPERMPS       Z16, Z0, Z16
+	VMOVUPS.Z     64(DX), K1, Y2
+	VADDPS        Y2, Y16, Y2
+	VMOVUPS       Y2, K1, 64(DX)
+	DECQ          R10
+	JZ            done
+	ADDQ          R9, DX
+	VEXTRACTF64X4 $0x01, Z14, Y1
+	VADDPS        (DX), Y1, Y2
+	VMOVUPS       Y2, (DX)
+	VEXTRACTF64X4 $0x01, Z15, Y1
+	VADDPS        32(DX), Y1, Y2
+	VMOVUPS       Y2, 32(DX)
+	VEXTRACTF64X4 $0x01, Z16, Y1
+	VMOVUPS.Z     64(DX), K1, Y2
+	VADDPS        Y2, Y1, Y2
+	VMOVUPS       Y2, K1, 64(DX)
+	DECQ          R10
+	JZ            done
+	ADDQ          R9, DX
+	VPERMPS       Z17, Z0, Z17
+	VADDPS        (DX), Y17, Y2
+	VMOVUPS       Y2, (DX)
+	VPERMPS       Z18, Z0, Z18
+	VADDPS        32(DX), Y18, Y2
+	VMOVUPS       Y2, 32(DX)
+	VPERMPS       Z19, Z0, Z19
+	VMOVUPS.Z     64(DX), K1, Y2
+	VADDPS        Y2, Y19, Y2
+	VMOVUPS       Y2, K1, 64(DX)
+	DECQ          R10
+	JZ            done
+	ADDQ          R9, DX
+	VEXTRACTF64X4 $0x01, Z17, Y1
+	VADDPS        (DX), Y1, Y2
+	VMOVUPS       Y2, (DX)
+	VEXTRACTF64X4 $0x01, Z18, Y1
+	VADDPS        32(DX), Y1, Y2
+	VMOVUPS       Y2, 32(DX)
+	VEXTRACTF64X4 $0x01, Z19, Y1
+	VMOVUPS.Z     64(DX), K1, Y2
+	VADDPS        Y2, Y1, Y2
+	VMOVUPS       Y2, K1, 64(DX)
+
+done:
+	VZEROUPPER
+	RET

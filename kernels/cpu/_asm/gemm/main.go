@@ -15,5 +15,6 @@ func main() {
 	starts()
 	sparse()
 	gather()
+	masked()
 	Generate()
 }

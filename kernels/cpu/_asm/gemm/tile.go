@@ -54,8 +54,13 @@ var (
 	ymms = []reg.VecPhysical{
 		reg.Y0, reg.Y1, reg.Y2, reg.Y3, reg.Y4, reg.Y5, reg.Y6, reg.Y7,
 		reg.Y8, reg.Y9, reg.Y10, reg.Y11, reg.Y12, reg.Y13, reg.Y14, reg.Y15,
+		reg.Y16, reg.Y17, reg.Y18, reg.Y19, reg.Y20, reg.Y21, reg.Y22, reg.Y23,
+		reg.Y24, reg.Y25, reg.Y26, reg.Y27, reg.Y28, reg.Y29, reg.Y30, reg.Y31,
 	}
 )
+
+// pairs is the product of units of bfloat16.
+const pairs = "a.lo*b.lo + a.hi*b.hi (bfloat16 pairs)"
 
 func tiles() {
 	fma := func(a, b, acc reg.VecPhysical) { VFMADD231PS(b, a, acc) }
@@ -67,7 +72,6 @@ func tiles() {
 	}
 	fmaMem := func(a Mem, b, acc reg.VecPhysical) { VFMADD231PS_BCST(a, b, acc) }
 	bf16Mem := func(a Mem, b, acc reg.VecPhysical) { evex.VDPBF16PSBroadcast(a, b, acc) }
-	const pairs = "a.lo*b.lo + a.hi*b.hi (bfloat16 pairs)"
 	maskTable()
 	for v := 1; v <= 3; v++ {
 		tile{"F32", zmm, v, true, false, "a*b", fma, fmaMem}.generate()
