@@ -125,7 +125,7 @@ func TestGPURowsAreNotMadeUp(t *testing.T) {
 	cmd.Args = append(cmd.Args, "--out", path)
 	status, _, stderr := output(t, cmd)
 	file, err := results.Read(path)
-	if status != 1 || err != nil || len(file.Rows) != 3 {
+	if status != 1 || err != nil || len(file.Rows) != 6 {
 		t.Fatalf("status %d, %d rows, %v\n%s", status, len(file.Rows), err, stderr)
 	}
 	for _, row := range file.Rows {

@@ -19,9 +19,9 @@ import (
 // gpus are the devices of a driver that a rig measures on: one for each rank, all of one kind.
 type gpus struct {
 	driver.Driver
-	info    driver.DeviceInfo
-	count   int
-	version int
+	info      driver.DeviceInfo
+	count     int
+	libraries string // name=version joined by ";"
 }
 
 // findGPUs takes the first so many devices of a driver, or all (0) that are of the first one's kind.
@@ -34,9 +34,6 @@ func findGPUs(d driver.Driver, count int) (*gpus, error) {
 		return nil, err
 	}
 	g := &gpus{Driver: d}
-	if g.version, err = d.Version(); err != nil {
-		return nil, err
-	}
 	if g.info, err = d.Device(0); err != nil {
 		return nil, err
 	}
@@ -57,21 +54,41 @@ func findGPUs(d driver.Driver, count int) (*gpus, error) {
 	case count > 0:
 		g.count = count
 	}
-	return g, nil
+	return g, g.meet()
+}
+
+// meet opens a device, which tells whether it can be used at all, and notes the versions of what computes on it.
+func (g *gpus) meet() error {
+	dev, err := cuda.Open(g.Driver, 0)
+	if err != nil {
+		return err
+	}
+	if g.info.Simulated {
+		return dev.Close()
+	}
+	version, err := g.Version()
+	if err != nil {
+		return errors.Join(err, dev.Close())
+	}
+	g.libraries = fmt.Sprintf("cuda-driver=%d.%d", version/1000, version%1000/10)
+	if release := host.NVIDIA(os.DirFS("/")).Release(); release != "" {
+		g.libraries += ";nvidia-driver=" + release
+	}
+	if library, err := dev.Library(); err == nil {
+		g.libraries += ";" + strings.Replace(library, " ", "=", 1)
+	}
+	return dev.Close()
 }
 
 // use makes a rig measure on GPUs. The chip is the one of the driver's name, unless the user named one.
 func (r *Rig) use(g *gpus) {
 	r.gpus = g
 	r.machine.Device, r.machine.Name, r.machine.GPUs = results.CUDA, g.info.Name, g.count
-	r.machine.Libraries = fmt.Sprintf("cuda-driver=%d.%d", g.version/1000, g.version%1000/10)
+	r.machine.Libraries = g.libraries
 	if g.info.Simulated {
-		r.machine.Device, r.machine.Libraries = results.Sim, ""
+		r.machine.Device = results.Sim
 		r.rule = measure.Rule{MinSamples: 1, MaxSamples: 1} // a second step would tell nothing but its time
 		return
-	}
-	if version := host.NVIDIA(os.DirFS("/")).Release(); version != "" {
-		r.machine.Libraries += ";nvidia-driver=" + version
 	}
 	if r.machine.Chip == "" {
 		if chip, ok := chips.Builtin().Lookup(g.info.Name); ok {
@@ -92,7 +109,7 @@ func (g *gpus) open(c workload.Case, rank int) (kernels.Device, error) {
 	return dev, nil
 }
 
-func choose(dev kernels.Device, variant string) error {
+func choose(dev *cuda.Device, variant string) error {
 	if variant == "" {
 		return nil
 	}
@@ -108,6 +125,9 @@ func choose(dev kernels.Device, variant string) error {
 				}
 			}
 		}
+	}
+	if _, err := dev.Library(); !found && err != nil && variant == "cublaslt" {
+		return fmt.Errorf("--isa cublaslt: %w", err)
 	}
 	if !found {
 		return fmt.Errorf("--isa %q is no variant of the GPU's kernels; take one of %s", variant, strings.Join(known, ", "))
