@@ -31,7 +31,7 @@ const (
 
 // rig measures on so many GPUs of a driver (0: all), or without one on the CPU.
 func (o runnerOptions) rig(d driver.Driver, gpus int) (runner, error) {
-	return rig.New(rig.Options{Chip: o.Chip, Data: o.Data, Rule: o.Rule, Driver: d, GPUs: gpus})
+	return rig.New(rig.Options{Chip: o.Chip, Data: o.Data, Rule: o.Rule, Trace: o.Trace, Driver: d, GPUs: gpus})
 }
 
 func choose(o runnerOptions, gpu func(runnerOptions) (runner, error), cpu func() (runner, error)) (runner, error) {
@@ -55,7 +55,7 @@ func newProbeCmd(stdout io.Writer) *cobra.Command {
 		Use:    "probe",
 		Short:  "Say which GPU answers",
 		Hidden: true,
-		Args:   cobra.NoArgs,
+		Args:   noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			found, err := probe(cmd.Context())
 			if err != nil {

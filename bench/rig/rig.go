@@ -31,11 +31,14 @@ type Options struct {
 	// Driver of the GPUs to measure on, one for each rank; nil: the CPU.
 	Driver driver.Driver
 	GPUs   int // how many of them; 0: all
+	// Trace is a file that perfetto.Create made, to which a recorded step of each case is added; "": none.
+	Trace string
 }
 
 // Rig measures on the CPU or on GPUs. It implements sweep.Runner.
 type Rig struct {
 	rule       measure.Rule
+	trace      string
 	machine    sweep.Machine
 	cores      []int
 	gpus       *gpus // nil: the CPU
@@ -57,7 +60,7 @@ func New(o Options) (*Rig, error) {
 	}
 	cores = cores[:min(len(cores), host.Cores())]
 	r := &Rig{
-		rule: o.Rule, cores: cores, corpus: workload.DefaultCorpus(),
+		rule: o.Rule, trace: o.Trace, cores: cores, corpus: workload.DefaultCorpus(),
 		machine: sweep.Machine{Device: results.CPU, Name: host.CPUName(), Chip: o.Chip, Cores: len(cores)},
 		answers: map[question]error{},
 		rates:   map[int][]peak.Rate{}, bandwidths: map[int]float64{}, refs: map[workload.Case]snapshot{}, learned: map[workload.Case][]float64{},
@@ -131,9 +134,24 @@ func (r *Rig) Run(ctx context.Context, c workload.Case, row *results.Row) {
 	r.fillShares(row, c, m)
 	r.fillWaterfall(row, c, m)
 	status, reason := r.judge(ctx, c, m, row)
+	if status == results.OK {
+		reason = strings.Join(r.cautions(c, m), "; ")
+	}
 	if ctx.Err() == nil {
 		row.Settle(status, reason)
 	}
+}
+
+// cautions are what a reader of a good row should know.
+func (r *Rig) cautions(c workload.Case, m measurement) []string {
+	var notes []string
+	if m.profile.err != nil {
+		notes = append(notes, "not recorded: "+firstLine(m.profile.err))
+	}
+	if err := r.writeTrace(c, m); err != nil {
+		notes = append(notes, "no trace: "+firstLine(err))
+	}
+	return notes
 }
 
 // judge verifies the case and lets it learn. Its error is a row that cannot be believed.
