@@ -18,7 +18,7 @@ func newExportCmd(stdout io.Writer) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "export FILE.csv...",
 		Short: "Write results for other tools: benchstat (benchfmt), JSON lines (jsonl), monitoring (openmetrics)",
-		Args:  cobra.MinimumNArgs(1),
+		Args:  files(1, 0),
 		RunE: func(_ *cobra.Command, paths []string) error {
 			f, err := export.ParseFormat(format)
 			if err != nil {

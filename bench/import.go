@@ -20,7 +20,7 @@ func newImportCmd(stdout io.Writer) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "import FILE.csv",
 		Short: "Make a results file of what was measured elsewhere, on chips that this tool cannot drive",
-		Args:  cobra.ExactArgs(1),
+		Args:  files(1, 1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			table := chips.Builtin()
 			if extra != "" {

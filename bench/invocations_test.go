@@ -94,6 +94,8 @@ func TestBadInvocations(t *testing.T) {
 		{"import " + text, text},
 		{"export " + good, "--format"},
 		{"export " + good + " --format parquet", "--format parquet"},
+		{"trace", "0 is not"},
+		{"trace " + none, none},
 		{"explain", "0 is not"},
 		{"explain " + good + " --format pdf", "--format"},
 		{"explain " + good + " " + good, "2 is not"},

@@ -65,7 +65,7 @@ func Parse(path string, data []byte, table chips.Table) ([]results.Row, error) {
 	r := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(data, []byte("\ufeff"))))
 	dec, err := csvutil.NewDecoder(r)
 	if errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("%s:1: holds no header; the columns are %s", path, strings.Join(Columns(), ", "))
+		return nil, fmt.Errorf("%s:1: holds no header; write one with %s", path, strings.Join(Columns(), ", "))
 	}
 	if err != nil {
 		return nil, results.CSVError(path, err)
@@ -91,7 +91,7 @@ func Parse(path string, data []byte, table chips.Table) ([]results.Row, error) {
 		rows = append(rows, row)
 	}
 	if len(rows) == 0 {
-		return nil, fmt.Errorf("%s:1: holds a header and no row", path)
+		return nil, fmt.Errorf("%s:1: holds a header and no row; add some", path)
 	}
 	return rows, nil
 }
@@ -100,7 +100,7 @@ func checkHeader(path string, header []string) error {
 	for i, name := range header {
 		switch {
 		case !slices.Contains(Columns(), name):
-			return fmt.Errorf("%s:1: column %.40q: is unknown; known are %s", path, name, strings.Join(Columns(), ", "))
+			return fmt.Errorf("%s:1: column %.40q: is unknown; use only %s", path, name, strings.Join(Columns(), ", "))
 		case slices.Contains(header[:i], name):
 			return fmt.Errorf("%s:1: column %s: occurs twice", path, name)
 		}

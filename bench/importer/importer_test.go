@@ -93,9 +93,9 @@ func TestImportedRowsAreComparedWhereTheCaseIsTheSame(t *testing.T) {
 func TestErrorsNameFileLineAndColumn(t *testing.T) {
 	with := func(old, new string) string { return header + strings.Replace(goodLine, old, new, 1) }
 	tests := []struct{ name, text, want string }{
-		{"empty file", "", "a.csv:1: holds no header; the columns are case, device_name, source,"},
-		{"no row", header, "a.csv:1: holds a header and no row"},
-		{"unknown column", strings.Replace(header, "chip", "price", 1) + goodLine, `a.csv:1: column "price": is unknown; known are case,`},
+		{"empty file", "", "a.csv:1: holds no header; write one with case, device_name, source,"},
+		{"no row", header, "a.csv:1: holds a header and no row; add some"},
+		{"unknown column", strings.Replace(header, "chip", "price", 1) + goodLine, `a.csv:1: column "price": is unknown; use only case,`},
 		{"column twice", strings.Replace(header, "host", "chip", 1) + goodLine, "a.csv:1: column chip: occurs twice"},
 		{"no source column", "case,device_name,utc_time,step_median_s\n", "a.csv:1: column source: is missing"},
 		{"no case", with("technique=mixed-precision precision=fp16 model=gpt2", ""), "a.csv:2: column case: --case: no model;"},
