@@ -42,7 +42,7 @@ func newProbeCmd(stdout io.Writer) *cobra.Command {
 		Use:    "probe",
 		Short:  "Say which GPU answers",
 		Hidden: true,
-		Args:   cobra.NoArgs,
+		Args:   noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			found, err := probe(cmd.Context())
 			if err != nil {
