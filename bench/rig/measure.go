@@ -86,7 +86,7 @@ func (r *Rig) measureRank(ctx context.Context, c workload.Case, rank *parallel.R
 		return m, err
 	}
 	rank.Device.ResetPeak()
-	m.variants = variantsOf(rank.Device, t.Stage.Precision)
+	m.variants = variantsOf(rank.Device, t.Stage.Config, c.ISA)
 	watched := r.watch(c)
 	var reports []trainer.Report
 	m.Result, err = measure.Run(r.rule, func() (float64, error) {
@@ -119,7 +119,7 @@ func (r *Rig) measureRank(ctx context.Context, c workload.Case, rank *parallel.R
 	if err == nil {
 		m.conditions.clock, err = clockOf(rank.Compute)
 	}
-	if err == nil {
+	if err == nil && c.Device != workload.Sim {
 		m.profile, err = profileRank(ctx, rank, t, x, len(m.Samples))
 	}
 	return m, err
