@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"ofpeak/bench/host"
 	"ofpeak/bench/workload"
 	"ofpeak/kernels"
 	"ofpeak/kernels/block"
@@ -161,7 +162,11 @@ func (r *Rig) ratesOn(cores int) []peak.Rate {
 	if rates, ok := r.rates[cores]; ok {
 		return rates
 	}
-	r.rates[cores] = onCores(r.cores[:cores], func(t *team.Team) []peak.Rate { return peak.Rates(t, ceilingTime) })
+	r.rates[cores] = onCores(r.cores[:cores], func(t *team.Team) []peak.Rate {
+		rates := peak.Rates(t, ceilingTime)
+		r.clocks[cores] = host.ClockRate()
+		return rates
+	})
 	return r.rates[cores]
 }
 
