@@ -29,6 +29,9 @@ const (
 // Env overrules which MPI is opened: "openmpi" or "mpich".
 const Env = "OFPEAK_MPI"
 
+// StatusEnv names a folder where every process keeps what it does, for whoever outlives it: a file of its rank's name with its process id and a line of text.
+const StatusEnv = "OFPEAK_STATUS"
+
 // Launched reports whether a launcher of MPI processes started this one. A process of its own that only runs within a batch job was not.
 func Launched() (Launch, bool) {
 	var l Launch
