@@ -17,7 +17,7 @@ var thisBuild capabilities
 // openRunner starts the device named by --device. auto is a GPU if one answers, else the CPU, with a line on stderr that says why.
 func openRunner(o runnerOptions) (runner, error) {
 	return choose(o, openGPU, func() (runner, error) {
-		return rig.New(rig.Options{Chip: o.Chip, Data: o.Data, Rule: o.Rule})
+		return rig.New(rig.Options{Chip: o.Chip, Data: o.Data, Rule: o.Rule, Trace: o.Trace})
 	})
 }
 
@@ -42,7 +42,7 @@ func newProbeCmd(stdout io.Writer) *cobra.Command {
 		Use:    "probe",
 		Short:  "Say which GPU answers",
 		Hidden: true,
-		Args:   cobra.NoArgs,
+		Args:   noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			found, err := probe(cmd.Context())
 			if err != nil {

@@ -117,9 +117,9 @@ func TestRunErrors(t *testing.T) {
 	}
 	for _, test := range []struct{ args, want string }{
 		{"walk", `ofpeak: unknown command "walk" for "ofpeak"; see ofpeak --help`},
-		{"run --colour", "ofpeak: unknown flag: --colour; see ofpeak run --help"},
-		{"run extra", `ofpeak: unknown command "extra" for "ofpeak run"; see ofpeak --help`},
-		{"run --ranks two", "invalid argument"},
+		{"run --colour", "ofpeak: ofpeak run has no such flag: --colour; see ofpeak run --help"},
+		{"run extra", `ofpeak: ofpeak run takes flags only, not "extra"; see ofpeak run --help`},
+		{"run --ranks two", `ofpeak: --ranks "two" is not understood; pass a whole number or a list of them such as 2,4`},
 		{"run --suite huge", "ofpeak: --suite huge is unknown; take one of smoke, quick, parallel, full"},
 		{"run --device tpu", "ofpeak: --device tpu is unknown; take auto, cpu or cuda"},
 		{"run --chip Z9000", `ofpeak: --chip "Z9000": is not in the table; see ofpeak chips`},
@@ -129,7 +129,7 @@ func TestRunErrors(t *testing.T) {
 		{"run --technique magic", "ofpeak: --technique magic is unknown; take one of baseline"},
 		{"run --suite smoke --ranks 3", "is not divisible by dp=3"},
 		{"run --technique model-parallel --model gpt2,T=1023,B=4 --ranks 2", "T=1023 tokens cannot be split over tp=2 ranks; pass --model"},
-		{"run --case model=tiny --suite smoke", "none of the others can be"},
+		{"run --case model=tiny --suite smoke", "ofpeak: --case and --suite: the line of a case says everything; drop --suite, and change the line"},
 		{"run --case model=tiny --case dp=2", "ofpeak: --case: no model; add model=NAME"},
 		{"run --case model=tiny,dp=2", "unknown dim dp; known: C, NH"},
 		{"run --case device=cuda,model=tiny", "no model"},

@@ -15,6 +15,7 @@ type runnerOptions struct {
 	Chip   string // row of the chip table; "": as detected
 	Data   string // text of the language-model check; "": the built-in corpus
 	Rule   measure.Rule
+	Trace  string    // file to which a recorded step of each case is added; "": none
 	Stderr io.Writer `json:"-"` // where auto says what it chose, and why
 }
 

@@ -27,11 +27,14 @@ type Options struct {
 	Chip string // row of the chip table; "": none, since no row is a CPU's
 	Data string // text of the language-model check; "": the built-in corpus
 	Rule measure.Rule
+	// Trace is a file that perfetto.Create made, to which a recorded step of each case is added; "": none.
+	Trace string
 }
 
 // Rig measures on the CPU. It implements sweep.Runner.
 type Rig struct {
 	rule       measure.Rule
+	trace      string
 	machine    sweep.Machine
 	cores      []int
 	open       func(c workload.Case, rank int) (kernels.Device, error)
@@ -51,7 +54,7 @@ func New(o Options) (*Rig, error) {
 	}
 	cores = cores[:min(len(cores), host.Cores())]
 	r := &Rig{
-		rule: o.Rule, cores: cores, corpus: workload.DefaultCorpus(),
+		rule: o.Rule, trace: o.Trace, cores: cores, corpus: workload.DefaultCorpus(),
 		machine: sweep.Machine{Device: results.CPU, Name: host.CPUName(), Chip: o.Chip, Cores: len(cores)},
 		rates:   map[int][]peak.Rate{}, bandwidths: map[int]float64{}, refs: map[workload.Case]snapshot{}, learned: map[workload.Case][]float64{},
 	}
@@ -111,9 +114,24 @@ func (r *Rig) Run(ctx context.Context, c workload.Case, row *results.Row) {
 	r.fillShares(row, c, m)
 	r.fillWaterfall(row, c, m)
 	status, reason := r.judge(ctx, c, m, row)
+	if status == results.OK {
+		reason = strings.Join(r.cautions(c, m), "; ")
+	}
 	if ctx.Err() == nil {
 		row.Settle(status, reason)
 	}
+}
+
+// cautions are what a reader of a good row should know.
+func (r *Rig) cautions(c workload.Case, m measurement) []string {
+	var notes []string
+	if m.profile.err != nil {
+		notes = append(notes, "not recorded: "+firstLine(m.profile.err))
+	}
+	if err := r.writeTrace(c, m); err != nil {
+		notes = append(notes, "no trace: "+firstLine(err))
+	}
+	return notes
 }
 
 // judge verifies the case and lets it learn. Its error is a row that cannot be believed.

@@ -248,9 +248,9 @@ func fieldNames() string {
 func plain(err error) error {
 	if n, ok := err.(*strconv.NumError); ok {
 		if n.Err == strconv.ErrRange {
-			return fmt.Errorf("the number is too large")
+			return fmt.Errorf("the number is too large; pass a smaller one")
 		}
-		return fmt.Errorf("not a whole number")
+		return fmt.Errorf("not a whole number; pass one such as 2")
 	}
 	return err
 }

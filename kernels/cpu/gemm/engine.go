@@ -62,14 +62,17 @@ func (e *engine) head() int { return min(1, len(e.start)) }
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
 // Segments are runs of K that lie apart in A: one for a dense product. The sums
-// start at zero or, for an engine with start, at the row of B in front of b[0].
-type tileFunc func(k, segs int, seg *uint32, a, b, c *uint32, ldc, rows, cols, add int)
+// start at zero or, for an engine with start, at the row of B in front of b[0]. A
+// tile may fetch as many bytes as it reads of b into the cache, ahead bytes further.
+type tileFunc func(k, segs int, seg *uint32, a, b, c *uint32, ldc, rows, cols, add, ahead int)
 
-// strip computes what a tileFunc of enough vectors does, for all rows of a panel.
-func (e *engine) strip(k, segs int, seg *uint32, a, b, c *uint32, ldc, rows, cols, add int) {
-	tile := e.tiles[ceil(cols, e.lanes)-1]
+// strip computes what a tileFunc of enough vectors does, for all rows of a panel, and
+// fetches some of what comes next.
+func (e *engine) strip(k, segs int, seg *uint32, a, b, c *uint32, ldc, rows, cols, add int, next *stretch) {
+	vectors := ceil(cols, e.lanes)
+	ahead := next.ahead(b, 4*k*segs*vectors*e.lanes)
 	for r := 0; r < rows; r += e.rows {
-		tile(k, segs, seg, after(a, r), b, after(c, r*ldc), ldc, rows-r, cols, add)
+		e.tiles[vectors-1](k, segs, seg, after(a, r), b, after(c, r*ldc), ldc, rows-r, cols, add, ahead)
 	}
 }
 

@@ -22,9 +22,9 @@ DATA lanemask<>+56(SB)/4, $0x00000000
 DATA lanemask<>+60(SB)/4, $0x00000000
 GLOBL lanemask<>(SB), RODATA|NOPTR, $64
 
-// func tileF32Z1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int)
+// func tileF32Z1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·tileF32Z1(SB), NOSPLIT, $0-80
+TEXT ·tileF32Z1(SB), NOSPLIT, $0-88
 	MOVQ       k+0(FP), R13
 	MOVQ       segs+8(FP), CX
 	MOVQ       seg+16(FP), BX
@@ -34,6 +34,7 @@ TEXT ·tileF32Z1(SB), NOSPLIT, $0-80
 	MOVQ       ldc+48(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+56(FP), R10
+	MOVQ       ahead+80(FP), R14
 	MOVQ       DX, R11
 	PREFETCHT0 (R11)
 	ADDQ       R9, R11
@@ -77,7 +78,7 @@ unit:
 	VFMADD231PS.BCST 20(R8), Z0, Z13
 	VFMADD231PS.BCST 24(R8), Z0, Z14
 	VFMADD231PS.BCST 28(R8), Z0, Z15
-	PREFETCHT0       3072(DI)
+	PREFETCHT0       (DI)(R14*1)
 	ADDQ             $0x20, R8
 	ADDQ             $0x00000040, DI
 	DECQ             AX
@@ -176,9 +177,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func tileBF16Z1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int)
+// func tileBF16Z1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·tileBF16Z1(SB), NOSPLIT, $0-80
+TEXT ·tileBF16Z1(SB), NOSPLIT, $0-88
 	MOVQ       k+0(FP), R13
 	MOVQ       segs+8(FP), CX
 	MOVQ       seg+16(FP), BX
@@ -188,6 +189,7 @@ TEXT ·tileBF16Z1(SB), NOSPLIT, $0-80
 	MOVQ       ldc+48(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+56(FP), R10
+	MOVQ       ahead+80(FP), R14
 	MOVQ       DX, R11
 	PREFETCHT0 (R11)
 	ADDQ       R9, R11
@@ -263,7 +265,7 @@ unit:
 	LONG       $0x587e5262
 	WORD       $0x7852
 	BYTE       $0x07
-	PREFETCHT0 3072(DI)
+	PREFETCHT0 (DI)(R14*1)
 	ADDQ       $0x20, R8
 	ADDQ       $0x00000040, DI
 	DECQ       AX
@@ -362,9 +364,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func tileI8Z1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int)
+// func tileI8Z1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
 // Requires: AVX, AVX512F, AVX512VNNI, BMI2, MMX+
-TEXT ·tileI8Z1(SB), NOSPLIT, $0-80
+TEXT ·tileI8Z1(SB), NOSPLIT, $0-88
 	MOVQ       k+0(FP), R13
 	MOVQ       segs+8(FP), CX
 	MOVQ       seg+16(FP), BX
@@ -374,6 +376,7 @@ TEXT ·tileI8Z1(SB), NOSPLIT, $0-80
 	MOVQ       ldc+48(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+56(FP), R10
+	MOVQ       ahead+80(FP), R14
 	MOVQ       DX, R11
 	PREFETCHT0 (R11)
 	ADDQ       R9, R11
@@ -426,7 +429,7 @@ unit:
 	VPDPBUSD     Z1, Z0, Z14
 	VBROADCASTSS 28(R8), Z0
 	VPDPBUSD     Z1, Z0, Z15
-	PREFETCHT0   3072(DI)
+	PREFETCHT0   (DI)(R14*1)
 	ADDQ         $0x20, R8
 	ADDQ         $0x00000040, DI
 	DECQ         AX
@@ -525,9 +528,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func tileF32Y1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int)
+// func tileF32Y1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
 // Requires: AVX, FMA3, MMX+
-TEXT ·tileF32Y1(SB), NOSPLIT, $0-80
+TEXT ·tileF32Y1(SB), NOSPLIT, $0-88
 	MOVQ       k+0(FP), R13
 	MOVQ       segs+8(FP), CX
 	MOVQ       seg+16(FP), BX
@@ -537,6 +540,7 @@ TEXT ·tileF32Y1(SB), NOSPLIT, $0-80
 	MOVQ       ldc+48(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+56(FP), R10
+	MOVQ       ahead+80(FP), R14
 	MOVQ       DX, R11
 	PREFETCHT0 (R11)
 	ADDQ       R9, R11
@@ -568,7 +572,7 @@ unit:
 	VFMADD231PS  Y1, Y0, Y6
 	VBROADCASTSS 12(R8), Y0
 	VFMADD231PS  Y1, Y0, Y7
-	PREFETCHT0   3072(DI)
+	PREFETCHT0   (DI)(R14*1)
 	ADDQ         $0x20, R8
 	ADDQ         $0x00000020, DI
 	DECQ         AX
@@ -627,9 +631,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func tileI16Y1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int)
+// func tileI16Y1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
 // Requires: AVX, AVX2, MMX+
-TEXT ·tileI16Y1(SB), NOSPLIT, $0-80
+TEXT ·tileI16Y1(SB), NOSPLIT, $0-88
 	MOVQ       k+0(FP), R13
 	MOVQ       segs+8(FP), CX
 	MOVQ       seg+16(FP), BX
@@ -639,6 +643,7 @@ TEXT ·tileI16Y1(SB), NOSPLIT, $0-80
 	MOVQ       ldc+48(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+56(FP), R10
+	MOVQ       ahead+80(FP), R14
 	MOVQ       DX, R11
 	PREFETCHT0 (R11)
 	ADDQ       R9, R11
@@ -677,7 +682,7 @@ unit:
 	VMOVUPS      (DI), Y2
 	VPMADDWD     Y2, Y1, Y0
 	VPADDD       Y0, Y7, Y7
-	PREFETCHT0   3072(DI)
+	PREFETCHT0   (DI)(R14*1)
 	ADDQ         $0x20, R8
 	ADDQ         $0x00000020, DI
 	DECQ         AX
@@ -736,9 +741,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func tileF32Z2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int)
+// func tileF32Z2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·tileF32Z2(SB), NOSPLIT, $0-80
+TEXT ·tileF32Z2(SB), NOSPLIT, $0-88
 	MOVQ       k+0(FP), R13
 	MOVQ       segs+8(FP), CX
 	MOVQ       seg+16(FP), BX
@@ -748,6 +753,7 @@ TEXT ·tileF32Z2(SB), NOSPLIT, $0-80
 	MOVQ       ldc+48(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+56(FP), R10
+	MOVQ       ahead+80(FP), R14
 	MOVQ       DX, R11
 	PREFETCHT0 (R11)
 	PREFETCHT0 64(R11)
@@ -824,8 +830,8 @@ unit:
 	VBROADCASTSS 28(R8), Z0
 	VFMADD231PS  Z1, Z0, Z22
 	VFMADD231PS  Z2, Z0, Z23
-	PREFETCHT0   3072(DI)
-	PREFETCHT0   3136(DI)
+	PREFETCHT0   (DI)(R14*1)
+	PREFETCHT0   64(DI)(R14*1)
 	ADDQ         $0x20, R8
 	ADDQ         $0x00000080, DI
 	DECQ         AX
@@ -948,9 +954,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func tileBF16Z2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int)
+// func tileBF16Z2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·tileBF16Z2(SB), NOSPLIT, $0-80
+TEXT ·tileBF16Z2(SB), NOSPLIT, $0-88
 	MOVQ       k+0(FP), R13
 	MOVQ       segs+8(FP), CX
 	MOVQ       seg+16(FP), BX
@@ -960,6 +966,7 @@ TEXT ·tileBF16Z2(SB), NOSPLIT, $0-80
 	MOVQ       ldc+48(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+56(FP), R10
+	MOVQ       ahead+80(FP), R14
 	MOVQ       DX, R11
 	PREFETCHT0 (R11)
 	PREFETCHT0 64(R11)
@@ -1084,8 +1091,8 @@ unit:
 	// VDPBF16PS Z2, Z0, Z23
 	LONG       $0x487ee262
 	WORD       $0xfa52
-	PREFETCHT0 3072(DI)
-	PREFETCHT0 3136(DI)
+	PREFETCHT0 (DI)(R14*1)
+	PREFETCHT0 64(DI)(R14*1)
 	ADDQ       $0x20, R8
 	ADDQ       $0x00000080, DI
 	DECQ       AX
@@ -1208,9 +1215,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func tileI8Z2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int)
+// func tileI8Z2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
 // Requires: AVX, AVX512F, AVX512VNNI, BMI2, MMX+
-TEXT ·tileI8Z2(SB), NOSPLIT, $0-80
+TEXT ·tileI8Z2(SB), NOSPLIT, $0-88
 	MOVQ       k+0(FP), R13
 	MOVQ       segs+8(FP), CX
 	MOVQ       seg+16(FP), BX
@@ -1220,6 +1227,7 @@ TEXT ·tileI8Z2(SB), NOSPLIT, $0-80
 	MOVQ       ldc+48(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+56(FP), R10
+	MOVQ       ahead+80(FP), R14
 	MOVQ       DX, R11
 	PREFETCHT0 (R11)
 	PREFETCHT0 64(R11)
@@ -1297,8 +1305,8 @@ unit:
 	VBROADCASTSS 28(R8), Z0
 	VPDPBUSD     Z1, Z0, Z22
 	VPDPBUSD     Z2, Z0, Z23
-	PREFETCHT0   3072(DI)
-	PREFETCHT0   3136(DI)
+	PREFETCHT0   (DI)(R14*1)
+	PREFETCHT0   64(DI)(R14*1)
 	ADDQ         $0x20, R8
 	ADDQ         $0x00000080, DI
 	DECQ         AX
@@ -1421,9 +1429,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func tileF32Y2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int)
+// func tileF32Y2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
 // Requires: AVX, FMA3, MMX+
-TEXT ·tileF32Y2(SB), NOSPLIT, $0-80
+TEXT ·tileF32Y2(SB), NOSPLIT, $0-88
 	MOVQ       k+0(FP), R13
 	MOVQ       segs+8(FP), CX
 	MOVQ       seg+16(FP), BX
@@ -1433,6 +1441,7 @@ TEXT ·tileF32Y2(SB), NOSPLIT, $0-80
 	MOVQ       ldc+48(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+56(FP), R10
+	MOVQ       ahead+80(FP), R14
 	MOVQ       DX, R11
 	PREFETCHT0 (R11)
 	ADDQ       R9, R11
@@ -1473,8 +1482,8 @@ unit:
 	VBROADCASTSS 12(R8), Y0
 	VFMADD231PS  Y1, Y0, Y10
 	VFMADD231PS  Y2, Y0, Y11
-	PREFETCHT0   3072(DI)
-	PREFETCHT0   3104(DI)
+	PREFETCHT0   (DI)(R14*1)
+	PREFETCHT0   32(DI)(R14*1)
 	ADDQ         $0x20, R8
 	ADDQ         $0x00000040, DI
 	DECQ         AX
@@ -1545,9 +1554,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func tileI16Y2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int)
+// func tileI16Y2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
 // Requires: AVX, AVX2, MMX+
-TEXT ·tileI16Y2(SB), NOSPLIT, $0-80
+TEXT ·tileI16Y2(SB), NOSPLIT, $0-88
 	MOVQ       k+0(FP), R13
 	MOVQ       segs+8(FP), CX
 	MOVQ       seg+16(FP), BX
@@ -1557,6 +1566,7 @@ TEXT ·tileI16Y2(SB), NOSPLIT, $0-80
 	MOVQ       ldc+48(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+56(FP), R10
+	MOVQ       ahead+80(FP), R14
 	MOVQ       DX, R11
 	PREFETCHT0 (R11)
 	ADDQ       R9, R11
@@ -1611,8 +1621,8 @@ unit:
 	VMOVUPS      32(DI), Y3
 	VPMADDWD     Y3, Y1, Y0
 	VPADDD       Y0, Y11, Y11
-	PREFETCHT0   3072(DI)
-	PREFETCHT0   3104(DI)
+	PREFETCHT0   (DI)(R14*1)
+	PREFETCHT0   32(DI)(R14*1)
 	ADDQ         $0x20, R8
 	ADDQ         $0x00000040, DI
 	DECQ         AX
@@ -1683,9 +1693,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func tileF32Z3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int)
+// func tileF32Z3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·tileF32Z3(SB), NOSPLIT, $0-80
+TEXT ·tileF32Z3(SB), NOSPLIT, $0-88
 	MOVQ       k+0(FP), R13
 	MOVQ       segs+8(FP), CX
 	MOVQ       seg+16(FP), BX
@@ -1695,6 +1705,7 @@ TEXT ·tileF32Z3(SB), NOSPLIT, $0-80
 	MOVQ       ldc+48(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+56(FP), R10
+	MOVQ       ahead+80(FP), R14
 	MOVQ       DX, R11
 	PREFETCHT0 (R11)
 	PREFETCHT0 64(R11)
@@ -1796,9 +1807,9 @@ unit:
 	VFMADD231PS  Z1, Z0, Z29
 	VFMADD231PS  Z2, Z0, Z30
 	VFMADD231PS  Z3, Z0, Z31
-	PREFETCHT0   3072(DI)
-	PREFETCHT0   3136(DI)
-	PREFETCHT0   3200(DI)
+	PREFETCHT0   (DI)(R14*1)
+	PREFETCHT0   64(DI)(R14*1)
+	PREFETCHT0   128(DI)(R14*1)
 	ADDQ         $0x20, R8
 	ADDQ         $0x000000c0, DI
 	DECQ         AX
@@ -1945,9 +1956,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func tileBF16Z3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int)
+// func tileBF16Z3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·tileBF16Z3(SB), NOSPLIT, $0-80
+TEXT ·tileBF16Z3(SB), NOSPLIT, $0-88
 	MOVQ       k+0(FP), R13
 	MOVQ       segs+8(FP), CX
 	MOVQ       seg+16(FP), BX
@@ -1957,6 +1968,7 @@ TEXT ·tileBF16Z3(SB), NOSPLIT, $0-80
 	MOVQ       ldc+48(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+56(FP), R10
+	MOVQ       ahead+80(FP), R14
 	MOVQ       DX, R11
 	PREFETCHT0 (R11)
 	PREFETCHT0 64(R11)
@@ -2130,9 +2142,9 @@ unit:
 	// VDPBF16PS Z3, Z0, Z31
 	LONG       $0x487e6262
 	WORD       $0xfb52
-	PREFETCHT0 3072(DI)
-	PREFETCHT0 3136(DI)
-	PREFETCHT0 3200(DI)
+	PREFETCHT0 (DI)(R14*1)
+	PREFETCHT0 64(DI)(R14*1)
+	PREFETCHT0 128(DI)(R14*1)
 	ADDQ       $0x20, R8
 	ADDQ       $0x000000c0, DI
 	DECQ       AX
@@ -2279,9 +2291,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func tileI8Z3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int)
+// func tileI8Z3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
 // Requires: AVX, AVX512F, AVX512VNNI, BMI2, MMX+
-TEXT ·tileI8Z3(SB), NOSPLIT, $0-80
+TEXT ·tileI8Z3(SB), NOSPLIT, $0-88
 	MOVQ       k+0(FP), R13
 	MOVQ       segs+8(FP), CX
 	MOVQ       seg+16(FP), BX
@@ -2291,6 +2303,7 @@ TEXT ·tileI8Z3(SB), NOSPLIT, $0-80
 	MOVQ       ldc+48(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+56(FP), R10
+	MOVQ       ahead+80(FP), R14
 	MOVQ       DX, R11
 	PREFETCHT0 (R11)
 	PREFETCHT0 64(R11)
@@ -2393,9 +2406,9 @@ unit:
 	VPDPBUSD     Z1, Z0, Z29
 	VPDPBUSD     Z2, Z0, Z30
 	VPDPBUSD     Z3, Z0, Z31
-	PREFETCHT0   3072(DI)
-	PREFETCHT0   3136(DI)
-	PREFETCHT0   3200(DI)
+	PREFETCHT0   (DI)(R14*1)
+	PREFETCHT0   64(DI)(R14*1)
+	PREFETCHT0   128(DI)(R14*1)
 	ADDQ         $0x20, R8
 	ADDQ         $0x000000c0, DI
 	DECQ         AX
@@ -2542,9 +2555,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func tileF32Y3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int)
+// func tileF32Y3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
 // Requires: AVX, FMA3, MMX+
-TEXT ·tileF32Y3(SB), NOSPLIT, $0-80
+TEXT ·tileF32Y3(SB), NOSPLIT, $0-88
 	MOVQ       k+0(FP), R13
 	MOVQ       segs+8(FP), CX
 	MOVQ       seg+16(FP), BX
@@ -2554,6 +2567,7 @@ TEXT ·tileF32Y3(SB), NOSPLIT, $0-80
 	MOVQ       ldc+48(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+56(FP), R10
+	MOVQ       ahead+80(FP), R14
 	MOVQ       DX, R11
 	PREFETCHT0 (R11)
 	PREFETCHT0 64(R11)
@@ -2607,9 +2621,9 @@ unit:
 	VFMADD231PS  Y1, Y0, Y13
 	VFMADD231PS  Y2, Y0, Y14
 	VFMADD231PS  Y3, Y0, Y15
-	PREFETCHT0   3072(DI)
-	PREFETCHT0   3104(DI)
-	PREFETCHT0   3136(DI)
+	PREFETCHT0   (DI)(R14*1)
+	PREFETCHT0   32(DI)(R14*1)
+	PREFETCHT0   64(DI)(R14*1)
 	ADDQ         $0x20, R8
 	ADDQ         $0x00000060, DI
 	DECQ         AX
@@ -2692,9 +2706,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func tileI16Y3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int)
+// func tileI16Y3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
 // Requires: AVX, AVX2, MMX+
-TEXT ·tileI16Y3(SB), NOSPLIT, $0-80
+TEXT ·tileI16Y3(SB), NOSPLIT, $0-88
 	MOVQ       k+0(FP), R13
 	MOVQ       segs+8(FP), CX
 	MOVQ       seg+16(FP), BX
@@ -2704,6 +2718,7 @@ TEXT ·tileI16Y3(SB), NOSPLIT, $0-80
 	MOVQ       ldc+48(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+56(FP), R10
+	MOVQ       ahead+80(FP), R14
 	MOVQ       DX, R11
 	PREFETCHT0 (R11)
 	PREFETCHT0 64(R11)
@@ -2778,9 +2793,9 @@ unit:
 	VMOVUPS      64(DI), Y2
 	VPMADDWD     Y2, Y1, Y0
 	VPADDD       Y0, Y15, Y15
-	PREFETCHT0   3072(DI)
-	PREFETCHT0   3104(DI)
-	PREFETCHT0   3136(DI)
+	PREFETCHT0   (DI)(R14*1)
+	PREFETCHT0   32(DI)(R14*1)
+	PREFETCHT0   64(DI)(R14*1)
 	ADDQ         $0x20, R8
 	ADDQ         $0x00000060, DI
 	DECQ         AX
@@ -2965,25 +2980,42 @@ TEXT ·packCols32(SB), NOSPLIT, $0-56
 	MOVQ w+48(FP), R12
 	LEAQ (R9)(R9*2), DX
 	MOVQ R9, R14
-	SHLQ $0x04, R14
+	SHLQ $0x02, R14
 
 unit:
 	MOVQ SI, AX
 	MOVQ DI, BX
 	MOVQ R12, R11
+	SHRQ $0x01, R11
+	JZ   last
 
 block:
+	LEAQ       (AX)(R14*1), R15
+	PREFETCHT0 (R15)
 	VMOVUPS    (AX), Y0
 	VMOVUPS    Y0, (BX)
-	PREFETCHT0 (AX)(R14*1)
-	ADDQ       $0x20, AX
 	ADDQ       R13, BX
+	ADDQ       $0x20, AX
+	VMOVUPS    (AX), Y0
+	VMOVUPS    Y0, (BX)
+	ADDQ       R13, BX
+	ADDQ       $0x20, AX
 	DECQ       R11
 	JNZ        block
-	ADDQ       R9, SI
-	ADDQ       R8, DI
-	DECQ       R10
-	JNZ        unit
+
+last:
+	TESTQ      $0x00000001, R12
+	JZ         next
+	LEAQ       (AX)(R14*1), R15
+	PREFETCHT0 (R15)
+	VMOVUPS    (AX), Y0
+	VMOVUPS    Y0, (BX)
+
+next:
+	ADDQ R9, SI
+	ADDQ R8, DI
+	DECQ R10
+	JNZ  unit
 	VZEROUPPER
 	RET
 
@@ -3087,26 +3119,45 @@ TEXT ·packColsBF16(SB), NOSPLIT, $0-56
 	MOVQ w+48(FP), R12
 	LEAQ (R9)(R9*2), DX
 	MOVQ R9, R14
-	SHLQ $0x04, R14
+	SHLQ $0x02, R14
 
 unit:
 	MOVQ SI, AX
 	MOVQ DI, BX
 	MOVQ R12, R11
+	SHRQ $0x01, R11
+	JZ   last
 
 block:
+	LEAQ       (AX)(R14*1), R15
+	PREFETCHT0 (R15)
 	VPMOVZXWD  (AX), Y0
 	VPSLLD     $0x10, Y0, Y0
 	VMOVUPS    Y0, (BX)
-	PREFETCHT0 (AX)(R14*1)
-	ADDQ       $0x10, AX
 	ADDQ       R13, BX
+	ADDQ       $0x10, AX
+	VPMOVZXWD  (AX), Y0
+	VPSLLD     $0x10, Y0, Y0
+	VMOVUPS    Y0, (BX)
+	ADDQ       R13, BX
+	ADDQ       $0x10, AX
 	DECQ       R11
 	JNZ        block
-	ADDQ       R9, SI
-	ADDQ       R8, DI
-	DECQ       R10
-	JNZ        unit
+
+last:
+	TESTQ      $0x00000001, R12
+	JZ         next
+	LEAQ       (AX)(R14*1), R15
+	PREFETCHT0 (R15)
+	VPMOVZXWD  (AX), Y0
+	VPSLLD     $0x10, Y0, Y0
+	VMOVUPS    Y0, (BX)
+
+next:
+	ADDQ R9, SI
+	ADDQ R8, DI
+	DECQ R10
+	JNZ  unit
 	VZEROUPPER
 	RET
 
@@ -3202,25 +3253,42 @@ TEXT ·packColsF16(SB), NOSPLIT, $0-56
 	MOVQ w+48(FP), R12
 	LEAQ (R9)(R9*2), DX
 	MOVQ R9, R14
-	SHLQ $0x04, R14
+	SHLQ $0x02, R14
 
 unit:
 	MOVQ SI, AX
 	MOVQ DI, BX
 	MOVQ R12, R11
+	SHRQ $0x01, R11
+	JZ   last
 
 block:
+	LEAQ       (AX)(R14*1), R15
+	PREFETCHT0 (R15)
 	VCVTPH2PS  (AX), Y0
 	VMOVUPS    Y0, (BX)
-	PREFETCHT0 (AX)(R14*1)
-	ADDQ       $0x10, AX
 	ADDQ       R13, BX
+	ADDQ       $0x10, AX
+	VCVTPH2PS  (AX), Y0
+	VMOVUPS    Y0, (BX)
+	ADDQ       R13, BX
+	ADDQ       $0x10, AX
 	DECQ       R11
 	JNZ        block
-	ADDQ       R9, SI
-	ADDQ       R8, DI
-	DECQ       R10
-	JNZ        unit
+
+last:
+	TESTQ      $0x00000001, R12
+	JZ         next
+	LEAQ       (AX)(R14*1), R15
+	PREFETCHT0 (R15)
+	VCVTPH2PS  (AX), Y0
+	VMOVUPS    Y0, (BX)
+
+next:
+	ADDQ R9, SI
+	ADDQ R8, DI
+	DECQ R10
+	JNZ  unit
 	VZEROUPPER
 	RET
 
@@ -3316,30 +3384,57 @@ TEXT ·packColsI16(SB), NOSPLIT, $0-56
 	MOVQ w+48(FP), R12
 	LEAQ (R9)(R9*2), DX
 	MOVQ R9, R14
-	SHLQ $0x04, R14
+	SHLQ $0x03, R14
 
 unit:
 	MOVQ SI, AX
 	MOVQ DI, BX
 	MOVQ R12, R11
+	SHRQ $0x01, R11
+	JZ   last
 
 block:
+	LEAQ       (AX)(R14*1), R15
+	PREFETCHT0 (R15)
+	PREFETCHT0 (R15)(R9*1)
 	VPMOVSXBW  (AX), X0
 	VPMOVSXBW  (AX)(R9*1), X1
 	VPUNPCKLWD X1, X0, X2
 	VPUNPCKHWD X1, X0, X3
 	VMOVUPS    X2, (BX)
 	VMOVUPS    X3, 16(BX)
-	PREFETCHT0 (AX)(R14*1)
-	ADDQ       $0x08, AX
 	ADDQ       R13, BX
+	ADDQ       $0x08, AX
+	VPMOVSXBW  (AX), X0
+	VPMOVSXBW  (AX)(R9*1), X1
+	VPUNPCKLWD X1, X0, X2
+	VPUNPCKHWD X1, X0, X3
+	VMOVUPS    X2, (BX)
+	VMOVUPS    X3, 16(BX)
+	ADDQ       R13, BX
+	ADDQ       $0x08, AX
 	DECQ       R11
 	JNZ        block
-	ADDQ       R9, SI
-	ADDQ       R9, SI
-	ADDQ       R8, DI
-	DECQ       R10
-	JNZ        unit
+
+last:
+	TESTQ      $0x00000001, R12
+	JZ         next
+	LEAQ       (AX)(R14*1), R15
+	PREFETCHT0 (R15)
+	PREFETCHT0 (R15)(R9*1)
+	VPMOVSXBW  (AX), X0
+	VPMOVSXBW  (AX)(R9*1), X1
+	VPUNPCKLWD X1, X0, X2
+	VPUNPCKHWD X1, X0, X3
+	VMOVUPS    X2, (BX)
+	VMOVUPS    X3, 16(BX)
+
+next:
+	ADDQ R9, SI
+	ADDQ R9, SI
+	ADDQ R8, DI
+	DECQ R10
+	JNZ  unit
 	VZEROUPPER
 	RET
 
@@ -3449,8 +3544,15 @@ unit:
 	MOVQ SI, AX
 	MOVQ DI, BX
 	MOVQ R12, R11
+	SHRQ $0x01, R11
+	JZ   last
 
 block:
+	LEAQ       (AX)(R14*1), R15
+	PREFETCHT0 (R15)
+	PREFETCHT0 (R15)(R9*1)
+	PREFETCHT0 (R15)(R9*2)
+	PREFETCHT0 (R15)(DX*1)
 	VMOVQ      (AX), X0
 	VMOVQ      (AX)(R9*1), X1
 	VMOVQ      (AX)(R9*2), X2
@@ -3463,18 +3565,54 @@ block:
 	VPUNPCKHWD X1, X0, X3
 	VMOVUPS    X2, (BX)
 	VMOVUPS    X3, 16(BX)
-	PREFETCHT0 (AX)(R14*1)
-	ADDQ       $0x08, AX
 	ADDQ       R13, BX
+	ADDQ       $0x08, AX
+	VMOVQ      (AX), X0
+	VMOVQ      (AX)(R9*1), X1
+	VMOVQ      (AX)(R9*2), X2
+	VMOVQ      (AX)(DX*1), X3
+	VPUNPCKLBW X1, X0, X0
+	VPUNPCKLBW X3, X2, X1
+	VPXOR      flip<>+0(SB), X0, X0
+	VPXOR      flip<>+0(SB), X1, X1
+	VPUNPCKLWD X1, X0, X2
+	VPUNPCKHWD X1, X0, X3
+	VMOVUPS    X2, (BX)
+	VMOVUPS    X3, 16(BX)
+	ADDQ       R13, BX
+	ADDQ       $0x08, AX
 	DECQ       R11
 	JNZ        block
-	ADDQ       R9, SI
-	ADDQ       R9, SI
-	ADDQ       R9, SI
-	ADDQ       R9, SI
-	ADDQ       R8, DI
-	DECQ       R10
-	JNZ        unit
+
+last:
+	TESTQ      $0x00000001, R12
+	JZ         next
+	LEAQ       (AX)(R14*1), R15
+	PREFETCHT0 (R15)
+	PREFETCHT0 (R15)(R9*1)
+	PREFETCHT0 (R15)(R9*2)
+	PREFETCHT0 (R15)(DX*1)
+	VMOVQ      (AX), X0
+	VMOVQ      (AX)(R9*1), X1
+	VMOVQ      (AX)(R9*2), X2
+	VMOVQ      (AX)(DX*1), X3
+	VPUNPCKLBW X1, X0, X0
+	VPUNPCKLBW X3, X2, X1
+	VPXOR      flip<>+0(SB), X0, X0
+	VPXOR      flip<>+0(SB), X1, X1
+	VPUNPCKLWD X1, X0, X2
+	VPUNPCKHWD X1, X0, X3
+	VMOVUPS    X2, (BX)
+	VMOVUPS    X3, 16(BX)
+
+next:
+	ADDQ R9, SI
+	ADDQ R9, SI
+	ADDQ R9, SI
+	ADDQ R9, SI
+	ADDQ R8, DI
+	DECQ R10
+	JNZ  unit
 	VZEROUPPER
 	RET
 
@@ -3490,30 +3628,57 @@ TEXT ·packColsPairs(SB), NOSPLIT, $0-56
 	MOVQ w+48(FP), R12
 	LEAQ (R9)(R9*2), DX
 	MOVQ R9, R14
-	SHLQ $0x04, R14
+	SHLQ $0x03, R14
 
 unit:
 	MOVQ SI, AX
 	MOVQ DI, BX
 	MOVQ R12, R11
+	SHRQ $0x01, R11
+	JZ   last
 
 block:
+	LEAQ       (AX)(R14*1), R15
+	PREFETCHT0 (R15)
+	PREFETCHT0 (R15)(R9*1)
 	VMOVUPS    (AX), X0
 	VMOVUPS    (AX)(R9*1), X1
 	VPUNPCKLWD X1, X0, X2
 	VPUNPCKHWD X1, X0, X3
 	VMOVUPS    X2, (BX)
 	VMOVUPS    X3, 16(BX)
-	PREFETCHT0 (AX)(R14*1)
-	ADDQ       $0x10, AX
 	ADDQ       R13, BX
+	ADDQ       $0x10, AX
+	VMOVUPS    (AX), X0
+	VMOVUPS    (AX)(R9*1), X1
+	VPUNPCKLWD X1, X0, X2
+	VPUNPCKHWD X1, X0, X3
+	VMOVUPS    X2, (BX)
+	VMOVUPS    X3, 16(BX)
+	ADDQ       R13, BX
+	ADDQ       $0x10, AX
 	DECQ       R11
 	JNZ        block
-	ADDQ       R9, SI
-	ADDQ       R9, SI
-	ADDQ       R8, DI
-	DECQ       R10
-	JNZ        unit
+
+last:
+	TESTQ      $0x00000001, R12
+	JZ         next
+	LEAQ       (AX)(R14*1), R15
+	PREFETCHT0 (R15)
+	PREFETCHT0 (R15)(R9*1)
+	VMOVUPS    (AX), X0
+	VMOVUPS    (AX)(R9*1), X1
+	VPUNPCKLWD X1, X0, X2
+	VPUNPCKHWD X1, X0, X3
+	VMOVUPS    X2, (BX)
+	VMOVUPS    X3, 16(BX)
+
+next:
+	ADDQ R9, SI
+	ADDQ R9, SI
+	ADDQ R8, DI
+	DECQ R10
+	JNZ  unit
 	VZEROUPPER
 	RET
 
@@ -3535,8 +3700,15 @@ unit:
 	MOVQ SI, AX
 	MOVQ DI, BX
 	MOVQ R12, R11
+	SHRQ $0x01, R11
+	JZ   last
 
 block:
+	LEAQ       (AX)(R14*1), R15
+	PREFETCHT0 (R15)
+	PREFETCHT0 (R15)(R9*1)
+	PREFETCHT0 (R15)(R9*2)
+	PREFETCHT0 (R15)(DX*1)
 	VMOVQ      (AX), X0
 	VMOVQ      (AX)(R9*1), X1
 	VMOVQ      (AX)(R9*2), X2
@@ -3547,18 +3719,50 @@ block:
 	VPUNPCKHWD X1, X0, X3
 	VMOVUPS    X2, (BX)
 	VMOVUPS    X3, 16(BX)
-	PREFETCHT0 (AX)(R14*1)
-	ADDQ       $0x08, AX
 	ADDQ       R13, BX
+	ADDQ       $0x08, AX
+	VMOVQ      (AX), X0
+	VMOVQ      (AX)(R9*1), X1
+	VMOVQ      (AX)(R9*2), X2
+	VMOVQ      (AX)(DX*1), X3
+	VPUNPCKLBW X1, X0, X0
+	VPUNPCKLBW X3, X2, X1
+	VPUNPCKLWD X1, X0, X2
+	VPUNPCKHWD X1, X0, X3
+	VMOVUPS    X2, (BX)
+	VMOVUPS    X3, 16(BX)
+	ADDQ       R13, BX
+	ADDQ       $0x08, AX
 	DECQ       R11
 	JNZ        block
-	ADDQ       R9, SI
-	ADDQ       R9, SI
-	ADDQ       R9, SI
-	ADDQ       R9, SI
-	ADDQ       R8, DI
-	DECQ       R10
-	JNZ        unit
+
+last:
+	TESTQ      $0x00000001, R12
+	JZ         next
+	LEAQ       (AX)(R14*1), R15
+	PREFETCHT0 (R15)
+	PREFETCHT0 (R15)(R9*1)
+	PREFETCHT0 (R15)(R9*2)
+	PREFETCHT0 (R15)(DX*1)
+	VMOVQ      (AX), X0
+	VMOVQ      (AX)(R9*1), X1
+	VMOVQ      (AX)(R9*2), X2
+	VMOVQ      (AX)(DX*1), X3
+	VPUNPCKLBW X1, X0, X0
+	VPUNPCKLBW X3, X2, X1
+	VPUNPCKLWD X1, X0, X2
+	VPUNPCKHWD X1, X0, X3
+	VMOVUPS    X2, (BX)
+	VMOVUPS    X3, 16(BX)
+
+next:
+	ADDQ R9, SI
+	ADDQ R9, SI
+	ADDQ R9, SI
+	ADDQ R9, SI
+	ADDQ R8, DI
+	DECQ R10
+	JNZ  unit
 	VZEROUPPER
 	RET
 

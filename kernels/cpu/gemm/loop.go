@@ -55,6 +55,7 @@ type worker struct {
 	zero uint32 // the one segment of a dense product
 
 	lines lineSet
+	next  stretch
 }
 
 func (w *worker) bytes() int64 {
@@ -161,7 +162,7 @@ func (w *worker) sweep(e *engine, a []uint32, b rect, rows, units int, c unsafe.
 	for col := 0; col < n; {
 		cols := e.columns(n - col)
 		vectors := ceil(cols, e.lanes)
-		e.strip(units, segs, &w.zero, &a[0], &w.b.data[at], after((*uint32)(c), col), ldc, rows, cols, flag)
+		e.strip(units, segs, &w.zero, &a[0], &w.b.data[at], after((*uint32)(c), col), ldc, rows, cols, flag, &w.next)
 		at += vectors * e.lanes * (e.head() + units)
 		col += cols
 	}

@@ -103,6 +103,7 @@ var (
 	rRows       = reg.R10
 	rK, rLeft   = reg.R13, reg.RAX // units in a segment, and how many are left
 	rTmp, rCols = reg.R11, reg.R12
+	rAhead      = reg.R14
 )
 
 func (t tile) generate() {
@@ -126,7 +127,7 @@ func (t tile) header() {
 	if t.started {
 		start, above = " = b[j]", "1+"
 	}
-	TEXT(name, NOSPLIT, "func(k, segs int, seg *uint32, a, b, c *uint32, ldc, rows, cols, add int)")
+	TEXT(name, NOSPLIT, "func(k, segs int, seg *uint32, a, b, c *uint32, ldc, rows, cols, add, ahead int)")
 	Pragma("noescape")
 	Doc(
 		fmt.Sprintf("%s computes, for 0 <= i < min(rows, %d) and 0 <= j < cols <= %d:", name, t.isa.rows, width),
@@ -139,7 +140,7 @@ func (t tile) header() {
 		"\t}",
 		"\tif add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }",
 		"",
-		"where dot of two units is "+t.doc+".",
+		"where dot of two units is "+t.doc+", and fetches what lies ahead bytes from b on.",
 	)
 }
 
@@ -153,6 +154,7 @@ func loadArgs() {
 	Load(Param("ldc"), rLdc)
 	SHLQ(U8(2), rLdc)
 	Load(Param("rows"), rRows)
+	Load(Param("ahead"), rAhead)
 }
 
 // prefetch asks for the tile of C early: it was last used a whole sweep ago.
@@ -211,7 +213,7 @@ func (t tile) loop() {
 	Label("unit")
 	t.step()
 	for v := 0; v < t.vectors; v++ {
-		PREFETCHT0(Mem{Base: rB, Disp: 4*v*t.isa.lanes + 3072})
+		PREFETCHT0(Mem{Base: rB, Index: rAhead, Scale: 1, Disp: 4 * v * t.isa.lanes})
 	}
 	ADDQ(U8(4*panel), rAk)
 	ADDQ(U32(uint32(4*t.vectors*t.isa.lanes)), rB)
