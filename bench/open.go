@@ -9,15 +9,20 @@ import (
 
 	"ofpeak/bench/rig"
 	"ofpeak/bench/workload"
+	"ofpeak/parallel/comm/mpi"
 )
 
-// thisBuild measures on the CPU only.
-var thisBuild capabilities
+// thisBuild measures on the CPU only, its ranks perhaps processes.
+var thisBuild = capabilities{mpi: mpi.Built}
 
 // openRunner starts the device named by --device. auto is a GPU if one answers, else the CPU, with a line on stderr that says why.
 func openRunner(o runnerOptions) (runner, error) {
 	return choose(o, openGPU, func() (runner, error) {
-		return rig.New(rig.Options{Chip: o.Chip, Data: o.Data, Rule: o.Rule, Trace: o.Trace})
+		job, local, err := join(o.Stderr)
+		if err != nil {
+			return nil, err
+		}
+		return rig.New(rig.Options{Chip: o.Chip, Data: o.Data, Rule: o.Rule, Trace: o.Trace, Job: job, LocalRank: local})
 	})
 }
 

@@ -24,12 +24,7 @@ func (r *Rig) openDevice(c workload.Case, rank int) (kernels.Device, error) {
 	if c.Device == workload.Ref {
 		return ref.New(), nil
 	}
-	threads := c.RankThreads(len(r.cores))
-	cores := make([]int, threads)
-	for i := range cores {
-		cores[i] = r.cores[(rank*threads+i)%len(r.cores)]
-	}
-	return cpu.New(cpu.Config{Cores: cores, ISA: c.ISA})
+	return cpu.New(cpu.Config{Cores: r.coresOf(c, rank), ISA: c.ISA})
 }
 
 // supports asks a device about every operator of the case.

@@ -18,6 +18,7 @@ import (
 	"ofpeak/kernels"
 	"ofpeak/kernels/cpu/peak"
 	"ofpeak/kernels/cpu/team"
+	"ofpeak/parallel/comm"
 	"ofpeak/results"
 	"ofpeak/results/chips"
 )
@@ -27,6 +28,9 @@ type Options struct {
 	Chip string // row of the chip table; "": none, since no row is a CPU's
 	Data string // text of the language-model check; "": the built-in corpus
 	Rule measure.Rule
+	// Job is the processes that are the ranks of a case, if it has several; nil: ranks are goroutines. LocalRank is this one's number on its host, or -1.
+	Job       comm.Processes
+	LocalRank int
 	// Trace is a file that perfetto.Create made, to which a recorded step of each case is added; "": none.
 	Trace string
 }
@@ -37,6 +41,8 @@ type Rig struct {
 	trace      string
 	machine    sweep.Machine
 	cores      []int
+	job        comm.Processes // nil: none
+	localRank  int
 	open       func(c workload.Case, rank int) (kernels.Device, error)
 	chip       chips.Chip
 	corpus     workload.Corpus
@@ -54,7 +60,7 @@ func New(o Options) (*Rig, error) {
 	}
 	cores = cores[:min(len(cores), host.Cores())]
 	r := &Rig{
-		rule: o.Rule, trace: o.Trace, cores: cores, corpus: workload.DefaultCorpus(),
+		rule: o.Rule, job: o.Job, localRank: o.LocalRank, trace: o.Trace, cores: cores, corpus: workload.DefaultCorpus(),
 		machine: sweep.Machine{Device: results.CPU, Name: host.CPUName(), Chip: o.Chip, Cores: len(cores)},
 		rates:   map[int][]peak.Rate{}, bandwidths: map[int]float64{}, refs: map[workload.Case]snapshot{}, learned: map[workload.Case][]float64{},
 	}
@@ -74,8 +80,8 @@ func New(o Options) (*Rig, error) {
 	return r, nil
 }
 
-// Close is for the interface's sake: devices live only as long as a case.
-func (r *Rig) Close() error { return nil }
+// Close leaves the job, if this process is one of several. Devices live only as long as a case.
+func (r *Rig) Close() error { return r.leave() }
 
 // Machine is the CPU with the cores that this process may use.
 func (r *Rig) Machine() sweep.Machine { return r.machine }
@@ -87,6 +93,9 @@ func (r *Rig) Check(c workload.Case) error {
 	}
 	if c.Device != workload.CPU && c.Device != workload.Ref {
 		return fmt.Errorf("--device %s: this build drives the cpu only", c.Device)
+	}
+	if r.job != nil && c.World() > r.job.Size() {
+		return fmt.Errorf("a world of %d ranks needs as many processes: this job has %d; start it with -np %d", c.World(), r.job.Size(), c.World())
 	}
 	if _, available := host.Memory(os.DirFS("/")); available > 0 {
 		if err := c.CheckMemory(available); err != nil {
