@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -9,28 +10,44 @@ import (
 
 	"ofpeak/bench/rig"
 	"ofpeak/bench/workload"
-	"ofpeak/parallel/comm/mpi"
+	"ofpeak/kernels/cuda/driver"
+	"ofpeak/kernels/cuda/driver/ptxsim"
 )
-
-// thisBuild measures on the CPU only, its ranks perhaps processes.
-var thisBuild = capabilities{mpi: mpi.Built}
 
 // openRunner starts the device named by --device. auto is a GPU if one answers, else the CPU, with a line on stderr that says why.
 func openRunner(o runnerOptions) (runner, error) {
-	return choose(o, openGPU, func() (runner, error) {
-		job, local, err := join(o.Stderr)
-		if err != nil {
-			return nil, err
-		}
-		return rig.New(rig.Options{Chip: o.Chip, Data: o.Data, Rule: o.Rule, Trace: o.Trace, Job: job, LocalRank: local})
-	})
+	if o.Device == workload.Sim {
+		gpus := cmp.Or(o.GPUs, simulatedGPUs)
+		return o.rig(ptxsim.New(ptxsim.Config{Devices: gpus}), gpus)
+	}
+	return choose(o, openGPU, o.cpu)
 }
 
-func choose(o runnerOptions, gpu, cpu func() (runner, error)) (runner, error) {
+// Simulated GPUs, unless the user says how many, and at most.
+const (
+	simulatedGPUs = 4
+	maxSimulated  = 64
+)
+
+// cpu measures on this host's cores, with the other processes of its job if a launcher started it.
+func (o runnerOptions) cpu() (runner, error) {
+	job, local, err := join(o.Stderr)
+	if err != nil {
+		return nil, err
+	}
+	return rig.New(rig.Options{Chip: o.Chip, Data: o.Data, Rule: o.Rule, Trace: o.Trace, Job: job, LocalRank: local})
+}
+
+// rig measures on so many GPUs of a driver (0: all).
+func (o runnerOptions) rig(d driver.Driver, gpus int) (runner, error) {
+	return rig.New(rig.Options{Chip: o.Chip, Data: o.Data, Rule: o.Rule, Trace: o.Trace, Driver: d, GPUs: gpus})
+}
+
+func choose(o runnerOptions, gpu func(runnerOptions) (runner, error), cpu func() (runner, error)) (runner, error) {
 	if o.Device == workload.CPU {
 		return cpu()
 	}
-	r, err := gpu()
+	r, err := gpu(o)
 	if err == nil {
 		return r, nil
 	}

@@ -31,11 +31,12 @@ type runFlags struct {
 	layouts, schedules, isas       []string
 	recomputes                     []string
 	ranks, microbatches, buckets   []int
-	threads, zero, chunks          []int
+	threads, zero                  []int
 	sequences                      []bool
 	seed                           int64
 	list                           bool
 	seconds, targetPct, limit      float64
+	gpus                           int
 	untilStable                    bool
 	sweepFlags
 	displayFlags
@@ -77,8 +78,9 @@ func (f *runFlags) register(cmd *cobra.Command) {
 	p.BoolVar(&f.list, "list", false, "print the cases and why some would be skipped; measure nothing")
 	p.StringVar(&f.out, "out", "", "CSV to create (default results/runs/HOST-CHIP-TIME.csv)")
 
+	p.StringVar(&f.device, "device", "auto", "auto, cpu, cuda or sim (simulated GPUs: results, but no times)")
+	p.IntVar(&f.gpus, "gpus", 0, "GPUs to use, one for each rank (default all; with --device sim 4)")
 	p.StringVar(&f.trace, "trace", "", "file to create with a recorded step of each case, for Perfetto (ui.perfetto.dev) and ofpeak trace")
-	p.StringVar(&f.device, "device", "auto", "auto, cpu or cuda")
 	p.StringVar(&f.chip, "chip", "", "row of the chip table to compare with (default: as detected)")
 	p.StringVar(&f.data, "data", "", "text file for the language-model check (default: built in)")
 	p.Int64Var(&f.seed, "seed", 0, "seed of weights and inputs (default 1)")
@@ -97,8 +99,7 @@ func (f *runFlags) register(cmd *cobra.Command) {
 	p.IntSliceVar(&f.ranks, "ranks", nil, "ranks of the parallel techniques")
 	p.BoolSliceVar(&f.sequences, "sequence-parallel", nil, "split tokens over tensor-parallel ranks where a block has no product: true, false")
 	p.Lookup("sequence-parallel").NoOptDefVal = "true"
-	p.StringSliceVar(&f.schedules, "schedule", nil, "pipeline schedules: "+strings.Join(workload.Schedules, ", "))
-	p.IntSliceVar(&f.chunks, "chunks", nil, "stages that each rank of an interleaved pipeline holds")
+	p.StringSliceVar(&f.schedules, "schedule", nil, "pipeline schedules: gpipe, 1f1b, zb-h1")
 	p.IntSliceVar(&f.microbatches, "microbatches", nil, "microbatches of a step; 0: as suits the pipeline")
 	p.IntSliceVar(&f.buckets, "bucket-bytes", nil, "size of the gradient buckets of data parallelism")
 	p.IntSliceVar(&f.zero, "zero", nil, "what data-parallel ranks share (ZeRO): 0 nothing, 1 optimizer state, 2 also gradients, 3 also weights")
@@ -130,8 +131,8 @@ func (f *runFlags) run(ctx context.Context, stdout, stderr io.Writer, open openF
 	if err != nil {
 		return err
 	}
-	if !slices.Contains([]string{"auto", workload.CPU, workload.CUDA}, f.device) {
-		return fmt.Errorf("--device %s is unknown; take auto, cpu or cuda", f.device)
+	if err := f.checkDevice(); err != nil {
+		return err
 	}
 	if err := checkChip(f.chip); err != nil {
 		return err
@@ -142,7 +143,7 @@ func (f *runFlags) run(ctx context.Context, stdout, stderr io.Writer, open openF
 	if err := f.sweepFlags.check(f.suite, f.out); err != nil {
 		return err
 	}
-	o := runnerOptions{Device: f.device, Chip: f.chip, Data: f.data, Rule: rule, Trace: f.trace, Stderr: stderr}
+	o := runnerOptions{Device: f.device, GPUs: f.gpus, Chip: f.chip, Data: f.data, Rule: rule, Trace: f.trace, Stderr: stderr}
 	r, err := open(o)
 	if err != nil {
 		return err
@@ -206,6 +207,21 @@ func failures(rows []results.Row) error {
 	return nil
 }
 
+// checkDevice refuses what names no device. Simulated GPUs take minutes for what takes seconds, so that their suite is the shortest unless another one is asked for.
+func (f *runFlags) checkDevice() error {
+	switch {
+	case !slices.Contains([]string{"auto", workload.CPU, workload.CUDA, workload.Sim}, f.device):
+		return fmt.Errorf("--device %s is unknown; take auto, cpu, cuda or sim", f.device)
+	case f.gpus < 0:
+		return fmt.Errorf("--gpus %d is negative; pass 0 for all", f.gpus)
+	case f.gpus > 0 && f.device == workload.CPU:
+		return fmt.Errorf("--gpus %d: --device cpu uses none; drop one", f.gpus)
+	case f.gpus > maxSimulated && f.device == workload.Sim:
+		return fmt.Errorf("--gpus %d: at most %d are simulated", f.gpus, maxSimulated)
+	}
+	return nil
+}
+
 // rule is the suite's with the user's changes.
 func (f *runFlags) rule() (measure.Rule, error) {
 	suite, err := workload.SuiteNamed(f.suite)
@@ -261,8 +277,8 @@ func (f *runFlags) plan(m sweep.Machine) ([]workload.Planned, error) {
 	if len(plan) > 0 {
 		return plan, nil
 	}
-	o := workload.Options{Suite: f.suite, Techniques: f.techniques, Device: string(m.Device), Cores: m.Cores, Seed: f.seed,
-		Override: workload.Settings{Engines: f.engines, Passes: f.passes, Precisions: f.precisions, Ranks: f.ranks, Sequences: f.sequences, Schedules: f.schedules, Chunks: f.chunks,
+	o := workload.Options{Suite: f.suite, Techniques: f.techniques, Device: string(m.Device), Cores: m.Cores, GPUs: m.GPUs, Seed: f.seed,
+		Override: workload.Settings{Engines: f.engines, Passes: f.passes, Precisions: f.precisions, Ranks: f.ranks, Sequences: f.sequences, Schedules: f.schedules,
 			Microbatches: f.microbatches, BucketBytes: f.buckets, ZeRO: f.zero, Recomputes: f.recomputes, Threads: f.threads, ISAs: f.isas}}
 	for _, text := range f.models {
 		models, err := workload.ParseModels(text)

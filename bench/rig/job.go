@@ -177,17 +177,6 @@ func encode(v any) ([]byte, error) {
 
 func decode(b []byte, v any) error { return gob.NewDecoder(bytes.NewReader(b)).Decode(v) }
 
-// engineName is what moves data between the ranks of a case; "" for one.
-func (r *Rig) engineName(c workload.Case) string {
-	switch {
-	case c.World() == 1:
-		return ""
-	case r.job != nil:
-		return r.job.Version()
-	}
-	return "shared memory"
-}
-
 // coresOf are the cores of one rank: its share of those that this process may use. Ranks that are processes of one host are told apart by their number there.
 func (r *Rig) coresOf(c workload.Case, rank int) []int {
 	if r.joined(c) && r.localRank >= 0 {

@@ -234,7 +234,7 @@ func TestCancelledCaseIsLeftUnsettled(t *testing.T) {
 func TestCheckSaysWhatThisMachineCannotDo(t *testing.T) {
 	r := newRig(t)
 	for line, want := range map[string]string{
-		"model=tiny device=cuda":                 "this build drives the cpu only",
+		"model=tiny device=cuda":                 "--device cuda: this run is on the cpu",
 		"model=tiny isa=abacus":                  "\"abacus\" is unknown",
 		"model=tiny engine=gorgonia+blas isa=no": "no variant \"no\"",
 		"model=tiny threads=4096":                "--threads 4096 is more than the",

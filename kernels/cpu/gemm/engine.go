@@ -32,6 +32,8 @@ type engine struct {
 
 	masked []maskedFunc // of one vector, two, ...; or nil
 	spread func(dst, a *uint32, k int)
+
+	selected selectedFunc // or nil
 }
 
 // width returns the columns of the widest tile.
@@ -86,6 +88,19 @@ func (e *engine) strip(k, segs int, seg *uint32, a, b, c *uint32, ldc, rows, col
 // with a as spreadRows leaves it. It reads meta of panel rows and of all columns of
 // its vectors.
 type maskedFunc func(k int, a, b *uint32, meta *byte, stride int, values *float32, ldv, rows, cols int)
+
+// selectedFunc multiplies rows of x with 2:4 weights. It computes, for i < min(rows,
+// selectedRows) and j < cols <= selectedColumns, with two groups of four to a unit:
+//
+//	var acc float32
+//	for g := range 2 * k {
+//		first, second := the 16-bit values that control[g*selectedColumns+j] selects from x[i*ldx+g/2*8:]
+//		acc += first * b[g*selectedColumns+j].lo + second * b[g*selectedColumns+j].hi
+//	}
+//	c[i*ldc+j] = acc
+//
+// A control holds the places of four bytes, counted from the start of the unit.
+type selectedFunc func(k int, x *uint16, ldx int, b, control *uint32, c *float32, ldc, rows, cols int)
 
 // sparseFunc multiplies pairs of sparse rows with a panel. It computes, for j < width:
 //

@@ -36,6 +36,7 @@ func asmEngines(t Type) []*engine {
 		e := avx512("avx512bf16", packPair, packPair, packBF16, tileBF16Z1, tileBF16Z2, tileBF16Z3)
 		e.row.storeBF16 = storeRowBF16
 		e.masked, e.spread = []maskedFunc{maskedBF16Z1, maskedBF16Z2, maskedBF16Z3}, spreadRows
+		e.selected = selectedBF16Z
 		list = append(list, e)
 	}
 	if t == I8 && isa.Best() >= isa.AVX2 {

@@ -511,3 +511,8 @@ func maskedF32Z3(k int, a *uint32, b *uint32, meta *byte, stride int, values *fl
 //
 //go:noescape
 func maskedBF16Z3(k int, a *uint32, b *uint32, meta *byte, stride int, values *float32, ldv int, rows int, cols int)
+
+// selectedBF16Z is a selectedFunc.
+//
+//go:noescape
+func selectedBF16Z(k int, x *uint16, ldx int, b *uint32, control *uint32, c *float32, ldc int, rows int, cols int)

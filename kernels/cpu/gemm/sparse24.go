@@ -10,6 +10,7 @@ type Pattern24 struct {
 	meta    []byte
 	rows    lists // kept weights by output channel, for the forward product
 	columns lists // by input channel, for the input gradient
+	controls
 }
 
 // NewPattern24 prepares a pattern. meta (OC, ceil(C/8)) holds one byte per two
@@ -64,13 +65,14 @@ func (p *Pattern24) each(yield func(row, col int, index uint32)) {
 
 // Bytes returns the memory that the pattern takes.
 func (p *Pattern24) Bytes() int64 {
-	return int64(len(p.meta)) + p.rows.bytes() + p.columns.bytes()
+	return int64(len(p.meta)+4*len(p.controls.words)) + p.rows.bytes() + p.columns.bytes()
 }
 
 // Forward24 computes out = x·wᵀ for x (n, C), a 2:4 weight w (OC, C) with the
 // given values (OC, C/2), and out (n, OC), at half the multiplications of the
-// dense product. values and x have the same type: float32, bfloat16 or float16,
-// the narrow ones widened; out may have any of them. The epilogue may be nil.
+// dense product. values and x have the same type: float32, bfloat16 or float16, the
+// narrow ones widened where the engine has no product of its own; out may have any
+// of them. The epilogue may be nil.
 func (c *Context) Forward24(p *Pattern24, values, x, out Matrix, n int, e Epilogue) {
 	c.multiplySparse(&p.rows, p, values, x, out, n, e)
 }

@@ -16,5 +16,6 @@ func main() {
 	sparse()
 	gather()
 	masked()
+	selected()
 	Generate()
 }
