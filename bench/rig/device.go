@@ -47,7 +47,7 @@ func (r *Rig) openDevice(c workload.Case, rank int) (kernels.Device, error) {
 	case c.OnGPU():
 		return r.gpus.open(c, rank)
 	}
-	return cpu.New(cpu.Config{Cores: r.coresOf(c, rank), ISA: c.ISA})
+	return cpu.New(cpu.Config{Cores: r.rankCores(c, rank), ISA: c.ISA})
 }
 
 // supports asks a device about every operator of the case.

@@ -177,8 +177,8 @@ func encode(v any) ([]byte, error) {
 
 func decode(b []byte, v any) error { return gob.NewDecoder(bytes.NewReader(b)).Decode(v) }
 
-// coresOf are the cores of one rank: its share of those that this process may use. Ranks that are processes of one host are told apart by their number there.
-func (r *Rig) coresOf(c workload.Case, rank int) []int {
+// rankCores are the cores of one rank: its share of those that this process may use. Ranks that are processes of one host are told apart by their number there.
+func (r *Rig) rankCores(c workload.Case, rank int) []int {
 	if r.joined(c) && r.localRank >= 0 {
 		rank = r.localRank
 	}
