@@ -20,7 +20,7 @@ type measurement struct {
 	lossFirst, lossLast float64
 	variants            string
 	peakBytes           int64 // of the rank that took most, by its device's allocator
-	processBytes        int64
+	processBytes        int64 // of the largest process
 	processKnown        bool
 	commBytes           int64 // of the rank that moved most, in one step
 	phases              phases
@@ -46,14 +46,20 @@ func (r *Rig) measure(ctx context.Context, c workload.Case) (measurement, error)
 	}
 	var mu sync.Mutex
 	var m measurement
-	err := r.recorded(c).Run(ctx, strategy(c), func(ctx context.Context, rank *parallel.Rank) error {
+	err := r.launch(ctx, order{Task: stepping}, c, true, func(ctx context.Context, rank *parallel.Rank) error {
 		one, err := r.measureRank(ctx, c, rank)
 		mu.Lock()
-		defer mu.Unlock()
 		m = m.join(one)
-		return err
+		mu.Unlock()
+		if err != nil {
+			return err
+		}
+		one.processBytes, one.processKnown = host.PeakMemory()
+		return merge(r, c, rank, one.send(), func(other sent) { m = m.join(other.receive()) })
 	})
-	m.processBytes, m.processKnown = host.PeakMemory()
+	if mine, ok := host.PeakMemory(); ok {
+		m.processBytes, m.processKnown = max(m.processBytes, mine), true
+	}
 	return m, err
 }
 
@@ -63,6 +69,7 @@ func (m measurement) join(n measurement) measurement {
 	if len(m.Samples) > len(n.Samples) {
 		out = m
 	}
+	out.processBytes, out.processKnown = max(m.processBytes, n.processBytes), m.processKnown || n.processKnown
 	out.peakBytes, out.commBytes = max(m.peakBytes, n.peakBytes), max(m.commBytes, n.commBytes)
 	out.profile, out.conditions = m.profile.join(n.profile), m.conditions.join(n.conditions)
 	a, b := m.phases, n.phases
