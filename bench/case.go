@@ -39,7 +39,7 @@ func newCaseCmd(stdout, stderr io.Writer, open openFunc) *cobra.Command {
 		Use:    "case JOB",
 		Short:  "Measure the case of a job, for ofpeak run --isolate",
 		Hidden: true,
-		Args:   cobra.ExactArgs(1),
+		Args:   oneJob,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			job, c, err := isolate.ParseJob(args[0])
 			if err != nil {
@@ -54,6 +54,13 @@ func newCaseCmd(stdout, stderr io.Writer, open openFunc) *cobra.Command {
 			return runCase(cmd.Context(), isolate.NewWriter(stdout), open, job, o, c)
 		},
 	}
+}
+
+func oneJob(_ *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return fmt.Errorf("case JOB is what ofpeak run --isolate starts, and %d jobs are not one; use ofpeak run --case", len(args))
+	}
+	return nil
 }
 
 func runCase(ctx context.Context, to isolate.Writer, open openFunc, job isolate.Job, o runnerOptions, c workload.Case) error {

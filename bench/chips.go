@@ -17,7 +17,7 @@ func newChipsCmd(out io.Writer) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "chips",
 		Short: "Show the published peaks: the survey's figures beside the vendors'",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		RunE: func(*cobra.Command, []string) error {
 			f, err := render.ParseFormat(format)
 			if err != nil {

@@ -74,7 +74,7 @@ func TestChipsErrors(t *testing.T) {
 		{[]string{"--format", "html"}, `--format "html": is unknown; use text, csv or md`},
 		{[]string{"--chip", "NVIDIA A100-SXM4-40GB"}, `--chip "NVIDIA A100-SXM4-40GB": is not in the table`},
 		{[]string{"--chips", "testdata/none.csv"}, "testdata/none.csv: no such file or directory"},
-		{[]string{"surplus"}, "unknown command"},
+		{[]string{"surplus"}, "takes flags only"},
 	}
 	for _, test := range tests {
 		_, err := runCmd(newChipsCmd, test.args...)

@@ -18,7 +18,7 @@ func newCompareCmd(out io.Writer) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "compare BASE.csv OTHER.csv...",
 		Short: "Compare results files case by case with the first: ratio, interval, verdict",
-		Args:  cobra.MinimumNArgs(2),
+		Args:  files(2, 0),
 		RunE: func(cmd *cobra.Command, paths []string) error {
 			f, err := render.ParseFormat(format)
 			if err != nil {

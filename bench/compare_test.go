@@ -133,7 +133,7 @@ func TestCompareErrors(t *testing.T) {
 		args []string
 		want string
 	}{
-		{[]string{"base.csv"}, "requires at least 2 arg(s), only received 1"},
+		{[]string{"base.csv"}, "1 is not the number of files that it reads; give them as in compare BASE.csv OTHER.csv..."},
 		{[]string{"base.csv", "none.csv"}, "none.csv: cannot be read: no such file or directory"},
 		{[]string{"base.csv", "notes.txt"}, "notes.txt:1: column schema: is missing; is it a results CSV of ofpeak?"},
 		{[]string{"base.csv", "later.csv", "--format", "json"}, `--format "json": is unknown; use text, csv or md`},

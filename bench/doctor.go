@@ -42,7 +42,7 @@ func newDoctorCmd(stdout io.Writer) *cobra.Command {
 	return &cobra.Command{
 		Use:   "doctor",
 		Short: "Show what was found on this machine, what is used, and what to install to get more",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		RunE: func(*cobra.Command, []string) error {
 			if err := isa.Check(); err != nil {
 				return err

@@ -26,7 +26,7 @@ func newExplainCmd(stdout io.Writer) *cobra.Command {
 		Example: `  ofpeak explain run.csv
   ofpeak explain run.csv --row 3
   ofpeak explain run.csv --case 'tp=2'`,
-		Args: cobra.ExactArgs(1),
+		Args: files(1, 1),
 		RunE: func(_ *cobra.Command, args []string) error { return f.explain(stdout, args[0]) },
 	}
 	cmd.Flags().IntVar(&f.row, "row", 0, "show this row of the file in detail, from 1")

@@ -35,11 +35,13 @@ func describe(d driver.Driver) (string, error) {
 		n, info.Name, info.Major, info.Minor, float64(info.Memory)/1e9, version/1000, version%1000/10), nil
 }
 
-// openGPU is where a runner of GPUs will be opened. Until there is one, a GPU is named and not measured.
-func openGPU() (runner, error) {
-	found, err := describe(cudriver.New())
-	if err != nil {
+// thisBuild drives GPUs itself.
+var thisBuild = capabilities{cuda: true}
+
+// openGPU measures on the GPUs of this host.
+func openGPU(o runnerOptions) (runner, error) {
+	if _, err := describe(cudriver.New()); err != nil {
 		return nil, err
 	}
-	return nil, fmt.Errorf("this version drives but cannot measure GPUs yet (found: %s)", found)
+	return o.rig(cudriver.New(), o.GPUs)
 }

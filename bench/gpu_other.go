@@ -19,8 +19,11 @@ func probe(ctx context.Context) (string, error) {
 	return handover.Probe(ctx, binary)
 }
 
+// thisBuild hands GPUs over to the other.
+var thisBuild = capabilities{cuda: true}
+
 // openGPU hands the process over to the CUDA build if a GPU answers to it.
-func openGPU() (runner, error) {
+func openGPU(runnerOptions) (runner, error) {
 	binary, err := cudaBuild()
 	if err != nil {
 		return nil, err

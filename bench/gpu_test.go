@@ -81,8 +81,7 @@ func TestGPUBinaries(t *testing.T) {
 		{"no driver", both, nil, "there is no NVIDIA driver (the loader finds no libcuda.so.1); in a container, start it with the GPUs", 127},
 		{"no GPU", both, []string{load, "OFPEAK_STANDIN_DEVICES=0"}, "the NVIDIA driver finds no GPU", 1},
 		{"hidden", both, []string{load, "CUDA_VISIBLE_DEVICES="}, `CUDA_VISIBLE_DEVICES="" leaves no GPU`, 1},
-		{"GPUs", both, []string{load, "OFPEAK_STANDIN_DEVICES=2"},
-			"this version drives but cannot measure GPUs yet (found: 2 x stand-in 0, compute capability 8.6, 0.0 GB, driver for CUDA 12.4)", 0},
+		{"GPUs", both, []string{load, "OFPEAK_STANDIN_DEVICES=2"}, "", 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if c.name == "no driver" && host.Library(os.DirFS("/"), "", "libcuda.so") != "" {
@@ -93,10 +92,14 @@ func TestGPUBinaries(t *testing.T) {
 				cmd.Env = environment(c.env...)
 				return output(t, cmd)
 			}
-			if status, _, stderr := run("run", "--list", "--suite", "smoke"); status != 0 || stderr != "ofpeak: measuring the CPU: "+c.why+"\n" {
-				t.Errorf("status %d, %s", status, stderr)
+			device, why, asked, refused := "", "ofpeak: measuring the CPU: "+c.why+"\n", 1, "ofpeak: --device cuda: "+c.why+"; pass --device cpu\n"
+			if c.why == "" {
+				device, why, asked, refused = " device=cuda", "", 0, ""
 			}
-			if status, _, stderr := run("run", "--list", "--device", "cuda"); status != 1 || stderr != "ofpeak: --device cuda: "+c.why+"; pass --device cpu\n" {
+			if status, stdout, stderr := run("run", "--list", "--suite", "smoke"); status != 0 || stderr != why || !strings.HasPrefix(stdout, "technique=baseline precision=fp32 model=tiny"+device+"\n") {
+				t.Errorf("status %d, %s%s", status, stdout, stderr)
+			}
+			if status, _, stderr := run("run", "--list", "--suite", "smoke", "--device", "cuda"); status != asked || stderr != refused {
 				t.Errorf("--device cuda: status %d, %s", status, stderr)
 			}
 			if status, _, stderr := run("run", "--list", "--suite", "smoke", "--device", "cpu"); status != 0 || stderr != "" {
@@ -114,17 +117,21 @@ func TestGPUBinaries(t *testing.T) {
 	}
 }
 
-// A GPU that answers leaves no row of its own.
+// A driver that compiles none of our kernels, as the stand-in, makes failed rows with the reason, one for each case.
 func TestGPURowsAreNotMadeUp(t *testing.T) {
-	cmd := exec.Command(commands(t, "ofpeak", "ofpeak-cuda"), "run", "--case", "technique=baseline model=tiny", "--seconds", "0.01")
-	cmd.Env = environment("LD_LIBRARY_PATH=" + standin(t))
+	cmd := exec.Command(commands(t, "ofpeak", "ofpeak-cuda"), "run", "--suite", "smoke", "--technique", "mixed-precision", "--precision", "bf16,fp16", "--seconds", "0.01")
+	cmd.Env = environment("LD_LIBRARY_PATH="+standin(t), "OFPEAK_STANDIN_DEVICES=2")
 	path := filepath.Join(t.TempDir(), "rows.csv")
 	cmd.Args = append(cmd.Args, "--out", path)
-	if status, _, stderr := output(t, cmd); status != 0 || !strings.Contains(stderr, "cannot measure GPUs yet") {
-		t.Errorf("status %d, %s", status, stderr)
-	}
+	status, _, stderr := output(t, cmd)
 	file, err := results.Read(path)
-	if err != nil || len(file.Rows) == 0 || slices.ContainsFunc(file.Rows, func(r results.Row) bool { return r.Device != results.CPU }) {
-		t.Errorf("got %+v, %v", file, err)
+	if status != 1 || err != nil || len(file.Rows) != 6 {
+		t.Fatalf("status %d, %d rows, %v\n%s", status, len(file.Rows), err, stderr)
+	}
+	for _, row := range file.Rows {
+		if row.Device != results.CUDA || row.DeviceName != "stand-in 0" || row.Chip != "" || row.Status != results.Failed || !strings.Contains(row.Reason, "loading ") ||
+			!strings.Contains(row.LibraryVersions, "cuda-driver=12.4") {
+			t.Errorf("got %+v", row)
+		}
 	}
 }

@@ -60,14 +60,13 @@ func newRootCmd(stdout, stderr io.Writer, open openFunc) *cobra.Command {
 	root.SetVersionTemplate("ofpeak {{.Version}}\n")
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())
-	})
+	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(
 		newRunCmd(stdout, stderr, open),
 		newCompareCmd(stdout),
 		newReportCmd(stdout),
 		newExplainCmd(stdout),
+		newTraceCmd(stdout),
 		newChipsCmd(stdout),
 		newDoctorCmd(stdout),
 		newPeakCmd(stdout),
@@ -75,6 +74,7 @@ func newRootCmd(stdout, stderr io.Writer, open openFunc) *cobra.Command {
 		newProbeCmd(stdout),
 		newCaseCmd(stdout, stderr, open),
 	)
+	completeFlags(root)
 	return root
 }
 

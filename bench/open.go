@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -9,23 +10,35 @@ import (
 
 	"ofpeak/bench/rig"
 	"ofpeak/bench/workload"
+	"ofpeak/kernels/cuda/driver"
+	"ofpeak/kernels/cuda/driver/ptxsim"
 )
-
-// thisBuild measures on the CPU only.
-var thisBuild capabilities
 
 // openRunner starts the device named by --device. auto is a GPU if one answers, else the CPU, with a line on stderr that says why.
 func openRunner(o runnerOptions) (runner, error) {
-	return choose(o, openGPU, func() (runner, error) {
-		return rig.New(rig.Options{Chip: o.Chip, Data: o.Data, Rule: o.Rule})
-	})
+	if o.Device == workload.Sim {
+		gpus := cmp.Or(o.GPUs, simulatedGPUs)
+		return o.rig(ptxsim.New(ptxsim.Config{Devices: gpus}), gpus)
+	}
+	return choose(o, openGPU, func() (runner, error) { return o.rig(nil, 0) })
 }
 
-func choose(o runnerOptions, gpu, cpu func() (runner, error)) (runner, error) {
+// Simulated GPUs, unless the user says how many, and at most.
+const (
+	simulatedGPUs = 4
+	maxSimulated  = 64
+)
+
+// rig measures on so many GPUs of a driver (0: all), or without one on the CPU.
+func (o runnerOptions) rig(d driver.Driver, gpus int) (runner, error) {
+	return rig.New(rig.Options{Chip: o.Chip, Data: o.Data, Rule: o.Rule, Trace: o.Trace, Driver: d, GPUs: gpus})
+}
+
+func choose(o runnerOptions, gpu func(runnerOptions) (runner, error), cpu func() (runner, error)) (runner, error) {
 	if o.Device == workload.CPU {
 		return cpu()
 	}
-	r, err := gpu()
+	r, err := gpu(o)
 	if err == nil {
 		return r, nil
 	}
@@ -42,7 +55,7 @@ func newProbeCmd(stdout io.Writer) *cobra.Command {
 		Use:    "probe",
 		Short:  "Say which GPU answers",
 		Hidden: true,
-		Args:   cobra.NoArgs,
+		Args:   noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			found, err := probe(cmd.Context())
 			if err != nil {

@@ -23,7 +23,7 @@ func TestAutoTakesAGPUOrSaysWhyNot(t *testing.T) {
 		{device: workload.CPU, answers: true, want: cpu},
 	} {
 		var stderr bytes.Buffer
-		got, err := choose(runnerOptions{Device: test.device, Stderr: &stderr}, func() (runner, error) {
+		got, err := choose(runnerOptions{Device: test.device, Stderr: &stderr}, func(runnerOptions) (runner, error) {
 			if !test.answers {
 				return nil, errors.New("no GPU")
 			}

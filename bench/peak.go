@@ -22,7 +22,7 @@ func newPeakCmd(stdout io.Writer) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "peak",
 		Short: "Measure this CPU's ceilings: multiply-adds by type and instruction set, memory bandwidth, collectives between ranks",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			format, err := render.ParseFormat(text)
 			if err != nil {

@@ -41,32 +41,49 @@ func terminal(t *testing.T, columns uint16) (tty, screen *os.File) {
 	return tty, screen
 }
 
+// escape is what moves the cursor or colours.
+var escape = regexp.MustCompile("\x1b\\[[0-9;]*[A-Za-z]")
+
 // On a terminal a bar names the running case and never fills more than its line, so that clearing it leaves nothing behind.
 func TestProgressOnTerminal(t *testing.T) {
 	const columns = 90
+	t.Setenv("NO_COLOR", "")
+	t.Setenv("TERM", "xterm")
 	tty, screen := terminal(t, columns)
 	defer screen.Close()
-	p := newProgress(tty, 2)
+	p := newProgress(io.Discard, tty)
+	var plan []workload.Planned
 	for _, line := range []string{"model=tiny", "model=tiny dp=2 pp=2 schedule=1f1b microbatches=4 bucket_bytes=1000000"} {
 		c, err := workload.ParseCase(line)
 		if err != nil {
 			t.Fatal(err)
 		}
+		plan = append(plan, workload.Planned{Case: c})
+	}
+	p.Start(plan, nil, "x.csv")
+	for _, planned := range plan {
+		c := planned.Case
 		p.Begin(c)
+		p.Stage("verifying")
 		p.End(&results.Row{Case: c.String(), Status: results.OK, StepMedianS: results.Some(0.5)})
 	}
-	p.close()
+	if err := p.Finish(nil, "x.csv", nil); err != nil {
+		t.Error(err)
+	}
 	tty.Close()
 	shown, _ := io.ReadAll(screen) // ends with EIO, as the other side is closed
 
 	text := strings.ReplaceAll(string(shown), "\r\n", "\n")
-	for _, want := range []string{"baseline fp32 tiny", "(1/2)", "[1/2] ok      technique=baseline precision=fp32 model=tiny  500 ms\n"} {
+	if coloured := "\x1b[32mok     \x1b[0m technique=baseline"; !strings.Contains(text, coloured) {
+		t.Errorf("the status has no colour:\n%q", text)
+	}
+	text = escape.ReplaceAllString(text, "")
+	for _, want := range []string{"[1/2] baseline fp32 tiny", ": verifying", "[1/2] ok      technique=baseline precision=fp32 model=tiny  500 ms\n"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is not on the screen:\n%q", want, text)
 		}
 	}
-	escape := regexp.MustCompile("\x1b\\[[0-9;]*[A-Za-z]")
-	for _, draw := range strings.FieldsFunc(escape.ReplaceAllString(text, ""), func(r rune) bool { return r == '\r' || r == '\n' }) {
+	for _, draw := range strings.FieldsFunc(text, func(r rune) bool { return r == '\r' || r == '\n' }) {
 		if strings.Contains(draw, "|") && len([]rune(draw)) > columns {
 			t.Errorf("the bar is %d wide on %d columns: %q", len([]rune(draw)), columns, draw)
 		}

@@ -30,7 +30,7 @@ func newReportCmd(stdout io.Writer) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "report FILE.csv...",
 		Short: "Write a page: shares of peak, where the rest went, scaling, memory, claims, cost",
-		Args:  cobra.MinimumNArgs(1),
+		Args:  files(1, 0),
 		RunE: func(_ *cobra.Command, paths []string) error {
 			return writeReport(stdout, paths, flags)
 		},

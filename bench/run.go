@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -15,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"ofpeak/bench/measure"
+	"ofpeak/bench/perfetto"
 	"ofpeak/bench/sweep"
 	"ofpeak/bench/workload"
 	"ofpeak/results"
@@ -23,18 +25,21 @@ import (
 // runFlags are the flags of ofpeak run.
 type runFlags struct {
 	suite, device, chip, data, out string
+	trace                          string
 	cases, models, techniques      []string
 	engines, passes, precisions    []string
 	layouts, schedules, isas       []string
 	recomputes                     []string
 	ranks, microbatches, buckets   []int
-	threads, zero, chunks          []int
+	threads, zero                  []int
 	sequences                      []bool
 	seed                           int64
 	list                           bool
 	seconds, targetPct, limit      float64
+	gpus                           int
 	untilStable                    bool
 	sweepFlags
+	displayFlags
 }
 
 func newRunCmd(stdout, stderr io.Writer, open openFunc) *cobra.Command {
@@ -50,7 +55,8 @@ efficiency are measured against come along in every case.`,
 		Example: `  ofpeak run --suite smoke
   ofpeak run --technique data-parallel,model-parallel --model gpt2,L=2,B=8 --ranks 2
   ofpeak run --case 'technique=sparse precision=bf16 model=small layout=block:32@0.25'`,
-		Args: cobra.NoArgs,
+		Args:    noArgs,
+		PreRunE: caseAlone,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			// A second ctrl-C ends the process at once.
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
@@ -66,12 +72,15 @@ efficiency are measured against come along in every case.`,
 func (f *runFlags) register(cmd *cobra.Command) {
 	p := cmd.Flags()
 	f.sweepFlags.register(p)
+	f.displayFlags.register(p)
 	p.StringVar(&f.suite, "suite", "quick", "smoke, quick, parallel or full")
 	p.StringArrayVar(&f.cases, "case", nil, "measure just this case, a line as --list prints it; may be repeated")
 	p.BoolVar(&f.list, "list", false, "print the cases and why some would be skipped; measure nothing")
 	p.StringVar(&f.out, "out", "", "CSV to create (default results/runs/HOST-CHIP-TIME.csv)")
 
-	p.StringVar(&f.device, "device", "auto", "auto, cpu or cuda")
+	p.StringVar(&f.device, "device", "auto", "auto, cpu, cuda or sim (simulated GPUs: results, but no times)")
+	p.IntVar(&f.gpus, "gpus", 0, "GPUs to use, one for each rank (default all; with --device sim 4)")
+	p.StringVar(&f.trace, "trace", "", "file to create with a recorded step of each case, for Perfetto (ui.perfetto.dev) and ofpeak trace")
 	p.StringVar(&f.chip, "chip", "", "row of the chip table to compare with (default: as detected)")
 	p.StringVar(&f.data, "data", "", "text file for the language-model check (default: built in)")
 	p.Int64Var(&f.seed, "seed", 0, "seed of weights and inputs (default 1)")
@@ -90,18 +99,30 @@ func (f *runFlags) register(cmd *cobra.Command) {
 	p.IntSliceVar(&f.ranks, "ranks", nil, "ranks of the parallel techniques")
 	p.BoolSliceVar(&f.sequences, "sequence-parallel", nil, "split tokens over tensor-parallel ranks where a block has no product: true, false")
 	p.Lookup("sequence-parallel").NoOptDefVal = "true"
-	p.StringSliceVar(&f.schedules, "schedule", nil, "pipeline schedules: "+strings.Join(workload.Schedules, ", "))
-	p.IntSliceVar(&f.chunks, "chunks", nil, "stages that each rank of an interleaved pipeline holds")
+	p.StringSliceVar(&f.schedules, "schedule", nil, "pipeline schedules: gpipe, 1f1b, zb-h1")
 	p.IntSliceVar(&f.microbatches, "microbatches", nil, "microbatches of a step; 0: as suits the pipeline")
 	p.IntSliceVar(&f.buckets, "bucket-bytes", nil, "size of the gradient buckets of data parallelism")
 	p.IntSliceVar(&f.zero, "zero", nil, "what data-parallel ranks share (ZeRO): 0 nothing, 1 optimizer state, 2 also gradients, 3 also weights")
 	p.StringSliceVar(&f.recomputes, "recompute", nil, "what the backward pass computes again instead of keeping it: none, blocks")
 	p.IntSliceVar(&f.threads, "threads", nil, "cores of each rank; 0: an equal share of all")
 	p.StringSliceVar(&f.isas, "isa", nil, "force a variant of the operators, such as go, avx2, avx512 or neon")
-	for _, list := range []string{"suite", "technique", "model", "precision", "pass", "engine", "layout", "ranks", "sequence-parallel", "schedule", "chunks", "microbatches",
-		"bucket-bytes", "zero", "recompute", "threads", "isa", "seed"} {
-		cmd.MarkFlagsMutuallyExclusive("case", list)
+}
+
+// decided are the flags whose values a --case line has itself.
+var decided = []string{"suite", "technique", "model", "precision", "pass", "engine", "layout", "ranks", "sequence-parallel", "schedule", "chunks", "microbatches",
+	"bucket-bytes", "zero", "recompute", "threads", "isa", "seed"}
+
+// caseAlone refuses --case beside flags that it would contradict.
+func caseAlone(cmd *cobra.Command, _ []string) error {
+	if !cmd.Flags().Changed("case") {
+		return nil
 	}
+	for _, name := range decided {
+		if cmd.Flags().Changed(name) {
+			return fmt.Errorf("--case and --%s: the line of a case says everything; drop --%s, and change the line", name, name)
+		}
+	}
+	return nil
 }
 
 // run does everything that can fail for a wrong flag before it measures anything.
@@ -110,16 +131,19 @@ func (f *runFlags) run(ctx context.Context, stdout, stderr io.Writer, open openF
 	if err != nil {
 		return err
 	}
-	if !slices.Contains([]string{"auto", workload.CPU, workload.CUDA}, f.device) {
-		return fmt.Errorf("--device %s is unknown; take auto, cpu or cuda", f.device)
+	if err := f.checkDevice(); err != nil {
+		return err
 	}
 	if err := checkChip(f.chip); err != nil {
+		return err
+	}
+	if err := f.displayFlags.check(); err != nil {
 		return err
 	}
 	if err := f.sweepFlags.check(f.suite, f.out); err != nil {
 		return err
 	}
-	o := runnerOptions{Device: f.device, Chip: f.chip, Data: f.data, Rule: rule, Stderr: stderr}
+	o := runnerOptions{Device: f.device, GPUs: f.gpus, Chip: f.chip, Data: f.data, Rule: rule, Trace: f.trace, Stderr: stderr}
 	r, err := open(o)
 	if err != nil {
 		return err
@@ -144,24 +168,20 @@ func (f *runFlags) run(ctx context.Context, stdout, stderr io.Writer, open openF
 		return err
 	}
 	defer w.Close()
+	if err := f.createTrace(); err != nil {
+		return err
+	}
 	rest, err := sweep.Remaining(plan, already, r.Machine())
 	if err != nil {
 		return fmt.Errorf("%s: %w", w.Path(), err)
 	}
-	return measureAll(ctx, stdout, stderr, measuring, rest, already, w)
+	return measureAll(ctx, f.display(stdout, stderr), measuring, rest, already, w)
 }
 
-func measureAll(ctx context.Context, stdout, stderr io.Writer, r sweep.Runner, plan []workload.Planned, already []results.Row, w *results.Writer) error {
-	shown := newProgress(stderr, len(plan))
-	rows, err := sweep.Run(ctx, r, sweep.ThisEnvironment(), plan, already, rescuer{w}, shown)
-	shown.close()
-	if len(rows) > 0 {
-		if err := writeTable(stdout, rows); err != nil {
-			return err
-		}
-	}
-	fmt.Fprintf(stdout, "\n%s\n", w.Path())
-	if err != nil {
+func measureAll(ctx context.Context, shown display, r sweep.Runner, plan []workload.Planned, already []results.Row, w *results.Writer) error {
+	shown.Start(plan, already, w.Path())
+	rows, err := sweep.Run(sweep.OnStage(ctx, shown.Stage), r, sweep.ThisEnvironment(), plan, already, rescuer{w}, shown)
+	if err := errors.Join(shown.Finish(rows, w.Path(), err), err); err != nil {
 		return err
 	}
 	return failures(rows)
@@ -177,6 +197,21 @@ func failures(rows []results.Row) error {
 	}
 	if n > 0 {
 		return fmt.Errorf("%d of %d rows failed or are wrong; the column reason says why", n, len(rows))
+	}
+	return nil
+}
+
+// checkDevice refuses what names no device. Simulated GPUs take minutes for what takes seconds, so that their suite is the shortest unless another one is asked for.
+func (f *runFlags) checkDevice() error {
+	switch {
+	case !slices.Contains([]string{"auto", workload.CPU, workload.CUDA, workload.Sim}, f.device):
+		return fmt.Errorf("--device %s is unknown; take auto, cpu, cuda or sim", f.device)
+	case f.gpus < 0:
+		return fmt.Errorf("--gpus %d is negative; pass 0 for all", f.gpus)
+	case f.gpus > 0 && f.device == workload.CPU:
+		return fmt.Errorf("--gpus %d: --device cpu uses none; drop one", f.gpus)
+	case f.gpus > maxSimulated && f.device == workload.Sim:
+		return fmt.Errorf("--gpus %d: at most %d are simulated", f.gpus, maxSimulated)
 	}
 	return nil
 }
@@ -236,8 +271,8 @@ func (f *runFlags) plan(m sweep.Machine) ([]workload.Planned, error) {
 	if len(plan) > 0 {
 		return plan, nil
 	}
-	o := workload.Options{Suite: f.suite, Techniques: f.techniques, Device: string(m.Device), Cores: m.Cores, Seed: f.seed,
-		Override: workload.Settings{Engines: f.engines, Passes: f.passes, Precisions: f.precisions, Ranks: f.ranks, Sequences: f.sequences, Schedules: f.schedules, Chunks: f.chunks,
+	o := workload.Options{Suite: f.suite, Techniques: f.techniques, Device: string(m.Device), Cores: m.Cores, GPUs: m.GPUs, Seed: f.seed,
+		Override: workload.Settings{Engines: f.engines, Passes: f.passes, Precisions: f.precisions, Ranks: f.ranks, Sequences: f.sequences, Schedules: f.schedules,
 			Microbatches: f.microbatches, BucketBytes: f.buckets, ZeRO: f.zero, Recomputes: f.recomputes, Threads: f.threads, ISAs: f.isas}}
 	for _, text := range f.models {
 		models, err := workload.ParseModels(text)
@@ -284,6 +319,20 @@ func (f *runFlags) create(m sweep.Machine, plan []workload.Planned, stderr io.Wr
 	}
 	w, err := results.Create(path)
 	return w, nil, err
+}
+
+// createTrace makes the trace, unless an earlier run that this one goes on with has.
+func (f *runFlags) createTrace() error {
+	if f.trace == "" {
+		return nil
+	}
+	if _, err := perfetto.Read(f.trace); err == nil && f.resume {
+		return nil
+	}
+	if err := perfetto.Create(f.trace); err != nil {
+		return fmt.Errorf("--trace %s: %w", f.trace, err)
+	}
+	return nil
 }
 
 // defaultPath is results/runs/HOST-CHIP-TIME.csv with the chip, or the device's own name, in UTC.

@@ -11,10 +11,12 @@ import (
 
 // runnerOptions are what a user says about the device and how it is measured.
 type runnerOptions struct {
-	Device string // auto, cpu or cuda
+	Device string // auto, cpu, cuda or sim
+	GPUs   int    // to use; 0: all, or simulatedGPUs
 	Chip   string // row of the chip table; "": as detected
 	Data   string // text of the language-model check; "": the built-in corpus
 	Rule   measure.Rule
+	Trace  string    // file to which a recorded step of each case is added; "": none
 	Stderr io.Writer `json:"-"` // where auto says what it chose, and why
 }
 

@@ -34,6 +34,21 @@ var columns = []column{
 	{"status", false, func(r results.Row) string { return string(r.Status) }},
 }
 
+// leastFirst are the columns that a narrow terminal can do without, those first that say least at a glance.
+var leastFirst = []string{"loss", "TFLOPS", "survey%", "vendor%", "±%", "tokens/s", "scaling", "model"}
+
+// colours of the statuses, by ANSI's numbers: green, faint, yellow, bold red.
+var colours = map[results.Status]string{results.OK: "32", results.Skipped: "2", results.Suspect: "33", results.Failed: "1;31", results.Wrong: "1;31"}
+
+// paint puts a status into its colour.
+func paint(column, cell string) string {
+	code, ok := colours[results.Status(strings.TrimSpace(cell))]
+	if column != "status" || !ok {
+		return cell
+	}
+	return "\x1b[" + code + "m" + cell + "\x1b[0m"
+}
+
 // writeTable prints the rows, as wide as the terminal, and below them why some are not ok.
 func writeTable(w io.Writer, rows []results.Row) error {
 	var t render.Table
@@ -54,9 +69,16 @@ func writeTable(w io.Writer, rows []results.Row) error {
 			notes += fmt.Sprintf("%s: %s: %s\n", row.Status, row.Case, brief(row.Reason))
 		}
 	}
+	if render.Colored(w) {
+		t.Paint = paint
+	}
 	width := render.Width(w)
-	if err := t.DropEmpty().Write(w, render.Text, width); err != nil {
+	narrow, left := t.DropEmpty().Narrow(width, leastFirst...)
+	if err := narrow.Write(w, render.Text, width); err != nil {
 		return err
+	}
+	if len(left) > 0 {
+		notes = fmt.Sprintf("left out for want of width, and in the CSV: %s\n", strings.Join(left, ", ")) + notes
 	}
 	if notes == "" {
 		return nil

@@ -21,7 +21,7 @@ func newVerifyCmd(stdout io.Writer) *cobra.Command {
 		Short: "Hold every variant of every operator on this device against the float64 reference",
 		Long: `Verify runs each operator, forward and backward, in each of its variants, types and weight formats on hostile inputs, and compares outputs
 and gradients with the float64 reference. The error is relative: of each element, over its size plus the root mean square of all.`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(*cobra.Command, []string) error {
 			format, err := render.ParseFormat(text)
 			if err != nil {

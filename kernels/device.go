@@ -89,6 +89,13 @@ type HostStream interface {
 	Sum(dst Tensor, srcs []Tensor)
 }
 
+// PatientStream is a Stream that knows whether its thread may wait for others by looking again and again.
+type PatientStream interface {
+	Stream
+	// Patience is how long a wait in stream order should look before it sleeps; 0 where other threads of the process need the core.
+	Patience() time.Duration
+}
+
 // PeerStream is a Stream of a device whose memory the other devices of its driver, in this process, can be given copies of. Collectives between such
 // devices are built on it. Its Wait takes their events too, and stands for the last Record before it: the event may be recorded again at once.
 type PeerStream interface {

@@ -101,7 +101,8 @@ type Row struct {
 	// Memory and communication.
 	PeakBytesPerRank Opt[int64]   `csv:"peak_bytes_per_rank"` // counted by the device's allocator
 	ProcessPeakBytes Opt[int64]   `csv:"process_peak_bytes"`
-	CommBytes        Opt[int64]   `csv:"comm_bytes"` // sent by one rank in one step
+	Collectives      string       `csv:"collectives" since:"2"` // what moved data between ranks
+	CommBytes        Opt[int64]   `csv:"comm_bytes"`            // sent by one rank in one step
 	CommExposedS     Opt[float64] `csv:"comm_exposed_s"`
 
 	// Phases of one step.

@@ -25,7 +25,7 @@ func columnErrorf(column, format string, args ...any) error {
 
 // Validate returns the first thing (a *ColumnError) that makes the row one that must not be written or believed, or nil.
 func (r *Row) Validate() error {
-	checks := []func() error{r.checkIdentity, r.checkCells, r.checkStatus, r.checkMeasurement, r.checkShares, r.checkWaterfall, r.checkOps}
+	checks := []func() error{r.checkIdentity, r.checkCells, r.checkStatus, r.checkMeasurement, r.checkShares, r.checkSimulated, r.checkWaterfall, r.checkOps}
 	for _, check := range checks {
 		if err := check(); err != nil {
 			return err
@@ -175,7 +175,7 @@ func (r *Row) checkShares() error {
 }
 
 // Settle gives the row its final status and removes what that status, or a simulated device, must not carry: throughput, shares of peak and speed-ups
-// stay only for OK and Suspect. An OK row with a share over 100 % becomes Suspect. The reason becomes one line.
+// stay only for OK and Suspect, and no time of a simulated device. An OK row with a share over 100 % becomes Suspect. The reason becomes one line.
 func (r *Row) Settle(status Status, reason string) {
 	r.Status, r.Reason = status, oneLine(reason)
 	if column, over := r.shareOver100(); over && status == OK {
@@ -189,6 +189,9 @@ func (r *Row) Settle(status Status, reason string) {
 	}
 	for _, s := range r.shares() {
 		*s.basis = ""
+	}
+	if r.Device == Sim {
+		r.forgetTimes()
 	}
 }
 

@@ -55,6 +55,10 @@ func TestValidate(t *testing.T) {
 		{"operator that ends before it starts", func(r *Row) { r.Ops[0].Seconds = -1 }, "ops"},
 		{"operator of infinite work", func(r *Row) { r.Ops[0].FLOPs = math.Inf(1) }, "ops"},
 		{"simulated with throughput", func(r *Row) { r.Device = Sim }, "tokens_per_s"},
+		{"simulated with time", func(r *Row) { *r = simulated(); r.StepMedianS = Some(0.1) }, "step_median_s"},
+		{"simulated with samples", func(r *Row) { *r = simulated(); r.SampleCount = Some(1) }, "samples"},
+		{"simulated with a phase", func(r *Row) { *r = simulated(); r.ForwardS = Some(0.0) }, "forward_s"},
+		{"simulated with operators", func(r *Row) { *r = simulated(); r.Ops = okRow().Ops }, "ops"},
 	}
 	for _, test := range tests {
 		row := okRow()
@@ -67,6 +71,28 @@ func TestValidate(t *testing.T) {
 		if err != nil && strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: the error has more than one line: %q", test.name, err)
 		}
+	}
+}
+
+// simulated is a valid row of a simulated GPU.
+func simulated() Row {
+	row := okRow()
+	row.Device = Sim
+	row.Settle(OK, "")
+	return row
+}
+
+// A simulated GPU's row keeps what was computed and moved, and no time.
+func TestSimulatedRowsKeepResultsOnly(t *testing.T) {
+	row := simulated()
+	if err := row.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	if !row.MaxRelError.Known() || !row.CommBytes.Known() || !row.LossLast.Known() || row.UTCTime.IsZero() {
+		t.Errorf("results are gone: %+v", row)
+	}
+	if row.StepSamplesS != nil || row.CommExposedS.Known() || row.TokensPerS.Known() || row.ProfiledStepS.Known() {
+		t.Errorf("times are left: %+v", row)
 	}
 }
 

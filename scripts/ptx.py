@@ -43,7 +43,7 @@ def text(lib, program, what):
     return buffer.value.decode()
 
 
-def compile_ptx(lib, path, changed=None):
+def compile_ptx(lib, path, changed=None, arch=ARCH):
     """The PTX of one source file. changed gives other contents for files, by name."""
     def read(file):
         return (changed or {}).get(file.name, file.read_text(encoding="utf-8")).encode()
@@ -53,7 +53,7 @@ def compile_ptx(lib, path, changed=None):
     names = (ctypes.c_char_p * len(headers))(*(h.name.encode() for h in headers))
     program = ctypes.c_void_p()
     lib.nvrtcCreateProgram(ctypes.byref(program), read(path), path.name.encode(), len(headers), contents, names)
-    options = [f"--gpu-architecture={ARCH}".encode(), b"--std=c++14"]
+    options = [f"--gpu-architecture={arch}".encode(), b"--std=c++14"]
     failed = lib.nvrtcCompileProgram(program, len(options), (ctypes.c_char_p * len(options))(*options))
     log = text(lib, program, "ProgramLog").strip()
     if failed or log and not changed:

@@ -3,6 +3,7 @@ package host
 import (
 	"io/fs"
 	"path"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -13,6 +14,11 @@ type GPU struct {
 	Driver string   // version line; "": no driver
 	Models []string // one per GPU
 }
+
+var release = regexp.MustCompile(`\b\d+\.\d+(\.\d+)?\b`)
+
+// Release is the number of the driver's release, such as 535.104.05, or "".
+func (g GPU) Release() string { return release.FindString(g.Driver) }
 
 // NVIDIA reads the driver's files.
 func NVIDIA(root fs.FS) GPU {

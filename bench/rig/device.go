@@ -1,28 +1,48 @@
 package rig
 
 import (
+	"errors"
+
 	"ofpeak/bench/workload"
 	"ofpeak/kernels"
 	"ofpeak/kernels/block"
 	"ofpeak/kernels/cpu"
 	"ofpeak/kernels/ref"
 	"ofpeak/parallel"
+	"ofpeak/parallel/comm"
 	"ofpeak/parallel/comm/local"
+	"ofpeak/parallel/comm/peer"
 	"ofpeak/parallel/trainer"
 )
 
-// launcher starts the ranks of a case as goroutines, each on its share of the cores. More ranks than cores share them in turn.
+// launcher starts the ranks of a case as goroutines, each on its share of the cores, or on a GPU of its own. More ranks than cores share them in turn.
 func (r *Rig) launcher(c workload.Case) parallel.InProcess {
 	return parallel.InProcess{
 		Open:    func(rank, _ int) (kernels.Device, error) { return r.open(c, rank) },
-		Connect: local.New,
+		Connect: r.engine(c).connect,
 	}
 }
 
-// openDevice is one rank's device: its share of the cores, or the reference.
+// engine is what moves data between the ranks of a case.
+type engine struct {
+	name    string // in rows
+	connect func(world int) []comm.Communicator
+}
+
+func (r *Rig) engine(c workload.Case) engine {
+	if c.OnGPU() {
+		return engine{peer.Name, peer.New}
+	}
+	return engine{local.Name, local.New}
+}
+
+// openDevice is one rank's device: a GPU, its share of the cores, or the reference.
 func (r *Rig) openDevice(c workload.Case, rank int) (kernels.Device, error) {
-	if c.Device == workload.Ref {
+	switch {
+	case c.Device == workload.Ref:
 		return ref.New(), nil
+	case c.OnGPU():
+		return r.gpus.open(c, rank)
 	}
 	threads := c.RankThreads(len(r.cores))
 	cores := make([]int, threads)
@@ -37,18 +57,42 @@ func (r *Rig) supports(c workload.Case) error {
 	if c.IsGorgonia() {
 		return r.checkGorgonia(c)
 	}
-	dev, err := r.open(c, 0)
-	if err != nil {
+	cfg := trainerConfig(c)
+	if err := r.kernels(c, question{cfg.Model.Precision.Compute, cfg.Model.Layout.Format, c.ISA}); err != nil {
 		return err
 	}
-	defer dev.Close()
-	cfg := trainerConfig(c)
+	return trainer.Check(cfg, strategy(c))
+}
+
+// kernels asks a device about the operators of a case. A GPU is asked once about each kind of operands, for it takes long to open.
+func (r *Rig) kernels(c workload.Case, q question) error {
+	if answer, asked := r.answers[q]; asked {
+		return answer
+	}
+	dev, err := r.open(c, 0)
+	if err == nil {
+		err = errors.Join(q.ask(dev), dev.Close())
+	}
+	if c.OnGPU() {
+		r.answers[q] = err
+	}
+	return err
+}
+
+// question is what decides whether a device has the kernels of a case.
+type question struct {
+	compute kernels.DType
+	format  kernels.Format
+	variant string
+}
+
+func (q question) ask(dev kernels.Device) error {
 	for _, op := range kernels.OpNames {
-		if err := dev.Supports(op, cfg.Model.Precision.Compute, cfg.Model.Layout.Format); err != nil {
+		if err := dev.Supports(op, q.compute, q.format); err != nil {
 			return err
 		}
 	}
-	return trainer.Check(cfg, strategy(c))
+	return nil
 }
 
 // trainerConfig is the whole model of a case.

@@ -20,7 +20,10 @@ func (r *Rig) fill(row *results.Row, c workload.Case, m measurement) {
 	row.WarmupSteps, row.SampleCount = results.Some(m.WarmupSteps), results.Some(len(m.Samples))
 	row.Warmup, row.Stopped, row.StepSamplesS = m.Warmup, m.Stopped, m.Samples
 	row.PeakBytesPerRank = positive(m.peakBytes)
-	if m.processKnown {
+	if c.World() > 1 {
+		row.Collectives = r.engine(c).name
+	}
+	if m.processKnown && c.Device != workload.Sim {
 		row.ProcessPeakBytes = results.Some(m.processBytes)
 	}
 	if len(m.Samples) == 0 {
@@ -100,8 +103,11 @@ func works(f block.FLOPs, ranks float64) []chips.Work {
 // bf16 too where it has no instruction for it.
 var rateTypes = map[string][]string{"fp32": {"float32"}, "fp16": {"float32"}, "bf16": {"bfloat16", "float32"}, "int8": {"int8"}}
 
-// measuredPeak is the multiply-add rate, from registers, of one rank's share of the cores that the case uses.
+// measuredPeak is the multiply-add rate, from registers, of one rank's share of the cores that the case uses. That of a GPU is not measured.
 func (r *Rig) measuredPeak(c workload.Case) chips.Peak {
+	if c.OnGPU() {
+		return func(string, bool) (chips.Figure, bool) { return chips.Figure{}, false }
+	}
 	cores := min(len(r.cores), c.World()*c.RankThreads(len(r.cores)))
 	share := float64(cores) / float64(c.World())
 	return func(dtype string, _ bool) (chips.Figure, bool) {

@@ -85,7 +85,7 @@ func (r *Rig) measureRank(ctx context.Context, c workload.Case, rank *parallel.R
 		return m, err
 	}
 	rank.Device.ResetPeak()
-	m.variants = variantsOf(rank.Device, t.Stage.Precision)
+	m.variants = variantsOf(rank.Device, t.Stage.Config, c.ISA)
 	var reports []trainer.Report
 	m.Result, err = measure.Run(r.rule, func() (float64, error) {
 		if err := ctx.Err(); err != nil {
@@ -111,7 +111,7 @@ func (r *Rig) measureRank(ctx context.Context, c workload.Case, rank *parallel.R
 	if err == nil && t.Stage.Precision.ScaleLoss && !t.Stage.Forward {
 		_, _, m.skippedSteps, err = t.Scaling()
 	}
-	if err == nil {
+	if err == nil && c.Device != workload.Sim {
 		m.profile, err = profileRank(ctx, rank, t, x, len(m.Samples))
 	}
 	return m, err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"ofpeak/bench/perfetto"
 	"ofpeak/bench/waterfall"
 	"ofpeak/bench/workload"
 	"ofpeak/kernels"
@@ -133,6 +134,14 @@ func (r *Rig) fillWaterfall(row *results.Row, c workload.Case, m measurement) {
 	for _, op := range a.Ops {
 		row.Ops = append(row.Ops, results.OpTime{Name: op.Name, Seconds: op.Seconds, FLOPs: op.FLOPs, Bytes: op.Bytes})
 	}
+}
+
+// writeTrace adds the case's recorded step that is nearest to its median.
+func (r *Rig) writeTrace(c workload.Case, m measurement) error {
+	if r.trace == "" || len(m.profile.steps) == 0 || m.profile.err != nil {
+		return nil
+	}
+	return perfetto.Append(r.trace, c.String(), waterfall.Nearest(m.profile.steps, m.Summary().Median))
 }
 
 // typePeak is measuredPeak in FLOP/s.

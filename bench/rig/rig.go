@@ -18,23 +18,32 @@ import (
 	"ofpeak/kernels"
 	"ofpeak/kernels/cpu/peak"
 	"ofpeak/kernels/cpu/team"
+	"ofpeak/kernels/cuda/driver"
 	"ofpeak/results"
 	"ofpeak/results/chips"
 )
 
 // Options are what a user says about the device and how it is measured.
 type Options struct {
-	Chip string // row of the chip table; "": none, since no row is a CPU's
+	Chip string // row of the chip table; "": that of the GPU, none of a CPU
 	Data string // text of the language-model check; "": the built-in corpus
 	Rule measure.Rule
+	// Driver of the GPUs to measure on, one for each rank; nil: the CPU.
+	Driver driver.Driver
+	GPUs   int // how many of them; 0: all
+	// Trace is a file that perfetto.Create made, to which a recorded step of each case is added; "": none.
+	Trace string
 }
 
-// Rig measures on the CPU. It implements sweep.Runner.
+// Rig measures on the CPU or on GPUs. It implements sweep.Runner.
 type Rig struct {
 	rule       measure.Rule
+	trace      string
 	machine    sweep.Machine
 	cores      []int
+	gpus       *gpus // nil: the CPU
 	open       func(c workload.Case, rank int) (kernels.Device, error)
+	answers    map[question]error // of a GPU
 	chip       chips.Chip
 	corpus     workload.Corpus
 	rates      map[int][]peak.Rate         // by cores in use
@@ -51,8 +60,9 @@ func New(o Options) (*Rig, error) {
 	}
 	cores = cores[:min(len(cores), host.Cores())]
 	r := &Rig{
-		rule: o.Rule, cores: cores, corpus: workload.DefaultCorpus(),
+		rule: o.Rule, trace: o.Trace, cores: cores, corpus: workload.DefaultCorpus(),
 		machine: sweep.Machine{Device: results.CPU, Name: host.CPUName(), Chip: o.Chip, Cores: len(cores)},
+		answers: map[question]error{},
 		rates:   map[int][]peak.Rate{}, bandwidths: map[int]float64{}, refs: map[workload.Case]snapshot{}, learned: map[workload.Case][]float64{},
 	}
 	r.open = r.openDevice
@@ -62,6 +72,13 @@ func New(o Options) (*Rig, error) {
 			return nil, fmt.Errorf("--chip %q: is not in the table; see ofpeak chips", o.Chip)
 		}
 		r.chip, r.machine.Chip = chip, chip.Name
+	}
+	if o.Driver != nil {
+		g, err := findGPUs(o.Driver, o.GPUs)
+		if err != nil {
+			return nil, err
+		}
+		r.use(g)
 	}
 	if o.Data != "" {
 		if r.corpus, err = workload.ReadCorpus(o.Data, checkT); err != nil {
@@ -74,16 +91,22 @@ func New(o Options) (*Rig, error) {
 // Close is for the interface's sake: devices live only as long as a case.
 func (r *Rig) Close() error { return nil }
 
-// Machine is the CPU with the cores that this process may use.
+// Machine is the CPU with the cores that this process may use, or the GPUs.
 func (r *Rig) Machine() sweep.Machine { return r.machine }
 
 // Check is nil, or why this machine cannot run the case.
 func (r *Rig) Check(c workload.Case) error {
+	if c.Device != string(r.machine.Device) && c.Device != workload.Ref {
+		return fmt.Errorf("--device %s: this run is on the %s", c.Device, r.machine.Device)
+	}
+	if c.OnGPU() {
+		if err := r.gpus.check(c); err != nil {
+			return err
+		}
+		return r.supports(c)
+	}
 	if threads := c.RankThreads(len(r.cores)); threads > len(r.cores) {
 		return fmt.Errorf("--threads %d is more than the %d cores that this process may use", threads, len(r.cores))
-	}
-	if c.Device != workload.CPU && c.Device != workload.Ref {
-		return fmt.Errorf("--device %s: this build drives the cpu only", c.Device)
 	}
 	if _, available := host.Memory(os.DirFS("/")); available > 0 {
 		if err := c.CheckMemory(available); err != nil {
@@ -111,9 +134,24 @@ func (r *Rig) Run(ctx context.Context, c workload.Case, row *results.Row) {
 	r.fillShares(row, c, m)
 	r.fillWaterfall(row, c, m)
 	status, reason := r.judge(ctx, c, m, row)
+	if status == results.OK {
+		reason = strings.Join(r.cautions(c, m), "; ")
+	}
 	if ctx.Err() == nil {
 		row.Settle(status, reason)
 	}
+}
+
+// cautions are what a reader of a good row should know.
+func (r *Rig) cautions(c workload.Case, m measurement) []string {
+	var notes []string
+	if m.profile.err != nil {
+		notes = append(notes, "not recorded: "+firstLine(m.profile.err))
+	}
+	if err := r.writeTrace(c, m); err != nil {
+		notes = append(notes, "no trace: "+firstLine(err))
+	}
+	return notes
 }
 
 // judge verifies the case and lets it learn. Its error is a row that cannot be believed.
@@ -124,6 +162,9 @@ func (r *Rig) judge(ctx context.Context, c workload.Case, m measurement, row *re
 	}
 	if err := r.verify(ctx, c, row); err != nil {
 		return statusOf(err), firstLine(err)
+	}
+	if c.Device == workload.Sim {
+		return results.OK, "" // the training check would take an interpreter minutes
 	}
 	sweep.Stage(ctx, "training the check")
 	if err := r.learn(ctx, c, row); err != nil {

@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"math"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"ofpeak/bench/measure"
+	"ofpeak/bench/perfetto"
 	"ofpeak/bench/sweep"
 	"ofpeak/bench/workload"
 	"ofpeak/kernels"
@@ -231,7 +234,7 @@ func TestCancelledCaseIsLeftUnsettled(t *testing.T) {
 func TestCheckSaysWhatThisMachineCannotDo(t *testing.T) {
 	r := newRig(t)
 	for line, want := range map[string]string{
-		"model=tiny device=cuda":                 "this build drives the cpu only",
+		"model=tiny device=cuda":                 "--device cuda: this run is on the cpu",
 		"model=tiny isa=abacus":                  "\"abacus\" is unknown",
 		"model=tiny engine=gorgonia+blas isa=no": "no variant \"no\"",
 		"model=tiny threads=4096":                "--threads 4096 is more than the",
@@ -313,5 +316,49 @@ func checkWaterfall(t *testing.T, line string, row *results.Row) {
 	}
 	if executed := float64(row.ExecutedFLOPsPerStep.Or(0)); math.Abs(flops-executed) > 1e-6*executed {
 		t.Errorf("%s: the operators add up to %g FLOPs, executed are %g", line, flops, executed)
+	}
+}
+
+// A traced run adds a step of each case to a valid trace.
+func TestTrace(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "trace.json")
+	if err := perfetto.Create(path); err != nil {
+		t.Fatal(err)
+	}
+	r, err := New(Options{Rule: brief, Trace: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := []string{"model=tiny pp=2 schedule=1f1b microbatches=4", "model=tiny dp=2 zero=3", "model=tiny dp=2 tp=2 pp=2 schedule=zb-h1 microbatches=2"}
+	for _, line := range lines {
+		if row := run(t, r, line); row.Status != results.OK || strings.Contains(row.Reason, "trace") {
+			t.Errorf("%s: %s: %s", line, row.Status, row.Reason)
+		}
+	}
+	f, err := perfetto.Read(path) // which checks it
+	if err != nil {
+		t.Fatal(err)
+	}
+	flows := map[string]int{}
+	for _, e := range f.Events {
+		flows[e.Phase]++
+	}
+	if len(f.Cases) != 3 || f.Cases[2].Ranks != 8 || !strings.Contains(f.Cases[1].Case, "zero=3") {
+		t.Errorf("cases %+v", f.Cases)
+	}
+	// Each of 4 microbatches is handed on and back; each of 2 by 4 pairs of ranks.
+	if want := 2*4 + 2*2*4; flows["s"] != want || flows["f"] != want {
+		t.Errorf("%d flows begin and %d end, want %d", flows["s"], flows["f"], want)
+	}
+	for i := range f.Cases {
+		if _, err := f.Picture(i + 1); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if row := run(t, r, "model=tiny"); row.Status != results.OK || !strings.Contains(row.Reason, "no trace: ") {
+		t.Errorf("without the file: %s: %s", row.Status, row.Reason)
 	}
 }

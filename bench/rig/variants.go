@@ -4,29 +4,38 @@ import (
 	"strings"
 
 	"ofpeak/kernels"
+	"ofpeak/kernels/block"
 )
 
-// variantsOf lists the implementation of each operator that a device runs in a precision, as "linear=avx512bf16 attention=flash-avx512bf16".
-func variantsOf(dev kernels.Device, p kernels.Precision) string {
+// variantsOf lists the implementation of each operator that a device runs for a model, as "linear=avx512bf16 attention=flash-avx512bf16". forced is
+// the variant that the user chose, or "".
+func variantsOf(dev kernels.Device, m block.Config, forced string) string {
 	var ran []string
 	for _, op := range kernels.OpNames {
-		if name := variantFor(dev.Variants(op), p); name != "" {
+		if name := variantFor(dev.Variants(op), m, forced); name != "" {
 			ran = append(ran, string(op)+"="+name)
 		}
 	}
 	return strings.Join(ran, " ")
 }
 
-// variantFor is the last variant that computes in the precision: one named after an instruction for 16-bit or 8-bit operands does other types' work
-// as the variant before it does.
-func variantFor(variants []string, p kernels.Precision) string {
-	name := ""
+// variantFor is the last variant, up to the forced one, that computes the model: one named after an instruction for 16-bit or 8-bit operands does other types'
+// work as the variant before it does, and so do those of tensor cores and libraries what they have no form for.
+func variantFor(variants []string, m block.Config, forced string) string {
+	p, name := m.Precision, ""
+	dense := m.Layout.Format == kernels.Dense && !p.Int8
 	for _, v := range variants {
 		switch {
 		case strings.HasSuffix(v, "bf16") && p.Compute != kernels.BF16:
 		case strings.HasSuffix(v, "vnni") && !p.Int8:
+		case v == "mma" && (p.Compute == kernels.F32 || !dense):
+		case v == "cublaslt" && !dense:
+		case v == "flash" && (p.Compute == kernels.F32 || m.C/m.NH != 64 && m.C/m.NH != 128):
 		default:
 			name = v
+		}
+		if v == forced {
+			return name
 		}
 	}
 	return name

@@ -66,6 +66,10 @@ func Commit(info *debug.BuildInfo) string {
 	return commit + changed
 }
 
+func join(libraries ...string) string {
+	return strings.Join(slices.DeleteFunc(libraries, func(s string) bool { return s == "" }), ";")
+}
+
 // NewRow is a row with the identity of its case and the environment it runs in.
 func NewRow(c workload.Case, m Machine, e Environment, now time.Time) results.Row {
 	row := results.Row{
@@ -74,7 +78,7 @@ func NewRow(c workload.Case, m Machine, e Environment, now time.Time) results.Ro
 		C: c.Model.C, NH: c.Model.NH, T: c.Model.T, L: c.Model.L, B: c.Model.B,
 		DP: c.DP, TP: c.TP, PP: c.PP, Ranks: c.World(), Schedule: c.Schedule, Variants: c.ISA, Seed: c.Seed,
 		Commit: e.Commit, ToolVersion: e.ToolVersion, Host: e.Host, OSArch: e.OSArch, Device: m.Device, DeviceName: m.Name, Chip: m.Chip,
-		GoVersion: e.GoVersion, LibraryVersions: e.LibraryVersions, UTCTime: now.UTC().Truncate(time.Second),
+		GoVersion: e.GoVersion, LibraryVersions: join(e.LibraryVersions, m.Libraries), UTCTime: now.UTC().Truncate(time.Second),
 	}
 	if row.Model == "" {
 		row.Model = "custom"

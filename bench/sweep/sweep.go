@@ -19,6 +19,9 @@ type Machine struct {
 	Name   string // of the device, as it reports it
 	Chip   string // row of the chip table, or ""
 	Cores  int    // CPU cores that the ranks of a case share
+	GPUs   int    // that ranks can have, one each; 0 on a CPU
+	// Libraries besides Go's whose version can change a number, as name=version joined by ";".
+	Libraries string
 }
 
 // Runner measures single cases on one kind of device.

@@ -21,7 +21,9 @@ type fake struct {
 	on    func(c workload.Case, row *results.Row) // after the row is filled
 }
 
-func (f *fake) Machine() Machine { return Machine{results.CPU, "fake cpu", "", f.cores} }
+func (f *fake) Machine() Machine {
+	return Machine{Device: results.CPU, Name: "fake cpu", Cores: f.cores}
+}
 
 func (f *fake) Check(c workload.Case) error {
 	if c.Precision == "int8" {
@@ -199,7 +201,7 @@ func TestAnySkippedRowCanBeKept(t *testing.T) {
 			continue
 		}
 		for _, p := range plan {
-			row := NewRow(p.Case, Machine{results.CPU, "fake cpu", "", o.Cores}, Environment{}, time.Now())
+			row := NewRow(p.Case, Machine{Device: results.CPU, Name: "fake cpu", Cores: o.Cores}, Environment{}, time.Now())
 			row.Settle(results.Skipped, "not run")
 			if err := row.Validate(); err != nil {
 				t.Errorf("%s: %v", p.Case, err)
@@ -224,7 +226,7 @@ func pick[T any](random *rand.Rand, values ...T) []T {
 }
 
 func TestNewRow(t *testing.T) {
-	m := Machine{results.CPU, "fake cpu", "", 8}
+	m := Machine{Device: results.CPU, Name: "fake cpu", Chip: "", Cores: 8}
 	at := time.Date(2026, 1, 2, 3, 4, 5, 6, time.FixedZone("", 3600))
 	for _, line := range []string{
 		"technique=baseline precision=fp32 model=tiny",

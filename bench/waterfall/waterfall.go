@@ -106,6 +106,9 @@ func nearest(steps []Step, seconds float64) []Step {
 	return steps[:(len(steps)+1)/2]
 }
 
+// Nearest is the step whose length differs least from so many seconds, the one to show for all. There must be a step.
+func Nearest(steps []Step, seconds float64) Step { return nearest(steps, seconds)[0] }
+
 func addOps(ops map[string]*Op, s Step, share float64) {
 	for _, line := range s {
 		for _, track := range line.Tracks {

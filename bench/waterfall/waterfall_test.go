@@ -31,7 +31,7 @@ func in(p trace.Phase, s trace.Span) trace.Span {
 
 func transfer(name string, call trace.Call, begin, end int) trace.Span {
 	s := op(name, trace.Transfer, begin, end)
-	s.Call = call
+	s.Calls = []trace.Call{call}
 	return s
 }
 
@@ -99,9 +99,9 @@ func TestParts(t *testing.T) {
 		"pipeline": { // stage 1 starts when stage 0 sent at 10, and sends back at 30
 			Step{
 				line(0, 0, 40, []trace.Span{work(op("linear.forward", trace.Product, 0, 10), 10e6), waiting(1, 32, 10, 32), work(op("linear.backward-input", trace.Product, 32, 40), 8e6)},
-					[]trace.Span{transfer("send", trace.Call{From: 0, To: 1, Number: 1}, 10, 12), transfer("recv", trace.Call{From: 1, To: 0, Number: 1}, 12, 32)}),
+					[]trace.Span{transfer("send", trace.Call{From: 0, To: 1, Number: 1, Sends: true}, 10, 12), transfer("recv", trace.Call{From: 1, To: 0, Number: 1}, 12, 32)}),
 				line(1, 1, 30, []trace.Span{waiting(1, 12, 0, 12), work(op("linear.forward", trace.Product, 12, 30), 18e6)},
-					[]trace.Span{transfer("recv", trace.Call{From: 0, To: 1, Number: 1}, 0, 12), transfer("send", trace.Call{From: 1, To: 0, Number: 1}, 30, 32)}),
+					[]trace.Span{transfer("recv", trace.Call{From: 0, To: 1, Number: 1}, 0, 12), transfer("send", trace.Call{From: 1, To: 0, Number: 1, Sends: true}, 30, 32)}),
 			},
 			// Rank 0 waits 10 to 30: first 2 while its own activations move. Rank 1 waits 10, then 2 of moving, and 10 at the end.
 			Parts{Ideal: 18, Comm: 3, Bubble: 19},
@@ -183,7 +183,7 @@ func TestPartsAddUp(t *testing.T) {
 					at = begin + rng.IntN(9)
 					sp := op([]string{"add", "linear.forward", "x"}[rng.IntN(3)], trace.Kind(rng.IntN(6)), begin, at)
 					sp.Phase = []trace.Phase{trace.Forward, trace.Backward, trace.Optimizer}[rng.IntN(3)]
-					sp.Call = trace.Call{Group: "g", From: -1, To: -1, Number: rng.IntN(5)}
+					sp.Calls = []trace.Call{{Group: "g", From: -1, To: -1, Number: rng.IntN(5)}}
 					sp.On, sp.Ready = rng.IntN(len(tracks)+1)-1, time.Duration(rng.IntN(60))*ms
 					tracks[i] = append(tracks[i], sp)
 				}

@@ -33,8 +33,10 @@ func (w *weigher) step(ranks Step, share float64) {
 	for _, line := range ranks {
 		for _, track := range line.Tracks {
 			for _, sp := range track.Spans {
-				if at := line.Base.Add(sp.Begin); sp.Kind == trace.Transfer && at.After(w.arrival[sp.Call].at) {
-					w.arrival[sp.Call] = arrival{at, line.Stage}
+				for _, call := range sp.Calls {
+					if at := line.Base.Add(sp.Begin); at.After(w.arrival[call.Key()].at) {
+						w.arrival[call.Key()] = arrival{at, line.Stage}
+					}
 				}
 			}
 		}
@@ -105,7 +107,12 @@ func (w *weigher) addIdeal(sp trace.Span) {
 
 // transfer splits communication: until the last rank is there it is waiting, from then on data move.
 func (w *weigher) transfer(line trace.Timeline, sp trace.Span, from, to time.Duration) {
-	last := w.arrival[sp.Call]
+	var last arrival
+	for _, call := range sp.Calls {
+		if a := w.arrival[call.Key()]; a.at.After(last.at) {
+			last = a
+		}
+	}
 	there := min(max(last.at.Sub(line.Base), from), to)
 	w.waits(line.Stage, last.stage, there-from)
 	w.add(&w.parts.Comm, to-there)

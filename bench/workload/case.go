@@ -36,7 +36,8 @@ const (
 const (
 	CPU  = string(results.CPU)
 	CUDA = string(results.CUDA)
-	Ref  = "ref" // the float64 reference: checks others, is never timed
+	Sim  = string(results.Sim) // simulated GPUs: results, but no times
+	Ref  = "ref"               // the float64 reference: checks others, is never timed
 )
 
 // Pipeline schedules.
@@ -58,7 +59,7 @@ var (
 	Techniques = []string{Baseline, MixedPrecision, DataParallel, ModelParallel, Sparse, Distributed}
 	Engines    = []string{Native, Gorgonia, GorgoniaBLAS}
 	Passes     = []string{Train, Forward}
-	Devices    = []string{CPU, CUDA, Ref}
+	Devices    = []string{CPU, CUDA, Sim, Ref}
 	Schedules  = []string{GPipe, F1B1, Inter, ZBH1}
 	Recomputes = []string{None, Blocks}
 )
@@ -98,6 +99,9 @@ func Default(m Model) Case {
 
 // IsGorgonia reports whether the case runs as a Gorgonia graph.
 func (c Case) IsGorgonia() bool { return c.Engine == Gorgonia || c.Engine == GorgoniaBLAS }
+
+// OnGPU reports whether each rank has a GPU, real or simulated.
+func (c Case) OnGPU() bool { return c.Device == CUDA || c.Device == Sim }
 
 // World is the number of ranks.
 func (c Case) World() int { return c.DP * c.TP * c.PP }
@@ -248,9 +252,9 @@ func fieldNames() string {
 func plain(err error) error {
 	if n, ok := err.(*strconv.NumError); ok {
 		if n.Err == strconv.ErrRange {
-			return fmt.Errorf("the number is too large")
+			return fmt.Errorf("the number is too large; pass a smaller one")
 		}
-		return fmt.Errorf("not a whole number")
+		return fmt.Errorf("not a whole number; pass one such as 2")
 	}
 	return err
 }

@@ -39,7 +39,7 @@ func DefaultCorpus() Corpus {
 func ReadCorpus(path string, t int) (Corpus, error) {
 	b, err := os.ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("--data: %w", err)
+		return nil, fmt.Errorf("--data: %w; name a text file, or leave it out", err)
 	}
 	if len(b) < 2*t {
 		return nil, fmt.Errorf("--data %s: %d bytes are too few to train on sequences of %d; give at least %d", path, len(b), t, 2*t)

@@ -15,6 +15,7 @@ type Options struct {
 	Techniques []string // keep these only; empty: all
 	Device     string
 	Cores      int   // usable cores of this machine, shared by the ranks of a case on the CPU
+	GPUs       int   // usable GPUs, one for each rank, if Device is of that kind
 	Seed       int64 // 0: Default's
 	// Override replaces the suite's lists by its own that are not empty. Its Axes are not used, its Ranks replace those of groups with axes.
 	Override Settings
@@ -35,7 +36,7 @@ func Expand(o Options) ([]Planned, error) {
 		return nil, err
 	}
 	p := plan{cores: o.Cores, seen: map[Case]bool{}}
-	for _, group := range suite.Groups {
+	for _, group := range suite.groups(o) {
 		p.addGroup(group.override(o.Override), o)
 	}
 	return p.cases, p.check(o)
@@ -260,7 +261,7 @@ func BaselineOf(c Case) Case {
 // OneRankOf is the case that c's scaling efficiency is measured against: the same on one rank that has as many cores as each of c's.
 func OneRankOf(c Case, cores int) Case {
 	threads := c.RankThreads(cores)
-	if c.Device == CUDA {
+	if c.OnGPU() {
 		threads = 0
 	}
 	c.DP, c.TP, c.PP, c.Microbatches, c.Schedule, c.Chunks, c.Threads = 1, 1, 1, 1, "", 1, threads

@@ -107,6 +107,21 @@ func TestExpand(t *testing.T) {
 			"technique=model-parallel precision=fp32 model=small device=cuda tp=2 microbatches=2",
 			"technique=model-parallel precision=fp32 model=small device=cuda pp=2 schedule=1f1b microbatches=2",
 		}},
+		{"all GPUs, and powers of two of them", Options{Suite: "smoke", Techniques: []string{DataParallel}, Device: CUDA, GPUs: 6,
+			Override: Settings{Models: models("tiny"), Precisions: []string{"fp32"}}}, []string{
+			"technique=baseline precision=fp32 model=tiny device=cuda",
+			"technique=data-parallel precision=fp32 model=tiny device=cuda dp=2",
+			"technique=data-parallel precision=fp32 model=tiny device=cuda dp=4",
+			"skip technique=data-parallel precision=fp32 model=tiny device=cuda dp=6",
+		}},
+		{"simulated GPUs take a model of their own", Options{Suite: "quick", Techniques: []string{MixedPrecision}, Device: Sim, GPUs: 2}, []string{
+			"technique=baseline precision=fp32 model=C=32,NH=4,T=8,L=2,B=8 device=sim",
+			"technique=mixed-precision precision=bf16 model=C=32,NH=4,T=8,L=2,B=8 device=sim",
+			"technique=mixed-precision precision=fp16 model=C=32,NH=4,T=8,L=2,B=8 device=sim",
+			"technique=baseline precision=fp32 model=C=32,NH=4,T=8,L=2,B=8 pass=forward device=sim",
+			"technique=mixed-precision precision=bf16 model=C=32,NH=4,T=8,L=2,B=8 pass=forward device=sim",
+			"technique=mixed-precision precision=int8 model=C=32,NH=4,T=8,L=2,B=8 pass=forward device=sim",
+		}},
 		{"the reference computes in fp64", Options{Suite: "smoke", Techniques: []string{Sparse}, Device: Ref, Cores: 2,
 			Override: Settings{Models: tiny, Precisions: []string{"fp64"}, Passes: []string{Train}}}, []string{
 			"technique=baseline precision=fp64 model=tiny device=ref",

@@ -10,7 +10,7 @@ import (
 // CheckMemory is nil if the case's estimated need fits the available bytes: of each GPU, or of the host that all ranks share.
 func (c Case) CheckMemory(available int64) error {
 	need, ranks := c.memory(), 1
-	if c.Device != CUDA {
+	if !c.OnGPU() {
 		ranks = c.World()
 	}
 	if need*float64(ranks) <= float64(available) {

@@ -32,7 +32,7 @@ func factor(axes string, ranks int) (mesh, error) {
 		return m, nil
 	}
 	if ranks < 1 || ranks > maxRanks {
-		return m, fmt.Errorf("--ranks %d is outside 1 to %d", ranks, maxRanks)
+		return m, fmt.Errorf("--ranks %d is outside 1 to %d; pass a number within", ranks, maxRanks)
 	}
 	names := strings.Split(axes, "*")
 	sizes := balanced(ranks, len(names), ranks)

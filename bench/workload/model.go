@@ -124,7 +124,7 @@ func (m *Model) set(key, value string) error {
 		return fmt.Errorf("%s=%s: %w", key, value, plain(err))
 	}
 	if n < 1 || n > maxDim {
-		return fmt.Errorf("%s=%d is outside 1 to %d", key, n, maxDim)
+		return fmt.Errorf("%s=%d is outside 1 to %d; pass a number within", key, n, maxDim)
 	}
 	dims := map[string]*int{"C": &m.C, "NH": &m.NH, "T": &m.T, "L": &m.L, "B": &m.B, "V": &m.V}
 	dim, ok := dims[key]

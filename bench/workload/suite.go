@@ -32,6 +32,7 @@ type Settings struct {
 type Suite struct {
 	Name, About string
 	Groups      []Settings
+	OnGPU       []Settings // instead, on GPUs; nil: the same
 }
 
 var (
@@ -103,15 +104,19 @@ func strategies(on []Model) []Settings {
 // holds the strategies side by side, full takes every preset, and as
 // long as the widest one needs.
 var Suites = []Suite{
-	{"smoke", "every technique on the tiny model, under 30 s", breadth(models("tiny"), 16)},
-	{"quick", "the main techniques on the gpt2 model, every technique on the small one, under 4 minutes", slices.Concat([]Settings{
+	{"smoke", "every technique on the tiny model, under 30 s", breadth(models("tiny"), 16), nil},
+	{"quick", "the main techniques on the gpt2 model, every technique on the small one, under 4 minutes; on GPUs on 1b instead of small", slices.Concat([]Settings{
 		{Models: models("gpt2"), Precisions: []string{"fp32", "bf16", "fp16"}},
 		{Models: models("gpt2"), Passes: []string{Forward}, Precisions: []string{"fp32", "int8"}},
 		{Models: models("gpt2"), Axes: []string{"dp", "tp"}, Ranks: []int{2}},
 		{Models: models("gpt2"), Layouts: []kernels.Layout{twoFour, blocks(32, 0.5)}},
-	}, breadth(models("small"), 32), further(models("small")))},
-	{"parallel", "every way to split the small model over ranks, a few minutes", strategies(models("small"))},
-	{"full", "every technique on every preset that fits this machine", slices.Concat(breadth(presets, 16), further(presets))},
+	}, breadth(models("small"), 32), further(models("small"))),
+		slices.Concat([]Settings{
+			{Models: models("gpt2"), Precisions: []string{"fp32", "bf16", "fp16"}},
+			{Models: models("gpt2"), Passes: []string{Forward}, Precisions: []string{"fp32", "bf16", "int8"}},
+		}, breadth(models("1b"), 32), further(models("1b")))},
+	{"parallel", "every way to split the small model over ranks, a few minutes", strategies(models("small")), strategies(models("1b"))},
+	{"full", "every technique on every preset that fits this machine", slices.Concat(breadth(presets, 16), further(presets)), nil},
 }
 
 // SuiteNamed finds a suite by its name.

@@ -61,7 +61,7 @@ func checkRanges(c Case) error {
 		{"--chunks ", c.Chunks, 1, pp.MaxChunks}, {"--microbatches ", c.Microbatches, 1, maxDim}, {"--bucket-bytes ", c.BucketBytes, 1, math.MaxInt}, {"--zero ", c.ZeRO, 0, 3},
 	} {
 		if d.n < d.lo || d.n > d.hi {
-			return fmt.Errorf("%s%d is outside %d to %d", d.what, d.n, d.lo, d.hi)
+			return fmt.Errorf("%s%d is outside %d to %d; pass a number within", d.what, d.n, d.lo, d.hi)
 		}
 	}
 	return nil

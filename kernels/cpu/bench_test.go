@@ -24,8 +24,9 @@ type bench struct {
 	s   kernels.HostStream
 }
 
-// benchmark runs body for one thread and for all, reporting what a call of it touches or computes.
-func benchmark(b *testing.B, body func(b bench) (call func(), bytes, flops int)) {
+// benchmark runs body for one thread and for two, reporting what a call of it touches or computes, multiply-adds of type dt, and their shares of the
+// measured ceilings.
+func benchmark(b *testing.B, dt kernels.DType, body func(b bench) (call func(), bytes, flops int)) {
 	for _, cores := range [][]int{{0}, {0, 1}} {
 		b.Run(fmt.Sprintf("cores=%d", len(cores)), func(b *testing.B) {
 			dev, err := cpu.New(cpu.Config{Cores: cores})
@@ -37,6 +38,7 @@ func benchmark(b *testing.B, body func(b bench) (call func(), bytes, flops int))
 				b.Fatal(err)
 			}
 			defer s.Close()
+			ceilingOf(cores)
 			call, bytes, flops := body(bench{b, dev, s.(kernels.HostStream)})
 			call()
 			if err := s.Sync(); err != nil {
@@ -59,6 +61,7 @@ func benchmark(b *testing.B, body func(b bench) (call func(), bytes, flops int))
 				b.ReportMetric(float64(flops)/seconds/1e9, "GFLOPS")
 				b.ReportMetric(float64(flops)/busy/1e9, "GFLOP/cpu-s")
 			}
+			share(b, cores, dt, float64(flops)/seconds/1e9, float64(bytes)/seconds/1e9)
 		})
 	}
 }
@@ -93,14 +96,14 @@ func BenchmarkAttention(b *testing.B) {
 			name := fmt.Sprintf("%v/T=%d/NH=%d/HS=%d", dt, dims.t, dims.nh, dims.hs)
 			flops := 2 * dims.nh * dims.t * dims.t * dims.hs
 			b.Run("forward/"+name, func(b *testing.B) {
-				benchmark(b, func(b bench) (func(), int, int) {
+				benchmark(b, dt, func(b bench) (func(), int, int) {
 					qkv := b.normal(dt, 1, dims.t, 3, dims.nh, dims.hs)
 					out, lse := b.normal(dt, 1, dims.t, dims.nh, dims.hs), b.normal(kernels.F32, 1, dims.nh, dims.t)
 					return func() { b.s.AttentionForward(out, lse, qkv) }, 0, flops
 				})
 			})
 			b.Run("backward/"+name, func(b *testing.B) {
-				benchmark(b, func(b bench) (func(), int, int) {
+				benchmark(b, dt, func(b bench) (func(), int, int) {
 					qkv, dqkv := b.normal(dt, 1, dims.t, 3, dims.nh, dims.hs), b.normal(dt, 1, dims.t, 3, dims.nh, dims.hs)
 					out, dout := b.normal(dt, 1, dims.t, dims.nh, dims.hs), b.normal(dt, 1, dims.t, dims.nh, dims.hs)
 					lse, dots := b.normal(kernels.F32, 1, dims.nh, dims.t), b.normal(kernels.F32, 1, dims.nh, dims.t)
@@ -163,13 +166,28 @@ func BenchmarkMemoryBound(b *testing.B) {
 				x, y := b.normal(f32, n*c), b.normal(dt, n*c)
 				return func() { b.s.Cast(y, x) }, n * c * (4 + size), 0
 			},
+			"Sum": func(b bench) (func(), int, int) { // what an all-reduce of two ranks adds
+				out, x, y := b.normal(dt, n*c), b.normal(dt, n*c), b.normal(dt, n*c)
+				parts := []kernels.Tensor{x, y}
+				add := func() error { b.s.Sum(out, parts); return nil }
+				return func() { b.s.Do(add) }, 3 * n * c * size, 0
+			},
+			"Embedding": func(b bench) (func(), int, int) {
+				out, ids, wte, wpe := b.normal(dt, n, c), b.normal(kernels.I32, 2, n/2), b.normal(dt, 5000, c), b.normal(dt, n/2, c)
+				b.s.Fill(ids, 7)
+				return func() { b.s.EmbeddingForward(out, ids, wte, wpe) }, 3 * n * c * size, 0
+			},
+			"Fill": func(b bench) (func(), int, int) {
+				x := b.normal(dt, n*c)
+				return func() { b.s.Fill(x, 0) }, n * c * size, 0
+			},
 			"Copy": func(b bench) (func(), int, int) {
 				x, y := b.normal(dt, n*c), b.normal(dt, n*c)
 				return func() { b.s.Copy(y, x) }, 2 * n * c * size, 0
 			},
 		}
 		for _, name := range slices.Sorted(maps.Keys(ops)) {
-			b.Run(name+"/"+dt.String(), func(b *testing.B) { benchmark(b, ops[name]) })
+			b.Run(name+"/"+dt.String(), func(b *testing.B) { benchmark(b, dt, ops[name]) })
 		}
 	}
 }
@@ -178,10 +196,10 @@ func BenchmarkMemoryBound(b *testing.B) {
 func BenchmarkStep(b *testing.B) {
 	const c, nh, t = 768, 12, 1024
 	for _, name := range []string{"fp32", "bf16", "fp16"} {
+		precision, _ := kernels.PrecisionNamed(name)
 		for _, l := range []kernels.Layout{{}, {Format: kernels.Sparse24}, {Format: kernels.BlockSparse, Block: 32, Keep: 0.5}} {
 			b.Run(name+"/"+l.Format.String(), func(b *testing.B) {
-				benchmark(b, func(b bench) (func(), int, int) {
-					precision, _ := kernels.PrecisionNamed(name)
+				benchmark(b, precision.Compute, func(b bench) (func(), int, int) {
 					st, err := block.New(b.dev, b.s, block.Config{C: c, NH: nh, T: t, L: 1, Batch: 1, Precision: precision, Layout: l})
 					if err != nil {
 						b.Fatal(err)
@@ -208,7 +226,7 @@ func BenchmarkStep(b *testing.B) {
 
 // BenchmarkCall is what enqueuing costs the caller, with operators too small to matter.
 func BenchmarkCall(b *testing.B) {
-	benchmark(b, func(b bench) (func(), int, int) {
+	benchmark(b, kernels.F32, func(b bench) (func(), int, int) {
 		x := b.normal(kernels.F32, 16)
 		return func() {
 			for range 1000 {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"sync/atomic"
 
 	"github.com/klauspost/cpuid/v2"
 
@@ -31,6 +32,7 @@ type Device struct {
 	level   isa.Level
 	chosen  map[kernels.Op]variant
 	owner   *Stream // the stream that has the team
+	streams atomic.Int64
 }
 
 // New gives a device, or an error if the configuration asks for what this machine lacks.

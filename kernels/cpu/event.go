@@ -2,17 +2,20 @@ package cpu
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"ofpeak/kernels"
+	"ofpeak/kernels/cpu/team"
 )
 
 // event counts its records, so that a Wait knows which one it waits for.
 type event struct {
-	mu           sync.Mutex
-	changed      sync.Cond
-	issued, done uint64
-	at           time.Time // when the last one completed
+	mu      sync.Mutex
+	changed sync.Cond
+	issued  uint64
+	done    atomic.Uint64 // written under mu
+	at      time.Time     // when the last one completed
 }
 
 func newEvent() *event {
@@ -38,14 +41,21 @@ func (e *event) last() uint64 {
 
 func (e *event) complete(number uint64) {
 	e.mu.Lock()
-	e.done, e.at = number, time.Now()
+	e.at = time.Now()
+	e.done.Store(number)
 	e.mu.Unlock()
 	e.changed.Broadcast()
 }
 
-func (e *event) await(number uint64) {
+// await returns when a record has completed. For as long as patience lasts it keeps its core, but for threads that share it.
+func (e *event) await(number uint64, patience time.Duration) {
+	if patience > 0 {
+		for start := time.Now(); e.done.Load() < number && time.Since(start) < patience; {
+			team.Yield()
+		}
+	}
 	e.mu.Lock()
-	for e.done < number {
+	for e.done.Load() < number {
 		e.changed.Wait()
 	}
 	e.mu.Unlock()
@@ -99,4 +109,4 @@ func (s *Stream) Wait(e kernels.Event) {
 	enqueueAlways(s, &s.pools.wait, wait{own, own.last()})
 }
 
-func (c *wait) run(*Stream) { c.e.await(c.number) }
+func (c *wait) run(s *Stream) { c.e.await(c.number, s.eventPatience()) }

@@ -31,14 +31,15 @@ type entry struct {
 // The queue is a pair of slices: callers append to one while the goroutine works off the other, and both keep their memory, so
 // that enqueuing neither blocks nor, after the first steps, allocates.
 type Stream struct {
-	dev     *Device
-	set     *vec.Set // for operators without variants
-	team    *team.Team
-	product *gemm.Context
-	linear  string // the variant that product uses
-	pools   pools
-	arenas  []arena // scratch of each worker
-	common  arena   // scratch that workers share
+	dev      *Device
+	set      *vec.Set // for operators without variants
+	team     *team.Team
+	product  *gemm.Context
+	linear   string // the variant that product uses
+	computes bool   // it has the device's team
+	pools    pools
+	arenas   []arena // scratch of each worker
+	common   arena   // scratch that workers share
 
 	// State of the command that runs, here so that none of it is allocated.
 	current  shared
@@ -67,10 +68,12 @@ func newStream(d *Device) (*Stream, error) {
 	workers := 1
 	if d.owner == nil {
 		d.owner = s
-		workers = d.threads
+		s.computes, workers = true, d.threads
+		computing.Add(int64(workers))
 	}
 	s.arenas = make([]arena, workers)
 	addProcessors(workers)
+	d.streams.Add(1)
 	started := make(chan error)
 	go s.serve(workers, started)
 	if err := <-started; err != nil {
@@ -79,7 +82,10 @@ func newStream(d *Device) (*Stream, error) {
 	return s, nil
 }
 
-var processors sync.Mutex
+var (
+	processors sync.Mutex
+	computing  atomic.Int64 // threads of the devices' teams
+)
 
 // addProcessors gives the Go runtime processors for threads that compute, beside those for everything else. Otherwise a caller or
 // another stream that wakes up on a busy machine waits until the scheduler takes a processor away, which it does every 10 ms.
@@ -87,6 +93,27 @@ func addProcessors(n int) {
 	processors.Lock()
 	defer processors.Unlock()
 	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + n)
+}
+
+// longestLook bounds how long a thread that has its core keeps it while it waits. A sleeper is woken some 50 µs late, and milliseconds late where
+// another process has taken the core meanwhile.
+const longestLook = 4 * time.Millisecond
+
+// Patience is longestLook where the stream is its device's only one, and all such threads of the process together are no more than there are cores.
+func (s *Stream) Patience() time.Duration {
+	if s.dev.streams.Load() > 1 {
+		return 0
+	}
+	return s.eventPatience()
+}
+
+// eventPatience is how long a wait for another stream of the device may look: as for Patience, but other streams, which share a core of the team,
+// get it whenever they want it.
+func (s *Stream) eventPatience() time.Duration {
+	if !s.computes || computing.Load() > int64(runtime.NumCPU()) {
+		return 0
+	}
+	return longestLook
 }
 
 // serve is the stream's goroutine.
@@ -248,7 +275,9 @@ func (s *Stream) Close() error {
 	s.filled.Signal()
 	<-s.ended
 	addProcessors(-len(s.arenas))
-	if s.dev.owner == s {
+	s.dev.streams.Add(-1)
+	if s.computes {
+		computing.Add(-int64(len(s.arenas)))
 		s.dev.owner = nil
 	}
 	return s.Sync()

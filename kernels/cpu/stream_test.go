@@ -254,3 +254,32 @@ func transposed(t *testing.T, d *tensor.Dense) *tensor.Dense {
 	}
 	return d
 }
+
+// A stream may look instead of sleeping only where nothing else of the process wants its core.
+func TestPatience(t *testing.T) {
+	crowd := open(t, cpu.Config{Threads: runtime.NumCPU() + 1})
+	if p := kerneltest.Stream(t, crowd).(kernels.PatientStream).Patience(); p != 0 {
+		t.Errorf("with more threads than cores: %v", p)
+	}
+}
+
+func TestPatienceOfTheOnlyStream(t *testing.T) {
+	dev := open(t, cpu.Config{Threads: 1})
+	s := kerneltest.Stream(t, dev).(kernels.PatientStream)
+	if s.Patience() <= 0 {
+		t.Error("alone on its core, it does not look")
+	}
+	second, err := dev.NewStream()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Patience() != 0 || second.(kernels.PatientStream).Patience() != 0 {
+		t.Error("two streams of one core look")
+	}
+	if err := second.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if s.Patience() <= 0 {
+		t.Error("alone again, it does not look")
+	}
+}

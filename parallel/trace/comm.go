@@ -14,6 +14,7 @@ type communicator struct {
 	splits       int
 	calls        int
 	sends, recvs []int // by peer
+	grouped      bool  // what follows is part of a group, which is one call
 }
 
 // Connect wraps the communicators of a world.
@@ -41,16 +42,42 @@ func (c *communicator) Split(color, key int) (comm.Communicator, error) {
 // collective notes a call that all ranks make, and returns the stream to make it on.
 func (c *communicator) collective(s kernels.Stream, op comm.Op, bytes float64) (inner kernels.Stream, rec *stream) {
 	c.calls++
-	return transfer(s, op.String(), bytes, Call{c.group, -1, -1, c.calls})
+	return transfer(s, op.String(), bytes, Call{Group: c.group, From: -1, To: -1, Number: c.calls})
 }
 
 // transfer notes a call, whose end the caller notes.
 func transfer(s kernels.Stream, op string, bytes float64, k Call) (inner kernels.Stream, rec *stream) {
 	inner, rec = unwrap(s)
 	if rec != nil {
-		rec.begin(Span{Op: op, Kind: Transfer, Bytes: bytes, Call: k})
+		rec.begin(Span{Op: op, Kind: Transfer})
+		rec.call(k, bytes)
 	}
 	return inner, rec
+}
+
+// pair notes a Send or a Recv, alone or in a group.
+func (c *communicator) pair(s kernels.Stream, op string, bytes float64, k Call) (inner kernels.Stream, rec *stream) {
+	if !c.grouped {
+		return transfer(s, op, bytes, k)
+	}
+	if inner, rec = unwrap(s); rec != nil {
+		rec.call(k, bytes)
+	}
+	return inner, nil
+}
+
+// Group notes one call for all that f enqueues.
+func (c *communicator) Group(s kernels.Stream, f func()) {
+	inner, rec := unwrap(s)
+	if rec != nil {
+		rec.begin(Span{Op: comm.SendRecv.String(), Kind: Transfer})
+	}
+	c.Communicator.Group(inner, func() {
+		c.grouped = true
+		defer func() { c.grouped = false }()
+		f()
+	})
+	rec.end()
 }
 
 // AllReduce notes the call.
@@ -95,10 +122,10 @@ func (c *communicator) Barrier(s kernels.Stream) {
 	rec.end()
 }
 
-// Send notes the call, which its Recv will have the same Call as.
+// Send notes the call.
 func (c *communicator) Send(s kernels.Stream, src kernels.Tensor, peer int) {
 	c.sends[peer]++
-	inner, rec := transfer(s, "send", size(src), Call{c.group, c.Rank(), peer, c.sends[peer]})
+	inner, rec := c.pair(s, "send", size(src), Call{Group: c.group, From: c.Rank(), To: peer, Number: c.sends[peer], Sends: true})
 	c.Communicator.Send(inner, src, peer)
 	rec.end()
 }
@@ -106,7 +133,7 @@ func (c *communicator) Send(s kernels.Stream, src kernels.Tensor, peer int) {
 // Recv notes the call.
 func (c *communicator) Recv(s kernels.Stream, dst kernels.Tensor, peer int) {
 	c.recvs[peer]++
-	inner, rec := transfer(s, "recv", size(dst), Call{c.group, peer, c.Rank(), c.recvs[peer]})
+	inner, rec := c.pair(s, "recv", size(dst), Call{Group: c.group, From: peer, To: c.Rank(), Number: c.recvs[peer]})
 	c.Communicator.Recv(inner, dst, peer)
 	rec.end()
 }

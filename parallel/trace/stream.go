@@ -2,6 +2,7 @@ package trace
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"ofpeak/kernels"
@@ -14,6 +15,7 @@ type stream struct {
 	dev   *Device
 	index int
 	calls []Span // as enqueued, in order
+	moves []Call // of the transfers among them
 	note  func(begin, end time.Time)
 
 	times []interval // of calls, where the stream tells
@@ -34,7 +36,7 @@ type hostStream struct {
 
 // start forgets the last recording but keeps its memory.
 func (s *stream) start() error {
-	s.calls, s.times, s.used, s.err = s.calls[:0], s.times[:0], 0, nil
+	s.calls, s.moves, s.times, s.used, s.err = s.calls[:0], s.moves[:0], s.times[:0], 0, nil
 	if s.timed != nil {
 		s.timed.Observe(s.note)
 		return nil
@@ -71,12 +73,14 @@ func (s *stream) stop() error {
 // spans are the calls with their times in a recording of some length. Records take no time that matters and are left out.
 func (s *stream) spans(length time.Duration) []Span {
 	var spans []Span
+	moves := slices.Clone(s.moves)
 	for i, c := range s.calls {
 		if c.Op == "" {
 			continue
 		}
 		c.Begin, c.End = s.when(i)
 		c.Begin, c.End = min(c.Begin, length), min(c.End, length)
+		c.Calls = moves[c.lo:c.hi]
 		if c.Kind == Wait && c.On >= 0 {
 			_, c.Ready = s.dev.streams[c.On].when(c.mark)
 		}
@@ -99,8 +103,20 @@ func (s *stream) begin(c Span) {
 		return
 	}
 	c.Phase, c.Microbatch = s.dev.phase, s.dev.batch
+	c.lo, c.hi = len(s.moves), len(s.moves)
 	s.calls = append(s.calls, c)
 	s.event()
+}
+
+// call adds one to the transfer that was begun last.
+func (s *stream) call(k Call, bytes float64) {
+	if !s.dev.on {
+		return
+	}
+	last := &s.calls[len(s.calls)-1]
+	s.moves = append(s.moves, k)
+	last.hi = len(s.moves)
+	last.Bytes += bytes
 }
 
 // end closes the call that was begun last. A nil stream, of a device that is not recorded, has none.

@@ -49,20 +49,28 @@ type Span struct {
 	// Bytes are the operands, each counted once for every time that it is read or written as a whole; of a Transfer, the larger operand.
 	Bytes      float64
 	Begin, End time.Duration
-	// Call is the same on all ranks that take part in a Transfer, and of no other.
-	Call Call
+	// Calls are those of a Transfer: one, or of a group any number. A call is noted on all ranks that take part in it.
+	Calls []Call
 	// On is the stream, by its place in the timeline, whose event a Wait is for, and Ready when the event completed; -1: one from before the recording.
 	On    int
 	Ready time.Duration
 
-	mark int // number of the call that records the event
+	mark   int // number of the call that records the event
+	lo, hi int // of Calls, in the stream's list
 }
 
 // Call tells transfers apart. A collective has From and To -1.
 type Call struct {
 	Group    string // the communicator
 	From, To int    // ranks in the group, of a Send and its Recv
-	Number   int    // calls of the same group, or pair, before
+	Number   int    // of the same group, or pair, from 1
+	Sends    bool   // this rank is From
+}
+
+// Key is the same on all ranks.
+func (c Call) Key() Call {
+	c.Sends = false
+	return c
 }
 
 // Track is what one stream ran, in order.

@@ -198,9 +198,14 @@ func TestTransfersMatch(t *testing.T) {
 			for _, line := range record(t, openCPU, model, s) {
 				for _, track := range line.Tracks {
 					for _, sp := range track.Spans {
+						for _, call := range sp.Calls {
+							seen[call.Key()] = append(seen[call.Key()], sp.Op)
+						}
 						if sp.Kind == trace.Transfer {
-							seen[sp.Call] = append(seen[sp.Call], sp.Op)
 							moved += sp.Bytes
+						}
+						if (sp.Kind == trace.Transfer) != (len(sp.Calls) == 1) {
+							t.Errorf("%s has %d calls", sp.Op, len(sp.Calls))
 						}
 					}
 				}
@@ -220,6 +225,62 @@ func TestTransfersMatch(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A group is one span with all its calls.
+func TestGroup(t *testing.T) {
+	var mu sync.Mutex
+	seen := map[trace.Call]int{}
+	err := world(openCPU, parallel.Strategy{DP: 3}, func(r *parallel.Rank, d *trace.Device) error {
+		b, err := r.Device.Alloc(kernels.F32, 8)
+		if err != nil {
+			return err
+		}
+		r.Defer(b.Free)
+		x := kernels.Of(b, 8)
+		if err := d.Start(); err != nil {
+			return err
+		}
+		for range 2 {
+			r.All.Group(r.Compute, func() {
+				r.All.Send(r.Compute, x.At(0, 4), (r.ID+1)%3)
+				r.All.Recv(r.Compute, x.At(4, 4), (r.ID+2)%3)
+			})
+		}
+		if err := r.Compute.Sync(); err != nil {
+			return err
+		}
+		line, err := d.Stop()
+		if err != nil {
+			return err
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		spans := line.Tracks[0].Spans
+		if len(spans) != 2 {
+			return fmt.Errorf("%d spans", len(spans))
+		}
+		for _, sp := range spans {
+			if sp.Op != "send-recv" || sp.Bytes != 32 || len(sp.Calls) != 2 || !sp.Calls[0].Sends || sp.Calls[1].Sends {
+				return fmt.Errorf("span %+v", sp)
+			}
+			for _, call := range sp.Calls {
+				seen[call.Key()]++
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	for call, n := range seen {
+		if n != 2 {
+			t.Errorf("%+v is noted %d times", call, n)
+		}
+	}
+	if len(seen) != 6 {
+		t.Errorf("%d calls, want 6", len(seen))
 	}
 }
 

@@ -38,6 +38,8 @@ type Table struct {
 	Header []string
 	Rows   [][]string
 	Right  []int // columns aligned to the right
+	// Paint, if not nil, puts a cell's text into colours, for a terminal; it must leave its width.
+	Paint func(column, cell string) string
 }
 
 // Without removes the named columns.
@@ -52,8 +54,21 @@ func (t Table) DropEmpty() Table {
 	})
 }
 
+// Narrow removes the least important columns, in the order named, until the table fits the width, and returns those that it removed.
+func (t Table) Narrow(width int, leastFirst ...string) (narrow Table, left []string) {
+	for _, name := range leastFirst {
+		if t.Fits(width) {
+			break
+		}
+		if slices.Contains(t.Header, name) {
+			t, left = t.Without(name), append(left, name)
+		}
+	}
+	return t, left
+}
+
 func (t Table) keep(wanted func(column int) bool) Table {
-	kept := Table{Rows: make([][]string, len(t.Rows))}
+	kept := Table{Rows: make([][]string, len(t.Rows)), Paint: t.Paint}
 	for c, name := range t.Header {
 		if !wanted(c) {
 			continue
@@ -84,7 +99,7 @@ func (t Table) Write(w io.Writer, f Format, width int) error {
 		width = 0 // a page wraps by itself
 	}
 	widths, gap := t.fit(width)
-	out.SetColumnConfigs(t.columns(widths))
+	out.SetColumnConfigs(t.columns(widths, f == Text))
 	var s string
 	if f == Markdown {
 		s = out.RenderMarkdown()
@@ -113,7 +128,7 @@ func cells(row []string) table.Row {
 	return out
 }
 
-func (t Table) columns(widths []int) []table.ColumnConfig {
+func (t Table) columns(widths []int, painted bool) []table.ColumnConfig {
 	configs := make([]table.ColumnConfig, len(t.Header))
 	for i := range configs {
 		align := text.AlignLeft
@@ -121,6 +136,9 @@ func (t Table) columns(widths []int) []table.ColumnConfig {
 			align = text.AlignRight
 		}
 		configs[i] = table.ColumnConfig{Number: i + 1, Align: align, AlignHeader: align, WidthMax: widths[i], WidthMaxEnforcer: text.WrapSoft}
+		if t.Paint != nil && painted {
+			configs[i].Transformer = func(cell any) string { return t.Paint(t.Header[i], cell.(string)) }
+		}
 	}
 	return configs
 }
@@ -188,6 +206,11 @@ func trimLines(s string, gap int) string {
 		lines[i] = strings.TrimRight(line, " ")
 	}
 	return strings.Join(lines, "\n")
+}
+
+// Colored reports whether text for w may have colours: it is a terminal that knows them, and NO_COLOR (no-color.org) does not say otherwise.
+func Colored(w io.Writer) bool {
+	return Width(w) > 0 && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 }
 
 // Width is the width of the terminal that w writes to, or 0 where it is none.

@@ -3,6 +3,7 @@ package report
 import (
 	"slices"
 
+	"ofpeak/results"
 	"ofpeak/results/report/figure"
 )
 
@@ -67,3 +68,6 @@ func most(entries []*Entry) float64 {
 	}
 	return v
 }
+
+// memoryOf is the memory of a rank.
+func memoryOf(e *Entry) results.Opt[float64] { return optional(e.Row.PeakBytesPerRank) }

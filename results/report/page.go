@@ -28,6 +28,7 @@ type section struct {
 	ID, Title string
 	Intro     []string
 	Figures   []drawing
+	Folded    []drawing // shown on demand
 	Tables    []table
 	Lists     []list
 }
@@ -138,8 +139,16 @@ func (r *Report) sections() []section {
 	if t := r.matrixTable(); len(r.Machines) > 1 && len(t.Rows) > 0 {
 		out[0].Tables = append(out[0].Tables, t)
 	}
-	charts("losses", "Where the rest went", "Each bar is one step: first the time that its work needs at peak speed, then where the rest of the time went.",
+	charts("losses", "Where the rest went", "Each bar is one step: first the time that its work needs at peak speed, which is the share of peak, then where the rest of the time went. Open a row to see it part by part.",
 		"no row has both a share of peak and phases", (*Machine).lossesFigure)
+	for _, m := range r.Machines {
+		for _, s := range m.steps() {
+			out[len(out)-1].Folded = append(out[len(out)-1].Folded, drawing{s.summary, template.HTML(s.figure.SVG())})
+		}
+	}
+	charts("roofline", "Roofline", "What memory and multipliers allow, and what each row and each of its operators makes of it. Both axes are relative to the peak and the memory bandwidth of the row's "+
+		"own precision and cores. A spot over the slope reads from caches; an operator that does not multiply has no place here.",
+		"no row was profiled beside a measured peak and a measured memory bandwidth", (*Machine).rooflineFigure)
 	charts("scaling", "Scaling", "Speed on several ranks over that on one rank with as many threads. On the dashed line, ranks do not disturb each other at all.",
 		"no row ran on several ranks beside the same on one", (*Machine).scalingFigure)
 	charts("memory", "Memory per rank", "The most that the device's allocator had given out to a rank at once.", "no row has counted memory", (*Machine).memoryFigure)

@@ -137,10 +137,13 @@ func (e *Entry) Name() string {
 func (r *Report) Figures() []*figure.Figure {
 	var out []*figure.Figure
 	for _, m := range r.Machines {
-		for _, f := range []*figure.Figure{m.sharesFigure(), m.lossesFigure(), m.scalingFigure(), m.memoryFigure()} {
+		for _, f := range []*figure.Figure{m.sharesFigure(), m.lossesFigure(), m.rooflineFigure(), m.scalingFigure(), m.memoryFigure()} {
 			if f != nil {
 				out = append(out, f)
 			}
+		}
+		for _, s := range m.steps() {
+			out = append(out, s.figure)
 		}
 	}
 	return out

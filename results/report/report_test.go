@@ -69,6 +69,7 @@ func newFile(path string, rows ...results.Row) *results.File {
 func lab() *results.File {
 	bf16 := newRow(results.MixedPrecision, "bf16", "", 0.2)
 	bf16.PeakBytesPerRank = results.Some[int64](70e6)
+	profile(&bf16)
 	sparse := newRow(results.Sparse, "fp32", "layout=2:4", 0.3)
 	sparse.SparseFormat, sparse.SparseDensity, sparse.ShareMeasuredPct = "2:4", results.Some(0.5), results.Some(20.0)
 	dp := split(results.DataParallel, "fp32", "dp=2", 0.44)
@@ -79,6 +80,19 @@ func lab() *results.File {
 	base := newRow(results.Baseline, "fp32", "", 0.4)
 	base.SpeedupVsBaseline = results.Some(1.0)
 	return newFile("lab.csv", base, bf16, sparse, dp, oneCore(0.748), failed)
+}
+
+// profile gives a row that reaches half of its peak a waterfall, with a product of 6 FLOPs per byte that reaches 75 % of it.
+func profile(r *results.Row) {
+	step := r.StepMedianS.Or(0)
+	for part, share := range map[*results.Opt[float64]]float64{
+		&r.WFIdealS: 0.5, &r.WFMatmulS: 0.2, &r.WFAttentionS: -0.01, &r.WFMemoryBoundS: 0.15, &r.WFRecomputeS: 0, &r.WFOptimizerS: 0.05,
+		&r.WFCommS: 0, &r.WFBubbleS: 0, &r.WFImbalanceS: 0.04, &r.WFHostS: 0.04, &r.WFThrottleS: 0.03, &r.ProfiledStepS: 1,
+	} {
+		*part = results.Some(share * step)
+	}
+	r.MemoryGBPerS = results.Some(5.0)
+	r.Ops = results.OpTimes{{Name: "linear.forward", Seconds: 1e9 / 7.5e9, FLOPs: 1e9, Bytes: 1e9 / 6}, {Name: "layernorm", Seconds: 0.01, Bytes: 1e9 / 12}}
 }
 
 func mustBuild(t *testing.T, opt Options, files ...*results.File) *Report {
@@ -185,6 +199,44 @@ func TestWaterfallAddsUp(t *testing.T) {
 		if math.Abs(sum-w.whole()) > 1e-12 || w.excess < 0 {
 			t.Errorf("%s: the parts take %v s of %v s", e.Name(), sum, w.whole())
 		}
+	}
+}
+
+// TestProfilesAreShownAsMeasured holds the waterfall and the place under the roofline of a row whose profile is known.
+func TestProfilesAreShownAsMeasured(t *testing.T) {
+	e := mustBuild(t, Options{}, lab()).Machines[0].Entries[1]
+	w := waterfallOf(e)
+	if got := w.largest(); got.name != "matrix products below peak" || math.Abs(w.excess-0.01*w.step) > 1e-12 {
+		t.Errorf("the largest loss is %+v, the parts exceed the step by %v s", got, w.excess)
+	}
+	for _, p := range w.parts() {
+		if p.ink == "" {
+			t.Errorf("%s has no ink", p.name)
+		}
+	}
+	// The peak is 10 GFLOPS, the memory 5 GB/s: they keep pace at 2 FLOPs per byte.
+	spots := e.spots()
+	if len(spots) != 2 {
+		t.Fatalf("spots %+v; want the product and the row", spots)
+	}
+	for i, want := range []spot{{intensity: 3, share: 75}, {intensity: 2, share: 50}} {
+		if got := spots[i]; math.Abs(got.intensity-want.intensity) > 1e-9 || math.Abs(got.share-want.share) > 1e-9 {
+			t.Errorf("spot %d at %v, %v %%; want %v, %v %%", i, got.intensity, got.share, want.intensity, want.share)
+		}
+	}
+}
+
+// TestRoofOfAPublishedPeak takes the chip table's figures where nothing was measured.
+func TestRoofOfAPublishedPeak(t *testing.T) {
+	r := newRow(results.Baseline, "fp16", "", 1)
+	r.ShareMeasuredPct, r.Chip = results.Opt[float64]{}, "A100 80GB SXM"
+	r.TFLOPSPerDevice, r.ShareVendorPct, r.ShareVendorBasis = results.Some(156.0), results.Some(50.0), "A100 80GB SXM vendor FP16 312 TFLOPS (dense)"
+	if roof, ok := roofOf(&r); !ok || math.Abs(roof.flops-312e12) > 1 || math.Abs(roof.bytes-2.039e12) > 1 {
+		t.Errorf("roof %+v, %v; want 312 TFLOPS and 2.039 TB/s", roof, ok)
+	}
+	r.Chip = "another"
+	if roof, ok := roofOf(&r); ok {
+		t.Errorf("an unknown chip has the roof %+v", roof)
 	}
 }
 

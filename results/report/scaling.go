@@ -74,7 +74,7 @@ func (m *Machine) scalingFigure() *figure.Figure {
 	f.Path([]figure.Point{{X: x.low, Y: y.at(0)}, {X: x.high, Y: y.at(x.to)}}, figure.Text, 1.5, true)
 	slices.SortStableFunc(all, func(a, b curve) int { return better(last(a), last(b), false) })
 	for i, c := range all {
-		c.draw(f, x, y, figure.Series[i%(len(figure.Series)-1)], top+8+17*float64(i))
+		c.draw(f, x, y, figure.Series[i%figure.Lines], top+8+17*float64(i))
 	}
 	return f
 }
@@ -94,7 +94,7 @@ func scalingGrid(f *figure.Figure, x, y axis) {
 	}
 	for v := y.from; v <= y.to; v++ {
 		f.Line(x.low, y.at(v), x.high, y.at(v), figure.Grid, 1)
-		f.Label(x.low-8, y.at(v)+4, digits(math.Exp2(v), 2)+"×", 11, figure.End, figure.Muted)
+		f.Label(x.low-8, y.at(v)+4, digits(math.Exp2(v), 3)+"×", 11, figure.End, figure.Muted)
 	}
 }
 

@@ -106,7 +106,7 @@ func (g *blockGradJob) tiles(w *worker, row, col, index, n int) {
 		cols := min(width, block-c)
 		for r := 0; r < block; r += panel {
 			e.strip(units, 1, &w.zero, &w.a.data[(row*block+r)*units], &w.b.data[at],
-				(*uint32)(g.C.at(index*block+r, c)), block, panel, cols, 1)
+				(*uint32)(g.C.at(index*block+r, c)), block, panel, cols, 1, &w.next)
 		}
 		at += roundUp(cols, e.lanes) * units
 	}

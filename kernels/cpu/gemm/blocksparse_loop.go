@@ -107,6 +107,7 @@ func (b *blockJob) rows(w *worker, g rect) {
 		n := min(panel, g.row1-row)
 		b.packPanel(w, row, n)
 		c, ldc := w.target(&b.job, g, row, g.col0)
+		w.next = stretchOf(b.a.part(row+n, 0), min(panel, g.row1-row-n), b.K, b.eng.a.size)
 		b.sweep(w, g, n, c, ldc)
 		w.finish(&b.job, g, rect{row, row + n, g.col0, g.col1})
 	}
@@ -129,7 +130,7 @@ func (b *blockJob) sweep(w *worker, g rect, rows int, c unsafe.Pointer, ldc int)
 		for col := 0; col < b.block; col += width {
 			cols := min(width, b.block-col)
 			e.strip(units, hi-lo, &w.segs.data[lo-first], &w.a.data[0], &w.b.data[at],
-				after((*uint32)(c), o*b.block-g.col0+col), ldc, rows, cols, 0)
+				after((*uint32)(c), o*b.block-g.col0+col), ldc, rows, cols, 0, &w.next)
 			at += roundUp(cols, e.lanes) * units * (hi - lo)
 		}
 	}

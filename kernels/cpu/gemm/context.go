@@ -17,6 +17,7 @@ type Context struct {
 	task      task // what Part works on: one of those below
 	job       job
 	sparse    sparseJob
+	selected  selectedJob
 	gatherer  gatherJob
 	block     blockJob
 	blockGrad blockGradJob

@@ -29,6 +29,11 @@ type engine struct {
 	wide, words packer
 	turn        func(dst *uint32, stride int, src *uint32, ld, n int) // turnWords, or nil
 	gather      func(to []float32, index []uint32, from []float32)
+
+	masked []maskedFunc // of one vector, two, ...; or nil
+	spread func(dst, a *uint32, k int)
+
+	selected selectedFunc // or nil
 }
 
 // width returns the columns of the widest tile.
@@ -59,16 +64,43 @@ func (e *engine) head() int { return min(1, len(e.start)) }
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
 // Segments are runs of K that lie apart in A: one for a dense product. The sums
-// start at zero or, for an engine with start, at the row of B in front of b[0].
-type tileFunc func(k, segs int, seg *uint32, a, b, c *uint32, ldc, rows, cols, add int)
+// start at zero or, for an engine with start, at the row of B in front of b[0]. A
+// tile may fetch as many bytes as it reads of b into the cache, ahead bytes further.
+type tileFunc func(k, segs int, seg *uint32, a, b, c *uint32, ldc, rows, cols, add, ahead int)
 
-// strip computes what a tileFunc of enough vectors does, for all rows of a panel.
-func (e *engine) strip(k, segs int, seg *uint32, a, b, c *uint32, ldc, rows, cols, add int) {
-	tile := e.tiles[ceil(cols, e.lanes)-1]
+// strip computes what a tileFunc of enough vectors does, for all rows of a panel, and
+// fetches some of what comes next.
+func (e *engine) strip(k, segs int, seg *uint32, a, b, c *uint32, ldc, rows, cols, add int, next *stretch) {
+	vectors := ceil(cols, e.lanes)
+	ahead := next.ahead(b, 4*k*segs*vectors*e.lanes)
 	for r := 0; r < rows; r += e.rows {
-		tile(k, segs, seg, after(a, r), b, after(c, r*ldc), ldc, rows-r, cols, add)
+		e.tiles[vectors-1](k, segs, seg, after(a, r), b, after(c, r*ldc), ldc, rows-r, cols, add, ahead)
 	}
 }
+
+// maskedFunc adds to 2:4 values, for i < min(rows, panel) and j < cols/2:
+//
+//	place := meta[i*stride+j/4] >> (j % 4 * 2) & 3
+//	for u := range k {
+//		values[i*ldv+j] += dot(a[(u*panel+i/4*4)*4+i%4], b[u*width+j/2*4+place])
+//	}
+//
+// with a as spreadRows leaves it. It reads meta of panel rows and of all columns of
+// its vectors.
+type maskedFunc func(k int, a, b *uint32, meta *byte, stride int, values *float32, ldv, rows, cols int)
+
+// selectedFunc multiplies rows of x with 2:4 weights. It computes, for i < min(rows,
+// selectedRows) and j < cols <= selectedColumns, with two groups of four to a unit:
+//
+//	var acc float32
+//	for g := range 2 * k {
+//		first, second := the 16-bit values that control[g*selectedColumns+j] selects from x[i*ldx+g/2*8:]
+//		acc += first * b[g*selectedColumns+j].lo + second * b[g*selectedColumns+j].hi
+//	}
+//	c[i*ldc+j] = acc
+//
+// A control holds the places of four bytes, counted from the start of the unit.
+type selectedFunc func(k int, x *uint16, ldx int, b, control *uint32, c *float32, ldc, rows, cols int)
 
 // sparseFunc multiplies pairs of sparse rows with a panel. It computes, for j < width:
 //

@@ -28,11 +28,15 @@ func asmEngines(t Type) []*engine {
 		list = append(list, avx2("avx2", p, true, tileF32Y1, tileF32Y2, tileF32Y3))
 	}
 	if isFloat && isa.Best() >= isa.AVX512 {
-		list = append(list, avx512("avx512", p, p, p, tileF32Z1, tileF32Z2, tileF32Z3))
+		e := avx512("avx512", p, p, p, tileF32Z1, tileF32Z2, tileF32Z3)
+		e.masked, e.spread = []maskedFunc{maskedF32Z1, maskedF32Z2, maskedF32Z3}, spreadRows
+		list = append(list, e)
 	}
 	if t == BF16 && isa.BF16() {
 		e := avx512("avx512bf16", packPair, packPair, packBF16, tileBF16Z1, tileBF16Z2, tileBF16Z3)
 		e.row.storeBF16 = storeRowBF16
+		e.masked, e.spread = []maskedFunc{maskedBF16Z1, maskedBF16Z2, maskedBF16Z3}, spreadRows
+		e.selected = selectedBF16Z
 		list = append(list, e)
 	}
 	if t == I8 && isa.Best() >= isa.AVX2 {

@@ -14,10 +14,10 @@ package gemm
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is a*b.
+// where dot of two units is a*b, and fetches what lies ahead bytes from b on.
 //
 //go:noescape
-func tileF32Z1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int)
+func tileF32Z1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
 
 // tileBF16Z1 computes, for 0 <= i < min(rows, 8) and 0 <= j < cols <= 16:
 //
@@ -29,10 +29,10 @@ func tileF32Z1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ld
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is a.lo*b.lo + a.hi*b.hi (bfloat16 pairs).
+// where dot of two units is a.lo*b.lo + a.hi*b.hi (bfloat16 pairs), and fetches what lies ahead bytes from b on.
 //
 //go:noescape
-func tileBF16Z1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int)
+func tileBF16Z1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
 
 // tileI8Z1 computes, for 0 <= i < min(rows, 8) and 0 <= j < cols <= 16:
 //
@@ -44,10 +44,10 @@ func tileBF16Z1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, l
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is the sum of four uint8(a)*int8(b).
+// where dot of two units is the sum of four uint8(a)*int8(b), and fetches what lies ahead bytes from b on.
 //
 //go:noescape
-func tileI8Z1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int)
+func tileI8Z1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
 
 // tileF32Y1 computes, for 0 <= i < min(rows, 4) and 0 <= j < cols <= 8:
 //
@@ -59,10 +59,10 @@ func tileI8Z1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is a*b.
+// where dot of two units is a*b, and fetches what lies ahead bytes from b on.
 //
 //go:noescape
-func tileF32Y1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int)
+func tileF32Y1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
 
 // tileI16Y1 computes, for 0 <= i < min(rows, 4) and 0 <= j < cols <= 8:
 //
@@ -74,10 +74,10 @@ func tileF32Y1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ld
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is a.lo*b.lo + a.hi*b.hi (int16 pairs).
+// where dot of two units is a.lo*b.lo + a.hi*b.hi (int16 pairs), and fetches what lies ahead bytes from b on.
 //
 //go:noescape
-func tileI16Y1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int)
+func tileI16Y1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
 
 // tileF32Z2 computes, for 0 <= i < min(rows, 8) and 0 <= j < cols <= 32:
 //
@@ -89,10 +89,10 @@ func tileI16Y1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ld
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is a*b.
+// where dot of two units is a*b, and fetches what lies ahead bytes from b on.
 //
 //go:noescape
-func tileF32Z2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int)
+func tileF32Z2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
 
 // tileBF16Z2 computes, for 0 <= i < min(rows, 8) and 0 <= j < cols <= 32:
 //
@@ -104,10 +104,10 @@ func tileF32Z2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ld
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is a.lo*b.lo + a.hi*b.hi (bfloat16 pairs).
+// where dot of two units is a.lo*b.lo + a.hi*b.hi (bfloat16 pairs), and fetches what lies ahead bytes from b on.
 //
 //go:noescape
-func tileBF16Z2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int)
+func tileBF16Z2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
 
 // tileI8Z2 computes, for 0 <= i < min(rows, 8) and 0 <= j < cols <= 32:
 //
@@ -119,10 +119,10 @@ func tileBF16Z2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, l
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is the sum of four uint8(a)*int8(b).
+// where dot of two units is the sum of four uint8(a)*int8(b), and fetches what lies ahead bytes from b on.
 //
 //go:noescape
-func tileI8Z2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int)
+func tileI8Z2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
 
 // tileF32Y2 computes, for 0 <= i < min(rows, 4) and 0 <= j < cols <= 16:
 //
@@ -134,10 +134,10 @@ func tileI8Z2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is a*b.
+// where dot of two units is a*b, and fetches what lies ahead bytes from b on.
 //
 //go:noescape
-func tileF32Y2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int)
+func tileF32Y2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
 
 // tileI16Y2 computes, for 0 <= i < min(rows, 4) and 0 <= j < cols <= 16:
 //
@@ -149,10 +149,10 @@ func tileF32Y2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ld
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is a.lo*b.lo + a.hi*b.hi (int16 pairs).
+// where dot of two units is a.lo*b.lo + a.hi*b.hi (int16 pairs), and fetches what lies ahead bytes from b on.
 //
 //go:noescape
-func tileI16Y2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int)
+func tileI16Y2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
 
 // tileF32Z3 computes, for 0 <= i < min(rows, 8) and 0 <= j < cols <= 48:
 //
@@ -164,10 +164,10 @@ func tileI16Y2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ld
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is a*b.
+// where dot of two units is a*b, and fetches what lies ahead bytes from b on.
 //
 //go:noescape
-func tileF32Z3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int)
+func tileF32Z3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
 
 // tileBF16Z3 computes, for 0 <= i < min(rows, 8) and 0 <= j < cols <= 48:
 //
@@ -179,10 +179,10 @@ func tileF32Z3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ld
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is a.lo*b.lo + a.hi*b.hi (bfloat16 pairs).
+// where dot of two units is a.lo*b.lo + a.hi*b.hi (bfloat16 pairs), and fetches what lies ahead bytes from b on.
 //
 //go:noescape
-func tileBF16Z3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int)
+func tileBF16Z3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
 
 // tileI8Z3 computes, for 0 <= i < min(rows, 8) and 0 <= j < cols <= 48:
 //
@@ -194,10 +194,10 @@ func tileBF16Z3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, l
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is the sum of four uint8(a)*int8(b).
+// where dot of two units is the sum of four uint8(a)*int8(b), and fetches what lies ahead bytes from b on.
 //
 //go:noescape
-func tileI8Z3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int)
+func tileI8Z3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
 
 // tileF32Y3 computes, for 0 <= i < min(rows, 4) and 0 <= j < cols <= 24:
 //
@@ -209,10 +209,10 @@ func tileI8Z3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is a*b.
+// where dot of two units is a*b, and fetches what lies ahead bytes from b on.
 //
 //go:noescape
-func tileF32Y3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int)
+func tileF32Y3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
 
 // tileI16Y3 computes, for 0 <= i < min(rows, 4) and 0 <= j < cols <= 24:
 //
@@ -224,10 +224,10 @@ func tileF32Y3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ld
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is a.lo*b.lo + a.hi*b.hi (int16 pairs).
+// where dot of two units is a.lo*b.lo + a.hi*b.hi (int16 pairs), and fetches what lies ahead bytes from b on.
 //
 //go:noescape
-func tileI16Y3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int)
+func tileI16Y3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
 
 // packRows32 writes eight rows side by side, 8n units of each. A unit is a 32-bit word: a float32, two bfloat16 or four int8 of one row:
 //
@@ -474,3 +474,45 @@ func sparsePairsY4(pairs int, pair *uint16, places *uint16, values *float32, pan
 //
 //go:noescape
 func gatherWords(to *float32, index *uint32, from *float32, n int)
+
+// spreadRows is
+//
+//	for i := range 32 * k { dst[i] = a[i/16*4+i%4] }
+//
+//go:noescape
+func spreadRows(dst *uint32, a *uint32, k int)
+
+// maskedF32Z1 is a maskedFunc for cols <= 16, where dot is a*b.
+//
+//go:noescape
+func maskedF32Z1(k int, a *uint32, b *uint32, meta *byte, stride int, values *float32, ldv int, rows int, cols int)
+
+// maskedBF16Z1 is a maskedFunc for cols <= 16, where dot is a.lo*b.lo + a.hi*b.hi (bfloat16 pairs).
+//
+//go:noescape
+func maskedBF16Z1(k int, a *uint32, b *uint32, meta *byte, stride int, values *float32, ldv int, rows int, cols int)
+
+// maskedF32Z2 is a maskedFunc for cols <= 32, where dot is a*b.
+//
+//go:noescape
+func maskedF32Z2(k int, a *uint32, b *uint32, meta *byte, stride int, values *float32, ldv int, rows int, cols int)
+
+// maskedBF16Z2 is a maskedFunc for cols <= 32, where dot is a.lo*b.lo + a.hi*b.hi (bfloat16 pairs).
+//
+//go:noescape
+func maskedBF16Z2(k int, a *uint32, b *uint32, meta *byte, stride int, values *float32, ldv int, rows int, cols int)
+
+// maskedF32Z3 is a maskedFunc for cols <= 48, where dot is a*b.
+//
+//go:noescape
+func maskedF32Z3(k int, a *uint32, b *uint32, meta *byte, stride int, values *float32, ldv int, rows int, cols int)
+
+// maskedBF16Z3 is a maskedFunc for cols <= 48, where dot is a.lo*b.lo + a.hi*b.hi (bfloat16 pairs).
+//
+//go:noescape
+func maskedBF16Z3(k int, a *uint32, b *uint32, meta *byte, stride int, values *float32, ldv int, rows int, cols int)
+
+// selectedBF16Z is a selectedFunc.
+//
+//go:noescape
+func selectedBF16Z(k int, x *uint16, ldx int, b *uint32, control *uint32, c *float32, ldc int, rows int, cols int)

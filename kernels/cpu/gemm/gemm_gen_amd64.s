@@ -22,9 +22,9 @@ DATA lanemask<>+56(SB)/4, $0x00000000
 DATA lanemask<>+60(SB)/4, $0x00000000
 GLOBL lanemask<>(SB), RODATA|NOPTR, $64
 
-// func tileF32Z1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int)
+// func tileF32Z1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·tileF32Z1(SB), NOSPLIT, $0-80
+TEXT ·tileF32Z1(SB), NOSPLIT, $0-88
 	MOVQ       k+0(FP), R13
 	MOVQ       segs+8(FP), CX
 	MOVQ       seg+16(FP), BX
@@ -34,6 +34,7 @@ TEXT ·tileF32Z1(SB), NOSPLIT, $0-80
 	MOVQ       ldc+48(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+56(FP), R10
+	MOVQ       ahead+80(FP), R14
 	MOVQ       DX, R11
 	PREFETCHT0 (R11)
 	ADDQ       R9, R11
@@ -77,7 +78,7 @@ unit:
 	VFMADD231PS.BCST 20(R8), Z0, Z13
 	VFMADD231PS.BCST 24(R8), Z0, Z14
 	VFMADD231PS.BCST 28(R8), Z0, Z15
-	PREFETCHT0       3072(DI)
+	PREFETCHT0       (DI)(R14*1)
 	ADDQ             $0x20, R8
 	ADDQ             $0x00000040, DI
 	DECQ             AX
@@ -176,9 +177,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func tileBF16Z1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int)
+// func tileBF16Z1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·tileBF16Z1(SB), NOSPLIT, $0-80
+TEXT ·tileBF16Z1(SB), NOSPLIT, $0-88
 	MOVQ       k+0(FP), R13
 	MOVQ       segs+8(FP), CX
 	MOVQ       seg+16(FP), BX
@@ -188,6 +189,7 @@ TEXT ·tileBF16Z1(SB), NOSPLIT, $0-80
 	MOVQ       ldc+48(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+56(FP), R10
+	MOVQ       ahead+80(FP), R14
 	MOVQ       DX, R11
 	PREFETCHT0 (R11)
 	ADDQ       R9, R11
@@ -263,7 +265,7 @@ unit:
 	LONG       $0x587e5262
 	WORD       $0x7852
 	BYTE       $0x07
-	PREFETCHT0 3072(DI)
+	PREFETCHT0 (DI)(R14*1)
 	ADDQ       $0x20, R8
 	ADDQ       $0x00000040, DI
 	DECQ       AX
@@ -362,9 +364,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func tileI8Z1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int)
+// func tileI8Z1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
 // Requires: AVX, AVX512F, AVX512VNNI, BMI2, MMX+
-TEXT ·tileI8Z1(SB), NOSPLIT, $0-80
+TEXT ·tileI8Z1(SB), NOSPLIT, $0-88
 	MOVQ       k+0(FP), R13
 	MOVQ       segs+8(FP), CX
 	MOVQ       seg+16(FP), BX
@@ -374,6 +376,7 @@ TEXT ·tileI8Z1(SB), NOSPLIT, $0-80
 	MOVQ       ldc+48(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+56(FP), R10
+	MOVQ       ahead+80(FP), R14
 	MOVQ       DX, R11
 	PREFETCHT0 (R11)
 	ADDQ       R9, R11
@@ -426,7 +429,7 @@ unit:
 	VPDPBUSD     Z1, Z0, Z14
 	VBROADCASTSS 28(R8), Z0
 	VPDPBUSD     Z1, Z0, Z15
-	PREFETCHT0   3072(DI)
+	PREFETCHT0   (DI)(R14*1)
 	ADDQ         $0x20, R8
 	ADDQ         $0x00000040, DI
 	DECQ         AX
@@ -525,9 +528,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func tileF32Y1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int)
+// func tileF32Y1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
 // Requires: AVX, FMA3, MMX+
-TEXT ·tileF32Y1(SB), NOSPLIT, $0-80
+TEXT ·tileF32Y1(SB), NOSPLIT, $0-88
 	MOVQ       k+0(FP), R13
 	MOVQ       segs+8(FP), CX
 	MOVQ       seg+16(FP), BX
@@ -537,6 +540,7 @@ TEXT ·tileF32Y1(SB), NOSPLIT, $0-80
 	MOVQ       ldc+48(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+56(FP), R10
+	MOVQ       ahead+80(FP), R14
 	MOVQ       DX, R11
 	PREFETCHT0 (R11)
 	ADDQ       R9, R11
@@ -568,7 +572,7 @@ unit:
 	VFMADD231PS  Y1, Y0, Y6
 	VBROADCASTSS 12(R8), Y0
 	VFMADD231PS  Y1, Y0, Y7
-	PREFETCHT0   3072(DI)
+	PREFETCHT0   (DI)(R14*1)
 	ADDQ         $0x20, R8
 	ADDQ         $0x00000020, DI
 	DECQ         AX
@@ -627,9 +631,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func tileI16Y1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int)
+// func tileI16Y1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
 // Requires: AVX, AVX2, MMX+
-TEXT ·tileI16Y1(SB), NOSPLIT, $0-80
+TEXT ·tileI16Y1(SB), NOSPLIT, $0-88
 	MOVQ       k+0(FP), R13
 	MOVQ       segs+8(FP), CX
 	MOVQ       seg+16(FP), BX
@@ -639,6 +643,7 @@ TEXT ·tileI16Y1(SB), NOSPLIT, $0-80
 	MOVQ       ldc+48(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+56(FP), R10
+	MOVQ       ahead+80(FP), R14
 	MOVQ       DX, R11
 	PREFETCHT0 (R11)
 	ADDQ       R9, R11
@@ -677,7 +682,7 @@ unit:
 	VMOVUPS      (DI), Y2
 	VPMADDWD     Y2, Y1, Y0
 	VPADDD       Y0, Y7, Y7
-	PREFETCHT0   3072(DI)
+	PREFETCHT0   (DI)(R14*1)
 	ADDQ         $0x20, R8
 	ADDQ         $0x00000020, DI
 	DECQ         AX
@@ -736,9 +741,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func tileF32Z2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int)
+// func tileF32Z2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·tileF32Z2(SB), NOSPLIT, $0-80
+TEXT ·tileF32Z2(SB), NOSPLIT, $0-88
 	MOVQ       k+0(FP), R13
 	MOVQ       segs+8(FP), CX
 	MOVQ       seg+16(FP), BX
@@ -748,6 +753,7 @@ TEXT ·tileF32Z2(SB), NOSPLIT, $0-80
 	MOVQ       ldc+48(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+56(FP), R10
+	MOVQ       ahead+80(FP), R14
 	MOVQ       DX, R11
 	PREFETCHT0 (R11)
 	PREFETCHT0 64(R11)
@@ -824,8 +830,8 @@ unit:
 	VBROADCASTSS 28(R8), Z0
 	VFMADD231PS  Z1, Z0, Z22
 	VFMADD231PS  Z2, Z0, Z23
-	PREFETCHT0   3072(DI)
-	PREFETCHT0   3136(DI)
+	PREFETCHT0   (DI)(R14*1)
+	PREFETCHT0   64(DI)(R14*1)
 	ADDQ         $0x20, R8
 	ADDQ         $0x00000080, DI
 	DECQ         AX
@@ -948,9 +954,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func tileBF16Z2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int)
+// func tileBF16Z2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·tileBF16Z2(SB), NOSPLIT, $0-80
+TEXT ·tileBF16Z2(SB), NOSPLIT, $0-88
 	MOVQ       k+0(FP), R13
 	MOVQ       segs+8(FP), CX
 	MOVQ       seg+16(FP), BX
@@ -960,6 +966,7 @@ TEXT ·tileBF16Z2(SB), NOSPLIT, $0-80
 	MOVQ       ldc+48(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+56(FP), R10
+	MOVQ       ahead+80(FP), R14
 	MOVQ       DX, R11
 	PREFETCHT0 (R11)
 	PREFETCHT0 64(R11)
@@ -1084,8 +1091,8 @@ unit:
 	// VDPBF16PS Z2, Z0, Z23
 	LONG       $0x487ee262
 	WORD       $0xfa52
-	PREFETCHT0 3072(DI)
-	PREFETCHT0 3136(DI)
+	PREFETCHT0 (DI)(R14*1)
+	PREFETCHT0 64(DI)(R14*1)
 	ADDQ       $0x20, R8
 	ADDQ       $0x00000080, DI
 	DECQ       AX
@@ -1208,9 +1215,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func tileI8Z2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int)
+// func tileI8Z2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
 // Requires: AVX, AVX512F, AVX512VNNI, BMI2, MMX+
-TEXT ·tileI8Z2(SB), NOSPLIT, $0-80
+TEXT ·tileI8Z2(SB), NOSPLIT, $0-88
 	MOVQ       k+0(FP), R13
 	MOVQ       segs+8(FP), CX
 	MOVQ       seg+16(FP), BX
@@ -1220,6 +1227,7 @@ TEXT ·tileI8Z2(SB), NOSPLIT, $0-80
 	MOVQ       ldc+48(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+56(FP), R10
+	MOVQ       ahead+80(FP), R14
 	MOVQ       DX, R11
 	PREFETCHT0 (R11)
 	PREFETCHT0 64(R11)
@@ -1297,8 +1305,8 @@ unit:
 	VBROADCASTSS 28(R8), Z0
 	VPDPBUSD     Z1, Z0, Z22
 	VPDPBUSD     Z2, Z0, Z23
-	PREFETCHT0   3072(DI)
-	PREFETCHT0   3136(DI)
+	PREFETCHT0   (DI)(R14*1)
+	PREFETCHT0   64(DI)(R14*1)
 	ADDQ         $0x20, R8
 	ADDQ         $0x00000080, DI
 	DECQ         AX
@@ -1421,9 +1429,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func tileF32Y2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int)
+// func tileF32Y2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
 // Requires: AVX, FMA3, MMX+
-TEXT ·tileF32Y2(SB), NOSPLIT, $0-80
+TEXT ·tileF32Y2(SB), NOSPLIT, $0-88
 	MOVQ       k+0(FP), R13
 	MOVQ       segs+8(FP), CX
 	MOVQ       seg+16(FP), BX
@@ -1433,6 +1441,7 @@ TEXT ·tileF32Y2(SB), NOSPLIT, $0-80
 	MOVQ       ldc+48(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+56(FP), R10
+	MOVQ       ahead+80(FP), R14
 	MOVQ       DX, R11
 	PREFETCHT0 (R11)
 	ADDQ       R9, R11
@@ -1473,8 +1482,8 @@ unit:
 	VBROADCASTSS 12(R8), Y0
 	VFMADD231PS  Y1, Y0, Y10
 	VFMADD231PS  Y2, Y0, Y11
-	PREFETCHT0   3072(DI)
-	PREFETCHT0   3104(DI)
+	PREFETCHT0   (DI)(R14*1)
+	PREFETCHT0   32(DI)(R14*1)
 	ADDQ         $0x20, R8
 	ADDQ         $0x00000040, DI
 	DECQ         AX
@@ -1545,9 +1554,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func tileI16Y2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int)
+// func tileI16Y2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
 // Requires: AVX, AVX2, MMX+
-TEXT ·tileI16Y2(SB), NOSPLIT, $0-80
+TEXT ·tileI16Y2(SB), NOSPLIT, $0-88
 	MOVQ       k+0(FP), R13
 	MOVQ       segs+8(FP), CX
 	MOVQ       seg+16(FP), BX
@@ -1557,6 +1566,7 @@ TEXT ·tileI16Y2(SB), NOSPLIT, $0-80
 	MOVQ       ldc+48(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+56(FP), R10
+	MOVQ       ahead+80(FP), R14
 	MOVQ       DX, R11
 	PREFETCHT0 (R11)
 	ADDQ       R9, R11
@@ -1611,8 +1621,8 @@ unit:
 	VMOVUPS      32(DI), Y3
 	VPMADDWD     Y3, Y1, Y0
 	VPADDD       Y0, Y11, Y11
-	PREFETCHT0   3072(DI)
-	PREFETCHT0   3104(DI)
+	PREFETCHT0   (DI)(R14*1)
+	PREFETCHT0   32(DI)(R14*1)
 	ADDQ         $0x20, R8
 	ADDQ         $0x00000040, DI
 	DECQ         AX
@@ -1683,9 +1693,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func tileF32Z3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int)
+// func tileF32Z3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·tileF32Z3(SB), NOSPLIT, $0-80
+TEXT ·tileF32Z3(SB), NOSPLIT, $0-88
 	MOVQ       k+0(FP), R13
 	MOVQ       segs+8(FP), CX
 	MOVQ       seg+16(FP), BX
@@ -1695,6 +1705,7 @@ TEXT ·tileF32Z3(SB), NOSPLIT, $0-80
 	MOVQ       ldc+48(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+56(FP), R10
+	MOVQ       ahead+80(FP), R14
 	MOVQ       DX, R11
 	PREFETCHT0 (R11)
 	PREFETCHT0 64(R11)
@@ -1796,9 +1807,9 @@ unit:
 	VFMADD231PS  Z1, Z0, Z29
 	VFMADD231PS  Z2, Z0, Z30
 	VFMADD231PS  Z3, Z0, Z31
-	PREFETCHT0   3072(DI)
-	PREFETCHT0   3136(DI)
-	PREFETCHT0   3200(DI)
+	PREFETCHT0   (DI)(R14*1)
+	PREFETCHT0   64(DI)(R14*1)
+	PREFETCHT0   128(DI)(R14*1)
 	ADDQ         $0x20, R8
 	ADDQ         $0x000000c0, DI
 	DECQ         AX
@@ -1945,9 +1956,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func tileBF16Z3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int)
+// func tileBF16Z3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·tileBF16Z3(SB), NOSPLIT, $0-80
+TEXT ·tileBF16Z3(SB), NOSPLIT, $0-88
 	MOVQ       k+0(FP), R13
 	MOVQ       segs+8(FP), CX
 	MOVQ       seg+16(FP), BX
@@ -1957,6 +1968,7 @@ TEXT ·tileBF16Z3(SB), NOSPLIT, $0-80
 	MOVQ       ldc+48(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+56(FP), R10
+	MOVQ       ahead+80(FP), R14
 	MOVQ       DX, R11
 	PREFETCHT0 (R11)
 	PREFETCHT0 64(R11)
@@ -2130,9 +2142,9 @@ unit:
 	// VDPBF16PS Z3, Z0, Z31
 	LONG       $0x487e6262
 	WORD       $0xfb52
-	PREFETCHT0 3072(DI)
-	PREFETCHT0 3136(DI)
-	PREFETCHT0 3200(DI)
+	PREFETCHT0 (DI)(R14*1)
+	PREFETCHT0 64(DI)(R14*1)
+	PREFETCHT0 128(DI)(R14*1)
 	ADDQ       $0x20, R8
 	ADDQ       $0x000000c0, DI
 	DECQ       AX
@@ -2279,9 +2291,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func tileI8Z3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int)
+// func tileI8Z3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
 // Requires: AVX, AVX512F, AVX512VNNI, BMI2, MMX+
-TEXT ·tileI8Z3(SB), NOSPLIT, $0-80
+TEXT ·tileI8Z3(SB), NOSPLIT, $0-88
 	MOVQ       k+0(FP), R13
 	MOVQ       segs+8(FP), CX
 	MOVQ       seg+16(FP), BX
@@ -2291,6 +2303,7 @@ TEXT ·tileI8Z3(SB), NOSPLIT, $0-80
 	MOVQ       ldc+48(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+56(FP), R10
+	MOVQ       ahead+80(FP), R14
 	MOVQ       DX, R11
 	PREFETCHT0 (R11)
 	PREFETCHT0 64(R11)
@@ -2393,9 +2406,9 @@ unit:
 	VPDPBUSD     Z1, Z0, Z29
 	VPDPBUSD     Z2, Z0, Z30
 	VPDPBUSD     Z3, Z0, Z31
-	PREFETCHT0   3072(DI)
-	PREFETCHT0   3136(DI)
-	PREFETCHT0   3200(DI)
+	PREFETCHT0   (DI)(R14*1)
+	PREFETCHT0   64(DI)(R14*1)
+	PREFETCHT0   128(DI)(R14*1)
 	ADDQ         $0x20, R8
 	ADDQ         $0x000000c0, DI
 	DECQ         AX
@@ -2542,9 +2555,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func tileF32Y3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int)
+// func tileF32Y3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
 // Requires: AVX, FMA3, MMX+
-TEXT ·tileF32Y3(SB), NOSPLIT, $0-80
+TEXT ·tileF32Y3(SB), NOSPLIT, $0-88
 	MOVQ       k+0(FP), R13
 	MOVQ       segs+8(FP), CX
 	MOVQ       seg+16(FP), BX
@@ -2554,6 +2567,7 @@ TEXT ·tileF32Y3(SB), NOSPLIT, $0-80
 	MOVQ       ldc+48(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+56(FP), R10
+	MOVQ       ahead+80(FP), R14
 	MOVQ       DX, R11
 	PREFETCHT0 (R11)
 	PREFETCHT0 64(R11)
@@ -2607,9 +2621,9 @@ unit:
 	VFMADD231PS  Y1, Y0, Y13
 	VFMADD231PS  Y2, Y0, Y14
 	VFMADD231PS  Y3, Y0, Y15
-	PREFETCHT0   3072(DI)
-	PREFETCHT0   3104(DI)
-	PREFETCHT0   3136(DI)
+	PREFETCHT0   (DI)(R14*1)
+	PREFETCHT0   32(DI)(R14*1)
+	PREFETCHT0   64(DI)(R14*1)
 	ADDQ         $0x20, R8
 	ADDQ         $0x00000060, DI
 	DECQ         AX
@@ -2692,9 +2706,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func tileI16Y3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int)
+// func tileI16Y3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
 // Requires: AVX, AVX2, MMX+
-TEXT ·tileI16Y3(SB), NOSPLIT, $0-80
+TEXT ·tileI16Y3(SB), NOSPLIT, $0-88
 	MOVQ       k+0(FP), R13
 	MOVQ       segs+8(FP), CX
 	MOVQ       seg+16(FP), BX
@@ -2704,6 +2718,7 @@ TEXT ·tileI16Y3(SB), NOSPLIT, $0-80
 	MOVQ       ldc+48(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+56(FP), R10
+	MOVQ       ahead+80(FP), R14
 	MOVQ       DX, R11
 	PREFETCHT0 (R11)
 	PREFETCHT0 64(R11)
@@ -2778,9 +2793,9 @@ unit:
 	VMOVUPS      64(DI), Y2
 	VPMADDWD     Y2, Y1, Y0
 	VPADDD       Y0, Y15, Y15
-	PREFETCHT0   3072(DI)
-	PREFETCHT0   3104(DI)
-	PREFETCHT0   3136(DI)
+	PREFETCHT0   (DI)(R14*1)
+	PREFETCHT0   32(DI)(R14*1)
+	PREFETCHT0   64(DI)(R14*1)
 	ADDQ         $0x20, R8
 	ADDQ         $0x00000060, DI
 	DECQ         AX
@@ -2965,25 +2980,42 @@ TEXT ·packCols32(SB), NOSPLIT, $0-56
 	MOVQ w+48(FP), R12
 	LEAQ (R9)(R9*2), DX
 	MOVQ R9, R14
-	SHLQ $0x04, R14
+	SHLQ $0x02, R14
 
 unit:
 	MOVQ SI, AX
 	MOVQ DI, BX
 	MOVQ R12, R11
+	SHRQ $0x01, R11
+	JZ   last
 
 block:
+	LEAQ       (AX)(R14*1), R15
+	PREFETCHT0 (R15)
 	VMOVUPS    (AX), Y0
 	VMOVUPS    Y0, (BX)
-	PREFETCHT0 (AX)(R14*1)
-	ADDQ       $0x20, AX
 	ADDQ       R13, BX
+	ADDQ       $0x20, AX
+	VMOVUPS    (AX), Y0
+	VMOVUPS    Y0, (BX)
+	ADDQ       R13, BX
+	ADDQ       $0x20, AX
 	DECQ       R11
 	JNZ        block
-	ADDQ       R9, SI
-	ADDQ       R8, DI
-	DECQ       R10
-	JNZ        unit
+
+last:
+	TESTQ      $0x00000001, R12
+	JZ         next
+	LEAQ       (AX)(R14*1), R15
+	PREFETCHT0 (R15)
+	VMOVUPS    (AX), Y0
+	VMOVUPS    Y0, (BX)
+
+next:
+	ADDQ R9, SI
+	ADDQ R8, DI
+	DECQ R10
+	JNZ  unit
 	VZEROUPPER
 	RET
 
@@ -3087,26 +3119,45 @@ TEXT ·packColsBF16(SB), NOSPLIT, $0-56
 	MOVQ w+48(FP), R12
 	LEAQ (R9)(R9*2), DX
 	MOVQ R9, R14
-	SHLQ $0x04, R14
+	SHLQ $0x02, R14
 
 unit:
 	MOVQ SI, AX
 	MOVQ DI, BX
 	MOVQ R12, R11
+	SHRQ $0x01, R11
+	JZ   last
 
 block:
+	LEAQ       (AX)(R14*1), R15
+	PREFETCHT0 (R15)
 	VPMOVZXWD  (AX), Y0
 	VPSLLD     $0x10, Y0, Y0
 	VMOVUPS    Y0, (BX)
-	PREFETCHT0 (AX)(R14*1)
-	ADDQ       $0x10, AX
 	ADDQ       R13, BX
+	ADDQ       $0x10, AX
+	VPMOVZXWD  (AX), Y0
+	VPSLLD     $0x10, Y0, Y0
+	VMOVUPS    Y0, (BX)
+	ADDQ       R13, BX
+	ADDQ       $0x10, AX
 	DECQ       R11
 	JNZ        block
-	ADDQ       R9, SI
-	ADDQ       R8, DI
-	DECQ       R10
-	JNZ        unit
+
+last:
+	TESTQ      $0x00000001, R12
+	JZ         next
+	LEAQ       (AX)(R14*1), R15
+	PREFETCHT0 (R15)
+	VPMOVZXWD  (AX), Y0
+	VPSLLD     $0x10, Y0, Y0
+	VMOVUPS    Y0, (BX)
+
+next:
+	ADDQ R9, SI
+	ADDQ R8, DI
+	DECQ R10
+	JNZ  unit
 	VZEROUPPER
 	RET
 
@@ -3202,25 +3253,42 @@ TEXT ·packColsF16(SB), NOSPLIT, $0-56
 	MOVQ w+48(FP), R12
 	LEAQ (R9)(R9*2), DX
 	MOVQ R9, R14
-	SHLQ $0x04, R14
+	SHLQ $0x02, R14
 
 unit:
 	MOVQ SI, AX
 	MOVQ DI, BX
 	MOVQ R12, R11
+	SHRQ $0x01, R11
+	JZ   last
 
 block:
+	LEAQ       (AX)(R14*1), R15
+	PREFETCHT0 (R15)
 	VCVTPH2PS  (AX), Y0
 	VMOVUPS    Y0, (BX)
-	PREFETCHT0 (AX)(R14*1)
-	ADDQ       $0x10, AX
 	ADDQ       R13, BX
+	ADDQ       $0x10, AX
+	VCVTPH2PS  (AX), Y0
+	VMOVUPS    Y0, (BX)
+	ADDQ       R13, BX
+	ADDQ       $0x10, AX
 	DECQ       R11
 	JNZ        block
-	ADDQ       R9, SI
-	ADDQ       R8, DI
-	DECQ       R10
-	JNZ        unit
+
+last:
+	TESTQ      $0x00000001, R12
+	JZ         next
+	LEAQ       (AX)(R14*1), R15
+	PREFETCHT0 (R15)
+	VCVTPH2PS  (AX), Y0
+	VMOVUPS    Y0, (BX)
+
+next:
+	ADDQ R9, SI
+	ADDQ R8, DI
+	DECQ R10
+	JNZ  unit
 	VZEROUPPER
 	RET
 
@@ -3316,30 +3384,57 @@ TEXT ·packColsI16(SB), NOSPLIT, $0-56
 	MOVQ w+48(FP), R12
 	LEAQ (R9)(R9*2), DX
 	MOVQ R9, R14
-	SHLQ $0x04, R14
+	SHLQ $0x03, R14
 
 unit:
 	MOVQ SI, AX
 	MOVQ DI, BX
 	MOVQ R12, R11
+	SHRQ $0x01, R11
+	JZ   last
 
 block:
+	LEAQ       (AX)(R14*1), R15
+	PREFETCHT0 (R15)
+	PREFETCHT0 (R15)(R9*1)
 	VPMOVSXBW  (AX), X0
 	VPMOVSXBW  (AX)(R9*1), X1
 	VPUNPCKLWD X1, X0, X2
 	VPUNPCKHWD X1, X0, X3
 	VMOVUPS    X2, (BX)
 	VMOVUPS    X3, 16(BX)
-	PREFETCHT0 (AX)(R14*1)
-	ADDQ       $0x08, AX
 	ADDQ       R13, BX
+	ADDQ       $0x08, AX
+	VPMOVSXBW  (AX), X0
+	VPMOVSXBW  (AX)(R9*1), X1
+	VPUNPCKLWD X1, X0, X2
+	VPUNPCKHWD X1, X0, X3
+	VMOVUPS    X2, (BX)
+	VMOVUPS    X3, 16(BX)
+	ADDQ       R13, BX
+	ADDQ       $0x08, AX
 	DECQ       R11
 	JNZ        block
-	ADDQ       R9, SI
-	ADDQ       R9, SI
-	ADDQ       R8, DI
-	DECQ       R10
-	JNZ        unit
+
+last:
+	TESTQ      $0x00000001, R12
+	JZ         next
+	LEAQ       (AX)(R14*1), R15
+	PREFETCHT0 (R15)
+	PREFETCHT0 (R15)(R9*1)
+	VPMOVSXBW  (AX), X0
+	VPMOVSXBW  (AX)(R9*1), X1
+	VPUNPCKLWD X1, X0, X2
+	VPUNPCKHWD X1, X0, X3
+	VMOVUPS    X2, (BX)
+	VMOVUPS    X3, 16(BX)
+
+next:
+	ADDQ R9, SI
+	ADDQ R9, SI
+	ADDQ R8, DI
+	DECQ R10
+	JNZ  unit
 	VZEROUPPER
 	RET
 
@@ -3449,8 +3544,15 @@ unit:
 	MOVQ SI, AX
 	MOVQ DI, BX
 	MOVQ R12, R11
+	SHRQ $0x01, R11
+	JZ   last
 
 block:
+	LEAQ       (AX)(R14*1), R15
+	PREFETCHT0 (R15)
+	PREFETCHT0 (R15)(R9*1)
+	PREFETCHT0 (R15)(R9*2)
+	PREFETCHT0 (R15)(DX*1)
 	VMOVQ      (AX), X0
 	VMOVQ      (AX)(R9*1), X1
 	VMOVQ      (AX)(R9*2), X2
@@ -3463,18 +3565,54 @@ block:
 	VPUNPCKHWD X1, X0, X3
 	VMOVUPS    X2, (BX)
 	VMOVUPS    X3, 16(BX)
-	PREFETCHT0 (AX)(R14*1)
-	ADDQ       $0x08, AX
 	ADDQ       R13, BX
+	ADDQ       $0x08, AX
+	VMOVQ      (AX), X0
+	VMOVQ      (AX)(R9*1), X1
+	VMOVQ      (AX)(R9*2), X2
+	VMOVQ      (AX)(DX*1), X3
+	VPUNPCKLBW X1, X0, X0
+	VPUNPCKLBW X3, X2, X1
+	VPXOR      flip<>+0(SB), X0, X0
+	VPXOR      flip<>+0(SB), X1, X1
+	VPUNPCKLWD X1, X0, X2
+	VPUNPCKHWD X1, X0, X3
+	VMOVUPS    X2, (BX)
+	VMOVUPS    X3, 16(BX)
+	ADDQ       R13, BX
+	ADDQ       $0x08, AX
 	DECQ       R11
 	JNZ        block
-	ADDQ       R9, SI
-	ADDQ       R9, SI
-	ADDQ       R9, SI
-	ADDQ       R9, SI
-	ADDQ       R8, DI
-	DECQ       R10
-	JNZ        unit
+
+last:
+	TESTQ      $0x00000001, R12
+	JZ         next
+	LEAQ       (AX)(R14*1), R15
+	PREFETCHT0 (R15)
+	PREFETCHT0 (R15)(R9*1)
+	PREFETCHT0 (R15)(R9*2)
+	PREFETCHT0 (R15)(DX*1)
+	VMOVQ      (AX), X0
+	VMOVQ      (AX)(R9*1), X1
+	VMOVQ      (AX)(R9*2), X2
+	VMOVQ      (AX)(DX*1), X3
+	VPUNPCKLBW X1, X0, X0
+	VPUNPCKLBW X3, X2, X1
+	VPXOR      flip<>+0(SB), X0, X0
+	VPXOR      flip<>+0(SB), X1, X1
+	VPUNPCKLWD X1, X0, X2
+	VPUNPCKHWD X1, X0, X3
+	VMOVUPS    X2, (BX)
+	VMOVUPS    X3, 16(BX)
+
+next:
+	ADDQ R9, SI
+	ADDQ R9, SI
+	ADDQ R9, SI
+	ADDQ R9, SI
+	ADDQ R8, DI
+	DECQ R10
+	JNZ  unit
 	VZEROUPPER
 	RET
 
@@ -3490,30 +3628,57 @@ TEXT ·packColsPairs(SB), NOSPLIT, $0-56
 	MOVQ w+48(FP), R12
 	LEAQ (R9)(R9*2), DX
 	MOVQ R9, R14
-	SHLQ $0x04, R14
+	SHLQ $0x03, R14
 
 unit:
 	MOVQ SI, AX
 	MOVQ DI, BX
 	MOVQ R12, R11
+	SHRQ $0x01, R11
+	JZ   last
 
 block:
+	LEAQ       (AX)(R14*1), R15
+	PREFETCHT0 (R15)
+	PREFETCHT0 (R15)(R9*1)
 	VMOVUPS    (AX), X0
 	VMOVUPS    (AX)(R9*1), X1
 	VPUNPCKLWD X1, X0, X2
 	VPUNPCKHWD X1, X0, X3
 	VMOVUPS    X2, (BX)
 	VMOVUPS    X3, 16(BX)
-	PREFETCHT0 (AX)(R14*1)
-	ADDQ       $0x10, AX
 	ADDQ       R13, BX
+	ADDQ       $0x10, AX
+	VMOVUPS    (AX), X0
+	VMOVUPS    (AX)(R9*1), X1
+	VPUNPCKLWD X1, X0, X2
+	VPUNPCKHWD X1, X0, X3
+	VMOVUPS    X2, (BX)
+	VMOVUPS    X3, 16(BX)
+	ADDQ       R13, BX
+	ADDQ       $0x10, AX
 	DECQ       R11
 	JNZ        block
-	ADDQ       R9, SI
-	ADDQ       R9, SI
-	ADDQ       R8, DI
-	DECQ       R10
-	JNZ        unit
+
+last:
+	TESTQ      $0x00000001, R12
+	JZ         next
+	LEAQ       (AX)(R14*1), R15
+	PREFETCHT0 (R15)
+	PREFETCHT0 (R15)(R9*1)
+	VMOVUPS    (AX), X0
+	VMOVUPS    (AX)(R9*1), X1
+	VPUNPCKLWD X1, X0, X2
+	VPUNPCKHWD X1, X0, X3
+	VMOVUPS    X2, (BX)
+	VMOVUPS    X3, 16(BX)
+
+next:
+	ADDQ R9, SI
+	ADDQ R9, SI
+	ADDQ R8, DI
+	DECQ R10
+	JNZ  unit
 	VZEROUPPER
 	RET
 
@@ -3535,8 +3700,15 @@ unit:
 	MOVQ SI, AX
 	MOVQ DI, BX
 	MOVQ R12, R11
+	SHRQ $0x01, R11
+	JZ   last
 
 block:
+	LEAQ       (AX)(R14*1), R15
+	PREFETCHT0 (R15)
+	PREFETCHT0 (R15)(R9*1)
+	PREFETCHT0 (R15)(R9*2)
+	PREFETCHT0 (R15)(DX*1)
 	VMOVQ      (AX), X0
 	VMOVQ      (AX)(R9*1), X1
 	VMOVQ      (AX)(R9*2), X2
@@ -3547,18 +3719,50 @@ block:
 	VPUNPCKHWD X1, X0, X3
 	VMOVUPS    X2, (BX)
 	VMOVUPS    X3, 16(BX)
-	PREFETCHT0 (AX)(R14*1)
-	ADDQ       $0x08, AX
 	ADDQ       R13, BX
+	ADDQ       $0x08, AX
+	VMOVQ      (AX), X0
+	VMOVQ      (AX)(R9*1), X1
+	VMOVQ      (AX)(R9*2), X2
+	VMOVQ      (AX)(DX*1), X3
+	VPUNPCKLBW X1, X0, X0
+	VPUNPCKLBW X3, X2, X1
+	VPUNPCKLWD X1, X0, X2
+	VPUNPCKHWD X1, X0, X3
+	VMOVUPS    X2, (BX)
+	VMOVUPS    X3, 16(BX)
+	ADDQ       R13, BX
+	ADDQ       $0x08, AX
 	DECQ       R11
 	JNZ        block
-	ADDQ       R9, SI
-	ADDQ       R9, SI
-	ADDQ       R9, SI
-	ADDQ       R9, SI
-	ADDQ       R8, DI
-	DECQ       R10
-	JNZ        unit
+
+last:
+	TESTQ      $0x00000001, R12
+	JZ         next
+	LEAQ       (AX)(R14*1), R15
+	PREFETCHT0 (R15)
+	PREFETCHT0 (R15)(R9*1)
+	PREFETCHT0 (R15)(R9*2)
+	PREFETCHT0 (R15)(DX*1)
+	VMOVQ      (AX), X0
+	VMOVQ      (AX)(R9*1), X1
+	VMOVQ      (AX)(R9*2), X2
+	VMOVQ      (AX)(DX*1), X3
+	VPUNPCKLBW X1, X0, X0
+	VPUNPCKLBW X3, X2, X1
+	VPUNPCKLWD X1, X0, X2
+	VPUNPCKHWD X1, X0, X3
+	VMOVUPS    X2, (BX)
+	VMOVUPS    X3, 16(BX)
+
+next:
+	ADDQ R9, SI
+	ADDQ R9, SI
+	ADDQ R9, SI
+	ADDQ R9, SI
+	ADDQ R8, DI
+	DECQ R10
+	JNZ  unit
 	VZEROUPPER
 	RET
 
@@ -4405,4 +4609,1619 @@ loop:
 	ADDQ       $0x20, SI
 	DECQ       CX
 	JNZ        loop
+	RET
+
+// func spreadRows(dst *uint32, a *uint32, k int)
+// Requires: AVX, AVX512F
+TEXT ·spreadRows(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ a+8(FP), SI
+	MOVQ k+16(FP), CX
+
+unit:
+	VBROADCASTF32X4 (SI), Z0
+	VMOVUPS         Z0, (DI)
+	VBROADCASTF32X4 16(SI), Z1
+	VMOVUPS         Z1, 64(DI)
+	ADDQ            $0x20, SI
+	ADDQ            $0x00000080, DI
+	DECQ            CX
+	JNZ             unit
+	VZEROUPPER
+	RET
+
+DATA keptshifts<>+0(SB)/4, $0x00000000
+DATA keptshifts<>+4(SB)/4, $0x00000000
+DATA keptshifts<>+8(SB)/4, $0x00000002
+DATA keptshifts<>+12(SB)/4, $0x00000002
+DATA keptshifts<>+16(SB)/4, $0x00000004
+DATA keptshifts<>+20(SB)/4, $0x00000004
+DATA keptshifts<>+24(SB)/4, $0x00000006
+DATA keptshifts<>+28(SB)/4, $0x00000006
+DATA keptshifts<>+32(SB)/4, $0x00000008
+DATA keptshifts<>+36(SB)/4, $0x00000008
+DATA keptshifts<>+40(SB)/4, $0x0000000a
+DATA keptshifts<>+44(SB)/4, $0x0000000a
+DATA keptshifts<>+48(SB)/4, $0x0000000c
+DATA keptshifts<>+52(SB)/4, $0x0000000c
+DATA keptshifts<>+56(SB)/4, $0x0000000e
+DATA keptshifts<>+60(SB)/4, $0x0000000e
+GLOBL keptshifts<>(SB), RODATA|NOPTR, $64
+
+DATA deal<>+0(SB)/4, $0x00000000
+DATA deal<>+4(SB)/4, $0x00000002
+DATA deal<>+8(SB)/4, $0x00000004
+DATA deal<>+12(SB)/4, $0x00000006
+DATA deal<>+16(SB)/4, $0x00000008
+DATA deal<>+20(SB)/4, $0x0000000a
+DATA deal<>+24(SB)/4, $0x0000000c
+DATA deal<>+28(SB)/4, $0x0000000e
+DATA deal<>+32(SB)/4, $0x00000001
+DATA deal<>+36(SB)/4, $0x00000003
+DATA deal<>+40(SB)/4, $0x00000005
+DATA deal<>+44(SB)/4, $0x00000007
+DATA deal<>+48(SB)/4, $0x00000009
+DATA deal<>+52(SB)/4, $0x0000000b
+DATA deal<>+56(SB)/4, $0x0000000d
+DATA deal<>+60(SB)/4, $0x0000000f
+GLOBL deal<>(SB), RODATA|NOPTR, $64
+
+// func maskedF32Z1(k int, a *uint32, b *uint32, meta *byte, stride int, values *float32, ldv int, rows int, cols int)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, MMX+
+TEXT ·maskedF32Z1(SB), NOSPLIT, $0-72
+	MOVQ         k+0(FP), CX
+	MOVQ         a+8(FP), SI
+	MOVQ         b+16(FP), DI
+	MOVQ         meta+24(FP), AX
+	MOVQ         stride+32(FP), BX
+	VMOVUPS      keptshifts<>+0(SB), Z0
+	MOVWLZX      (AX), R8
+	MOVWLZX      (AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z20
+	VPSRLVD      Z0, Z20, Z20
+	LEAQ         (AX)(BX*2), AX
+	MOVWLZX      (AX), R8
+	MOVWLZX      (AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z21
+	VPSRLVD      Z0, Z21, Z21
+	LEAQ         (AX)(BX*2), AX
+	MOVWLZX      (AX), R8
+	MOVWLZX      (AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z22
+	VPSRLVD      Z0, Z22, Z22
+	LEAQ         (AX)(BX*2), AX
+	MOVWLZX      (AX), R8
+	MOVWLZX      (AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z23
+	VPSRLVD      Z0, Z23, Z23
+	LEAQ         (AX)(BX*2), AX
+	VPXORD       Z8, Z8, Z8
+	VPXORD       Z9, Z9, Z9
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	TESTQ        CX, CX
+	JZ           end
+
+unit:
+	VMOVUPS     (DI), Z0
+	PREFETCHT0  3072(DI)
+	VMOVUPS     (SI), Z3
+	VPERMILPS   $0x44, Z3, Z4
+	VPERMILPS   Z20, Z0, Z6
+	VFMADD231PS Z6, Z4, Z8
+	VPERMILPS   $0xee, Z3, Z5
+	VPERMILPS   Z21, Z0, Z7
+	VFMADD231PS Z7, Z5, Z9
+	VMOVUPS     64(SI), Z3
+	VPERMILPS   $0x44, Z3, Z4
+	VPERMILPS   Z22, Z0, Z6
+	VFMADD231PS Z6, Z4, Z10
+	VPERMILPS   $0xee, Z3, Z5
+	VPERMILPS   Z23, Z0, Z7
+	VFMADD231PS Z7, Z5, Z11
+	ADDQ        $0x00000080, SI
+	ADDQ        $0x00000040, DI
+	DECQ        CX
+	JNZ         unit
+
+end:
+	MOVQ          values+40(FP), DX
+	MOVQ          ldv+48(FP), R9
+	SHLQ          $0x02, R9
+	MOVQ          rows+56(FP), R10
+	MOVQ          cols+64(FP), R12
+	SHRQ          $0x01, R12
+	SUBQ          $0x00, R12
+	MOVQ          $-1, R11
+	BZHIQ         R12, R11, R11
+	KMOVW         R11, K1
+	VMOVUPS       deal<>+0(SB), Z0
+	VPERMPS       Z8, Z0, Z8
+	VMOVUPS.Z     (DX), K1, Y2
+	VADDPS        Y2, Y8, Y2
+	VMOVUPS       Y2, K1, (DX)
+	DECQ          R10
+	JZ            done
+	ADDQ          R9, DX
+	VEXTRACTF64X4 $0x01, Z8, Y1
+	VMOVUPS.Z     (DX), K1, Y2
+	VADDPS        Y2, Y1, Y2
+	VMOVUPS       Y2, K1, (DX)
+	DECQ          R10
+	JZ            done
+	ADDQ          R9, DX
+	VPERMPS       Z9, Z0, Z9
+	VMOVUPS.Z     (DX), K1, Y2
+	VADDPS        Y2, Y9, Y2
+	VMOVUPS       Y2, K1, (DX)
+	DECQ          R10
+	JZ            done
+	ADDQ          R9, DX
+	VEXTRACTF64X4 $0x01, Z9, Y1
+	VMOVUPS.Z     (DX), K1, Y2
+	VADDPS        Y2, Y1, Y2
+	VMOVUPS       Y2, K1, (DX)
+	DECQ          R10
+	JZ            done
+	ADDQ          R9, DX
+	VPERMPS       Z10, Z0, Z10
+	VMOVUPS.Z     (DX), K1, Y2
+	VADDPS        Y2, Y10, Y2
+	VMOVUPS       Y2, K1, (DX)
+	DECQ          R10
+	JZ            done
+	ADDQ          R9, DX
+	VEXTRACTF64X4 $0x01, Z10, Y1
+	VMOVUPS.Z     (DX), K1, Y2
+	VADDPS        Y2, Y1, Y2
+	VMOVUPS       Y2, K1, (DX)
+	DECQ          R10
+	JZ            done
+	ADDQ          R9, DX
+	VPERMPS       Z11, Z0, Z11
+	VMOVUPS.Z     (DX), K1, Y2
+	VADDPS        Y2, Y11, Y2
+	VMOVUPS       Y2, K1, (DX)
+	DECQ          R10
+	JZ            done
+	ADDQ          R9, DX
+	VEXTRACTF64X4 $0x01, Z11, Y1
+	VMOVUPS.Z     (DX), K1, Y2
+	VADDPS        Y2, Y1, Y2
+	VMOVUPS       Y2, K1, (DX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func maskedBF16Z1(k int, a *uint32, b *uint32, meta *byte, stride int, values *float32, ldv int, rows int, cols int)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, MMX+
+TEXT ·maskedBF16Z1(SB), NOSPLIT, $0-72
+	MOVQ         k+0(FP), CX
+	MOVQ         a+8(FP), SI
+	MOVQ         b+16(FP), DI
+	MOVQ         meta+24(FP), AX
+	MOVQ         stride+32(FP), BX
+	VMOVUPS      keptshifts<>+0(SB), Z0
+	MOVWLZX      (AX), R8
+	MOVWLZX      (AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z20
+	VPSRLVD      Z0, Z20, Z20
+	LEAQ         (AX)(BX*2), AX
+	MOVWLZX      (AX), R8
+	MOVWLZX      (AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z21
+	VPSRLVD      Z0, Z21, Z21
+	LEAQ         (AX)(BX*2), AX
+	MOVWLZX      (AX), R8
+	MOVWLZX      (AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z22
+	VPSRLVD      Z0, Z22, Z22
+	LEAQ         (AX)(BX*2), AX
+	MOVWLZX      (AX), R8
+	MOVWLZX      (AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z23
+	VPSRLVD      Z0, Z23, Z23
+	LEAQ         (AX)(BX*2), AX
+	VPXORD       Z8, Z8, Z8
+	VPXORD       Z9, Z9, Z9
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	TESTQ        CX, CX
+	JZ           end
+
+unit:
+	VMOVUPS    (DI), Z0
+	PREFETCHT0 3072(DI)
+	VMOVUPS    (SI), Z3
+	VPERMILPS  $0x44, Z3, Z4
+	VPERMILPS  Z20, Z0, Z6
+
+	// VDPBF16PS Z6, Z4, Z8
+	LONG      $0x485e7262
+	WORD      $0xc652
+	VPERMILPS $0xee, Z3, Z5
+	VPERMILPS Z21, Z0, Z7
+
+	// VDPBF16PS Z7, Z5, Z9
+	LONG      $0x48567262
+	WORD      $0xcf52
+	VMOVUPS   64(SI), Z3
+	VPERMILPS $0x44, Z3, Z4
+	VPERMILPS Z22, Z0, Z6
+
+	// VDPBF16PS Z6, Z4, Z10
+	LONG      $0x485e7262
+	WORD      $0xd652
+	VPERMILPS $0xee, Z3, Z5
+	VPERMILPS Z23, Z0, Z7
+
+	// VDPBF16PS Z7, Z5, Z11
+	LONG $0x48567262
+	WORD $0xdf52
+	ADDQ $0x00000080, SI
+	ADDQ $0x00000040, DI
+	DECQ CX
+	JNZ  unit
+
+end:
+	MOVQ          values+40(FP), DX
+	MOVQ          ldv+48(FP), R9
+	SHLQ          $0x02, R9
+	MOVQ          rows+56(FP), R10
+	MOVQ          cols+64(FP), R12
+	SHRQ          $0x01, R12
+	SUBQ          $0x00, R12
+	MOVQ          $-1, R11
+	BZHIQ         R12, R11, R11
+	KMOVW         R11, K1
+	VMOVUPS       deal<>+0(SB), Z0
+	VPERMPS       Z8, Z0, Z8
+	VMOVUPS.Z     (DX), K1, Y2
+	VADDPS        Y2, Y8, Y2
+	VMOVUPS       Y2, K1, (DX)
+	DECQ          R10
+	JZ            done
+	ADDQ          R9, DX
+	VEXTRACTF64X4 $0x01, Z8, Y1
+	VMOVUPS.Z     (DX), K1, Y2
+	VADDPS        Y2, Y1, Y2
+	VMOVUPS       Y2, K1, (DX)
+	DECQ          R10
+	JZ            done
+	ADDQ          R9, DX
+	VPERMPS       Z9, Z0, Z9
+	VMOVUPS.Z     (DX), K1, Y2
+	VADDPS        Y2, Y9, Y2
+	VMOVUPS       Y2, K1, (DX)
+	DECQ          R10
+	JZ            done
+	ADDQ          R9, DX
+	VEXTRACTF64X4 $0x01, Z9, Y1
+	VMOVUPS.Z     (DX), K1, Y2
+	VADDPS        Y2, Y1, Y2
+	VMOVUPS       Y2, K1, (DX)
+	DECQ          R10
+	JZ            done
+	ADDQ          R9, DX
+	VPERMPS       Z10, Z0, Z10
+	VMOVUPS.Z     (DX), K1, Y2
+	VADDPS        Y2, Y10, Y2
+	VMOVUPS       Y2, K1, (DX)
+	DECQ          R10
+	JZ            done
+	ADDQ          R9, DX
+	VEXTRACTF64X4 $0x01, Z10, Y1
+	VMOVUPS.Z     (DX), K1, Y2
+	VADDPS        Y2, Y1, Y2
+	VMOVUPS       Y2, K1, (DX)
+	DECQ          R10
+	JZ            done
+	ADDQ          R9, DX
+	VPERMPS       Z11, Z0, Z11
+	VMOVUPS.Z     (DX), K1, Y2
+	VADDPS        Y2, Y11, Y2
+	VMOVUPS       Y2, K1, (DX)
+	DECQ          R10
+	JZ            done
+	ADDQ          R9, DX
+	VEXTRACTF64X4 $0x01, Z11, Y1
+	VMOVUPS.Z     (DX), K1, Y2
+	VADDPS        Y2, Y1, Y2
+	VMOVUPS       Y2, K1, (DX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func maskedF32Z2(k int, a *uint32, b *uint32, meta *byte, stride int, values *float32, ldv int, rows int, cols int)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, MMX+
+TEXT ·maskedF32Z2(SB), NOSPLIT, $0-72
+	MOVQ         k+0(FP), CX
+	MOVQ         a+8(FP), SI
+	MOVQ         b+16(FP), DI
+	MOVQ         meta+24(FP), AX
+	MOVQ         stride+32(FP), BX
+	VMOVUPS      keptshifts<>+0(SB), Z0
+	MOVWLZX      (AX), R8
+	MOVWLZX      (AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z20
+	VPSRLVD      Z0, Z20, Z20
+	MOVWLZX      2(AX), R8
+	MOVWLZX      2(AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z21
+	VPSRLVD      Z0, Z21, Z21
+	LEAQ         (AX)(BX*2), AX
+	MOVWLZX      (AX), R8
+	MOVWLZX      (AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z22
+	VPSRLVD      Z0, Z22, Z22
+	MOVWLZX      2(AX), R8
+	MOVWLZX      2(AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z23
+	VPSRLVD      Z0, Z23, Z23
+	LEAQ         (AX)(BX*2), AX
+	MOVWLZX      (AX), R8
+	MOVWLZX      (AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z24
+	VPSRLVD      Z0, Z24, Z24
+	MOVWLZX      2(AX), R8
+	MOVWLZX      2(AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z25
+	VPSRLVD      Z0, Z25, Z25
+	LEAQ         (AX)(BX*2), AX
+	MOVWLZX      (AX), R8
+	MOVWLZX      (AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z26
+	VPSRLVD      Z0, Z26, Z26
+	MOVWLZX      2(AX), R8
+	MOVWLZX      2(AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z27
+	VPSRLVD      Z0, Z27, Z27
+	LEAQ         (AX)(BX*2), AX
+	VPXORD       Z8, Z8, Z8
+	VPXORD       Z9, Z9, Z9
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	VPXORD       Z12, Z12, Z12
+	VPXORD       Z13, Z13, Z13
+	VPXORD       Z14, Z14, Z14
+	VPXORD       Z15, Z15, Z15
+	TESTQ        CX, CX
+	JZ           end
+
+unit:
+	VMOVUPS     (DI), Z0
+	PREFETCHT0  3072(DI)
+	VMOVUPS     64(DI), Z1
+	PREFETCHT0  3136(DI)
+	VMOVUPS     (SI), Z3
+	VPERMILPS   $0x44, Z3, Z4
+	VPERMILPS   Z20, Z0, Z6
+	VFMADD231PS Z6, Z4, Z8
+	VPERMILPS   Z21, Z1, Z7
+	VFMADD231PS Z7, Z4, Z9
+	VPERMILPS   $0xee, Z3, Z5
+	VPERMILPS   Z22, Z0, Z6
+	VFMADD231PS Z6, Z5, Z10
+	VPERMILPS   Z23, Z1, Z7
+	VFMADD231PS Z7, Z5, Z11
+	VMOVUPS     64(SI), Z3
+	VPERMILPS   $0x44, Z3, Z4
+	VPERMILPS   Z24, Z0, Z6
+	VFMADD231PS Z6, Z4, Z12
+	VPERMILPS   Z25, Z1, Z7
+	VFMADD231PS Z7, Z4, Z13
+	VPERMILPS   $0xee, Z3, Z5
+	VPERMILPS   Z26, Z0, Z6
+	VFMADD231PS Z6, Z5, Z14
+	VPERMILPS   Z27, Z1, Z7
+	VFMADD231PS Z7, Z5, Z15
+	ADDQ        $0x00000080, SI
+	ADDQ        $0x00000080, DI
+	DECQ        CX
+	JNZ         unit
+
+end:
+	MOVQ          values+40(FP), DX
+	MOVQ          ldv+48(FP), R9
+	SHLQ          $0x02, R9
+	MOVQ          rows+56(FP), R10
+	MOVQ          cols+64(FP), R12
+	SHRQ          $0x01, R12
+	SUBQ          $0x08, R12
+	MOVQ          $-1, R11
+	BZHIQ         R12, R11, R11
+	KMOVW         R11, K1
+	VMOVUPS       deal<>+0(SB), Z0
+	VPERMPS       Z8, Z0, Z8
+	VADDPS        (DX), Y8, Y2
+	VMOVUPS       Y2, (DX)
+	VPERMPS       Z9, Z0, Z9
+	VMOVUPS.Z     32(DX), K1, Y2
+	VADDPS        Y2, Y9, Y2
+	VMOVUPS       Y2, K1, 32(DX)
+	DECQ          R10
+	JZ            done
+	ADDQ          R9, DX
+	VEXTRACTF64X4 $0x01, Z8, Y1
+	VADDPS        (DX), Y1, Y2
+	VMOVUPS       Y2, (DX)
+	VEXTRACTF64X4 $0x01, Z9, Y1
+	VMOVUPS.Z     32(DX), K1, Y2
+	VADDPS        Y2, Y1, Y2
+	VMOVUPS       Y2, K1, 32(DX)
+	DECQ          R10
+	JZ            done
+	ADDQ          R9, DX
+	VPERMPS       Z10, Z0, Z10
+	VADDPS        (DX), Y10, Y2
+	VMOVUPS       Y2, (DX)
+	VPERMPS       Z11, Z0, Z11
+	VMOVUPS.Z     32(DX), K1, Y2
+	VADDPS        Y2, Y11, Y2
+	VMOVUPS       Y2, K1, 32(DX)
+	DECQ          R10
+	JZ            done
+	ADDQ          R9, DX
+	VEXTRACTF64X4 $0x01, Z10, Y1
+	VADDPS        (DX), Y1, Y2
+	VMOVUPS       Y2, (DX)
+	VEXTRACTF64X4 $0x01, Z11, Y1
+	VMOVUPS.Z     32(DX), K1, Y2
+	VADDPS        Y2, Y1, Y2
+	VMOVUPS       Y2, K1, 32(DX)
+	DECQ          R10
+	JZ            done
+	ADDQ          R9, DX
+	VPERMPS       Z12, Z0, Z12
+	VADDPS        (DX), Y12, Y2
+	VMOVUPS       Y2, (DX)
+	VPERMPS       Z13, Z0, Z13
+	VMOVUPS.Z     32(DX), K1, Y2
+	VADDPS        Y2, Y13, Y2
+	VMOVUPS       Y2, K1, 32(DX)
+	DECQ          R10
+	JZ            done
+	ADDQ          R9, DX
+	VEXTRACTF64X4 $0x01, Z12, Y1
+	VADDPS        (DX), Y1, Y2
+	VMOVUPS       Y2, (DX)
+	VEXTRACTF64X4 $0x01, Z13, Y1
+	VMOVUPS.Z     32(DX), K1, Y2
+	VADDPS        Y2, Y1, Y2
+	VMOVUPS       Y2, K1, 32(DX)
+	DECQ          R10
+	JZ            done
+	ADDQ          R9, DX
+	VPERMPS       Z14, Z0, Z14
+	VADDPS        (DX), Y14, Y2
+	VMOVUPS       Y2, (DX)
+	VPERMPS       Z15, Z0, Z15
+	VMOVUPS.Z     32(DX), K1, Y2
+	VADDPS        Y2, Y15, Y2
+	VMOVUPS       Y2, K1, 32(DX)
+	DECQ          R10
+	JZ            done
+	ADDQ          R9, DX
+	VEXTRACTF64X4 $0x01, Z14, Y1
+	VADDPS        (DX), Y1, Y2
+	VMOVUPS       Y2, (DX)
+	VEXTRACTF64X4 $0x01, Z15, Y1
+	VMOVUPS.Z     32(DX), K1, Y2
+	VADDPS        Y2, Y1, Y2
+	VMOVUPS       Y2, K1, 32(DX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func maskedBF16Z2(k int, a *uint32, b *uint32, meta *byte, stride int, values *float32, ldv int, rows int, cols int)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, MMX+
+TEXT ·maskedBF16Z2(SB), NOSPLIT, $0-72
+	MOVQ         k+0(FP), CX
+	MOVQ         a+8(FP), SI
+	MOVQ         b+16(FP), DI
+	MOVQ         meta+24(FP), AX
+	MOVQ         stride+32(FP), BX
+	VMOVUPS      keptshifts<>+0(SB), Z0
+	MOVWLZX      (AX), R8
+	MOVWLZX      (AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z20
+	VPSRLVD      Z0, Z20, Z20
+	MOVWLZX      2(AX), R8
+	MOVWLZX      2(AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z21
+	VPSRLVD      Z0, Z21, Z21
+	LEAQ         (AX)(BX*2), AX
+	MOVWLZX      (AX), R8
+	MOVWLZX      (AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z22
+	VPSRLVD      Z0, Z22, Z22
+	MOVWLZX      2(AX), R8
+	MOVWLZX      2(AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z23
+	VPSRLVD      Z0, Z23, Z23
+	LEAQ         (AX)(BX*2), AX
+	MOVWLZX      (AX), R8
+	MOVWLZX      (AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z24
+	VPSRLVD      Z0, Z24, Z24
+	MOVWLZX      2(AX), R8
+	MOVWLZX      2(AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z25
+	VPSRLVD      Z0, Z25, Z25
+	LEAQ         (AX)(BX*2), AX
+	MOVWLZX      (AX), R8
+	MOVWLZX      (AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z26
+	VPSRLVD      Z0, Z26, Z26
+	MOVWLZX      2(AX), R8
+	MOVWLZX      2(AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z27
+	VPSRLVD      Z0, Z27, Z27
+	LEAQ         (AX)(BX*2), AX
+	VPXORD       Z8, Z8, Z8
+	VPXORD       Z9, Z9, Z9
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	VPXORD       Z12, Z12, Z12
+	VPXORD       Z13, Z13, Z13
+	VPXORD       Z14, Z14, Z14
+	VPXORD       Z15, Z15, Z15
+	TESTQ        CX, CX
+	JZ           end
+
+unit:
+	VMOVUPS    (DI), Z0
+	PREFETCHT0 3072(DI)
+	VMOVUPS    64(DI), Z1
+	PREFETCHT0 3136(DI)
+	VMOVUPS    (SI), Z3
+	VPERMILPS  $0x44, Z3, Z4
+	VPERMILPS  Z20, Z0, Z6
+
+	// VDPBF16PS Z6, Z4, Z8
+	LONG      $0x485e7262
+	WORD      $0xc652
+	VPERMILPS Z21, Z1, Z7
+
+	// VDPBF16PS Z7, Z4, Z9
+	LONG      $0x485e7262
+	WORD      $0xcf52
+	VPERMILPS $0xee, Z3, Z5
+	VPERMILPS Z22, Z0, Z6
+
+	// VDPBF16PS Z6, Z5, Z10
+	LONG      $0x48567262
+	WORD      $0xd652
+	VPERMILPS Z23, Z1, Z7
+
+	// VDPBF16PS Z7, Z5, Z11
+	LONG      $0x48567262
+	WORD      $0xdf52
+	VMOVUPS   64(SI), Z3
+	VPERMILPS $0x44, Z3, Z4
+	VPERMILPS Z24, Z0, Z6
+
+	// VDPBF16PS Z6, Z4, Z12
+	LONG      $0x485e7262
+	WORD      $0xe652
+	VPERMILPS Z25, Z1, Z7
+
+	// VDPBF16PS Z7, Z4, Z13
+	LONG      $0x485e7262
+	WORD      $0xef52
+	VPERMILPS $0xee, Z3, Z5
+	VPERMILPS Z26, Z0, Z6
+
+	// VDPBF16PS Z6, Z5, Z14
+	LONG      $0x48567262
+	WORD      $0xf652
+	VPERMILPS Z27, Z1, Z7
+
+	// VDPBF16PS Z7, Z5, Z15
+	LONG $0x48567262
+	WORD $0xff52
+	ADDQ $0x00000080, SI
+	ADDQ $0x00000080, DI
+	DECQ CX
+	JNZ  unit
+
+end:
+	MOVQ          values+40(FP), DX
+	MOVQ          ldv+48(FP), R9
+	SHLQ          $0x02, R9
+	MOVQ          rows+56(FP), R10
+	MOVQ          cols+64(FP), R12
+	SHRQ          $0x01, R12
+	SUBQ          $0x08, R12
+	MOVQ          $-1, R11
+	BZHIQ         R12, R11, R11
+	KMOVW         R11, K1
+	VMOVUPS       deal<>+0(SB), Z0
+	VPERMPS       Z8, Z0, Z8
+	VADDPS        (DX), Y8, Y2
+	VMOVUPS       Y2, (DX)
+	VPERMPS       Z9, Z0, Z9
+	VMOVUPS.Z     32(DX), K1, Y2
+	VADDPS        Y2, Y9, Y2
+	VMOVUPS       Y2, K1, 32(DX)
+	DECQ          R10
+	JZ            done
+	ADDQ          R9, DX
+	VEXTRACTF64X4 $0x01, Z8, Y1
+	VADDPS        (DX), Y1, Y2
+	VMOVUPS       Y2, (DX)
+	VEXTRACTF64X4 $0x01, Z9, Y1
+	VMOVUPS.Z     32(DX), K1, Y2
+	VADDPS        Y2, Y1, Y2
+	VMOVUPS       Y2, K1, 32(DX)
+	DECQ          R10
+	JZ            done
+	ADDQ          R9, DX
+	VPERMPS       Z10, Z0, Z10
+	VADDPS        (DX), Y10, Y2
+	VMOVUPS       Y2, (DX)
+	VPERMPS       Z11, Z0, Z11
+	VMOVUPS.Z     32(DX), K1, Y2
+	VADDPS        Y2, Y11, Y2
+	VMOVUPS       Y2, K1, 32(DX)
+	DECQ          R10
+	JZ            done
+	ADDQ          R9, DX
+	VEXTRACTF64X4 $0x01, Z10, Y1
+	VADDPS        (DX), Y1, Y2
+	VMOVUPS       Y2, (DX)
+	VEXTRACTF64X4 $0x01, Z11, Y1
+	VMOVUPS.Z     32(DX), K1, Y2
+	VADDPS        Y2, Y1, Y2
+	VMOVUPS       Y2, K1, 32(DX)
+	DECQ          R10
+	JZ            done
+	ADDQ          R9, DX
+	VPERMPS       Z12, Z0, Z12
+	VADDPS        (DX), Y12, Y2
+	VMOVUPS       Y2, (DX)
+	VPERMPS       Z13, Z0, Z13
+	VMOVUPS.Z     32(DX), K1, Y2
+	VADDPS        Y2, Y13, Y2
+	VMOVUPS       Y2, K1, 32(DX)
+	DECQ          R10
+	JZ            done
+	ADDQ          R9, DX
+	VEXTRACTF64X4 $0x01, Z12, Y1
+	VADDPS        (DX), Y1, Y2
+	VMOVUPS       Y2, (DX)
+	VEXTRACTF64X4 $0x01, Z13, Y1
+	VMOVUPS.Z     32(DX), K1, Y2
+	VADDPS        Y2, Y1, Y2
+	VMOVUPS       Y2, K1, 32(DX)
+	DECQ          R10
+	JZ            done
+	ADDQ          R9, DX
+	VPERMPS       Z14, Z0, Z14
+	VADDPS        (DX), Y14, Y2
+	VMOVUPS       Y2, (DX)
+	VPERMPS       Z15, Z0, Z15
+	VMOVUPS.Z     32(DX), K1, Y2
+	VADDPS        Y2, Y15, Y2
+	VMOVUPS       Y2, K1, 32(DX)
+	DECQ          R10
+	JZ            done
+	ADDQ          R9, DX
+	VEXTRACTF64X4 $0x01, Z14, Y1
+	VADDPS        (DX), Y1, Y2
+	VMOVUPS       Y2, (DX)
+	VEXTRACTF64X4 $0x01, Z15, Y1
+	VMOVUPS.Z     32(DX), K1, Y2
+	VADDPS        Y2, Y1, Y2
+	VMOVUPS       Y2, K1, 32(DX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func maskedF32Z3(k int, a *uint32, b *uint32, meta *byte, stride int, values *float32, ldv int, rows int, cols int)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, MMX+
+TEXT ·maskedF32Z3(SB), NOSPLIT, $0-72
+	MOVQ         k+0(FP), CX
+	MOVQ         a+8(FP), SI
+	MOVQ         b+16(FP), DI
+	MOVQ         meta+24(FP), AX
+	MOVQ         stride+32(FP), BX
+	VMOVUPS      keptshifts<>+0(SB), Z0
+	MOVWLZX      (AX), R8
+	MOVWLZX      (AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z20
+	VPSRLVD      Z0, Z20, Z20
+	MOVWLZX      2(AX), R8
+	MOVWLZX      2(AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z21
+	VPSRLVD      Z0, Z21, Z21
+	MOVWLZX      4(AX), R8
+	MOVWLZX      4(AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z22
+	VPSRLVD      Z0, Z22, Z22
+	LEAQ         (AX)(BX*2), AX
+	MOVWLZX      (AX), R8
+	MOVWLZX      (AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z23
+	VPSRLVD      Z0, Z23, Z23
+	MOVWLZX      2(AX), R8
+	MOVWLZX      2(AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z24
+	VPSRLVD      Z0, Z24, Z24
+	MOVWLZX      4(AX), R8
+	MOVWLZX      4(AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z25
+	VPSRLVD      Z0, Z25, Z25
+	LEAQ         (AX)(BX*2), AX
+	MOVWLZX      (AX), R8
+	MOVWLZX      (AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z26
+	VPSRLVD      Z0, Z26, Z26
+	MOVWLZX      2(AX), R8
+	MOVWLZX      2(AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z27
+	VPSRLVD      Z0, Z27, Z27
+	MOVWLZX      4(AX), R8
+	MOVWLZX      4(AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z28
+	VPSRLVD      Z0, Z28, Z28
+	LEAQ         (AX)(BX*2), AX
+	MOVWLZX      (AX), R8
+	MOVWLZX      (AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z29
+	VPSRLVD      Z0, Z29, Z29
+	MOVWLZX      2(AX), R8
+	MOVWLZX      2(AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z30
+	VPSRLVD      Z0, Z30, Z30
+	MOVWLZX      4(AX), R8
+	MOVWLZX      4(AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z31
+	VPSRLVD      Z0, Z31, Z31
+	LEAQ         (AX)(BX*2), AX
+	VPXORD       Z8, Z8, Z8
+	VPXORD       Z9, Z9, Z9
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	VPXORD       Z12, Z12, Z12
+	VPXORD       Z13, Z13, Z13
+	VPXORD       Z14, Z14, Z14
+	VPXORD       Z15, Z15, Z15
+	VPXORD       Z16, Z16, Z16
+	VPXORD       Z17, Z17, Z17
+	VPXORD       Z18, Z18, Z18
+	VPXORD       Z19, Z19, Z19
+	TESTQ        CX, CX
+	JZ           end
+
+unit:
+	VMOVUPS     (DI), Z0
+	PREFETCHT0  3072(DI)
+	VMOVUPS     64(DI), Z1
+	PREFETCHT0  3136(DI)
+	VMOVUPS     128(DI), Z2
+	PREFETCHT0  3200(DI)
+	VMOVUPS     (SI), Z3
+	VPERMILPS   $0x44, Z3, Z4
+	VPERMILPS   Z20, Z0, Z6
+	VFMADD231PS Z6, Z4, Z8
+	VPERMILPS   Z21, Z1, Z7
+	VFMADD231PS Z7, Z4, Z9
+	VPERMILPS   Z22, Z2, Z6
+	VFMADD231PS Z6, Z4, Z10
+	VPERMILPS   $0xee, Z3, Z5
+	VPERMILPS   Z23, Z0, Z7
+	VFMADD231PS Z7, Z5, Z11
+	VPERMILPS   Z24, Z1, Z6
+	VFMADD231PS Z6, Z5, Z12
+	VPERMILPS   Z25, Z2, Z7
+	VFMADD231PS Z7, Z5, Z13
+	VMOVUPS     64(SI), Z3
+	VPERMILPS   $0x44, Z3, Z4
+	VPERMILPS   Z26, Z0, Z6
+	VFMADD231PS Z6, Z4, Z14
+	VPERMILPS   Z27, Z1, Z7
+	VFMADD231PS Z7, Z4, Z15
+	VPERMILPS   Z28, Z2, Z6
+	VFMADD231PS Z6, Z4, Z16
+	VPERMILPS   $0xee, Z3, Z5
+	VPERMILPS   Z29, Z0, Z7
+	VFMADD231PS Z7, Z5, Z17
+	VPERMILPS   Z30, Z1, Z6
+	VFMADD231PS Z6, Z5, Z18
+	VPERMILPS   Z31, Z2, Z7
+	VFMADD231PS Z7, Z5, Z19
+	ADDQ        $0x00000080, SI
+	ADDQ        $0x000000c0, DI
+	DECQ        CX
+	JNZ         unit
+
+end:
+	MOVQ          values+40(FP), DX
+	MOVQ          ldv+48(FP), R9
+	SHLQ          $0x02, R9
+	MOVQ          rows+56(FP), R10
+	MOVQ          cols+64(FP), R12
+	SHRQ          $0x01, R12
+	SUBQ          $0x10, R12
+	MOVQ          $-1, R11
+	BZHIQ         R12, R11, R11
+	KMOVW         R11, K1
+	VMOVUPS       deal<>+0(SB), Z0
+	VPERMPS       Z8, Z0, Z8
+	VADDPS        (DX), Y8, Y2
+	VMOVUPS       Y2, (DX)
+	VPERMPS       Z9, Z0, Z9
+	VADDPS        32(DX), Y9, Y2
+	VMOVUPS       Y2, 32(DX)
+	VPERMPS       Z10, Z0, Z10
+	VMOVUPS.Z     64(DX), K1, Y2
+	VADDPS        Y2, Y10, Y2
+	VMOVUPS       Y2, K1, 64(DX)
+	DECQ          R10
+	JZ            done
+	ADDQ          R9, DX
+	VEXTRACTF64X4 $0x01, Z8, Y1
+	VADDPS        (DX), Y1, Y2
+	VMOVUPS       Y2, (DX)
+	VEXTRACTF64X4 $0x01, Z9, Y1
+	VADDPS        32(DX), Y1, Y2
+	VMOVUPS       Y2, 32(DX)
+	VEXTRACTF64X4 $0x01, Z10, Y1
+	VMOVUPS.Z     64(DX), K1, Y2
+	VADDPS        Y2, Y1, Y2
+	VMOVUPS       Y2, K1, 64(DX)
+	DECQ          R10
+	JZ            done
+	ADDQ          R9, DX
+	VPERMPS       Z11, Z0, Z11
+	VADDPS        (DX), Y11, Y2
+	VMOVUPS       Y2, (DX)
+	VPERMPS       Z12, Z0, Z12
+	VADDPS        32(DX), Y12, Y2
+	VMOVUPS       Y2, 32(DX)
+	VPERMPS       Z13, Z0, Z13
+	VMOVUPS.Z     64(DX), K1, Y2
+	VADDPS        Y2, Y13, Y2
+	VMOVUPS       Y2, K1, 64(DX)
+	DECQ          R10
+	JZ            done
+	ADDQ          R9, DX
+	VEXTRACTF64X4 $0x01, Z11, Y1
+	VADDPS        (DX), Y1, Y2
+	VMOVUPS       Y2, (DX)
+	VEXTRACTF64X4 $0x01, Z12, Y1
+	VADDPS        32(DX), Y1, Y2
+	VMOVUPS       Y2, 32(DX)
+	VEXTRACTF64X4 $0x01, Z13, Y1
+	VMOVUPS.Z     64(DX), K1, Y2
+	VADDPS        Y2, Y1, Y2
+	VMOVUPS       Y2, K1, 64(DX)
+	DECQ          R10
+	JZ            done
+	ADDQ          R9, DX
+	VPERMPS       Z14, Z0, Z14
+	VADDPS        (DX), Y14, Y2
+	VMOVUPS       Y2, (DX)
+	VPERMPS       Z15, Z0, Z15
+	VADDPS        32(DX), Y15, Y2
+	VMOVUPS       Y2, 32(DX)
+	VPERMPS       Z16, Z0, Z16
+	VMOVUPS.Z     64(DX), K1, Y2
+	VADDPS        Y2, Y16, Y2
+	VMOVUPS       Y2, K1, 64(DX)
+	DECQ          R10
+	JZ            done
+	ADDQ          R9, DX
+	VEXTRACTF64X4 $0x01, Z14, Y1
+	VADDPS        (DX), Y1, Y2
+	VMOVUPS       Y2, (DX)
+	VEXTRACTF64X4 $0x01, Z15, Y1
+	VADDPS        32(DX), Y1, Y2
+	VMOVUPS       Y2, 32(DX)
+	VEXTRACTF64X4 $0x01, Z16, Y1
+	VMOVUPS.Z     64(DX), K1, Y2
+	VADDPS        Y2, Y1, Y2
+	VMOVUPS       Y2, K1, 64(DX)
+	DECQ          R10
+	JZ            done
+	ADDQ          R9, DX
+	VPERMPS       Z17, Z0, Z17
+	VADDPS        (DX), Y17, Y2
+	VMOVUPS       Y2, (DX)
+	VPERMPS       Z18, Z0, Z18
+	VADDPS        32(DX), Y18, Y2
+	VMOVUPS       Y2, 32(DX)
+	VPERMPS       Z19, Z0, Z19
+	VMOVUPS.Z     64(DX), K1, Y2
+	VADDPS        Y2, Y19, Y2
+	VMOVUPS       Y2, K1, 64(DX)
+	DECQ          R10
+	JZ            done
+	ADDQ          R9, DX
+	VEXTRACTF64X4 $0x01, Z17, Y1
+	VADDPS        (DX), Y1, Y2
+	VMOVUPS       Y2, (DX)
+	VEXTRACTF64X4 $0x01, Z18, Y1
+	VADDPS        32(DX), Y1, Y2
+	VMOVUPS       Y2, 32(DX)
+	VEXTRACTF64X4 $0x01, Z19, Y1
+	VMOVUPS.Z     64(DX), K1, Y2
+	VADDPS        Y2, Y1, Y2
+	VMOVUPS       Y2, K1, 64(DX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func maskedBF16Z3(k int, a *uint32, b *uint32, meta *byte, stride int, values *float32, ldv int, rows int, cols int)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, MMX+
+TEXT ·maskedBF16Z3(SB), NOSPLIT, $0-72
+	MOVQ         k+0(FP), CX
+	MOVQ         a+8(FP), SI
+	MOVQ         b+16(FP), DI
+	MOVQ         meta+24(FP), AX
+	MOVQ         stride+32(FP), BX
+	VMOVUPS      keptshifts<>+0(SB), Z0
+	MOVWLZX      (AX), R8
+	MOVWLZX      (AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z20
+	VPSRLVD      Z0, Z20, Z20
+	MOVWLZX      2(AX), R8
+	MOVWLZX      2(AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z21
+	VPSRLVD      Z0, Z21, Z21
+	MOVWLZX      4(AX), R8
+	MOVWLZX      4(AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z22
+	VPSRLVD      Z0, Z22, Z22
+	LEAQ         (AX)(BX*2), AX
+	MOVWLZX      (AX), R8
+	MOVWLZX      (AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z23
+	VPSRLVD      Z0, Z23, Z23
+	MOVWLZX      2(AX), R8
+	MOVWLZX      2(AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z24
+	VPSRLVD      Z0, Z24, Z24
+	MOVWLZX      4(AX), R8
+	MOVWLZX      4(AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z25
+	VPSRLVD      Z0, Z25, Z25
+	LEAQ         (AX)(BX*2), AX
+	MOVWLZX      (AX), R8
+	MOVWLZX      (AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z26
+	VPSRLVD      Z0, Z26, Z26
+	MOVWLZX      2(AX), R8
+	MOVWLZX      2(AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z27
+	VPSRLVD      Z0, Z27, Z27
+	MOVWLZX      4(AX), R8
+	MOVWLZX      4(AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z28
+	VPSRLVD      Z0, Z28, Z28
+	LEAQ         (AX)(BX*2), AX
+	MOVWLZX      (AX), R8
+	MOVWLZX      (AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z29
+	VPSRLVD      Z0, Z29, Z29
+	MOVWLZX      2(AX), R8
+	MOVWLZX      2(AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z30
+	VPSRLVD      Z0, Z30, Z30
+	MOVWLZX      4(AX), R8
+	MOVWLZX      4(AX)(BX*1), R9
+	SHLQ         $0x20, R9
+	ORQ          R9, R8
+	VPBROADCASTQ R8, Z31
+	VPSRLVD      Z0, Z31, Z31
+	LEAQ         (AX)(BX*2), AX
+	VPXORD       Z8, Z8, Z8
+	VPXORD       Z9, Z9, Z9
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	VPXORD       Z12, Z12, Z12
+	VPXORD       Z13, Z13, Z13
+	VPXORD       Z14, Z14, Z14
+	VPXORD       Z15, Z15, Z15
+	VPXORD       Z16, Z16, Z16
+	VPXORD       Z17, Z17, Z17
+	VPXORD       Z18, Z18, Z18
+	VPXORD       Z19, Z19, Z19
+	TESTQ        CX, CX
+	JZ           end
+
+unit:
+	VMOVUPS    (DI), Z0
+	PREFETCHT0 3072(DI)
+	VMOVUPS    64(DI), Z1
+	PREFETCHT0 3136(DI)
+	VMOVUPS    128(DI), Z2
+	PREFETCHT0 3200(DI)
+	VMOVUPS    (SI), Z3
+	VPERMILPS  $0x44, Z3, Z4
+	VPERMILPS  Z20, Z0, Z6
+
+	// VDPBF16PS Z6, Z4, Z8
+	LONG      $0x485e7262
+	WORD      $0xc652
+	VPERMILPS Z21, Z1, Z7
+
+	// VDPBF16PS Z7, Z4, Z9
+	LONG      $0x485e7262
+	WORD      $0xcf52
+	VPERMILPS Z22, Z2, Z6
+
+	// VDPBF16PS Z6, Z4, Z10
+	LONG      $0x485e7262
+	WORD      $0xd652
+	VPERMILPS $0xee, Z3, Z5
+	VPERMILPS Z23, Z0, Z7
+
+	// VDPBF16PS Z7, Z5, Z11
+	LONG      $0x48567262
+	WORD      $0xdf52
+	VPERMILPS Z24, Z1, Z6
+
+	// VDPBF16PS Z6, Z5, Z12
+	LONG      $0x48567262
+	WORD      $0xe652
+	VPERMILPS Z25, Z2, Z7
+
+	// VDPBF16PS Z7, Z5, Z13
+	LONG      $0x48567262
+	WORD      $0xef52
+	VMOVUPS   64(SI), Z3
+	VPERMILPS $0x44, Z3, Z4
+	VPERMILPS Z26, Z0, Z6
+
+	// VDPBF16PS Z6, Z4, Z14
+	LONG      $0x485e7262
+	WORD      $0xf652
+	VPERMILPS Z27, Z1, Z7
+
+	// VDPBF16PS Z7, Z4, Z15
+	LONG      $0x485e7262
+	WORD      $0xff52
+	VPERMILPS Z28, Z2, Z6
+
+	// VDPBF16PS Z6, Z4, Z16
+	LONG      $0x485ee262
+	WORD      $0xc652
+	VPERMILPS $0xee, Z3, Z5
+	VPERMILPS Z29, Z0, Z7
+
+	// VDPBF16PS Z7, Z5, Z17
+	LONG      $0x4856e262
+	WORD      $0xcf52
+	VPERMILPS Z30, Z1, Z6
+
+	// VDPBF16PS Z6, Z5, Z18
+	LONG      $0x4856e262
+	WORD      $0xd652
+	VPERMILPS Z31, Z2, Z7
+
+	// VDPBF16PS Z7, Z5, Z19
+	LONG $0x4856e262
+	WORD $0xdf52
+	ADDQ $0x00000080, SI
+	ADDQ $0x000000c0, DI
+	DECQ CX
+	JNZ  unit
+
+end:
+	MOVQ          values+40(FP), DX
+	MOVQ          ldv+48(FP), R9
+	SHLQ          $0x02, R9
+	MOVQ          rows+56(FP), R10
+	MOVQ          cols+64(FP), R12
+	SHRQ          $0x01, R12
+	SUBQ          $0x10, R12
+	MOVQ          $-1, R11
+	BZHIQ         R12, R11, R11
+	KMOVW         R11, K1
+	VMOVUPS       deal<>+0(SB), Z0
+	VPERMPS       Z8, Z0, Z8
+	VADDPS        (DX), Y8, Y2
+	VMOVUPS       Y2, (DX)
+	VPERMPS       Z9, Z0, Z9
+	VADDPS        32(DX), Y9, Y2
+	VMOVUPS       Y2, 32(DX)
+	VPERMPS       Z10, Z0, Z10
+	VMOVUPS.Z     64(DX), K1, Y2
+	VADDPS        Y2, Y10, Y2
+	VMOVUPS       Y2, K1, 64(DX)
+	DECQ          R10
+	JZ            done
+	ADDQ          R9, DX
+	VEXTRACTF64X4 $0x01, Z8, Y1
+	VADDPS        (DX), Y1, Y2
+	VMOVUPS       Y2, (DX)
+	VEXTRACTF64X4 $0x01, Z9, Y1
+	VADDPS        32(DX), Y1, Y2
+	VMOVUPS       Y2, 32(DX)
+	VEXTRACTF64X4 $0x01, Z10, Y1
+	VMOVUPS.Z     64(DX), K1, Y2
+	VADDPS        Y2, Y1, Y2
+	VMOVUPS       Y2, K1, 64(DX)
+	DECQ          R10
+	JZ            done
+	ADDQ          R9, DX
+	VPERMPS       Z11, Z0, Z11
+	VADDPS        (DX), Y11, Y2
+	VMOVUPS       Y2, (DX)
+	VPERMPS       Z12, Z0, Z12
+	VADDPS        32(DX), Y12, Y2
+	VMOVUPS       Y2, 32(DX)
+	VPERMPS       Z13, Z0, Z13
+	VMOVUPS.Z     64(DX), K1, Y2
+	VADDPS        Y2, Y13, Y2
+	VMOVUPS       Y2, K1, 64(DX)
+	DECQ          R10
+	JZ            done
+	ADDQ          R9, DX
+	VEXTRACTF64X4 $0x01, Z11, Y1
+	VADDPS        (DX), Y1, Y2
+	VMOVUPS       Y2, (DX)
+	VEXTRACTF64X4 $0x01, Z12, Y1
+	VADDPS        32(DX), Y1, Y2
+	VMOVUPS       Y2, 32(DX)
+	VEXTRACTF64X4 $0x01, Z13, Y1
+	VMOVUPS.Z     64(DX), K1, Y2
+	VADDPS        Y2, Y1, Y2
+	VMOVUPS       Y2, K1, 64(DX)
+	DECQ          R10
+	JZ            done
+	ADDQ          R9, DX
+	VPERMPS       Z14, Z0, Z14
+	VADDPS        (DX), Y14, Y2
+	VMOVUPS       Y2, (DX)
+	VPERMPS       Z15, Z0, Z15
+	VADDPS        32(DX), Y15, Y2
+	VMOVUPS       Y2, 32(DX)
+	VPERMPS       Z16, Z0, Z16
+	VMOVUPS.Z     64(DX), K1, Y2
+	VADDPS        Y2, Y16, Y2
+	VMOVUPS       Y2, K1, 64(DX)
+	DECQ          R10
+	JZ            done
+	ADDQ          R9, DX
+	VEXTRACTF64X4 $0x01, Z14, Y1
+	VADDPS        (DX), Y1, Y2
+	VMOVUPS       Y2, (DX)
+	VEXTRACTF64X4 $0x01, Z15, Y1
+	VADDPS        32(DX), Y1, Y2
+	VMOVUPS       Y2, 32(DX)
+	VEXTRACTF64X4 $0x01, Z16, Y1
+	VMOVUPS.Z     64(DX), K1, Y2
+	VADDPS        Y2, Y1, Y2
+	VMOVUPS       Y2, K1, 64(DX)
+	DECQ          R10
+	JZ            done
+	ADDQ          R9, DX
+	VPERMPS       Z17, Z0, Z17
+	VADDPS        (DX), Y17, Y2
+	VMOVUPS       Y2, (DX)
+	VPERMPS       Z18, Z0, Z18
+	VADDPS        32(DX), Y18, Y2
+	VMOVUPS       Y2, 32(DX)
+	VPERMPS       Z19, Z0, Z19
+	VMOVUPS.Z     64(DX), K1, Y2
+	VADDPS        Y2, Y19, Y2
+	VMOVUPS       Y2, K1, 64(DX)
+	DECQ          R10
+	JZ            done
+	ADDQ          R9, DX
+	VEXTRACTF64X4 $0x01, Z17, Y1
+	VADDPS        (DX), Y1, Y2
+	VMOVUPS       Y2, (DX)
+	VEXTRACTF64X4 $0x01, Z18, Y1
+	VADDPS        32(DX), Y1, Y2
+	VMOVUPS       Y2, 32(DX)
+	VEXTRACTF64X4 $0x01, Z19, Y1
+	VMOVUPS.Z     64(DX), K1, Y2
+	VADDPS        Y2, Y1, Y2
+	VMOVUPS       Y2, K1, 64(DX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func selectedBF16Z(k int, x *uint16, ldx int, b *uint32, control *uint32, c *float32, ldc int, rows int, cols int)
+// Requires: AVX, AVX512BW, AVX512F, BMI2, CMOV
+TEXT ·selectedBF16Z(SB), NOSPLIT, $0-72
+	MOVQ    k+0(FP), CX
+	MOVQ    b+24(FP), SI
+	MOVQ    control+32(FP), DI
+	MOVQ    x+8(FP), R8
+	MOVQ    ldx+16(FP), BX
+	ADDQ    BX, BX
+	MOVQ    rows+56(FP), DX
+	LEAQ    (R8)(BX*1), R9
+	CMPQ    DX, $0x01
+	CMOVQLE R8, R9
+	LEAQ    (R9)(BX*1), R10
+	CMPQ    DX, $0x02
+	CMOVQLE R9, R10
+	LEAQ    (R10)(BX*1), R11
+	CMPQ    DX, $0x03
+	CMOVQLE R10, R11
+	LEAQ    (R11)(BX*1), R12
+	CMPQ    DX, $0x04
+	CMOVQLE R11, R12
+	LEAQ    (R12)(BX*1), R13
+	CMPQ    DX, $0x05
+	CMOVQLE R12, R13
+	VPXORD  Z14, Z14, Z14
+	VPXORD  Z15, Z15, Z15
+	VPXORD  Z16, Z16, Z16
+	VPXORD  Z17, Z17, Z17
+	VPXORD  Z18, Z18, Z18
+	VPXORD  Z19, Z19, Z19
+	VPXORD  Z20, Z20, Z20
+	VPXORD  Z21, Z21, Z21
+	VPXORD  Z22, Z22, Z22
+	VPXORD  Z23, Z23, Z23
+	VPXORD  Z24, Z24, Z24
+	VPXORD  Z25, Z25, Z25
+	VPXORD  Z26, Z26, Z26
+	VPXORD  Z27, Z27, Z27
+	VPXORD  Z28, Z28, Z28
+	VPXORD  Z29, Z29, Z29
+	VPXORD  Z30, Z30, Z30
+	VPXORD  Z31, Z31, Z31
+	XORQ    AX, AX
+
+unit:
+	VBROADCASTF32X4 (R8)(AX*1), Z6
+	VBROADCASTF32X4 (R9)(AX*1), Z7
+	VBROADCASTF32X4 (R10)(AX*1), Z8
+	VBROADCASTF32X4 (R11)(AX*1), Z9
+	VBROADCASTF32X4 (R12)(AX*1), Z10
+	VBROADCASTF32X4 (R13)(AX*1), Z11
+	VMOVUPS         (SI), Z0
+	VMOVUPS         (DI), Z3
+	VMOVUPS         64(SI), Z1
+	VMOVUPS         64(DI), Z4
+	VMOVUPS         128(SI), Z2
+	VMOVUPS         128(DI), Z5
+	VPSHUFB         Z3, Z6, Z12
+
+	// VDPBF16PS Z12, Z0, Z14
+	LONG    $0x487e5262
+	WORD    $0xf452
+	VPSHUFB Z4, Z6, Z13
+
+	// VDPBF16PS Z13, Z1, Z15
+	LONG    $0x48765262
+	WORD    $0xfd52
+	VPSHUFB Z5, Z6, Z12
+
+	// VDPBF16PS Z12, Z2, Z16
+	LONG    $0x486ec262
+	WORD    $0xc452
+	VPSHUFB Z3, Z7, Z13
+
+	// VDPBF16PS Z13, Z0, Z17
+	LONG    $0x487ec262
+	WORD    $0xcd52
+	VPSHUFB Z4, Z7, Z12
+
+	// VDPBF16PS Z12, Z1, Z18
+	LONG    $0x4876c262
+	WORD    $0xd452
+	VPSHUFB Z5, Z7, Z13
+
+	// VDPBF16PS Z13, Z2, Z19
+	LONG    $0x486ec262
+	WORD    $0xdd52
+	VPSHUFB Z3, Z8, Z12
+
+	// VDPBF16PS Z12, Z0, Z20
+	LONG    $0x487ec262
+	WORD    $0xe452
+	VPSHUFB Z4, Z8, Z13
+
+	// VDPBF16PS Z13, Z1, Z21
+	LONG    $0x4876c262
+	WORD    $0xed52
+	VPSHUFB Z5, Z8, Z12
+
+	// VDPBF16PS Z12, Z2, Z22
+	LONG    $0x486ec262
+	WORD    $0xf452
+	VPSHUFB Z3, Z9, Z13
+
+	// VDPBF16PS Z13, Z0, Z23
+	LONG    $0x487ec262
+	WORD    $0xfd52
+	VPSHUFB Z4, Z9, Z12
+
+	// VDPBF16PS Z12, Z1, Z24
+	LONG    $0x48764262
+	WORD    $0xc452
+	VPSHUFB Z5, Z9, Z13
+
+	// VDPBF16PS Z13, Z2, Z25
+	LONG    $0x486e4262
+	WORD    $0xcd52
+	VPSHUFB Z3, Z10, Z12
+
+	// VDPBF16PS Z12, Z0, Z26
+	LONG    $0x487e4262
+	WORD    $0xd452
+	VPSHUFB Z4, Z10, Z13
+
+	// VDPBF16PS Z13, Z1, Z27
+	LONG    $0x48764262
+	WORD    $0xdd52
+	VPSHUFB Z5, Z10, Z12
+
+	// VDPBF16PS Z12, Z2, Z28
+	LONG    $0x486e4262
+	WORD    $0xe452
+	VPSHUFB Z3, Z11, Z13
+
+	// VDPBF16PS Z13, Z0, Z29
+	LONG    $0x487e4262
+	WORD    $0xed52
+	VPSHUFB Z4, Z11, Z12
+
+	// VDPBF16PS Z12, Z1, Z30
+	LONG    $0x48764262
+	WORD    $0xf452
+	VPSHUFB Z5, Z11, Z13
+
+	// VDPBF16PS Z13, Z2, Z31
+	LONG    $0x486e4262
+	WORD    $0xfd52
+	VMOVUPS 192(SI), Z0
+	VMOVUPS 192(DI), Z3
+	VMOVUPS 256(SI), Z1
+	VMOVUPS 256(DI), Z4
+	VMOVUPS 320(SI), Z2
+	VMOVUPS 320(DI), Z5
+	VPSHUFB Z3, Z6, Z12
+
+	// VDPBF16PS Z12, Z0, Z14
+	LONG    $0x487e5262
+	WORD    $0xf452
+	VPSHUFB Z4, Z6, Z13
+
+	// VDPBF16PS Z13, Z1, Z15
+	LONG    $0x48765262
+	WORD    $0xfd52
+	VPSHUFB Z5, Z6, Z12
+
+	// VDPBF16PS Z12, Z2, Z16
+	LONG    $0x486ec262
+	WORD    $0xc452
+	VPSHUFB Z3, Z7, Z13
+
+	// VDPBF16PS Z13, Z0, Z17
+	LONG    $0x487ec262
+	WORD    $0xcd52
+	VPSHUFB Z4, Z7, Z12
+
+	// VDPBF16PS Z12, Z1, Z18
+	LONG    $0x4876c262
+	WORD    $0xd452
+	VPSHUFB Z5, Z7, Z13
+
+	// VDPBF16PS Z13, Z2, Z19
+	LONG    $0x486ec262
+	WORD    $0xdd52
+	VPSHUFB Z3, Z8, Z12
+
+	// VDPBF16PS Z12, Z0, Z20
+	LONG    $0x487ec262
+	WORD    $0xe452
+	VPSHUFB Z4, Z8, Z13
+
+	// VDPBF16PS Z13, Z1, Z21
+	LONG    $0x4876c262
+	WORD    $0xed52
+	VPSHUFB Z5, Z8, Z12
+
+	// VDPBF16PS Z12, Z2, Z22
+	LONG    $0x486ec262
+	WORD    $0xf452
+	VPSHUFB Z3, Z9, Z13
+
+	// VDPBF16PS Z13, Z0, Z23
+	LONG    $0x487ec262
+	WORD    $0xfd52
+	VPSHUFB Z4, Z9, Z12
+
+	// VDPBF16PS Z12, Z1, Z24
+	LONG    $0x48764262
+	WORD    $0xc452
+	VPSHUFB Z5, Z9, Z13
+
+	// VDPBF16PS Z13, Z2, Z25
+	LONG    $0x486e4262
+	WORD    $0xcd52
+	VPSHUFB Z3, Z10, Z12
+
+	// VDPBF16PS Z12, Z0, Z26
+	LONG    $0x487e4262
+	WORD    $0xd452
+	VPSHUFB Z4, Z10, Z13
+
+	// VDPBF16PS Z13, Z1, Z27
+	LONG    $0x48764262
+	WORD    $0xdd52
+	VPSHUFB Z5, Z10, Z12
+
+	// VDPBF16PS Z12, Z2, Z28
+	LONG    $0x486e4262
+	WORD    $0xe452
+	VPSHUFB Z3, Z11, Z13
+
+	// VDPBF16PS Z13, Z0, Z29
+	LONG    $0x487e4262
+	WORD    $0xed52
+	VPSHUFB Z4, Z11, Z12
+
+	// VDPBF16PS Z12, Z1, Z30
+	LONG    $0x48764262
+	WORD    $0xf452
+	VPSHUFB Z5, Z11, Z13
+
+	// VDPBF16PS Z13, Z2, Z31
+	LONG    $0x486e4262
+	WORD    $0xfd52
+	ADDQ    $0x10, AX
+	ADDQ    $0x00000180, SI
+	ADDQ    $0x00000180, DI
+	DECQ    CX
+	JNZ     unit
+	MOVQ    c+40(FP), DX
+	MOVQ    ldc+48(FP), R9
+	SHLQ    $0x02, R9
+	MOVQ    rows+56(FP), R10
+	MOVQ    cols+64(FP), R12
+	MOVQ    $-1, R11
+	BZHIQ   R12, R11, R11
+	KMOVW   R11, K1
+	SHRQ    $0x10, R11
+	KMOVW   R11, K2
+	SHRQ    $0x10, R11
+	KMOVW   R11, K3
+	SHRQ    $0x10, R11
+	VMOVUPS Z14, K1, (DX)
+	VMOVUPS Z15, K2, 64(DX)
+	VMOVUPS Z16, K3, 128(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z17, K1, (DX)
+	VMOVUPS Z18, K2, 64(DX)
+	VMOVUPS Z19, K3, 128(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z20, K1, (DX)
+	VMOVUPS Z21, K2, 64(DX)
+	VMOVUPS Z22, K3, 128(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z23, K1, (DX)
+	VMOVUPS Z24, K2, 64(DX)
+	VMOVUPS Z25, K3, 128(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z26, K1, (DX)
+	VMOVUPS Z27, K2, 64(DX)
+	VMOVUPS Z28, K3, 128(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z29, K1, (DX)
+	VMOVUPS Z30, K2, 64(DX)
+	VMOVUPS Z31, K3, 128(DX)
+
+done:
+	VZEROUPPER
 	RET

@@ -29,7 +29,7 @@ type job struct {
 func (j *job) plan(p Product, e *engine, m *mask, workers int) {
 	*j = job{Product: p, eng: e, grid: newGrid(p.M, p.N, panel, columnUnit, workers)}
 	j.a, j.b = p.A.rowView(), p.B.columnView()
-	j.direct = m == nil && (p.C.typ == I32 || p.C.typ == F32 && e.float)
+	j.direct = e.masked != nil && m != nil || m == nil && (p.C.typ == I32 || p.C.typ == F32 && e.float)
 	j.mask = m
 	j.kc = evenly(p.K, maxUnits*e.depth(), 8*e.depth())
 	rows, cols := j.grid.largest()
@@ -55,6 +55,7 @@ type worker struct {
 	zero uint32 // the one segment of a dense product
 
 	lines lineSet
+	next  stretch
 }
 
 func (w *worker) bytes() int64 {
@@ -109,8 +110,12 @@ func (w *worker) block(j *job, s, b rect, k0, k int) {
 	w.packB(j, b, k0, k)
 	for row := b.row0; row < b.row1; row += panel {
 		rows := min(panel, b.row1-row)
-		c, ldc := w.target(j, s, row, b.col0)
 		a := w.a.data[(row-b.row0)*units:]
+		if j.mask != nil && j.eng.masked != nil {
+			w.sweepMasked(j, a, rect{row, row + rows, b.col0, b.col1}, units)
+			continue
+		}
+		c, ldc := w.target(j, s, row, b.col0)
 		w.sweep(j.eng, a, b, rows, units, c, ldc, k0 > 0 || j.direct && j.Accumulate)
 		if k0+k == j.K {
 			w.finish(j, s, rect{row, row + rows, b.col0, b.col1})
@@ -157,7 +162,7 @@ func (w *worker) sweep(e *engine, a []uint32, b rect, rows, units int, c unsafe.
 	for col := 0; col < n; {
 		cols := e.columns(n - col)
 		vectors := ceil(cols, e.lanes)
-		e.strip(units, segs, &w.zero, &a[0], &w.b.data[at], after((*uint32)(c), col), ldc, rows, cols, flag)
+		e.strip(units, segs, &w.zero, &a[0], &w.b.data[at], after((*uint32)(c), col), ldc, rows, cols, flag, &w.next)
 		at += vectors * e.lanes * (e.head() + units)
 		col += cols
 	}

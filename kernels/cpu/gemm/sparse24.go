@@ -1,9 +1,6 @@
 package gemm
 
-import (
-	"fmt"
-	"slices"
-)
+import "fmt"
 
 // Pattern24 says which weights of a 2:4 sparse matrix (OC, C) are kept: two of
 // every four neighbours along C. It is prepared once and serves as long as the
@@ -13,6 +10,7 @@ type Pattern24 struct {
 	meta    []byte
 	rows    lists // kept weights by output channel, for the forward product
 	columns lists // by input channel, for the input gradient
+	controls
 }
 
 // NewPattern24 prepares a pattern. meta (OC, ceil(C/8)) holds one byte per two
@@ -27,7 +25,8 @@ func NewPattern24(meta []byte, oc, c int) (*Pattern24, error) {
 	case len(meta) < oc*stride:
 		return nil, fmt.Errorf("gemm: 2:4 metadata has %d bytes; a weight of %d by %d needs %d", len(meta), oc, c, oc*stride)
 	}
-	p := &Pattern24{oc: oc, c: c, meta: slices.Clone(meta[:oc*stride])}
+	p := &Pattern24{oc: oc, c: c, meta: make([]byte, oc*stride+panel*stride+metaSlack)}
+	copy(p.meta, meta[:oc*stride])
 	for r := range oc {
 		for g := range c / 4 {
 			if first, second := p.group(r, g); first >= second {
@@ -41,6 +40,9 @@ func NewPattern24(meta []byte, oc, c int) (*Pattern24, error) {
 	})
 	return p, nil
 }
+
+// metaSlack is how many bytes of metadata behind a row's end a maskedFunc may read.
+const metaSlack = 8
 
 // group returns the places of the kept weights of a group of four.
 func (p *Pattern24) group(row, g int) (first, second int) {
@@ -63,13 +65,14 @@ func (p *Pattern24) each(yield func(row, col int, index uint32)) {
 
 // Bytes returns the memory that the pattern takes.
 func (p *Pattern24) Bytes() int64 {
-	return int64(len(p.meta)) + p.rows.bytes() + p.columns.bytes()
+	return int64(len(p.meta)+4*len(p.controls.words)) + p.rows.bytes() + p.columns.bytes()
 }
 
 // Forward24 computes out = x·wᵀ for x (n, C), a 2:4 weight w (OC, C) with the
 // given values (OC, C/2), and out (n, OC), at half the multiplications of the
-// dense product. values and x have the same type: float32, bfloat16 or float16,
-// the narrow ones widened; out may have any of them. The epilogue may be nil.
+// dense product. values and x have the same type: float32, bfloat16 or float16, the
+// narrow ones widened where the engine has no product of its own; out may have any
+// of them. The epilogue may be nil.
 func (c *Context) Forward24(p *Pattern24, values, x, out Matrix, n int, e Epilogue) {
 	c.multiplySparse(&p.rows, p, values, x, out, n, e)
 }
@@ -81,8 +84,8 @@ func (c *Context) InputGrad24(p *Pattern24, values, dout, dx Matrix, n int, e Ep
 }
 
 // WeightGrad24 computes dvalues += doutᵀ·x at the kept places only, for dout (n,
-// OC), x (n, C) of the same type and float32 dvalues (OC, C/2). It multiplies
-// densely and keeps half.
+// OC), x (n, C) of the same type and float32 dvalues (OC, C/2). Where the engine
+// cannot select what is kept, it multiplies densely and keeps half.
 func (c *Context) WeightGrad24(p *Pattern24, dvalues, dout, x Matrix, n int) {
 	if !dvalues.fits(p.oc, p.c/2) || dvalues.typ != F32 || dvalues.trans || x.typ > F16 {
 		panic("gemm: 2:4 gradient is not float32, transposed or too short, or its operands are not floats")
@@ -96,20 +99,4 @@ func (c *Context) WeightGrad24(p *Pattern24, dvalues, dout, x Matrix, n int) {
 	c.job.plan(product, c.engines[x.typ], &c.mask, c.team.Size())
 	c.run(&c.job)
 	c.job, c.mask = job{}, mask{}
-}
-
-// mask adds the kept elements of rows of a dense result to 2:4 values.
-type mask struct {
-	pattern *Pattern24
-	values  Matrix
-}
-
-// add adds a row's part from column col, a multiple of four, on.
-func (m *mask) add(row, col int, acc []float32) {
-	values := m.values.float32s(row, col/2, len(acc)/2)
-	for i := 0; i < len(values); i += 2 {
-		first, second := m.pattern.group(row, (col+2*i)/4)
-		values[i] += acc[2*i+first]
-		values[i+1] += acc[2*i+second]
-	}
 }

@@ -33,6 +33,10 @@ func (c *Context) multiplySparse(l *lists, p *Pattern24, values, in, out Matrix,
 		return
 	}
 	eng := c.engines[in.typ]
+	if l == &p.rows && p.selects(eng, in) {
+		c.multiplySelected(p, values, in, out, n, e)
+		return
+	}
 	s := &c.sparse
 	s.job = job{
 		Product: Product{M: n, N: l.rows, K: l.cols, C: out, Epilogue: e}, eng: eng,

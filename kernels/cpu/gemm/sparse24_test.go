@@ -160,14 +160,20 @@ func TestSparse24Lopsided(t *testing.T) {
 				}
 			}
 		}
-		y, dx := newArray(rng, F32, n, oc, 0), newArray(rng, F32, n, c, 0)
-		wantY, wantX := newSums(n, oc), newSums(n, c)
+		y, dx, dv := newArray(rng, F32, n, oc, 0), newArray(rng, F32, n, c, 0), newArray(rng, F32, oc, c/2, 0)
+		wantY, wantX, wantV := newSums(n, oc), newSums(n, c), newSums(oc, c/2)
+		for r := range oc {
+			for k := range c / 2 {
+				wantV.add(r, k, dv.at(r, k))
+			}
+		}
 		for i := range n {
 			for r := range oc {
 				for k := range c / 2 {
 					col := k/2*4 + k%2
 					wantY.add(i, r, x.at(i, col)*v.at(r, k))
 					wantX.add(i, col, dout.at(i, r)*v.at(r, k))
+					wantV.add(r, k, dout.at(i, r)*x.at(i, col))
 				}
 			}
 		}
@@ -175,6 +181,8 @@ func TestSparse24Lopsided(t *testing.T) {
 		compare(t, "forward", y, wantY.want, wantY.squares, c)
 		ctx.InputGrad24(p, v.matrix(), dout.matrix(), dx.matrix(), n, nil)
 		compare(t, "input gradient", dx, wantX.want, wantX.squares, oc)
+		ctx.WeightGrad24(p, dv.matrix(), dout.matrix(), x.matrix(), n)
+		compare(t, "weight gradient", dv, wantV.want, wantV.squares, n)
 	})
 }
 

@@ -55,6 +55,17 @@ func init() {
 // Best returns the highest level in use.
 func Best() Level { return best }
 
+// Names lists the levels that this process can use, slowest first.
+func Names() []string {
+	var usable []string
+	for _, l := range levelsOf(runtime.GOARCH) {
+		if l <= best {
+			usable = append(usable, l.String())
+		}
+	}
+	return usable
+}
+
 // Named returns the level of a name, among those that this architecture has.
 func Named(name string) (Level, error) { return named(name, levelsOf(runtime.GOARCH)) }
 

@@ -30,3 +30,6 @@ func Cores() ([]int, error) {
 	}
 	return cores, nil
 }
+
+// Yield lets another thread of the process have this core, if one wants it.
+func Yield() { unix.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0) }

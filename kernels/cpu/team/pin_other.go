@@ -14,3 +14,6 @@ func Cores() ([]int, error) {
 	}
 	return cores, nil
 }
+
+// Yield lets another goroutine run.
+func Yield() { runtime.Gosched() }

@@ -1,6 +1,9 @@
 package local
 
 import (
+	"time"
+
+	"ofpeak/kernels"
 	"ofpeak/parallel/comm"
 	"ofpeak/parallel/comm/calls"
 )
@@ -27,7 +30,7 @@ func (c *communicator) Run(k *calls.Call) error {
 	case comm.AllToAll:
 		c.allToAll(k)
 	}
-	return c.sync()
+	return c.sync(k.Stream)
 }
 
 // allReduce sums this rank's part over all ranks and hands it to them. With dst in src's place no one reads what another has overwritten: part r
@@ -62,15 +65,19 @@ func (c *communicator) allToAll(k *calls.Call) {
 // meet waits for all ranks and shows each the others' operands. Before the next call a sync must follow, for until then others read them.
 func (c *communicator) meet(k *calls.Call) error {
 	c.g.brings[c.Rank()] = operands{k.Op, k.Dst, k.Src, k.Peer}
-	if err := c.sync(); err != nil {
+	if err := c.sync(k.Stream); err != nil {
 		return err
 	}
 	return c.g.mismatch()
 }
 
 // sync waits for all ranks' streams.
-func (c *communicator) sync() error {
-	if !c.g.stream.Wait(c.Rank(), c.g.fault.Done()) {
+func (c *communicator) sync(s kernels.Stream) error {
+	var patience time.Duration
+	if p, ok := s.(kernels.PatientStream); ok {
+		patience = p.Patience()
+	}
+	if !c.g.stream.WaitPatiently(c.Rank(), c.g.fault.Done(), patience) {
 		return c.g.fault.Get()
 	}
 	return nil

@@ -13,6 +13,9 @@ import (
 	"ofpeak/parallel/comm/rendezvous"
 )
 
+// Name is what rows call this package.
+const Name = "shared-memory"
+
 // New connects a world of ranks; communicator i belongs to rank i.
 func New(ranks int) []comm.Communicator {
 	if ranks < 1 {

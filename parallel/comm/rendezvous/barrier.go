@@ -2,11 +2,13 @@
 // that a Split makes. It moves no data.
 package rendezvous
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+	"time"
+)
 
 // Barrier lets ranks go when all have come, again and again. The last one to come hands each other rank a token, and a rank takes its
-// token before it can come again, so one place per rank suffices. Nobody spins: looking for the token before sleeping gained nothing on cores
-// that others use too.
+// token before it can come again, so one place per rank suffices.
 type Barrier struct {
 	arrived *atomic.Int32
 	wake    []chan struct{}
@@ -22,7 +24,11 @@ func NewBarrier(ranks int) Barrier {
 }
 
 // Wait reports false if done was closed before all ranks came.
-func (b Barrier) Wait(rank int, done <-chan struct{}) bool {
+func (b Barrier) Wait(rank int, done <-chan struct{}) bool { return b.WaitPatiently(rank, done, 0) }
+
+// WaitPatiently is Wait that looks for its token, keeping its core, for as long as patience lasts, before it sleeps. It is for ranks whose threads
+// have a core each.
+func (b Barrier) WaitPatiently(rank int, done <-chan struct{}, patience time.Duration) bool {
 	if int(b.arrived.Add(1)) == len(b.wake) {
 		b.arrived.Store(0)
 		for i, w := range b.wake {
@@ -32,10 +38,27 @@ func (b Barrier) Wait(rank int, done <-chan struct{}) bool {
 		}
 		return true
 	}
+	if patience > 0 {
+		look(b.wake[rank], patience)
+	}
 	select {
 	case <-b.wake[rank]:
 		return true
 	case <-done:
 		return false
+	}
+}
+
+// looks is how often a waiter looks between two looks at the clock.
+const looks = 64
+
+// look returns when a channel holds something, or patience ends.
+func look(c <-chan struct{}, patience time.Duration) {
+	for start := time.Now(); time.Since(start) < patience; {
+		for range looks {
+			if len(c) > 0 {
+				return
+			}
+		}
 	}
 }

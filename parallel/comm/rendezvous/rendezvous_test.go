@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"ofpeak/parallel/comm"
 )
@@ -30,7 +31,7 @@ func TestBarrierHoldsAll(t *testing.T) {
 		all.Go(func() {
 			for round := range rounds {
 				came.Add(1)
-				if !b.Wait(r, done) {
+				if !b.WaitPatiently(r, done, time.Duration(round%3)*time.Millisecond) {
 					t.Error("cut short")
 				}
 				if n := int(came.Load()); n < ranks*(round+1) {

@@ -19,8 +19,11 @@ const (
 	On    Ink = "on-fill" // text on a filled shape
 )
 
-// Series are the inks of a chart's series, in the order of use; they differ for those who cannot tell red from green.
-var Series = []Ink{"s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8"}
+// Series are the inks of a chart's series, in the order of use. The first Lines are for lines and dots too; the last two are greys for what is no series.
+var Series = []Ink{"s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11", "s12", "s13"}
+
+// Lines is how many of Series a line or a dot may have.
+const Lines = 8
 
 // Figure is a chart of W by H units; a unit is a pixel of the page.
 type Figure struct {

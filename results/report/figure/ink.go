@@ -27,7 +27,12 @@ var palette = []hue{
 	{"s5", 0x7653b5, 0xb99af0},
 	{"s6", 0x8c6239, 0xc99f73},
 	{"s7", 0xc93a22, 0xff8368},
-	{"s8", 0xaab2bd, 0x56606d},
+	{"s8", 0x35495e, 0x93b0cc},
+	{"s9", 0xe9c46a, 0xf7dc8f},
+	{"s10", 0xb5a642, 0xd0c765},
+	{"s11", 0xd8a0d4, 0xe3bdf0},
+	{"s12", 0xc3c9d1, 0x4a5462},
+	{"s13", 0xdfe4ea, 0x323b47},
 }
 
 // CSS gives every ink its colour: variables for the page and classes for the figures, for light, dark and paper.

@@ -21,6 +21,13 @@ func (f *Figure) SVG() string {
 	return w.String()
 }
 
+// File is the figure as an SVG file of its own, with the colours that a page would give it.
+func (f *Figure) File() string {
+	head, body, _ := strings.Cut(f.SVG(), ">")
+	head = strings.Replace(head, "<svg ", `<svg xmlns="http://www.w3.org/2000/svg" font-family="system-ui, sans-serif" `, 1)
+	return head + ">\n<style>" + CSS() + "svg{background:var(--paper)}.faded{opacity:.25}.hollow{fill:var(--paper);stroke-width:1.6}</style>" + body + "\n"
+}
+
 type svgWriter struct{ bytes.Buffer }
 
 func (a area) svg(w *svgWriter) {

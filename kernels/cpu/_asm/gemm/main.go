@@ -15,5 +15,7 @@ func main() {
 	starts()
 	sparse()
 	gather()
+	masked()
+	selected()
 	Generate()
 }

@@ -238,9 +238,9 @@ func turn() {
 	RET()
 }
 
-// copyAhead is how many rows before their use lines are fetched into the cache: rows
+// copyAhead is how many units before their use lines are fetched into the cache: rows
 // lie apart, mostly on pages of their own, where the hardware's own prefetching ends.
-const copyAhead = 16
+const copyAhead = 4
 
 // copy generates the pack of rows of K that run along the panel.
 func (s source) copy() {
@@ -266,25 +266,43 @@ func (s source) copy() {
 	Load(Param("ld"), ld)
 	Load(Param("n"), left)
 	Load(Param("w"), width)
+	rowFrom := func(base reg.Register, i int) Mem {
+		return []Mem{
+			{Base: base}, {Base: base, Index: ld, Scale: 1},
+			{Base: base, Index: ld, Scale: 2}, {Base: base, Index: ld3, Scale: 1},
+		}[i]
+	}
+	row := func(i int) Mem { return rowFrom(from, i) }
+	fetch := func() {
+		LEAQ(Mem{Base: from, Index: ahead, Scale: 1}, reg.R15)
+		for i := range s.rows {
+			PREFETCHT0(rowFrom(reg.R15, i))
+		}
+	}
 	LEAQ(Mem{Base: ld, Index: ld, Scale: 2}, ld3)
 	MOVQ(ld, ahead)
-	SHLQ(U8(uint8(bits.TrailingZeros(copyAhead))), ahead)
+	SHLQ(U8(uint8(bits.TrailingZeros(uint(copyAhead*s.rows)))), ahead)
 	Label("unit")
 	MOVQ(src, from)
 	MOVQ(dst, to)
 	MOVQ(width, w)
+	SHRQ(U8(1), w)
+	JZ(LabelRef("last"))
 	Label("block")
-	s.gather(func(i int) Mem {
-		return []Mem{
-			{Base: from}, {Base: from, Index: ld, Scale: 1},
-			{Base: from, Index: ld, Scale: 2}, {Base: from, Index: ld3, Scale: 1},
-		}[i]
-	}, Mem{Base: to})
-	PREFETCHT0(Mem{Base: from, Index: ahead, Scale: 1})
-	ADDQ(U8(uint8(s.width)), from)
-	ADDQ(next, to)
+	fetch()
+	for range 2 {
+		s.gather(row, Mem{Base: to})
+		ADDQ(next, to)
+		ADDQ(U8(uint8(s.width)), from)
+	}
 	DECQ(w)
 	JNZ(LabelRef("block"))
+	Label("last")
+	TESTQ(U32(1), width)
+	JZ(LabelRef("next"))
+	fetch()
+	s.gather(row, Mem{Base: to})
+	Label("next")
 	for i := 0; i < s.rows; i++ {
 		ADDQ(ld, src)
 	}

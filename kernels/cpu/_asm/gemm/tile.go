@@ -54,8 +54,13 @@ var (
 	ymms = []reg.VecPhysical{
 		reg.Y0, reg.Y1, reg.Y2, reg.Y3, reg.Y4, reg.Y5, reg.Y6, reg.Y7,
 		reg.Y8, reg.Y9, reg.Y10, reg.Y11, reg.Y12, reg.Y13, reg.Y14, reg.Y15,
+		reg.Y16, reg.Y17, reg.Y18, reg.Y19, reg.Y20, reg.Y21, reg.Y22, reg.Y23,
+		reg.Y24, reg.Y25, reg.Y26, reg.Y27, reg.Y28, reg.Y29, reg.Y30, reg.Y31,
 	}
 )
+
+// pairs is the product of units of bfloat16.
+const pairs = "a.lo*b.lo + a.hi*b.hi (bfloat16 pairs)"
 
 func tiles() {
 	fma := func(a, b, acc reg.VecPhysical) { VFMADD231PS(b, a, acc) }
@@ -67,7 +72,6 @@ func tiles() {
 	}
 	fmaMem := func(a Mem, b, acc reg.VecPhysical) { VFMADD231PS_BCST(a, b, acc) }
 	bf16Mem := func(a Mem, b, acc reg.VecPhysical) { evex.VDPBF16PSBroadcast(a, b, acc) }
-	const pairs = "a.lo*b.lo + a.hi*b.hi (bfloat16 pairs)"
 	maskTable()
 	for v := 1; v <= 3; v++ {
 		tile{"F32", zmm, v, true, false, "a*b", fma, fmaMem}.generate()
@@ -99,6 +103,7 @@ var (
 	rRows       = reg.R10
 	rK, rLeft   = reg.R13, reg.RAX // units in a segment, and how many are left
 	rTmp, rCols = reg.R11, reg.R12
+	rAhead      = reg.R14
 )
 
 func (t tile) generate() {
@@ -122,7 +127,7 @@ func (t tile) header() {
 	if t.started {
 		start, above = " = b[j]", "1+"
 	}
-	TEXT(name, NOSPLIT, "func(k, segs int, seg *uint32, a, b, c *uint32, ldc, rows, cols, add int)")
+	TEXT(name, NOSPLIT, "func(k, segs int, seg *uint32, a, b, c *uint32, ldc, rows, cols, add, ahead int)")
 	Pragma("noescape")
 	Doc(
 		fmt.Sprintf("%s computes, for 0 <= i < min(rows, %d) and 0 <= j < cols <= %d:", name, t.isa.rows, width),
@@ -135,7 +140,7 @@ func (t tile) header() {
 		"\t}",
 		"\tif add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }",
 		"",
-		"where dot of two units is "+t.doc+".",
+		"where dot of two units is "+t.doc+", and fetches what lies ahead bytes from b on.",
 	)
 }
 
@@ -149,6 +154,7 @@ func loadArgs() {
 	Load(Param("ldc"), rLdc)
 	SHLQ(U8(2), rLdc)
 	Load(Param("rows"), rRows)
+	Load(Param("ahead"), rAhead)
 }
 
 // prefetch asks for the tile of C early: it was last used a whole sweep ago.
@@ -207,7 +213,7 @@ func (t tile) loop() {
 	Label("unit")
 	t.step()
 	for v := 0; v < t.vectors; v++ {
-		PREFETCHT0(Mem{Base: rB, Disp: 4*v*t.isa.lanes + 3072})
+		PREFETCHT0(Mem{Base: rB, Index: rAhead, Scale: 1, Disp: 4 * v * t.isa.lanes})
 	}
 	ADDQ(U8(4*panel), rAk)
 	ADDQ(U32(uint32(4*t.vectors*t.isa.lanes)), rB)

@@ -1,6 +1,7 @@
 package ptxsim
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -34,7 +35,12 @@ func (c *context) enter(call string) error {
 	case c.lost != nil:
 		return c.lost
 	}
-	return c.driver.injected(call)
+	err := c.driver.injected(call)
+	var code driver.Error
+	if errors.As(err, &code) && code.Sticky() {
+		c.lost = err
+	}
+	return err
 }
 
 func (c *context) leave() { c.driver.mu.Unlock() }

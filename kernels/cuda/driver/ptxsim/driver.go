@@ -46,7 +46,8 @@ func New(c Config) *Driver {
 	return &Driver{config: c, random: rand.New(rand.NewPCG(c.Seed, 7)), open: make([]*context, c.Devices)}
 }
 
-// FailAt makes the nth call from now on fail with err, once; n is 1 for the very next. Calls that only close or free do not count.
+// FailAt makes the nth call from now on fail with err, once; n is 1 for the very next. Calls that only close or free do not count. An err that is sticky
+// loses the call's context.
 func (d *Driver) FailAt(n int, err driver.Error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -34,7 +34,7 @@ func (c *compiler) fail(format string, args ...any) {
 	panic(&CompileError{c.kernel.Name, c.in.Line, op, fmt.Sprintf(format, args...)})
 }
 
-// layout places the kernel's variables. Shared memory that is not of this kernel costs nothing only where no other kernel of the module declares it.
+// layout places the kernel's variables. Of the module's shared ones it has those that it names: clang declares each kernel's there.
 func (c *compiler) layout(m *ptx.Module, globals map[string]uint64) {
 	k := c.kernel
 	for i, p := range c.source.Params {
@@ -42,8 +42,10 @@ func (c *compiler) layout(m *ptx.Module, globals map[string]uint64) {
 		c.symbols[p.Name] = symbol{"param", uint64(i * 8), p.Type.Size()}
 	}
 	var dynamic []ptx.Var
+	named := names(c.source)
 	for _, v := range append(append([]ptx.Var(nil), m.Vars...), c.source.Vars...) {
 		switch {
+		case v.Space == "shared" && !named[v.Name]:
 		case v.Space == "global" || v.Space == "const":
 			c.symbols[v.Name] = symbol{v.Space, globals[v.Name], v.Size}
 		case v.Dynamic:
@@ -64,6 +66,22 @@ func (c *compiler) layout(m *ptx.Module, globals map[string]uint64) {
 	for _, v := range dynamic {
 		c.symbols[v.Name] = symbol{"shared", sharedStart + uint64(k.dynamic), 0}
 	}
+}
+
+// names are the symbols in a kernel's operands.
+func names(k *ptx.Kernel) map[string]bool {
+	found := map[string]bool{}
+	var note func([]ptx.Operand)
+	note = func(operands []ptx.Operand) {
+		for _, o := range operands {
+			found[o.Name] = true
+			note(o.Sub)
+		}
+	}
+	for _, in := range k.Body {
+		note(in.Args)
+	}
+	return found
 }
 
 func alignUp(n, to int) int { return (n + to - 1) / to * to }

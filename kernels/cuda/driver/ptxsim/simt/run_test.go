@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"ofpeak/kernels/cuda/driver"
+	"ofpeak/kernels/cuda/driver/ptxsim/ptx"
 )
 
 const registers = `.reg .pred %p<8>; .reg .b16 %h<8>; .reg .b32 %r<40>; .reg .f32 %f<40>; .reg .b64 %d<16>;
@@ -277,6 +278,31 @@ func TestEveryBlockRunsOnce(t *testing.T) {
 			if n := binary.LittleEndian.Uint32(b[4*i:]); n != 2 {
 				t.Errorf("seed %d: block %d counted %d threads, want 2", seed, i, n)
 			}
+		}
+	}
+}
+
+// clang declares all kernels' shared variables in the module; each kernel has its own only.
+func TestKernelHasTheSharedVariablesThatItNames(t *testing.T) {
+	m, err := ptx.Parse(`.version 7.8
+.target sm_80
+.address_size 64
+.shared .align 4 .b8 a[40000];
+.shared .align 4 .b8 b[30000];
+.extern .shared .align 16 .b8 pool[];
+.entry first() { .reg .b32 %r<2>; mov.u32 %r0, a; ld.shared.u32 %r1, [%r0]; ret; }
+.entry second() { .reg .b32 %r<2>; ld.shared.u32 %r1, [b+4]; ret; }
+.entry third() { ret; }`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kernels, err := Compile(m, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]int{"first": 40000, "second": 30000, "third": 0} {
+		if got := kernels[name].Shared; got != want {
+			t.Errorf("%s has %d bytes of shared memory, want %d", name, got, want)
 		}
 	}
 }

@@ -1,0 +1,147 @@
+package rig
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"ofpeak/bench/host"
+	"ofpeak/bench/measure"
+	"ofpeak/bench/workload"
+	"ofpeak/kernels"
+	"ofpeak/kernels/cuda"
+	"ofpeak/kernels/cuda/driver"
+	"ofpeak/results"
+	"ofpeak/results/chips"
+)
+
+// gpus are the devices of a driver that a rig measures on: one for each rank, all of one kind.
+type gpus struct {
+	driver.Driver
+	info      driver.DeviceInfo
+	count     int
+	libraries string // name=version joined by ";"
+}
+
+// findGPUs takes the first so many devices of a driver, or all (0) that are of the first one's kind.
+func findGPUs(d driver.Driver, count int) (*gpus, error) {
+	n, err := d.Devices()
+	if err == nil && n == 0 {
+		err = errors.New("the driver finds no GPU")
+	}
+	if err != nil {
+		return nil, err
+	}
+	g := &gpus{Driver: d}
+	if g.info, err = d.Device(0); err != nil {
+		return nil, err
+	}
+	for g.count = 1; g.count < n; g.count++ {
+		info, err := d.Device(g.count)
+		if err != nil {
+			return nil, err
+		}
+		if info != g.info {
+			break
+		}
+	}
+	switch {
+	case count < 0 || count > n:
+		return nil, fmt.Errorf("--gpus %d: there are %d", count, n)
+	case count > g.count:
+		return nil, fmt.Errorf("--gpus %d: only the first %d are alike; choose others with CUDA_VISIBLE_DEVICES", count, g.count)
+	case count > 0:
+		g.count = count
+	}
+	return g, g.meet()
+}
+
+// meet opens a device, which tells whether it can be used at all, and notes the versions of what computes on it.
+func (g *gpus) meet() error {
+	dev, err := cuda.Open(g.Driver, 0)
+	if err != nil {
+		return err
+	}
+	if g.info.Simulated {
+		return dev.Close()
+	}
+	version, err := g.Version()
+	if err != nil {
+		return errors.Join(err, dev.Close())
+	}
+	g.libraries = fmt.Sprintf("cuda-driver=%d.%d", version/1000, version%1000/10)
+	if release := host.NVIDIA(os.DirFS("/")).Release(); release != "" {
+		g.libraries += ";nvidia-driver=" + release
+	}
+	if library, err := dev.Library(); err == nil {
+		g.libraries += ";" + strings.Replace(library, " ", "=", 1)
+	}
+	return dev.Close()
+}
+
+// use makes a rig measure on GPUs. The chip is the one of the driver's name, unless the user named one.
+func (r *Rig) use(g *gpus) {
+	r.gpus = g
+	r.machine.Device, r.machine.Name, r.machine.GPUs = results.CUDA, g.info.Name, g.count
+	r.machine.Libraries = g.libraries
+	if g.info.Simulated {
+		r.machine.Device = results.Sim
+		r.rule = measure.Rule{MinSamples: 1, MaxSamples: 1} // a second step would tell nothing but its time
+		return
+	}
+	if r.machine.Chip == "" {
+		if chip, ok := chips.Builtin().Lookup(g.info.Name); ok {
+			r.chip, r.machine.Chip = chip, chip.Name
+		}
+	}
+}
+
+// open is one rank's device, with the case's variant of every operator that has it.
+func (g *gpus) open(c workload.Case, rank int) (kernels.Device, error) {
+	dev, err := cuda.Open(g.Driver, rank)
+	if err != nil {
+		return nil, err
+	}
+	if err := choose(dev, c.ISA); err != nil {
+		return nil, errors.Join(err, dev.Close())
+	}
+	return dev, nil
+}
+
+func choose(dev *cuda.Device, variant string) error {
+	if variant == "" {
+		return nil
+	}
+	var known []string
+	found := false
+	for _, op := range kernels.OpNames {
+		for _, name := range dev.Variants(op) {
+			known = append(known, name)
+			if name == variant {
+				found = true
+				if err := dev.Select(op, name); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	if _, err := dev.Library(); !found && err != nil && variant == "cublaslt" {
+		return fmt.Errorf("--isa cublaslt: %w", err)
+	}
+	if !found {
+		return fmt.Errorf("--isa %q is no variant of the GPU's kernels; take one of %s", variant, strings.Join(known, ", "))
+	}
+	return nil
+}
+
+// check is nil, or why the GPUs cannot run a case.
+func (g *gpus) check(c workload.Case) error {
+	switch {
+	case c.World() > g.count:
+		return fmt.Errorf("needs %d GPUs, and %d are used; take fewer --ranks or more --gpus", c.World(), g.count)
+	case c.Threads > 0:
+		return fmt.Errorf("--threads %d: ranks on GPUs have no threads of their own; drop it", c.Threads)
+	}
+	return c.CheckMemory(g.info.Memory)
+}

@@ -1,0 +1,138 @@
+package rig
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"ofpeak/bench/sweep"
+	"ofpeak/bench/workload"
+	"ofpeak/kernels/cuda/driver"
+	"ofpeak/kernels/cuda/driver/drivertest"
+	"ofpeak/kernels/cuda/driver/ptxsim"
+	"ofpeak/results"
+)
+
+// onGPUs is a rig on so many simulated GPUs.
+func onGPUs(t *testing.T, gpus int, memory int64) (*Rig, *ptxsim.Driver) {
+	t.Helper()
+	d := ptxsim.New(ptxsim.Config{Devices: gpus, Memory: memory, Seed: 2})
+	r, err := New(Options{Rule: brief, Driver: d})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r, d
+}
+
+// simulated is the line of a case small enough for the interpreter.
+func simulated(rest string) string { return "device=sim model=C=16,NH=2,T=4,L=2,B=4 " + rest }
+
+func TestSimulatedGPUsAreVerifiedAndTellNoTime(t *testing.T) {
+	r, _ := onGPUs(t, 4, 0)
+	if m := r.Machine(); m.Device != results.Sim || m.GPUs != 4 || m.Name != "simulated GPU" || m.Chip != "" {
+		t.Errorf("the machine is %+v", m)
+	}
+	for _, line := range []string{"precision=fp16", "dp=2 zero=3", "dp=2 pp=2 schedule=1f1b microbatches=2"} {
+		row := run(t, r, simulated(line))
+		if row.Status != results.OK {
+			t.Errorf("%s: %s: %s", line, row.Status, row.Reason)
+			continue
+		}
+		for name, right := range map[string]bool{
+			"device": row.Device == results.Sim, "device_name": row.DeviceName == "simulated GPU", "max_rel_error": row.MaxRelError.Or(0) > 0,
+			"peak_bytes_per_rank": row.PeakBytesPerRank.Or(0) > 0, "comm_bytes": (row.CommBytes.Or(-1) > 0) == (row.Ranks > 1),
+			"collectives": row.Collectives == map[bool]string{true: "peer-copies"}[row.Ranks > 1], "model_flops_per_step": row.ModelFLOPsPerStep.Known(),
+			"step_median_s": !row.StepMedianS.Known(), "process_peak_bytes": !row.ProcessPeakBytes.Known(), "final_loss": !row.FinalLoss.Known(),
+			"variants_used": strings.Contains(row.VariantsUsed, "linear="),
+		} {
+			if !right {
+				t.Errorf("%s: %s is missing or wrong", line, name)
+			}
+		}
+	}
+}
+
+func TestWhatGPUsCannotDoIsSaid(t *testing.T) {
+	r, _ := onGPUs(t, 2, 1<<22)
+	for line, want := range map[string]string{
+		simulated("dp=4"):         "needs 4 GPUs, and 2 are used",
+		simulated("threads=2"):    "--threads 2: ranks on GPUs have no threads",
+		simulated("isa=avx2"):     `--isa "avx2" is no variant of the GPU's kernels; take one of rows`,
+		simulated("isa=cublaslt"): "--isa cublaslt: ",
+		"device=sim model=small":  "GB of memory",
+		"model=tiny":              "--device cpu: this run is on the sim",
+	} {
+		c, err := workload.ParseCase(line)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Check(c); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want %q", line, err, want)
+		}
+	}
+	if _, err := New(Options{Driver: ptxsim.New(ptxsim.Config{Devices: 2}), GPUs: 3}); err == nil || !strings.Contains(err.Error(), "--gpus 3: there are 2") {
+		t.Errorf("three of two GPUs: %v", err)
+	}
+}
+
+// Whatever fails in a case is its row's reason, and the next case runs: memory that is not there, a kernel that goes astray, a device that falls off the bus.
+func TestAFailedCaseLeavesTheNextOneAlone(t *testing.T) {
+	for name, c := range map[string]struct {
+		code driver.Error
+		want string
+	}{
+		"out of memory":  {driver.ErrOutOfMemory, "out of device memory"},
+		"illegal access": {driver.ErrIllegalAddress, "illegal address"},
+		"lost device":    {driver.ErrNVLink, "NVLink"},
+		"no device":      {driver.ErrNoDevice, "no CUDA device"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, d := onGPUs(t, 2, 0)
+			line := simulated("dp=2")
+			parsed, err := workload.ParseCase(line)
+			if err == nil {
+				err = r.Check(parsed)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, at := range []int{1, 30, 200} { // while opening, while building, in a step
+				d.FailAt(at, c.code)
+				row := sweep.NewRow(parsed, r.Machine(), sweep.Environment{}, anHour)
+				r.Run(context.Background(), parsed, &row)
+				if row.Status != results.Failed || !strings.Contains(row.Reason, c.want) || strings.Contains(row.Reason, "not released") {
+					t.Errorf("call %d failed: the row is %s: %s", at, row.Status, row.Reason)
+				}
+			}
+			if row := run(t, r, line); row.Status != results.OK {
+				t.Errorf("the case after it is %s: %s", row.Status, row.Reason)
+			}
+		})
+	}
+}
+
+// A kernel that goes astray ends its case, by name, with nothing left on the devices; the next case runs.
+func TestAStrayKernelIsNamed(t *testing.T) {
+	tap := &drivertest.Tap{Driver: ptxsim.New(ptxsim.Config{Devices: 2})}
+	r, err := New(Options{Rule: brief, Driver: tap})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tap.Launch = func(kernel string, params []uint64) {
+		if strings.HasPrefix(kernel, "adamw") {
+			params[1] += 1 << 40
+		}
+	}
+	line := simulated("dp=2")
+	row := run(t, r, line)
+	if row.Status != results.Failed || !strings.Contains(row.Reason, "adamw_float") || !strings.Contains(row.Reason, "belong to no allocation") {
+		t.Errorf("the row is %s: %s", row.Status, row.Reason)
+	}
+	if left := tap.Alive(); left != "" {
+		t.Errorf("left on the devices: %s", left)
+	}
+	tap.Launch = nil
+	if row := run(t, r, line); row.Status != results.OK {
+		t.Errorf("the case after it is %s: %s", row.Status, row.Reason)
+	}
+}
