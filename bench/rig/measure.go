@@ -11,6 +11,7 @@ import (
 	"ofpeak/bench/workload"
 	"ofpeak/kernels/block"
 	"ofpeak/parallel"
+	"ofpeak/parallel/partition"
 	"ofpeak/parallel/trainer"
 )
 
@@ -25,6 +26,7 @@ type measurement struct {
 	commBytes           int64 // of the rank that moved most, in one step
 	phases              phases
 	skippedSteps        int // by loss scaling
+	routing             routing
 	profile             profile
 }
 
@@ -43,10 +45,17 @@ func (r *Rig) measure(ctx context.Context, c workload.Case) (measurement, error)
 	if c.IsGorgonia() {
 		return r.measureGorgonia(ctx, c)
 	}
+	var costs []partition.Layer
+	if c.Cut == workload.ByMeasurement {
+		var err error
+		if costs, err = r.measureCosts(ctx, c); err != nil {
+			return measurement{}, err
+		}
+	}
 	var mu sync.Mutex
 	var m measurement
 	err := r.recorded(c).Run(ctx, strategy(c), func(ctx context.Context, rank *parallel.Rank) error {
-		one, err := r.measureRank(ctx, c, rank)
+		one, err := r.measureRank(ctx, c, costs, rank)
 		mu.Lock()
 		defer mu.Unlock()
 		m = m.join(one)
@@ -63,6 +72,7 @@ func (m measurement) join(n measurement) measurement {
 		out = m
 	}
 	out.peakBytes, out.commBytes = max(m.peakBytes, n.peakBytes), max(m.commBytes, n.commBytes)
+	out.routing = m.routing.plus(n.routing)
 	out.profile = m.profile.join(n.profile)
 	a, b := m.phases, n.phases
 	out.phases = phases{max(a.forward, b.forward), max(a.backward, b.backward), max(a.optimizer, b.optimizer),
@@ -71,9 +81,11 @@ func (m measurement) join(n measurement) measurement {
 }
 
 // measureRank is one rank's part. All ranks take the same steps, since all are told the slowest rank's time of each.
-func (r *Rig) measureRank(ctx context.Context, c workload.Case, rank *parallel.Rank) (measurement, error) {
+func (r *Rig) measureRank(ctx context.Context, c workload.Case, costs []partition.Layer, rank *parallel.Rank) (measurement, error) {
 	var m measurement
-	t, err := trainer.New(rank, trainerConfig(c))
+	cfg := trainerConfig(c)
+	cfg.Costs = costs
+	t, err := trainer.New(rank, cfg)
 	if err != nil {
 		return m, err
 	}
@@ -106,6 +118,9 @@ func (r *Rig) measureRank(ctx context.Context, c workload.Case, rank *parallel.R
 	m.peakBytes = rank.Device.Memory().Peak
 	if len(reports) > 0 {
 		m.lossFirst, m.lossLast = reports[0].Loss, reports[len(reports)-1].Loss
+	}
+	if m.routing, err = addRouting(err, t); err != nil {
+		return m, err
 	}
 	m.phases, m.commBytes = meanPhases(reports[min(len(reports), m.WarmupSteps):])
 	if err == nil && t.Stage.Precision.ScaleLoss && !t.Stage.Forward {

@@ -135,7 +135,7 @@ func (r *Rig) Run(ctx context.Context, c workload.Case, row *results.Row) {
 	r.fillWaterfall(row, c, m)
 	status, reason := r.judge(ctx, c, m, row)
 	if status == results.OK {
-		reason = strings.Join(r.cautions(c, m), "; ")
+		reason = strings.Join(r.cautions(c, m, row), "; ")
 	}
 	if ctx.Err() == nil {
 		row.Settle(status, reason)
@@ -143,8 +143,11 @@ func (r *Rig) Run(ctx context.Context, c workload.Case, row *results.Row) {
 }
 
 // cautions are what a reader of a good row should know.
-func (r *Rig) cautions(c workload.Case, m measurement) []string {
+func (r *Rig) cautions(c workload.Case, m measurement, row *results.Row) []string {
 	var notes []string
+	if note := sparsityNote(c, row); note != "" {
+		notes = append(notes, note)
+	}
 	if m.profile.err != nil {
 		notes = append(notes, "not recorded: "+firstLine(m.profile.err))
 	}

@@ -80,7 +80,7 @@ func Check(cfg Config, s parallel.Strategy) error {
 	if err := s.Check(s.Mesh().World(), cfg.Model.Batch); err != nil {
 		return err
 	}
-	c := microbatch(cfg.Model, s)
+	c := Microbatch(cfg.Model, s)
 	if err := c.Check(); err != nil {
 		return err
 	}
@@ -94,8 +94,8 @@ func Check(cfg Config, s parallel.Strategy) error {
 	return err
 }
 
-// microbatch is the model as one tensor-parallel rank would run a microbatch of it without a pipeline.
-func microbatch(model block.Config, s parallel.Strategy) block.Config {
+// Microbatch is the model as one tensor-parallel rank would run a microbatch of it without a pipeline.
+func Microbatch(model block.Config, s parallel.Strategy) block.Config {
 	model.Experts.Ranks, model.Experts.Groups = s.EP, model.Batch
 	model.Batch /= s.DP * s.EP * s.Microbatches
 	model.TP, model.TPRank, model.Lo, model.Hi, model.Chunks = s.TP, 0, 0, 0, nil
@@ -115,7 +115,7 @@ func New(r *parallel.Rank, cfg Config) (*Trainer, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := microbatch(cfg.Model, r.Strategy)
+	c := Microbatch(cfg.Model, r.Strategy)
 	c.Shards.Rank = r.Coord.DP
 	c.TPRank, c.Experts.Rank = r.Coord.TP, r.Coord.EP
 	for stage := r.Coord.PP; stage < len(cuts)-1; stage += r.Strategy.PP {
