@@ -7,10 +7,12 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
 
+	"ofpeak/docs"
 	"ofpeak/results"
 )
 
@@ -63,6 +65,24 @@ func TestEvents(t *testing.T) {
 	}
 	if done := events[n-1]; done.Event != "done" || done.CSV != path || done.Rows[results.OK] != 3 || done.Rows[results.Failed] != 1 || done.Rows[results.Skipped] != 1 || done.Error != "" {
 		t.Errorf("last %+v", done)
+	}
+}
+
+// docs/running.md has every event and field.
+func TestDocsListEvents(t *testing.T) {
+	page, err := docs.Files.ReadFile("running.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := []string{"start", "begin", "stage", "end", "done"}
+	for field := range reflect.TypeFor[event]().Fields() {
+		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+		names = append(names, name)
+	}
+	for _, name := range names {
+		if !strings.Contains(string(page), "`"+name+"`") {
+			t.Errorf("docs/running.md lacks %s", name)
+		}
 	}
 }
 

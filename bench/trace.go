@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"ofpeak/bench/perfetto"
+	"ofpeak/results"
 	"ofpeak/results/render"
 )
 
@@ -20,7 +21,7 @@ func newTraceCmd(stdout io.Writer) *cobra.Command {
 		Short: "List the cases of a file that run --trace wrote, or draw what each rank of one did",
 		Example: `  ofpeak run --case 'technique=model-parallel model=small,L=4 pp=4 schedule=1f1b microbatches=8' --trace trace.json
   ofpeak trace trace.json --svg trace.svg`,
-		Args: cobra.ExactArgs(1),
+		Args: files(1, 1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			f, err := perfetto.Read(args[0])
 			if err != nil {
@@ -51,7 +52,7 @@ func drawTrace(w io.Writer, f *perfetto.File, number int, path string) error {
 		return fmt.Errorf("--%w", err)
 	}
 	if err := os.WriteFile(path, []byte(picture.File()), 0o644); err != nil {
-		return fmt.Errorf("--svg %s: cannot be written: %w; choose a writable place", path, cause(err))
+		return fmt.Errorf("--svg %s: cannot be written: %w; choose a writable place", path, results.Cause(err))
 	}
 	_, err = fmt.Fprintln(w, "wrote", path)
 	return err

@@ -28,6 +28,7 @@ type measurement struct {
 	skippedSteps        int // by loss scaling
 	routing             routing
 	profile             profile
+	conditions          conditions
 }
 
 // phases are seconds of one step: the mean over the samples, of the rank where each is longest.
@@ -73,7 +74,7 @@ func (m measurement) join(n measurement) measurement {
 	}
 	out.peakBytes, out.commBytes = max(m.peakBytes, n.peakBytes), max(m.commBytes, n.commBytes)
 	out.routing = m.routing.plus(n.routing)
-	out.profile = m.profile.join(n.profile)
+	out.profile, out.conditions = m.profile.join(n.profile), m.conditions.join(n.conditions)
 	a, b := m.phases, n.phases
 	out.phases = phases{max(a.forward, b.forward), max(a.backward, b.backward), max(a.optimizer, b.optimizer),
 		max(a.comm, b.comm), max(a.exposed, b.exposed), max(a.bubble, b.bubble)}
@@ -98,6 +99,7 @@ func (r *Rig) measureRank(ctx context.Context, c workload.Case, costs []partitio
 	}
 	rank.Device.ResetPeak()
 	m.variants = variantsOf(rank.Device, t.Stage.Config, c.ISA)
+	watched := r.watch(c)
 	var reports []trainer.Report
 	m.Result, err = measure.Run(r.rule, func() (float64, error) {
 		if err := ctx.Err(); err != nil {
@@ -115,6 +117,9 @@ func (r *Rig) measureRank(ctx context.Context, c workload.Case, costs []partitio
 		reports = append(reports, report)
 		return x.largest(took)
 	})
+	if rank.ID == 0 {
+		m.conditions.Report = watched()
+	}
 	m.peakBytes = rank.Device.Memory().Peak
 	if len(reports) > 0 {
 		m.lossFirst, m.lossLast = reports[0].Loss, reports[len(reports)-1].Loss
@@ -125,6 +130,9 @@ func (r *Rig) measureRank(ctx context.Context, c workload.Case, costs []partitio
 	m.phases, m.commBytes = meanPhases(reports[min(len(reports), m.WarmupSteps):])
 	if err == nil && t.Stage.Precision.ScaleLoss && !t.Stage.Forward {
 		_, _, m.skippedSteps, err = t.Scaling()
+	}
+	if err == nil {
+		m.conditions.clock, err = clockOf(rank.Compute)
 	}
 	if err == nil && c.Device != workload.Sim {
 		m.profile, err = profileRank(ctx, rank, t, x, len(m.Samples))
