@@ -147,6 +147,12 @@ func (f *runFlags) run(ctx context.Context, stdout, stderr io.Writer, open openF
 		return err
 	}
 	defer r.Close()
+	if followed, err := follow(ctx, r); followed {
+		return err
+	}
+	if n := processes(r); n > 1 && f.isolate {
+		return fmt.Errorf("--isolate within a job of %d processes: start ofpeak alone and pass --launcher, which gives each case a job of its own", n)
+	}
 	plan, err := f.plan(r.Machine())
 	if err != nil {
 		return err
@@ -157,7 +163,7 @@ func (f *runFlags) run(ctx context.Context, stdout, stderr io.Writer, open openF
 	}
 	var measuring sweep.Runner = r
 	if f.isolate {
-		if measuring, err = isolated(r, o, f.timeout); err != nil {
+		if measuring, err = isolated(r, o, f.timeout, f.launcher); err != nil {
 			return err
 		}
 	}

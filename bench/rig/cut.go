@@ -11,6 +11,7 @@ import (
 	"ofpeak/bench/workload"
 	"ofpeak/kernels"
 	"ofpeak/kernels/block"
+	"ofpeak/parallel"
 	"ofpeak/parallel/partition"
 	"ofpeak/parallel/trainer"
 )
@@ -18,29 +19,23 @@ import (
 // costRuns is how often each layer is timed; the median counts.
 const costRuns = 7
 
-// measureCosts times the layers of a case's model alone, each forward and backward on one microbatch, on a device like a rank's. The blocks of a model
-// are alike, so one of them is timed.
-func (r *Rig) measureCosts(ctx context.Context, c workload.Case) ([]partition.Layer, error) {
+// measureCosts times the layers of a case's model, each alone, forward and backward on one microbatch, on every rank at once; the slowest rank's time
+// counts, so that all ranks cut alike. The blocks of a model are alike, so one of them is timed.
+func measureCosts(ctx context.Context, c workload.Case, rank *parallel.Rank, x *exchange) ([]partition.Layer, error) {
 	whole := trainer.Microbatch(trainerConfig(c).Model, strategy(c))
 	whole.Sequence, whole.Shards, whole.Experts.Ranks = false, block.Shards{}, 1 // what ranks exchange is no part of a layer's cost
-	dev, err := r.open(c, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer dev.Close()
-	s, err := dev.NewStream()
-	if err != nil {
-		return nil, err
-	}
-	defer s.Close()
 	layers, seen := trainer.Modelled(whole), map[block.LayerKind]float64{}
 	for i, kind := range whole.Layers() {
 		if _, timed := seen[kind]; !timed {
 			if err := ctx.Err(); err != nil {
 				return nil, err
 			}
-			if seen[kind], err = timeLayer(dev, s, whole, i); err != nil {
+			took, err := timeLayer(rank.Device, rank.Compute, whole, i)
+			if err != nil {
 				return nil, fmt.Errorf("time layer %d: %w", i, err)
+			}
+			if seen[kind], err = x.largest(took); err != nil {
+				return nil, err
 			}
 		}
 		layers[i].Time = seen[kind]

@@ -33,6 +33,9 @@ func (r *Rig) engine(c workload.Case) engine {
 	if c.OnGPU() {
 		return engine{peer.Name, peer.New}
 	}
+	if r.joined(c) {
+		return engine{r.job.Version(), nil} // launch connects the processes
+	}
 	return engine{local.Name, local.New}
 }
 
@@ -44,12 +47,7 @@ func (r *Rig) openDevice(c workload.Case, rank int) (kernels.Device, error) {
 	case c.OnGPU():
 		return r.gpus.open(c, rank)
 	}
-	threads := c.RankThreads(len(r.cores))
-	cores := make([]int, threads)
-	for i := range cores {
-		cores[i] = r.cores[(rank*threads+i)%len(r.cores)]
-	}
-	return cpu.New(cpu.Config{Cores: cores, ISA: c.ISA})
+	return cpu.New(cpu.Config{Cores: r.rankCores(c, rank), ISA: c.ISA})
 }
 
 // supports asks a device about every operator of the case.

@@ -66,7 +66,7 @@ func (r *Rig) curve(ctx context.Context, c workload.Case) ([]float64, error) {
 		return losses, nil
 	}
 	var curve []float64
-	err := r.launcher(c).Run(ctx, strategy(c), func(ctx context.Context, rank *parallel.Rank) error {
+	err := r.launch(ctx, order{Task: learning}, c, false, func(ctx context.Context, rank *parallel.Rank) error {
 		t, err := trainer.New(rank, trainerConfig(c))
 		if err != nil {
 			return err

@@ -11,7 +11,6 @@ import (
 	"ofpeak/bench/workload"
 	"ofpeak/kernels/block"
 	"ofpeak/parallel"
-	"ofpeak/parallel/partition"
 	"ofpeak/parallel/trainer"
 )
 
@@ -21,7 +20,7 @@ type measurement struct {
 	lossFirst, lossLast float64
 	variants            string
 	peakBytes           int64 // of the rank that took most, by its device's allocator
-	processBytes        int64
+	processBytes        int64 // of the largest process
 	processKnown        bool
 	commBytes           int64 // of the rank that moved most, in one step
 	phases              phases
@@ -46,23 +45,22 @@ func (r *Rig) measure(ctx context.Context, c workload.Case) (measurement, error)
 	if c.IsGorgonia() {
 		return r.measureGorgonia(ctx, c)
 	}
-	var costs []partition.Layer
-	if c.Cut == workload.ByMeasurement {
-		var err error
-		if costs, err = r.measureCosts(ctx, c); err != nil {
-			return measurement{}, err
-		}
-	}
 	var mu sync.Mutex
 	var m measurement
-	err := r.recorded(c).Run(ctx, strategy(c), func(ctx context.Context, rank *parallel.Rank) error {
-		one, err := r.measureRank(ctx, c, costs, rank)
+	err := r.launch(ctx, order{Task: stepping}, c, true, func(ctx context.Context, rank *parallel.Rank) error {
+		one, err := r.measureRank(ctx, c, rank)
 		mu.Lock()
-		defer mu.Unlock()
 		m = m.join(one)
-		return err
+		mu.Unlock()
+		if err != nil {
+			return err
+		}
+		one.processBytes, one.processKnown = host.PeakMemory()
+		return merge(r, c, rank, one.send(), func(other sent) { m = m.join(other.receive()) })
 	})
-	m.processBytes, m.processKnown = host.PeakMemory()
+	if mine, ok := host.PeakMemory(); ok {
+		m.processBytes, m.processKnown = max(m.processBytes, mine), true
+	}
 	return m, err
 }
 
@@ -72,6 +70,7 @@ func (m measurement) join(n measurement) measurement {
 	if len(m.Samples) > len(n.Samples) {
 		out = m
 	}
+	out.processBytes, out.processKnown = max(m.processBytes, n.processBytes), m.processKnown || n.processKnown
 	out.peakBytes, out.commBytes = max(m.peakBytes, n.peakBytes), max(m.commBytes, n.commBytes)
 	out.routing = m.routing.plus(n.routing)
 	out.profile, out.conditions = m.profile.join(n.profile), m.conditions.join(n.conditions)
@@ -82,15 +81,19 @@ func (m measurement) join(n measurement) measurement {
 }
 
 // measureRank is one rank's part. All ranks take the same steps, since all are told the slowest rank's time of each.
-func (r *Rig) measureRank(ctx context.Context, c workload.Case, costs []partition.Layer, rank *parallel.Rank) (measurement, error) {
+func (r *Rig) measureRank(ctx context.Context, c workload.Case, rank *parallel.Rank) (measurement, error) {
 	var m measurement
-	cfg := trainerConfig(c)
-	cfg.Costs = costs
-	t, err := trainer.New(rank, cfg)
+	x, err := newExchange(rank)
 	if err != nil {
 		return m, err
 	}
-	x, err := newExchange(rank)
+	cfg := trainerConfig(c)
+	if c.Cut == workload.ByMeasurement {
+		if cfg.Costs, err = measureCosts(ctx, c, rank, x); err != nil {
+			return m, err
+		}
+	}
+	t, err := trainer.New(rank, cfg)
 	if err != nil {
 		return m, err
 	}
