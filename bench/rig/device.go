@@ -56,7 +56,7 @@ func (r *Rig) supports(c workload.Case) error {
 		return r.checkGorgonia(c)
 	}
 	cfg := trainerConfig(c)
-	if err := r.kernels(c, question{cfg.Model.Precision.Compute, cfg.Model.Layout.Format, c.ISA}); err != nil {
+	if err := r.kernels(c, question{cfg.Model.Precision.Compute, cfg.Model.Layout.Format, c.ISA, cfg.Model.Experts.Count > 0}); err != nil {
 		return err
 	}
 	return trainer.Check(cfg, strategy(c))
@@ -82,10 +82,14 @@ type question struct {
 	compute kernels.DType
 	format  kernels.Format
 	variant string
+	experts bool
 }
 
 func (q question) ask(dev kernels.Device) error {
 	for _, op := range kernels.OpNames {
+		if op == kernels.OpExperts && !q.experts {
+			continue
+		}
 		if err := dev.Supports(op, q.compute, q.format); err != nil {
 			return err
 		}
@@ -107,6 +111,7 @@ func trainerConfig(c workload.Case) trainer.Config {
 	return trainer.Config{
 		Model: block.Config{
 			C: m.C, NH: m.NH, T: m.T, L: m.L, V: m.V, Batch: m.B,
+			Experts:   block.Experts{Count: c.Experts.Count, TopK: c.Experts.TopK, Capacity: c.Experts.Capacity},
 			Precision: p, Layout: layout, Seed: uint64(c.Seed), Forward: c.Pass == workload.Forward, Recompute: c.Recompute == workload.Blocks,
 		},
 		Hyper: block.DefaultHyper,
@@ -116,6 +121,6 @@ func trainerConfig(c workload.Case) trainer.Config {
 func strategy(c workload.Case) parallel.Strategy {
 	return parallel.Strategy{
 		DP: c.DP, TP: c.TP, PP: c.PP, Schedule: c.Schedule, Chunks: c.Chunks, Microbatches: c.Microbatches, BucketBytes: int64(c.BucketBytes),
-		ZeRO: c.ZeRO, Sequence: c.Sequence,
+		ZeRO: c.ZeRO, Sequence: c.Sequence, EP: c.EP, EqualStages: c.Cut == workload.ByCount,
 	}
 }

@@ -49,7 +49,7 @@ func learnable(c workload.Case) (workload.Case, bool) {
 	if c.Pass != workload.Train || c.Engine != workload.Native {
 		return c, false
 	}
-	parts := c.DP * c.Microbatches
+	parts := c.DP * c.EP * c.Microbatches
 	c.Model = workload.Model{
 		C: checkC, NH: max(checkNH, c.TP), T: checkT, L: max(checkL, c.PP*c.Chunks), V: checkVocab,
 		B: (checkB + parts - 1) / parts * parts,

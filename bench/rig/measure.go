@@ -25,6 +25,7 @@ type measurement struct {
 	commBytes           int64 // of the rank that moved most, in one step
 	phases              phases
 	skippedSteps        int // by loss scaling
+	routing             routing
 	profile             profile
 	conditions          conditions
 }
@@ -71,6 +72,7 @@ func (m measurement) join(n measurement) measurement {
 	}
 	out.processBytes, out.processKnown = max(m.processBytes, n.processBytes), m.processKnown || n.processKnown
 	out.peakBytes, out.commBytes = max(m.peakBytes, n.peakBytes), max(m.commBytes, n.commBytes)
+	out.routing = m.routing.plus(n.routing)
 	out.profile, out.conditions = m.profile.join(n.profile), m.conditions.join(n.conditions)
 	a, b := m.phases, n.phases
 	out.phases = phases{max(a.forward, b.forward), max(a.backward, b.backward), max(a.optimizer, b.optimizer),
@@ -81,11 +83,17 @@ func (m measurement) join(n measurement) measurement {
 // measureRank is one rank's part. All ranks take the same steps, since all are told the slowest rank's time of each.
 func (r *Rig) measureRank(ctx context.Context, c workload.Case, rank *parallel.Rank) (measurement, error) {
 	var m measurement
-	t, err := trainer.New(rank, trainerConfig(c))
+	x, err := newExchange(rank)
 	if err != nil {
 		return m, err
 	}
-	x, err := newExchange(rank)
+	cfg := trainerConfig(c)
+	if c.Cut == workload.ByMeasurement {
+		if cfg.Costs, err = measureCosts(ctx, c, rank, x); err != nil {
+			return m, err
+		}
+	}
+	t, err := trainer.New(rank, cfg)
 	if err != nil {
 		return m, err
 	}
@@ -118,6 +126,9 @@ func (r *Rig) measureRank(ctx context.Context, c workload.Case, rank *parallel.R
 	m.peakBytes = rank.Device.Memory().Peak
 	if len(reports) > 0 {
 		m.lossFirst, m.lossLast = reports[0].Loss, reports[len(reports)-1].Loss
+	}
+	if m.routing, err = addRouting(err, t); err != nil {
+		return m, err
 	}
 	m.phases, m.commBytes = meanPhases(reports[min(len(reports), m.WarmupSteps):])
 	if err == nil && t.Stage.Precision.ScaleLoss && !t.Stage.Forward {

@@ -157,6 +157,9 @@ func (r *Rig) Run(ctx context.Context, c workload.Case, row *results.Row) {
 func (r *Rig) cautions(c workload.Case, m measurement, row *results.Row) []string {
 	oversubscribed := c.World()*c.RankThreads(len(r.cores)) > len(r.cores)
 	notes := m.conditions.Cautions(row.ClockRatio, oversubscribed)
+	if note := sparsityNote(c, row); note != "" {
+		notes = append(notes, note)
+	}
 	if m.profile.err != nil {
 		notes = append(notes, "not recorded: "+firstLine(m.profile.err))
 	}

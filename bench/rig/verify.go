@@ -74,7 +74,7 @@ const verifyTokens = 76
 func verifiable(c workload.Case) workload.Case {
 	c.Model.Name = ""
 	hs, full := min(c.Model.HS(), 64), c.Model
-	c.Model.B = c.DP * c.Microbatches
+	c.Model.B = c.DP * c.EP * c.Microbatches
 	c.Model.L = min(full.L, max(2, c.PP*c.Chunks))
 	c.Model.T = min(full.T, verifyTokens) / c.TP * c.TP
 	for heads := c.TP; heads*hs <= full.C; heads += c.TP {
@@ -89,7 +89,7 @@ func verifiable(c workload.Case) workload.Case {
 // reference is the snapshot of one float64 device, made once a run for each model and layout.
 func (r *Rig) reference(ctx context.Context, c workload.Case) (snapshot, error) {
 	c.Technique, c.Engine, c.Precision, c.Device, c.ISA, c.Threads = workload.Baseline, workload.Native, "fp64", workload.Ref, "", 0
-	c.DP, c.TP, c.PP, c.Schedule, c.Chunks, c.Microbatches, c.BucketBytes = 1, 1, 1, "", 1, 1, workload.DefaultBucketBytes
+	c.DP, c.TP, c.PP, c.EP, c.Schedule, c.Cut, c.Chunks, c.Microbatches, c.BucketBytes = 1, 1, 1, 1, "", workload.ByCost, 1, 1, workload.DefaultBucketBytes
 	c.ZeRO, c.Recompute, c.Sequence = 0, workload.None, false
 	if s, ok := r.refs[c]; ok {
 		return s, nil
@@ -209,8 +209,9 @@ func (s *snapshot) addOutputs(t *trainer.Trainer, rank *parallel.Rank) error {
 		return err
 	}
 	own := t.Stage.Tokens() // of the rank's last microbatch; a forward pass has one
-	from := (rank.Coord.DP*t.Stage.Batch*t.Stage.T + own.Lo) * t.Stage.C
-	part := shard{Name: "outputs", Whole: rank.Strategy.DP * t.Stage.Batch * t.Stage.T * t.Stage.C, At: make([]int, len(local)), Values: local}
+	world, tokens := rank.Strategy, t.Stage.Batch*t.Stage.T
+	from := ((rank.Coord.DP*world.EP+rank.Coord.EP)*tokens + own.Lo) * t.Stage.C
+	part := shard{Name: "outputs", Whole: world.DP * world.EP * tokens * t.Stage.C, At: make([]int, len(local)), Values: local}
 	for i := range local {
 		part.At[i] = from + i
 	}
