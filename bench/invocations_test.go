@@ -86,6 +86,7 @@ func TestBadInvocations(t *testing.T) {
 		{"verify now", "now"},
 		{"verify --seed -1", `--seed "-1"`},
 		{"verify --format pdf", "--format"},
+		{"verify --device tpu", "--device tpu"},
 		{"doctor now", "now"},
 		{"doctor --cure", "--cure"},
 		{"report", "0 is not"},
