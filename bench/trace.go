@@ -20,7 +20,7 @@ func newTraceCmd(stdout io.Writer) *cobra.Command {
 		Short: "List the cases of a file that run --trace wrote, or draw what each rank of one did",
 		Example: `  ofpeak run --case 'technique=model-parallel model=small,L=4 pp=4 schedule=1f1b microbatches=8' --trace trace.json
   ofpeak trace trace.json --svg trace.svg`,
-		Args: cobra.ExactArgs(1),
+		Args: files(1, 1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			f, err := perfetto.Read(args[0])
 			if err != nil {
