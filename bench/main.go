@@ -65,6 +65,8 @@ func newRootCmd(stdout, stderr io.Writer, open openFunc) *cobra.Command {
 		newRunCmd(stdout, stderr, open),
 		newCompareCmd(stdout),
 		newReportCmd(stdout),
+		newExportCmd(stdout),
+		newImportCmd(stdout),
 		newExplainCmd(stdout),
 		newTraceCmd(stdout),
 		newChipsCmd(stdout),

@@ -2,10 +2,8 @@ package main
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -64,7 +62,7 @@ func writeReport(stdout io.Writer, paths []string, flags reportFlags) error {
 		return err
 	}
 	if err := os.WriteFile(flags.out, page.Bytes(), 0o644); err != nil {
-		return fmt.Errorf("--out %s: cannot be written: %w; choose a writable place", flags.out, cause(err))
+		return fmt.Errorf("--out %s: cannot be written: %w; choose a writable place", flags.out, results.Cause(err))
 	}
 	fmt.Fprintln(stdout, "wrote", flags.out)
 	if flags.png != "" {
@@ -91,7 +89,7 @@ func readFiles(paths []string) ([]*results.File, error) {
 
 func writePNGs(stdout io.Writer, dir string, figures []*figure.Figure) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return fmt.Errorf("--png %s: cannot be made: %w; choose a writable place", dir, cause(err))
+		return fmt.Errorf("--png %s: cannot be made: %w; choose a writable place", dir, results.Cause(err))
 	}
 	for _, f := range figures {
 		var image bytes.Buffer
@@ -101,19 +99,11 @@ func writePNGs(stdout io.Writer, dir string, figures []*figure.Figure) error {
 			err = os.WriteFile(path, image.Bytes(), 0o644)
 		}
 		if err != nil {
-			return fmt.Errorf("--png %s: cannot be written: %w; choose a writable place", path, cause(err))
+			return fmt.Errorf("--png %s: cannot be written: %w; choose a writable place", path, results.Cause(err))
 		}
 		fmt.Fprintln(stdout, "wrote", path)
 	}
 	return nil
-}
-
-// cause drops what os puts around an error, since messages name the path already.
-func cause(err error) error {
-	if p := (*fs.PathError)(nil); errors.As(err, &p) {
-		return p.Err
-	}
-	return err
 }
 
 // openers are the commands that open a page in the user's browser.

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"ofpeak/bench/perfetto"
+	"ofpeak/results"
 	"ofpeak/results/render"
 )
 
@@ -51,7 +52,7 @@ func drawTrace(w io.Writer, f *perfetto.File, number int, path string) error {
 		return fmt.Errorf("--%w", err)
 	}
 	if err := os.WriteFile(path, []byte(picture.File()), 0o644); err != nil {
-		return fmt.Errorf("--svg %s: cannot be written: %w; choose a writable place", path, cause(err))
+		return fmt.Errorf("--svg %s: cannot be written: %w; choose a writable place", path, results.Cause(err))
 	}
 	_, err = fmt.Fprintln(w, "wrote", path)
 	return err

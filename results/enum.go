@@ -45,6 +45,8 @@ const (
 	CPU  DeviceKind = "cpu"
 	CUDA DeviceKind = "cuda"
 	Sim  DeviceKind = "sim"
+
+	Other DeviceKind = "other" // one that this tool cannot drive: only imported rows have it
 )
 
 // Status says whether a row's numbers can be used.
@@ -57,6 +59,8 @@ const (
 	Failed  Status = "failed"  // began and did not end
 	Wrong   Status = "wrong"   // ran, and its numbers differ from the reference
 	Suspect Status = "suspect" // ran and verified, but a number cannot be true, such as a share of peak over 100 %
+
+	Imported Status = "imported" // measured elsewhere, not verified; the reason is the source
 )
 
 // UnmarshalText reads a technique and refuses an unknown one.
@@ -76,8 +80,8 @@ func (v *Status) UnmarshalText(text []byte) error { return parseEnum(v, text, st
 
 var (
 	passes      = []Pass{Train, Forward}
-	deviceKinds = []DeviceKind{CPU, CUDA, Sim}
-	statuses    = []Status{OK, Skipped, Failed, Wrong, Suspect}
+	deviceKinds = []DeviceKind{CPU, CUDA, Sim, Other}
+	statuses    = []Status{OK, Skipped, Failed, Wrong, Suspect, Imported}
 )
 
 func parseEnum[E ~string](v *E, text []byte, known []E) error {

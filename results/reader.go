@@ -31,7 +31,7 @@ const maxFileBytes = 1 << 30
 func Read(path string) (*File, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, fmt.Errorf("%s: cannot be read: %w", path, cause(err))
+		return nil, fmt.Errorf("%s: cannot be read: %w", path, Cause(err))
 	}
 	defer f.Close()
 	data, err := readAll(f, path)
@@ -45,7 +45,7 @@ func readAll(f *os.File, path string) ([]byte, error) {
 	data, err := io.ReadAll(io.LimitReader(f, maxFileBytes+1))
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("%s: cannot be read: %w", path, cause(err))
+		return nil, fmt.Errorf("%s: cannot be read: %w", path, Cause(err))
 	case len(data) > maxFileBytes:
 		return nil, fmt.Errorf("%s: is larger than %d bytes and no results CSV", path, maxFileBytes)
 	}

@@ -36,7 +36,7 @@ func reopen(path string) (*Writer, error) {
 	for {
 		f, err := os.OpenFile(path, os.O_RDWR|os.O_APPEND, 0)
 		if err != nil {
-			return nil, fmt.Errorf("%s: cannot be added to: %w; choose a writable place with --out", path, cause(err))
+			return nil, fmt.Errorf("%s: cannot be added to: %w; choose a writable place with --out", path, Cause(err))
 		}
 		w := &Writer{file: f, path: path}
 		if err := w.lock(); err != nil {
@@ -142,7 +142,7 @@ func (w *Writer) must(err error) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("%s: cannot be repaired: %w; free space or choose another place with --out", w.path, cause(err))
+	return fmt.Errorf("%s: cannot be repaired: %w; free space or choose another place with --out", w.path, Cause(err))
 }
 
 // syncDir lets the file's name survive a power cut, where the system can do that.

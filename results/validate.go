@@ -168,20 +168,20 @@ func (r *Row) checkShares() error {
 			return columnErrorf(s.name+"_basis", "is empty, but the share is not")
 		}
 	}
-	if column, over := r.shareOver100(); over && r.Status == OK {
-		return columnErrorf(column, "is over 100 %%, which needs status %s", Suspect)
+	if column, over := r.shareOver100(); over && (r.Status == OK || r.Status == Imported) {
+		return columnErrorf(column, "is over 100 %%, which no row with status %s may have", r.Status)
 	}
 	return nil
 }
 
 // Settle gives the row its final status and removes what that status, or a simulated device, must not carry: throughput, shares of peak and speed-ups
-// stay only for OK and Suspect, and no time of a simulated device. An OK row with a share over 100 % becomes Suspect. The reason becomes one line.
+// stay only for OK, Suspect and Imported, and no time of a simulated device. An OK row with a share over 100 % becomes Suspect. The reason becomes one line.
 func (r *Row) Settle(status Status, reason string) {
 	r.Status, r.Reason = status, oneLine(reason)
 	if column, over := r.shareOver100(); over && status == OK {
 		r.Status, r.Reason = Suspect, column+" is over 100 %: the peak, the FLOP count or the time is wrong"
 	}
-	if r.Device != Sim && (r.Status == OK || r.Status == Suspect) {
+	if r.Device != Sim && (r.Status == OK || r.Status == Suspect || r.Status == Imported) {
 		return
 	}
 	for _, p := range r.performance() {

@@ -27,7 +27,7 @@ func Create(path string) (*Writer, error) {
 	case errors.Is(err, fs.ErrExist):
 		return nil, errors.New(path + ": exists already, and results are never overwritten; go on with it with --resume, or choose another file with --out")
 	case err != nil:
-		return nil, fmt.Errorf("%s: cannot be created: %w; choose a writable place with --out", path, cause(err))
+		return nil, fmt.Errorf("%s: cannot be created: %w; choose a writable place with --out", path, Cause(err))
 	}
 	w := &Writer{file: f, path: path}
 	if err := w.lock(); err != nil {
@@ -93,7 +93,7 @@ func (w *Writer) save(record []string) error {
 	}
 	if err != nil {
 		_ = w.file.Truncate(w.size) // else Resume repairs it
-		return fmt.Errorf("%s: cannot be written: %w; free space or choose another place with --out", w.path, cause(err))
+		return fmt.Errorf("%s: cannot be written: %w; free space or choose another place with --out", w.path, Cause(err))
 	}
 	w.size += int64(n)
 	return nil
@@ -134,8 +134,8 @@ func (r *recorder) Write(record []string) error {
 	return nil
 }
 
-// cause drops the operation and the path that os puts around an error, since the message names the path already.
-func cause(err error) error {
+// Cause drops the operation and the path that os puts around an error, since the message names the path already.
+func Cause(err error) error {
 	if p := (*fs.PathError)(nil); errors.As(err, &p) {
 		return p.Err
 	}

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"ofpeak/bench/host"
 	"ofpeak/bench/workload"
 	"ofpeak/kernels"
 	"ofpeak/kernels/block"
@@ -34,7 +35,7 @@ func (r *Rig) fill(row *results.Row, c workload.Case, m measurement) {
 	row.LossFirst, row.LossLast = results.Finite(m.lossFirst), results.Finite(m.lossLast)
 	row.TokensPerStep = results.Some(int64(c.Model.Tokens()))
 	row.TokensPerS = results.Some(float64(c.Model.Tokens()) / s.Median)
-	r.fillFLOPs(row, c, s.Median)
+	fillFLOPs(row, c, s.Median)
 	if c.IsGorgonia() {
 		return // no events inside of its graph
 	}
@@ -54,7 +55,7 @@ func positive(n int64) results.Opt[int64] {
 	return results.Some(n)
 }
 
-func (r *Rig) fillFLOPs(row *results.Row, c workload.Case, seconds float64) {
+func fillFLOPs(row *results.Row, c workload.Case, seconds float64) {
 	w := work(c)
 	perDevice := func(f block.FLOPs) results.Opt[float64] {
 		return results.Some(f.Total() / seconds / float64(c.World()) / 1e12)
@@ -80,13 +81,9 @@ func (r *Rig) fillShares(row *results.Row, c workload.Case, m measurement) {
 	row.ShareMeasuredPct, row.ShareMeasuredBasis = chips.Share(model, seconds, measured)
 	row.HFUMeasuredPct, _ = chips.Share(executed, seconds, measured)
 	row.MemoryGBPerS = results.Some(r.memoryRate(c))
-	if r.machine.Chip == "" {
-		return
+	if r.machine.Chip != "" {
+		fillPublishedShares(row, c, seconds, r.chip)
 	}
-	row.ShareSurveyPct, row.ShareSurveyBasis = chips.Share(model, seconds, r.chip.SurveyPeak)
-	row.HFUSurveyPct, _ = chips.Share(executed, seconds, r.chip.SurveyPeak)
-	row.ShareVendorPct, row.ShareVendorBasis = chips.Share(model, seconds, r.chip.Vendor)
-	row.HFUVendorPct, _ = chips.Share(executed, seconds, r.chip.Vendor)
 }
 
 func works(f block.FLOPs, ranks float64) []chips.Work {
@@ -165,7 +162,11 @@ func (r *Rig) ratesOn(cores int) []peak.Rate {
 	if rates, ok := r.rates[cores]; ok {
 		return rates
 	}
-	r.rates[cores] = onCores(r.cores[:cores], func(t *team.Team) []peak.Rate { return peak.Rates(t, ceilingTime) })
+	r.rates[cores] = onCores(r.cores[:cores], func(t *team.Team) []peak.Rate {
+		rates := peak.Rates(t, ceilingTime)
+		r.clocks[cores] = host.ClockRate()
+		return rates
+	})
 	return r.rates[cores]
 }
 

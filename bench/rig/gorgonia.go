@@ -63,6 +63,7 @@ func (r *Rig) measureGorgonia(ctx context.Context, c workload.Case) (measurement
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(c.RankThreads(len(r.cores))))
 	runtime.GC() // what built the graph is no part of a step
 	var losses []float64
+	watched := r.watch(c)
 	m.Result, err = measure.Run(r.rule, func() (float64, error) {
 		if err := ctx.Err(); err != nil {
 			return 0, err
@@ -72,6 +73,7 @@ func (r *Rig) measureGorgonia(ctx context.Context, c workload.Case) (measurement
 		losses = append(losses, loss)
 		return time.Since(start).Seconds(), err
 	})
+	m.conditions.Report = watched()
 	if len(losses) > 0 {
 		m.lossFirst, m.lossLast = losses[0], losses[len(losses)-1]
 	}

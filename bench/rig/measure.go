@@ -26,6 +26,7 @@ type measurement struct {
 	phases              phases
 	skippedSteps        int // by loss scaling
 	profile             profile
+	conditions          conditions
 }
 
 // phases are seconds of one step: the mean over the samples, of the rank where each is longest.
@@ -63,7 +64,7 @@ func (m measurement) join(n measurement) measurement {
 		out = m
 	}
 	out.peakBytes, out.commBytes = max(m.peakBytes, n.peakBytes), max(m.commBytes, n.commBytes)
-	out.profile = m.profile.join(n.profile)
+	out.profile, out.conditions = m.profile.join(n.profile), m.conditions.join(n.conditions)
 	a, b := m.phases, n.phases
 	out.phases = phases{max(a.forward, b.forward), max(a.backward, b.backward), max(a.optimizer, b.optimizer),
 		max(a.comm, b.comm), max(a.exposed, b.exposed), max(a.bubble, b.bubble)}
@@ -86,6 +87,7 @@ func (r *Rig) measureRank(ctx context.Context, c workload.Case, rank *parallel.R
 	}
 	rank.Device.ResetPeak()
 	m.variants = variantsOf(rank.Device, t.Stage.Config, c.ISA)
+	watched := r.watch(c)
 	var reports []trainer.Report
 	m.Result, err = measure.Run(r.rule, func() (float64, error) {
 		if err := ctx.Err(); err != nil {
@@ -103,6 +105,9 @@ func (r *Rig) measureRank(ctx context.Context, c workload.Case, rank *parallel.R
 		reports = append(reports, report)
 		return x.largest(took)
 	})
+	if rank.ID == 0 {
+		m.conditions.Report = watched()
+	}
 	m.peakBytes = rank.Device.Memory().Peak
 	if len(reports) > 0 {
 		m.lossFirst, m.lossLast = reports[0].Loss, reports[len(reports)-1].Loss
@@ -110,6 +115,9 @@ func (r *Rig) measureRank(ctx context.Context, c workload.Case, rank *parallel.R
 	m.phases, m.commBytes = meanPhases(reports[min(len(reports), m.WarmupSteps):])
 	if err == nil && t.Stage.Precision.ScaleLoss && !t.Stage.Forward {
 		_, _, m.skippedSteps, err = t.Scaling()
+	}
+	if err == nil {
+		m.conditions.clock, err = clockOf(rank.Compute)
 	}
 	if err == nil && c.Device != workload.Sim {
 		m.profile, err = profileRank(ctx, rank, t, x, len(m.Samples))

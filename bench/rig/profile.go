@@ -117,7 +117,7 @@ func (r *Rig) fillWaterfall(row *results.Row, c workload.Case, m measurement) {
 	if !ok || len(m.profile.steps) == 0 || m.profile.err != nil || row.Device == results.Sim {
 		return
 	}
-	a := waterfall.Analyze(m.profile.steps, step, r.typePeak(c), 0)
+	a := waterfall.Analyze(m.profile.steps, step, r.typePeak(c), row.ClockRatio.Or(0))
 	if a.IdealKnown {
 		row.WFIdealS = results.Some(a.Ideal)
 	}

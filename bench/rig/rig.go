@@ -48,6 +48,7 @@ type Rig struct {
 	corpus     workload.Corpus
 	rates      map[int][]peak.Rate         // by cores in use
 	bandwidths map[int]float64             // likewise, 10^9 bytes per second
+	clocks     map[int]float64             // likewise, host.ClockRate right after the rates were measured
 	refs       map[workload.Case]snapshot  // verified references of this run
 	learned    map[workload.Case][]float64 // loss curves of this run
 }
@@ -63,7 +64,7 @@ func New(o Options) (*Rig, error) {
 		rule: o.Rule, trace: o.Trace, cores: cores, corpus: workload.DefaultCorpus(),
 		machine: sweep.Machine{Device: results.CPU, Name: host.CPUName(), Chip: o.Chip, Cores: len(cores)},
 		answers: map[question]error{},
-		rates:   map[int][]peak.Rate{}, bandwidths: map[int]float64{}, refs: map[workload.Case]snapshot{}, learned: map[workload.Case][]float64{},
+		rates:   map[int][]peak.Rate{}, bandwidths: map[int]float64{}, clocks: map[int]float64{}, refs: map[workload.Case]snapshot{}, learned: map[workload.Case][]float64{},
 	}
 	r.open = r.openDevice
 	if o.Chip != "" {
@@ -132,10 +133,11 @@ func (r *Rig) Run(ctx context.Context, c workload.Case, row *results.Row) {
 	}
 	sweep.Stage(ctx, "measuring ceilings")
 	r.fillShares(row, c, m)
+	r.fillConditions(row, c, m)
 	r.fillWaterfall(row, c, m)
 	status, reason := r.judge(ctx, c, m, row)
 	if status == results.OK {
-		reason = strings.Join(r.cautions(c, m), "; ")
+		reason = strings.Join(r.cautions(c, m, row), "; ")
 	}
 	if ctx.Err() == nil {
 		row.Settle(status, reason)
@@ -143,8 +145,9 @@ func (r *Rig) Run(ctx context.Context, c workload.Case, row *results.Row) {
 }
 
 // cautions are what a reader of a good row should know.
-func (r *Rig) cautions(c workload.Case, m measurement) []string {
-	var notes []string
+func (r *Rig) cautions(c workload.Case, m measurement, row *results.Row) []string {
+	oversubscribed := c.World()*c.RankThreads(len(r.cores)) > len(r.cores)
+	notes := m.conditions.Cautions(row.ClockRatio, oversubscribed)
 	if m.profile.err != nil {
 		notes = append(notes, "not recorded: "+firstLine(m.profile.err))
 	}

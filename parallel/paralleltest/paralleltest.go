@@ -28,6 +28,8 @@ const Steps = 3
 type Options struct {
 	// Open makes a rank's device.
 	Open func(rank, world int) (kernels.Device, error)
+	// Truth makes the device of the one rank that the others are compared with; nil: Open.
+	Truth func(rank, world int) (kernels.Device, error)
 	// Connect makes the communicators of a world; nil: local.New.
 	Connect func(world int) []comm.Communicator
 	// Precision of the models.
@@ -64,7 +66,7 @@ func Run(t *testing.T, o Options) {
 			want, done := whole[model]
 			if !done {
 				var err error
-				if want, err = train(o, one, parallel.Strategy{}); err != nil {
+				if want, err = train(o.alone(), one, parallel.Strategy{}); err != nil {
 					t.Fatalf("one rank: %v", err)
 				}
 				whole[model] = want
@@ -76,6 +78,14 @@ func Run(t *testing.T, o Options) {
 			compare(t, o, got, want)
 		})
 	}
+}
+
+// alone are the options of the one rank that the others are compared with.
+func (o Options) alone() Options {
+	if o.Truth != nil {
+		o.Open, o.Connect = o.Truth, local.New
+	}
+	return o
 }
 
 func label(s parallel.Strategy) string {

@@ -77,7 +77,7 @@ func Compare(files []*results.File, opt Options) (*Table, error) {
 // compare judges two rows that may be compared.
 func (t *Table) compare(base, other Ref, notes []string) {
 	// The step times are inverse to the throughput, since both did the same work per step.
-	r := stats.Compare(base.Row.StepSamplesS, other.Row.StepSamplesS)
+	r := stats.Compare(samples(base.Row), samples(other.Row))
 	verdict, why := Judge(r, t.Options.ThresholdPct)
 	if why != "" {
 		notes = append([]string{why}, notes...)

@@ -35,11 +35,11 @@ func (t *Table) load(file int) side {
 // unusable says why a row cannot be compared with any other, or is "".
 func unusable(r *results.Row) string {
 	switch {
-	case r.Status != results.OK:
+	case r.Status != results.OK && r.Status != results.Imported:
 		return string(r.Status) + ": " + r.Reason
 	case r.Device == results.Sim:
 		return "ran on a simulated device, which has no speed"
-	case !r.TokensPerS.Known() || len(r.StepSamplesS) == 0:
+	case !r.TokensPerS.Known() || len(samples(r)) == 0:
 		return "has no throughput or no samples"
 	}
 	return ""
@@ -148,13 +148,27 @@ func notes(a, b *results.Row) []string {
 	if a.VariantsUsed != b.VariantsUsed {
 		out = append(out, fmt.Sprintf("variants: %s, %s", orNone(a.VariantsUsed), orNone(b.VariantsUsed)))
 	}
-	if a.Reason != "" {
-		out = append(out, "base "+a.Reason)
+	out = append(out, caution("base", a)...)
+	return append(out, caution("other", b)...)
+}
+
+// caution is what a row warns of: a reason to beware, or where it was imported from.
+func caution(which string, r *results.Row) []string {
+	switch {
+	case r.Reason == "":
+		return nil
+	case r.Status == results.Imported:
+		return []string{which + " imported, not verified: " + r.Reason}
 	}
-	if b.Reason != "" {
-		out = append(out, "other "+b.Reason)
+	return []string{which + " " + r.Reason}
+}
+
+// samples are the row's step times; of an imported row without them the one time that is known, which gives a ratio and never a verdict.
+func samples(r *results.Row) []float64 {
+	if median, ok := r.StepMedianS.Get(); len(r.StepSamplesS) == 0 && r.Status == results.Imported && ok {
+		return []float64{median}
 	}
-	return out
+	return r.StepSamplesS
 }
 
 // markLost finds the base rows whose case is in the other file, but not ok there: that they lack a partner is said by the NotOK row.

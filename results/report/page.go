@@ -102,9 +102,13 @@ func (m *Machine) card() card {
 	if fastest != nil {
 		c.Facts = append(c.Facts, fact{times(fastest.Row.SpeedupVsBaseline.Or(0)), "fastest training over the fp32 baseline: " + fastest.Name()})
 	}
-	counts := fmt.Sprintf("of %d rows are ok", len(m.Entries))
-	ok := slices.DeleteFunc(slices.Clone(m.Entries), func(e *Entry) bool { return e.Row.Status != results.OK })
-	c.Facts = append(c.Facts, fact{fmt.Sprint(len(ok)), counts})
+	if !m.Imported {
+		ok := slices.DeleteFunc(slices.Clone(m.Entries), func(e *Entry) bool { return e.Row.Status != results.OK })
+		c.Facts = append(c.Facts, fact{fmt.Sprint(len(ok)), fmt.Sprintf("of %d rows are ok", len(m.Entries))})
+	}
+	if m.Imported {
+		c.Facts = append(c.Facts, fact{"imported", "measured elsewhere and not verified: the notes name the source of each row"})
+	}
 	if m.Device == results.Sim {
 		c.Facts = append(c.Facts, fact{"simulated", "a simulated device: its numbers are checked, its speed means nothing and is not shown"})
 	}

@@ -30,13 +30,14 @@ type Report struct {
 
 // Machine is one kind of hardware on one host, with all its rows.
 type Machine struct {
-	Device  results.DeviceKind
-	Name    string // as the device reports it
-	Host    string
-	Chip    string
-	Letter  string // its name in tables of several machines: A, B, ...
-	Entries []*Entry
-	Price   *Price
+	Device   results.DeviceKind
+	Name     string // as the device reports it
+	Host     string
+	Chip     string
+	Imported bool   // its rows were measured elsewhere
+	Letter   string // its name in tables of several machines: A, B, ...
+	Entries  []*Entry
+	Price    *Price
 }
 
 // Entry is a row with its place.
@@ -73,12 +74,13 @@ func Build(files []*results.File, opt Options) (*Report, error) {
 
 // machine finds the row's machine, or adds it.
 func (r *Report) machine(row *results.Row) *Machine {
+	imported := row.Status == results.Imported
 	for _, m := range r.Machines {
-		if m.Device == row.Device && m.Name == row.DeviceName && m.Host == row.Host && m.Chip == row.Chip {
+		if m.Imported == imported && m.Device == row.Device && m.Name == row.DeviceName && m.Host == row.Host && m.Chip == row.Chip {
 			return m
 		}
 	}
-	m := &Machine{Device: row.Device, Name: row.DeviceName, Host: row.Host, Chip: row.Chip}
+	m := &Machine{Device: row.Device, Name: row.DeviceName, Host: row.Host, Chip: row.Chip, Imported: imported}
 	r.Machines = append(r.Machines, m)
 	return m
 }
@@ -98,14 +100,17 @@ func (m *Machine) Title() string {
 	if m.Host != "" {
 		name += " (" + m.Host + ")"
 	}
+	if m.Imported {
+		name += ", imported"
+	}
 	return name
 }
 
-// measured are the entries whose numbers may be shown in figures: ok rows of real devices.
+// measured are the entries whose numbers may be shown in figures: ok rows of real devices, and imported ones.
 func (m *Machine) measured() []*Entry {
 	var out []*Entry
 	for _, e := range m.Entries {
-		if e.Row.Status == results.OK && e.Row.TokensPerS.Known() {
+		if (e.Row.Status == results.OK || m.Imported) && e.Row.TokensPerS.Known() {
 			out = append(out, e)
 		}
 	}

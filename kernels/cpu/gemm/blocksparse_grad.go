@@ -11,7 +11,7 @@ type blockGradJob struct {
 // packs at a time. All columns at once are best, since the other operand is packed
 // anew for each span; that leaves a shorter part of K, down to a quarter.
 func blockSpan(p *PatternBlock, n, depth int) (span, kc int) {
-	const most = 4 * maxColumns
+	const most = 2304
 	span = max(1, evenly(p.c, most, p.block)/p.block)
 	units := min(maxUnits, maxUnits*maxColumns/(span*p.block))
 	return span, evenly(n, max(8, units/8*8)*depth, 8*depth)

@@ -7,11 +7,11 @@ import "unsafe"
 // a time. Sums over parts of K that are not kept in C itself cover at most
 // maxSumRows by maxSpan.
 const (
-	maxUnits   = 320 // units of K
-	maxColumns = 576
+	maxUnits   = 512 // units of K
+	maxColumns = 336
 	maxRows    = 2048
 	maxSumRows = 1024
-	maxSpan    = 2 * maxColumns
+	maxSpan    = 3 * maxColumns
 )
 
 // job is a product with all that is decided about it before the work starts.

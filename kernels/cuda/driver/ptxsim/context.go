@@ -76,6 +76,7 @@ func (c *context) Free(p driver.Ptr) error {
 		return fmt.Errorf("ptxsim: Free: %#x is no allocation: %w", uint64(p), driver.ErrInvalidValue)
 	}
 	c.driver.idle(c)
+	c.waited(c.streams()...)
 	delete(c.live, p)
 	return c.memory.Free(uint64(p))
 }
@@ -128,7 +129,8 @@ func (c *context) NewStream() (driver.Stream, error) {
 	if err := c.enter("NewStream"); err != nil {
 		return nil, err
 	}
-	s := &stream{context: c}
+	s := &stream{context: c, number: c.driver.made}
+	c.driver.made++
 	c.driver.streams = append(c.driver.streams, s)
 	c.live[s] = "stream"
 	return s, nil
@@ -149,7 +151,7 @@ func (c *context) NewEvent(timing bool) (driver.Event, error) {
 	if err := c.enter("NewEvent"); err != nil {
 		return nil, err
 	}
-	e := &event{context: c, timing: timing}
+	e := &event{context: c, timing: timing, noted: -1}
 	c.live[e] = "event"
 	return e, nil
 }
@@ -226,6 +228,7 @@ func (c *context) Synchronize() error {
 		return err
 	}
 	c.driver.idle(c)
+	c.waited(c.streams()...)
 	return c.lost
 }
 

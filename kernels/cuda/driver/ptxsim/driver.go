@@ -35,6 +35,8 @@ type Driver struct {
 	streams []*stream
 	failIn  int // calls until one fails; 0: none
 	failure driver.Error
+	history *History
+	made    int // streams so far
 }
 
 // New makes a driver.

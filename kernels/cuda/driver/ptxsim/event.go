@@ -11,6 +11,7 @@ import (
 type event struct {
 	context        *context
 	timing, closed bool
+	noted          int // the last record's place in the history; -1: none
 	recorded, done int // how often it was recorded, and the last record that completed
 	at             time.Time
 }

@@ -13,6 +13,7 @@ import (
 // stream implements driver.Stream.
 type stream struct {
 	context *context
+	number  int // of all streams of the driver
 	queue   []task
 	closed  bool
 }
@@ -29,20 +30,21 @@ func (s *stream) enter(call string) error {
 }
 
 // transfer enqueues a copy or a fill of allocated memory.
-func (s *stream) transfer(call string, at driver.Ptr, n int64, host []byte, run func() error) error {
+func (s *stream) transfer(what string, at driver.Ptr, n int64, host []byte, run func() error) error {
 	defer s.context.leave()
-	if err := s.enter(call); err != nil {
+	if err := s.enter(what); err != nil {
 		return err
 	}
 	if !s.context.memory.Holds(uint64(at), n) {
-		return fmt.Errorf("ptxsim: %s: %d bytes at %#x belong to no allocation: %w", call, n, uint64(at), driver.ErrInvalidValue)
+		return fmt.Errorf("ptxsim: %s: %d bytes at %#x belong to no allocation: %w", what, n, uint64(at), driver.ErrInvalidValue)
 	}
 	if host != nil && !s.context.driver.isPinned(host) {
-		return fmt.Errorf("ptxsim: %s: the host memory is not page-locked: %w", call, driver.ErrInvalidValue)
+		return fmt.Errorf("ptxsim: %s: the host memory is not page-locked: %w", what, driver.ErrInvalidValue)
 	}
+	noted := s.context.driver.add(&call{stream: s.number, context: s.context.device, name: what})
 	s.enqueue(task{run: func() error {
-		if err := run(); err != nil {
-			return fmt.Errorf("ptxsim: %s: %w: %w", call, driver.ErrIllegalAddress, err)
+		if err := s.context.driver.watched(noted, run); err != nil {
+			return fmt.Errorf("ptxsim: %s: %w: %w", what, driver.ErrIllegalAddress, err)
 		}
 		return nil
 	}})
@@ -100,9 +102,16 @@ func (s *stream) Launch(f driver.Function, l driver.Launch, params ...uint64) er
 	}
 	d := s.context.driver
 	seed := d.random.Uint64()
+	o := simt.Options{Seed: seed, Workers: d.config.Workers, Budget: d.config.Budget}
+	noted := d.add(&call{stream: s.number, context: s.context.device, name: fn.kernel.Name})
+	if noted != nil {
+		o.Workers = 1
+	}
 	s.enqueue(task{run: func() error {
-		_, err := fn.kernel.Run(s.context.memory, launch, simt.Options{Seed: seed, Workers: d.config.Workers, Budget: d.config.Budget})
-		return err
+		return d.watched(noted, func() error {
+			_, err := fn.kernel.Run(s.context.memory, launch, o)
+			return err
+		})
 	}})
 	return nil
 }
@@ -118,6 +127,7 @@ func (s *stream) Record(e driver.Event) error {
 	}
 	ev.recorded++
 	n := ev.recorded
+	ev.noted = s.context.driver.mark(&call{stream: s.number, context: s.context.device, kind: record})
 	s.enqueue(task{event: true, run: func() error {
 		ev.done, ev.at = n, time.Now()
 		return nil
@@ -144,6 +154,9 @@ func (s *stream) Wait(e driver.Event) error {
 		return fmt.Errorf("ptxsim: Wait: %w", driver.ErrInvalidHandle)
 	}
 	n := ev.recorded
+	if h := s.context.driver.history; h != nil {
+		s.context.driver.add(&call{stream: s.number, context: s.context.device, kind: wait, mark: ev.noted, site: site()})
+	}
 	s.enqueue(task{event: true, ready: func() bool { return ev.done >= n }, run: func() error { return nil }})
 	return nil
 }
@@ -160,6 +173,7 @@ func (s *stream) Query() error {
 	case len(s.queue) > 0:
 		return driver.ErrNotReady
 	}
+	s.context.waited(s)
 	return nil
 }
 
@@ -169,6 +183,7 @@ func (s *stream) Synchronize() error {
 		return err
 	}
 	s.context.driver.until([]*stream{s}, func() bool { return len(s.queue) == 0 })
+	s.context.waited(s)
 	return s.context.lost
 }
 

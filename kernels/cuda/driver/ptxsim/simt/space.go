@@ -48,6 +48,7 @@ func (w *warp) globalAt(lane int, addr uint64, n uint64, a access) []byte {
 	if !use(s.written[off:off+n], a) {
 		w.fault(lane, driver.ErrLaunchFailed, "%d bytes at %#x of global memory are read before they are written", n, addr)
 	}
+	w.block.grid.memory.watch.note(s, off, n, a != load)
 	return s.data[off : off+n]
 }
 

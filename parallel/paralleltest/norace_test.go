@@ -1,0 +1,5 @@
+//go:build !race
+
+package paralleltest_test
+
+const raceDetector = false

@@ -1,0 +1,181 @@
+package paralleltest_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"ofpeak/kernels"
+	"ofpeak/kernels/block"
+	"ofpeak/kernels/cuda"
+	"ofpeak/kernels/cuda/driver"
+	"ofpeak/kernels/cuda/driver/drivertest"
+	"ofpeak/kernels/cuda/driver/ptxsim"
+	"ofpeak/parallel"
+	"ofpeak/parallel/comm/peer"
+	"ofpeak/parallel/paralleltest"
+	"ofpeak/parallel/trainer"
+)
+
+// quick leaves out of runs under the race detector what takes minutes there. The devices' locks are tested in comm/peer.
+func quick(t *testing.T) {
+	t.Helper()
+	if raceDetector {
+		t.Skip("an interpreter under the race detector takes minutes")
+	}
+}
+
+// technique is one way of training, on as many simulated GPUs as its strategy has ranks.
+type technique struct {
+	precision string
+	layout    kernels.Layout
+	again     bool // recomputed activations
+	parallel.Strategy
+}
+
+var (
+	twoFour = kernels.Layout{Format: kernels.Sparse24}
+	blocks  = kernels.Layout{Format: kernels.BlockSparse, Block: 8, Keep: 0.5}
+)
+
+// techniques are all of them, on 1, 2 and 4 GPUs.
+var techniques = []technique{
+	{precision: "fp32"}, {precision: "bf16"}, {precision: "fp16"}, {precision: "fp32", layout: twoFour}, {precision: "bf16", layout: twoFour},
+	{precision: "fp32", layout: blocks}, {precision: "fp32", again: true},
+	{precision: "fp32", Strategy: parallel.Strategy{DP: 2, BucketBytes: 4096}}, {precision: "fp32", Strategy: parallel.Strategy{DP: 2, ZeRO: 1}},
+	{precision: "fp32", Strategy: parallel.Strategy{DP: 2, ZeRO: 2, Microbatches: 2}}, {precision: "fp32", Strategy: parallel.Strategy{DP: 2, ZeRO: 3, BucketBytes: 4096}},
+	{precision: "bf16", Strategy: parallel.Strategy{DP: 2, ZeRO: 1}}, {precision: "fp16", Strategy: parallel.Strategy{DP: 2, ZeRO: 3}},
+	{precision: "fp32", layout: twoFour, Strategy: parallel.Strategy{DP: 2}}, {precision: "fp32", layout: blocks, Strategy: parallel.Strategy{DP: 2, ZeRO: 2}},
+	{precision: "fp32", Strategy: parallel.Strategy{TP: 2}}, {precision: "bf16", Strategy: parallel.Strategy{TP: 2}},
+	{precision: "fp32", Strategy: parallel.Strategy{PP: 2, Microbatches: 4, Schedule: "gpipe"}}, {precision: "fp32", Strategy: parallel.Strategy{PP: 2, Microbatches: 4}},
+	{precision: "fp32", Strategy: parallel.Strategy{PP: 2, Microbatches: 4, Schedule: "zb-h1"}}, {precision: "fp16", Strategy: parallel.Strategy{PP: 2, Microbatches: 2}},
+	{precision: "fp32", Strategy: parallel.Strategy{DP: 4, ZeRO: 3}}, {precision: "fp32", Strategy: parallel.Strategy{DP: 2, TP: 2}},
+	{precision: "fp32", Strategy: parallel.Strategy{DP: 2, PP: 2, Microbatches: 2, ZeRO: 1}}, {precision: "fp32", Strategy: parallel.Strategy{TP: 2, PP: 2, Microbatches: 2}},
+	{precision: "bf16", Strategy: parallel.Strategy{TP: 2, PP: 2, Microbatches: 2, Schedule: "gpipe"}},
+}
+
+// tolerances bound losses and gradients after the rounding of so short sums, relative to a tensor's largest value.
+var tolerances = map[string]float64{"fp32": 2e-5, "bf16": 0.06, "fp16": 0.008}
+
+func (c technique) run(t *testing.T, seed uint64) {
+	p, _ := kernels.PrecisionNamed(c.precision)
+	gpus := &drivertest.Tap{Driver: ptxsim.New(ptxsim.Config{Devices: 4, Seed: seed})}
+	m := block.Config{C: 16, NH: 2, T: 5, L: 2, V: 8, Batch: 4, Seed: 3, Layout: c.layout, Recompute: c.again}
+	paralleltest.Run(t, paralleltest.Options{
+		Open:  func(rank, _ int) (kernels.Device, error) { return cuda.Open(gpus, rank) },
+		Truth: openRef, Connect: peer.New, Precision: p,
+		Tolerance: tolerances[c.precision], Drift: 2*paralleltest.Steps*block.DefaultHyper.LR + p.Compute.Eps(),
+		Cases: []paralleltest.Case{{Name: fmt.Sprintf("%s %s seed %d", c.precision, c.layout.Format, seed), Model: m, Strategy: c.Strategy}},
+	})
+	if left := gpus.Alive(); left != "" {
+		t.Errorf("left on the devices: %s", left)
+	}
+}
+
+// Three steps of every technique on simulated GPUs, which run what is enqueued in an order drawn from the seed, are those of the reference on one device.
+func TestSimulatedGPUsTrainAsTheReference(t *testing.T) {
+	quick(t)
+	for i, c := range techniques {
+		c.run(t, uint64(i))
+	}
+}
+
+// The same under twenty orders.
+func TestSimulatedGPUsTrainAlikeInAnyOrder(t *testing.T) {
+	if os.Getenv("OFPEAK_LONG") == "" {
+		t.Skip("takes minutes; set OFPEAK_LONG")
+	}
+	for seed := range uint64(20) {
+		for _, c := range techniques {
+			if c.precision == "fp32" && c.Mesh().World() > 1 {
+				c.run(t, 100+seed)
+			}
+		}
+	}
+}
+
+// trainOnce takes one step of a small model with a strategy.
+func trainOnce(d driver.Driver, s parallel.Strategy) ([]float64, error) {
+	p, _ := kernels.PrecisionNamed("fp32")
+	cfg := trainer.Config{Model: block.Config{C: 8, NH: 2, T: 2, L: 2, V: 4, Batch: 2, Precision: p}, Hyper: block.DefaultHyper}
+	var weights []float64
+	l := parallel.InProcess{Open: func(rank, _ int) (kernels.Device, error) { return cuda.Open(d, rank) }, Connect: peer.New}
+	err := l.Run(context.Background(), s, func(_ context.Context, r *parallel.Rank) error {
+		tr, err := trainer.New(r, cfg)
+		if err != nil {
+			return err
+		}
+		if err := tr.SetTokens(func(seq, pos int) int32 { return int32((seq + pos*pos) % 4) }); err != nil {
+			return err
+		}
+		for range 2 {
+			tr.TrainStep()
+			if _, err := tr.Sync(); err != nil {
+				return err
+			}
+		}
+		w, err := tr.Weights(0)
+		if r.ID == 0 {
+			weights = w
+		}
+		return err
+	})
+	return weights, err
+}
+
+// Whichever call to the driver fails, on whichever rank, the run ends with that failure and leaves nothing on any device.
+func TestNoFailureLeaks(t *testing.T) {
+	quick(t)
+	step := 101
+	if os.Getenv("OFPEAK_LONG") != "" {
+		step = 7
+	}
+	for _, s := range []parallel.Strategy{{DP: 2, ZeRO: 2}, {TP: 2}, {PP: 2, Microbatches: 2}} {
+		failed := 0
+		for n := 1; ; n += step {
+			sim := ptxsim.New(ptxsim.Config{Devices: 2, Seed: uint64(n)})
+			gpus := &drivertest.Tap{Driver: sim}
+			code := []driver.Error{driver.ErrOutOfMemory, driver.ErrIllegalAddress}[n%2]
+			sim.FailAt(n, code)
+			err := within(time.Minute, func() error { _, err := trainOnce(gpus, s); return err })
+			if left := gpus.Alive(); left != "" {
+				t.Errorf("%s: call %d failed (%v), left on the devices: %s", s, n, err, left)
+			}
+			if sim.Calls() > 0 { // fewer calls than n
+				break
+			}
+			if failed++; !errors.Is(err, code) || strings.Contains(err.Error(), "not released") {
+				t.Errorf("%s: call %d failed with %v, the run with %v", s, n, code, err)
+			}
+		}
+		if failed < 5 {
+			t.Errorf("%s: only %d calls could fail", s, failed)
+		}
+	}
+}
+
+// Streams that do not wait for each other compute something else, or fail: the simulation is as unkind as it must be for the other tests here to mean anything.
+func TestStreamsThatDoNotWaitAreFound(t *testing.T) {
+	quick(t)
+	for _, s := range []parallel.Strategy{{DP: 2, ZeRO: 3}, {PP: 2, Microbatches: 2}} {
+		want, err := trainOnce(ptxsim.New(ptxsim.Config{Devices: 2}), s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := 0
+		for seed := range uint64(5) {
+			gpus := &drivertest.Tap{Driver: ptxsim.New(ptxsim.Config{Devices: 2, Seed: seed}), Wait: func(int) bool { return false }}
+			got, err := trainOnce(gpus, s)
+			if err != nil || fmt.Sprint(got) != fmt.Sprint(want) {
+				found++
+			}
+		}
+		if found < 4 {
+			t.Errorf("%s: of five orders without waits %d were found", s, found)
+		}
+	}
+}
