@@ -25,8 +25,8 @@ VCS := $(shell git rev-parse HEAD >/dev/null 2>&1 && echo auto || echo false)
 
 ASM := kernels/cpu/_asm
 
-# Where gorgonia.org/cu finds cuda.h and libcuda; the checksum makes it compile anew when a header changes. Lazy binding, since a driver may lack
-# functions that are never called.
+# Where gorgonia.org/cu finds cuda.h and libcuda; the checksum makes it compile anew when a header changes. Lazy binding, since the driver is opened only
+# after the start, and may lack functions that are never called.
 CUDRIVER := kernels/cuda/driver/cudriver
 CUDA_H := $(wildcard $(CUDRIVER)/include/*.h)
 WITH_CUDA = CGO_ENABLED=1 CGO_CFLAGS="-O2 -g -I$(CURDIR)/$(CUDRIVER)/include -DCUDA_H_SUM=$(firstword $(shell cat $(CUDA_H) | cksum))" \
@@ -49,7 +49,7 @@ mpi:
 
 bin/stub/libcuda.so: $(CUDRIVER)/stub/stub.c $(CUDA_H)
 	mkdir -p $(@D)
-	$(CC) -shared -fPIC -Wl,-soname,libcuda.so.1 -o $@ $<
+	$(CC) -shared -fPIC -Wl,-soname,libdl.so.2 -o $@ $<
 
 STANDINS := bin/standin/libcuda.so.1 bin/standin/libcublasLt.so.12
 STANDIN_CC = $(CC) -shared -fPIC -O1 -Wall -Wextra -Werror -pthread -I$(CUDRIVER)/include -Wl,-soname,$(@F) -o $@

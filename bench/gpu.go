@@ -9,6 +9,7 @@ import (
 
 	"ofpeak/kernels/cuda/driver"
 	"ofpeak/kernels/cuda/driver/cudriver"
+	"ofpeak/parallel/comm/mpi"
 )
 
 // probe describes the GPUs that CUDA lets this process use.
@@ -36,7 +37,7 @@ func describe(d driver.Driver) (string, error) {
 }
 
 // thisBuild drives GPUs itself.
-var thisBuild = capabilities{cuda: true}
+var thisBuild = capabilities{cuda: true, mpi: mpi.Built}
 
 // openGPU measures on the GPUs of this host.
 func openGPU(o runnerOptions) (runner, error) {

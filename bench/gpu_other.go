@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"ofpeak/bench/handover"
+	"ofpeak/parallel/comm/mpi"
 )
 
 // probe asks the CUDA build beside this binary.
@@ -20,7 +21,7 @@ func probe(ctx context.Context) (string, error) {
 }
 
 // thisBuild hands GPUs over to the other.
-var thisBuild = capabilities{cuda: true}
+var thisBuild = capabilities{cuda: true, mpi: mpi.Built}
 
 // openGPU hands the process over to the CUDA build if a GPU answers to it.
 func openGPU(runnerOptions) (runner, error) {
