@@ -75,6 +75,7 @@ func newRootCmd(stdout, stderr io.Writer, open openFunc) *cobra.Command {
 		newChipsCmd(stdout),
 		newDoctorCmd(stdout),
 		newPeakCmd(stdout),
+		newBubbleCmd(stdout),
 		newVerifyCmd(stdout),
 		newProbeCmd(stdout),
 		newCaseCmd(stdout, stderr, open),
