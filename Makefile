@@ -5,6 +5,7 @@
 # make mpi      build bin/ofpeak-mpi, for mpirun and srun; needs a C compiler and an MPI with its headers (docs/mpi.md)
 # make test-cuda   test that build on a stand-in for the driver; needs a C compiler, no GPU. A part of make test
 # make test-gpu    the same on this host's GPU
+# make gpu-bundle   pack what a GPU host without Go or a compiler needs to prove the CUDA build: bin/gpu-bundle.tar.gz, with scripts/gpu-verify.sh
 # make test-arm64   the arm64 kernels on another architecture, where qemu-user is; part of make test
 # make lint     gofmt, vet for amd64 and arm64, staticcheck
 # make peers    compare the CPU kernels with oneDNN, OpenBLAS, gonum and PyTorch, whichever are there (docs/peers.md; about an hour)
@@ -25,8 +26,8 @@ VCS := $(shell git rev-parse HEAD >/dev/null 2>&1 && echo auto || echo false)
 
 ASM := kernels/cpu/_asm
 
-# Where gorgonia.org/cu finds cuda.h and libcuda; the checksum makes it compile anew when a header changes. Lazy binding, since a driver may lack
-# functions that are never called.
+# Where gorgonia.org/cu finds cuda.h and libcuda; the checksum makes it compile anew when a header changes. Lazy binding, since the driver is opened only
+# after the start, and may lack functions that are never called.
 CUDRIVER := kernels/cuda/driver/cudriver
 CUDA_H := $(wildcard $(CUDRIVER)/include/*.h)
 WITH_CUDA = CGO_ENABLED=1 CGO_CFLAGS="-O2 -g -I$(CURDIR)/$(CUDRIVER)/include -DCUDA_H_SUM=$(firstword $(shell cat $(CUDA_H) | cksum))" \
@@ -34,7 +35,7 @@ WITH_CUDA = CGO_ENABLED=1 CGO_CFLAGS="-O2 -g -I$(CURDIR)/$(CUDRIVER)/include -DC
 CUDA_TESTED = ./bench ./$(CUDRIVER)
 MPI_TESTED = ./bench ./parallel/comm/mpi/...
 
-.PHONY: build cuda mpi bench smoke test test-arm64 test-cuda test-gpu lint peers ptx ptx-check generate generate-check clean
+.PHONY: build cuda gpu-bundle mpi bench smoke test test-arm64 test-cuda test-gpu lint peers ptx ptx-check generate generate-check clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -buildvcs=$(VCS) -o bin/ofpeak ./bench
@@ -49,7 +50,7 @@ mpi:
 
 bin/stub/libcuda.so: $(CUDRIVER)/stub/stub.c $(CUDA_H)
 	mkdir -p $(@D)
-	$(CC) -shared -fPIC -Wl,-soname,libcuda.so.1 -o $@ $<
+	$(CC) -shared -fPIC -Wl,-soname,libdl.so.2 -o $@ $<
 
 STANDINS := bin/standin/libcuda.so.1 bin/standin/libcublasLt.so.12
 STANDIN_CC = $(CC) -shared -fPIC -O1 -Wall -Wextra -Werror -pthread -I$(CUDRIVER)/include -Wl,-soname,$(@F) -o $@
@@ -89,6 +90,10 @@ test-arm64:
 test-cuda: build cuda $(STANDINS)
 	OFPEAK_STANDIN=$(CURDIR)/bin/standin OFPEAK_STANDIN_DEVICES=2 LD_LIBRARY_PATH=$(CURDIR)/bin/standin $(WITH_CUDA) \
 		$(GO) test -count=1 -tags gpu -run TestGPU $(CUDA_TESTED)
+
+gpu-bundle: build cuda
+	$(WITH_CUDA) $(GO) test -c -tags gpu -o bin/cudriver.test ./$(CUDRIVER)
+	tar czf bin/gpu-bundle.tar.gz bin/ofpeak bin/ofpeak-cuda bin/cudriver.test scripts/gpu-verify.sh
 
 test-gpu: cuda
 	$(WITH_CUDA) $(GO) test -count=1 -tags gpu -run TestGPU ./$(CUDRIVER)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -14,10 +15,12 @@ import (
 	"ofpeak/bench/isolate"
 	"ofpeak/bench/sweep"
 	"ofpeak/bench/workload"
+	"ofpeak/parallel/comm/mpi"
+	"ofpeak/results"
 )
 
-// isolated measures each case in a child of this process: this very binary, as ofpeak case JOB.
-func isolated(r runner, o runnerOptions, timeout time.Duration) (sweep.Runner, error) {
+// isolated measures each case in a child of this process: this very binary, as ofpeak case JOB. One of several ranks is started by the launcher, if there is one.
+func isolated(r runner, o runnerOptions, timeout time.Duration, launcher string) (sweep.Runner, error) {
 	this, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("where this binary lies is unknown: %w; pass --isolate=false", err)
@@ -27,10 +30,15 @@ func isolated(r runner, o runnerOptions, timeout time.Duration) (sweep.Runner, e
 	if err != nil {
 		return nil, err
 	}
-	return &isolate.Runner{
+	runner := &isolate.Runner{
 		Runner: r, Options: options, Timeout: timeout,
 		Command: func(workload.Case) (*exec.Cmd, error) { return exec.Command(this, "case"), nil },
-	}, nil
+	}
+	if launcher != "" {
+		j := &jobs{launcher: strings.Fields(launcher), plain: this}
+		runner.Command, runner.After = j.command, j.after
+	}
+	return runner, nil
 }
 
 // newCaseCmd is the child: it measures one case and writes the messages of package isolate.
@@ -50,7 +58,11 @@ func newCaseCmd(stdout, stderr io.Writer, open openFunc) *cobra.Command {
 				return fmt.Errorf("the job's options: %w; use ofpeak run --case instead", err)
 			}
 			o.Stderr = stderr
-			isolate.Enter(os.Stdin)
+			if l, launched := mpi.Launched(); launched && l.Rank > 0 {
+				isolate.Enter(nil) // a launcher gives its input to the first process
+			} else {
+				isolate.Enter(os.Stdin)
+			}
 			return runCase(cmd.Context(), isolate.NewWriter(stdout), open, job, o, c)
 		},
 	}
@@ -69,6 +81,9 @@ func runCase(ctx context.Context, to isolate.Writer, open openFunc, job isolate.
 		return err
 	}
 	defer r.Close()
+	if followed, err := follow(ctx, r); followed {
+		return err
+	}
 	carrier, _ := r.(isolate.Carrier)
 	if carrier != nil && job.Carry != nil {
 		if err := carrier.Recall(job.Carry); err != nil {
@@ -76,6 +91,12 @@ func runCase(ctx context.Context, to isolate.Writer, open openFunc, job isolate.
 		}
 	}
 	row := sweep.NewRow(c, r.Machine(), sweep.ThisEnvironment(), time.Now())
+	if processes(r) > 1 { // whoever started the job did not know how many it has
+		if err := r.Check(c); err != nil {
+			row.Settle(results.Skipped, err.Error())
+			return to.Row(row, nil)
+		}
+	}
 	r.Run(sweep.OnStage(ctx, func(stage string) { _ = to.Stage(stage) }), c, &row)
 	var carry []byte
 	if carrier != nil {

@@ -12,46 +12,83 @@ import (
 	"ofpeak/results/render"
 )
 
+// compareFlags are as given.
+type compareFlags struct {
+	format, threshold, failOnSlower, baseline, filter, row, col string
+}
+
+// jsonFormat is a format of compare besides render's.
+const jsonFormat = "json"
+
 // newCompareCmd sets the same cases of several results files side by side. With --fail-on-slower its error has an exit code of its own.
 func newCompareCmd(out io.Writer) *cobra.Command {
-	var format, threshold, failOnSlower string
+	var flags compareFlags
 	cmd := &cobra.Command{
 		Use:   "compare BASE.csv OTHER.csv...",
-		Short: "Compare results files case by case with the first: ratio, interval, verdict",
+		Short: "Compare results files case by case with the first: ratio, interval, verdict, means by technique and hardware",
 		Args:  files(2, 0),
 		RunE: func(cmd *cobra.Command, paths []string) error {
-			f, err := render.ParseFormat(format)
-			if err != nil {
-				return err
-			}
-			var opt compare.Options
-			if opt.ThresholdPct, err = parsePercent("--threshold", threshold); err != nil {
-				return err
-			}
-			allowed, gated := 0.0, cmd.Flags().Changed("fail-on-slower")
-			if gated {
-				if allowed, err = parsePercent("--fail-on-slower", failOnSlower); err != nil {
-					return err
-				}
-			}
-			table, err := compareFiles(paths, opt)
-			if err != nil {
-				return err
-			}
-			if err := table.Write(out, f, render.Width(out)); err != nil || !gated {
-				return err
-			}
-			return table.Gate(allowed)
+			return runCompare(out, paths, flags, cmd.Flags().Changed("fail-on-slower"))
 		},
 	}
-	cmd.Flags().StringVar(&format, "format", "text", "text, csv or md")
-	cmd.Flags().StringVar(&threshold, "threshold", fmt.Sprintf("%d%%", compare.DefaultThresholdPct), "difference below which two speeds count as the same")
-	cmd.Flags().StringVar(&failOnSlower, "fail-on-slower", "", "exit with status 3 if a case is slower by more than this, such as 5%, or no longer ok")
+	cmd.Flags().StringVar(&flags.format, "format", "text", "text, csv, md or json")
+	cmd.Flags().StringVar(&flags.threshold, "threshold", fmt.Sprintf("%d%%", compare.DefaultThresholdPct), "difference below which two speeds count as the same")
+	cmd.Flags().StringVar(&flags.failOnSlower, "fail-on-slower", "", "exit with status 3 if a case is slower by more than this, such as 5%, or no longer ok")
+	cmd.Flags().StringVar(&flags.baseline, "baseline", "", "file that the others are compared with, in place of the first")
+	cmd.Flags().StringVar(&flags.filter, "filter", "", `rows to compare, as benchstat writes it: "technique:sparse -precision:fp32 device_name:/EPYC/"`)
+	cmd.Flags().StringVar(&flags.row, "row", "technique", "columns that group the rows of the table of means, such as technique,precision")
+	cmd.Flags().StringVar(&flags.col, "col", "hardware", "columns that group its columns, such as hardware, file or commit")
 	return cmd
 }
 
-func compareFiles(paths []string, opt compare.Options) (*compare.Table, error) {
+func runCompare(out io.Writer, paths []string, flags compareFlags, gated bool) error {
+	opt, err := flags.options()
+	if err != nil {
+		return err
+	}
+	allowed := 0.0
+	if gated {
+		if allowed, err = parsePercent("--fail-on-slower", flags.failOnSlower); err != nil {
+			return err
+		}
+	}
+	table, err := compareFiles(paths, flags.baseline, opt)
+	if err != nil {
+		return err
+	}
+	if flags.format == jsonFormat {
+		err = table.WriteJSON(out)
+	} else {
+		err = table.Write(out, render.Format(flags.format), render.Width(out))
+	}
+	if err != nil || !gated {
+		return err
+	}
+	return table.Gate(allowed)
+}
+
+func (f compareFlags) options() (opt compare.Options, err error) {
+	if _, err := render.ParseFormat(f.format); err != nil && f.format != jsonFormat {
+		return opt, fmt.Errorf("--format %q: is unknown; use text, csv, md or json", f.format)
+	}
+	if opt.ThresholdPct, err = parsePercent("--threshold", f.threshold); err != nil {
+		return opt, err
+	}
+	if opt.Filter, err = compare.ParseFilter(f.filter); err != nil {
+		return opt, err
+	}
+	if opt.Row, err = compare.ParseKeys("--row", f.row); err != nil {
+		return opt, err
+	}
+	opt.Col, err = compare.ParseKeys("--col", f.col)
+	return opt, err
+}
+
+func compareFiles(paths []string, baseline string, opt compare.Options) (*compare.Table, error) {
 	files, err := readFiles(paths)
+	if err == nil && baseline != "" {
+		files, err = compare.WithBaseline(files, baseline)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -88,6 +88,8 @@ func TestCompare(t *testing.T) {
 		{"compare.txt", []string{"base.csv", "later.csv", "gpu.csv"}},
 		{"compare.md", []string{"base.csv", "later.csv", "gpu.csv", "--format", "md"}},
 		{"compare.csv", []string{"base.csv", "later.csv", "gpu.csv", "--format", "csv"}},
+		{"compare.json", []string{"base.csv", "later.csv", "gpu.csv", "--format", "json"}},
+		{"compare-filter.txt", []string{"later.csv", "gpu.csv", "base.csv", "--baseline", "base.csv", "--filter", "-technique:sparse precision:/fp/", "--row", "technique,precision", "--col", "file"}},
 		{"compare-same.txt", []string{"base.csv", "base.csv", "--fail-on-slower", "0%"}},
 		{"compare-threshold.txt", []string{"base.csv", "later.csv", "--threshold", "20%"}},
 	}
@@ -136,7 +138,8 @@ func TestCompareErrors(t *testing.T) {
 		{[]string{"base.csv"}, "1 is not the number of files that it reads; give them as in compare BASE.csv OTHER.csv..."},
 		{[]string{"base.csv", "none.csv"}, "none.csv: cannot be read: no such file or directory"},
 		{[]string{"base.csv", "notes.txt"}, "notes.txt:1: column schema: is missing; is it a results CSV of ofpeak?"},
-		{[]string{"base.csv", "later.csv", "--format", "json"}, `--format "json": is unknown; use text, csv or md`},
+		{[]string{"base.csv", "later.csv", "--format", "pdf"}, `--format "pdf": is unknown; use text, csv, md or json`},
+		{[]string{"base.csv", "later.csv", "--baseline", "none.csv"}, `--baseline "none.csv": is none of the files; name one of them`},
 		{[]string{"base.csv", "later.csv", "--threshold", "much"}, `--threshold "much": is not a percentage from 0% to below 100%`},
 		{[]string{"base.csv", "later.csv", "--fail-on-slower", "NaN"}, `--fail-on-slower "NaN": is not a percentage from 0% to below 100%`},
 		{[]string{"base.csv", "later.csv", "--fail-on-slower", ""}, `--fail-on-slower "": is not a percentage from 0% to below 100%`},

@@ -9,6 +9,7 @@ import (
 
 	"ofpeak/kernels/cuda/driver"
 	"ofpeak/kernels/cuda/driver/cudriver"
+	"ofpeak/parallel/comm/mpi"
 )
 
 // probe describes the GPUs that CUDA lets this process use.
@@ -36,12 +37,20 @@ func describe(d driver.Driver) (string, error) {
 }
 
 // thisBuild drives GPUs itself.
-var thisBuild = capabilities{cuda: true}
+var thisBuild = capabilities{cuda: true, mpi: mpi.Built}
+
+// gpuDriver is the driver of this host's GPUs, if one answers.
+func gpuDriver() (driver.Driver, error) {
+	d := cudriver.New()
+	_, err := describe(d)
+	return d, err
+}
 
 // openGPU measures on the GPUs of this host.
 func openGPU(o runnerOptions) (runner, error) {
-	if _, err := describe(cudriver.New()); err != nil {
+	d, err := gpuDriver()
+	if err != nil {
 		return nil, err
 	}
-	return o.rig(cudriver.New(), o.GPUs)
+	return o.rig(d, o.GPUs)
 }

@@ -8,6 +8,8 @@ import (
 	"os"
 
 	"ofpeak/bench/handover"
+	"ofpeak/kernels/cuda/driver"
+	"ofpeak/parallel/comm/mpi"
 )
 
 // probe asks the CUDA build beside this binary.
@@ -20,19 +22,23 @@ func probe(ctx context.Context) (string, error) {
 }
 
 // thisBuild hands GPUs over to the other.
-var thisBuild = capabilities{cuda: true}
+var thisBuild = capabilities{cuda: true, mpi: mpi.Built}
 
-// openGPU hands the process over to the CUDA build if a GPU answers to it.
-func openGPU(runnerOptions) (runner, error) {
+// handOver gives the process to the CUDA build if a GPU answers to it. It returns only if not.
+func handOver() error {
 	binary, err := cudaBuild()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if _, err := handover.Probe(context.Background(), binary); err != nil {
-		return nil, err
+		return err
 	}
-	return nil, handover.Exec(binary, os.Args[1:])
+	return handover.Exec(binary, os.Args[1:])
 }
+
+func openGPU(runnerOptions) (runner, error) { return nil, handOver() }
+
+func gpuDriver() (driver.Driver, error) { return nil, handOver() }
 
 func cudaBuild() (string, error) {
 	this, err := os.Executable()

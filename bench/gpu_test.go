@@ -108,12 +108,37 @@ func TestGPUBinaries(t *testing.T) {
 			if c.cuda < 0 {
 				return
 			}
+			cuda := exec.Command(c.command+"-cuda", "run", "--list", "--suite", "smoke")
+			cuda.Env = environment(c.env...)
+			if status, stdout, stderr := output(t, cuda); status != 0 || stderr != why || !strings.HasPrefix(stdout, "technique=") {
+				t.Errorf("ofpeak-cuda started by itself: status %d, %s%s", status, stdout, stderr)
+			}
 			probe := exec.Command(c.command+"-cuda", "probe")
 			probe.Env = environment(c.env...)
 			if status, stdout, _ := output(t, probe); status != c.cuda || status == 0 && strings.Count(stdout, "\n") != 1 {
 				t.Errorf("ofpeak-cuda probe: status %d, %q", status, stdout)
 			}
 		})
+	}
+}
+
+// Without a GPU and without the plain build, one line says what is missing.
+func TestGPUBinaryAlone(t *testing.T) {
+	load := "LD_LIBRARY_PATH=" + standin(t)
+	alone := commands(t, "ofpeak-cuda") + "-cuda"
+	for want, env := range map[string][]string{
+		"libcuda.so.1":      {"LD_LIBRARY_PATH=/nowhere"},
+		"CUDA finds no GPU": {load, "CUDA_VISIBLE_DEVICES="},
+	} {
+		if want == "libcuda.so.1" && host.Library(os.DirFS("/"), "", "libcuda.so") != "" {
+			continue // this host has a driver
+		}
+		cmd := exec.Command(alone, "run", "--list")
+		cmd.Env = environment(env...)
+		status, stdout, stderr := output(t, cmd)
+		if status != 1 || stdout != "" || strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, want) || !strings.Contains(stderr, "does not lie beside") {
+			t.Errorf("status %d, %s%s", status, stdout, stderr)
+		}
 	}
 }
 

@@ -14,7 +14,10 @@ import (
 	"ofpeak/bench/sweep"
 )
 
-func main() { os.Exit(run(os.Stdout, os.Stderr, os.Args[1:])) }
+func main() {
+	unbind()
+	os.Exit(run(os.Stdout, os.Stderr, os.Args[1:]))
+}
 
 // run is the command as a function: it returns the exit status.
 func run(stdout, stderr io.Writer, args []string) int {
@@ -25,7 +28,7 @@ func run(stdout, stderr io.Writer, args []string) int {
 func execute(root *cobra.Command, stderr io.Writer, args []string) int {
 	root.SetArgs(args)
 	err := root.Execute()
-	if err == nil {
+	if err == nil || errors.Is(err, errFallenBack) {
 		return 0
 	}
 	message := err.Error()
@@ -72,6 +75,7 @@ func newRootCmd(stdout, stderr io.Writer, open openFunc) *cobra.Command {
 		newChipsCmd(stdout),
 		newDoctorCmd(stdout),
 		newPeakCmd(stdout),
+		newBubbleCmd(stdout),
 		newVerifyCmd(stdout),
 		newProbeCmd(stdout),
 		newCaseCmd(stdout, stderr, open),

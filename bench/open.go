@@ -20,7 +20,7 @@ func openRunner(o runnerOptions) (runner, error) {
 		gpus := cmp.Or(o.GPUs, simulatedGPUs)
 		return o.rig(ptxsim.New(ptxsim.Config{Devices: gpus}), gpus)
 	}
-	return choose(o, openGPU, func() (runner, error) { return o.rig(nil, 0) })
+	return choose(o, openGPU, o.cpu)
 }
 
 // Simulated GPUs, unless the user says how many, and at most.
@@ -29,7 +29,16 @@ const (
 	maxSimulated  = 64
 )
 
-// rig measures on so many GPUs of a driver (0: all), or without one on the CPU.
+// cpu measures on this host's cores, with the other processes of its job if a launcher started it.
+func (o runnerOptions) cpu() (runner, error) {
+	job, local, err := join(o.Stderr)
+	if err != nil {
+		return nil, err
+	}
+	return rig.New(rig.Options{Chip: o.Chip, Data: o.Data, Rule: o.Rule, Trace: o.Trace, Job: job, LocalRank: local})
+}
+
+// rig measures on so many GPUs of a driver (0: all).
 func (o runnerOptions) rig(d driver.Driver, gpus int) (runner, error) {
 	return rig.New(rig.Options{Chip: o.Chip, Data: o.Data, Rule: o.Rule, Trace: o.Trace, Driver: d, GPUs: gpus})
 }

@@ -28,16 +28,16 @@ type runFlags struct {
 	trace                          string
 	cases, models, techniques      []string
 	engines, passes, precisions    []string
-	layouts, schedules, isas       []string
+	layouts, isas                  []string
 	recomputes                     []string
 	ranks, microbatches, buckets   []int
 	threads, zero                  []int
-	sequences                      []bool
 	seed                           int64
 	list                           bool
 	seconds, targetPct, limit      float64
 	gpus                           int
 	untilStable                    bool
+	strategyFlags
 	sweepFlags
 	displayFlags
 }
@@ -97,9 +97,7 @@ func (f *runFlags) register(cmd *cobra.Command) {
 	p.StringSliceVar(&f.engines, "engine", nil, "native, gorgonia, gorgonia+blas")
 	p.StringSliceVar(&f.layouts, "layout", nil, "dense, 2:4, block:EDGE@KEEP")
 	p.IntSliceVar(&f.ranks, "ranks", nil, "ranks of the parallel techniques")
-	p.BoolSliceVar(&f.sequences, "sequence-parallel", nil, "split tokens over tensor-parallel ranks where a block has no product: true, false")
-	p.Lookup("sequence-parallel").NoOptDefVal = "true"
-	p.StringSliceVar(&f.schedules, "schedule", nil, "pipeline schedules: gpipe, 1f1b, zb-h1")
+	f.strategyFlags.register(cmd)
 	p.IntSliceVar(&f.microbatches, "microbatches", nil, "microbatches of a step; 0: as suits the pipeline")
 	p.IntSliceVar(&f.buckets, "bucket-bytes", nil, "size of the gradient buckets of data parallelism")
 	p.IntSliceVar(&f.zero, "zero", nil, "what data-parallel ranks share (ZeRO): 0 nothing, 1 optimizer state, 2 also gradients, 3 also weights")
@@ -109,7 +107,7 @@ func (f *runFlags) register(cmd *cobra.Command) {
 }
 
 // decided are the flags whose values a --case line has itself.
-var decided = []string{"suite", "technique", "model", "precision", "pass", "engine", "layout", "ranks", "sequence-parallel", "schedule", "chunks", "microbatches",
+var decided = []string{"suite", "technique", "model", "precision", "pass", "engine", "layout", "ranks", "sequence-parallel", "schedule", "chunks", "cut", "experts", "microbatches",
 	"bucket-bytes", "zero", "recompute", "threads", "isa", "seed"}
 
 // caseAlone refuses --case beside flags that it would contradict.
@@ -149,6 +147,12 @@ func (f *runFlags) run(ctx context.Context, stdout, stderr io.Writer, open openF
 		return err
 	}
 	defer r.Close()
+	if followed, err := follow(ctx, r); followed {
+		return err
+	}
+	if n := processes(r); n > 1 && f.isolate {
+		return fmt.Errorf("--isolate within a job of %d processes: start ofpeak alone and pass --launcher, which gives each case a job of its own", n)
+	}
 	plan, err := f.plan(r.Machine())
 	if err != nil {
 		return err
@@ -159,7 +163,7 @@ func (f *runFlags) run(ctx context.Context, stdout, stderr io.Writer, open openF
 	}
 	var measuring sweep.Runner = r
 	if f.isolate {
-		if measuring, err = isolated(r, o, f.timeout); err != nil {
+		if measuring, err = isolated(r, o, f.timeout, f.launcher); err != nil {
 			return err
 		}
 	}
@@ -201,10 +205,13 @@ func failures(rows []results.Row) error {
 	return nil
 }
 
-// checkDevice refuses what names no device. Simulated GPUs take minutes for what takes seconds, so that their suite is the shortest unless another one is asked for.
+// devices are what --device takes.
+var devices = []string{"auto", workload.CPU, workload.CUDA, workload.Sim}
+
+// checkDevice refuses what names no device, and numbers of GPUs that it cannot have.
 func (f *runFlags) checkDevice() error {
 	switch {
-	case !slices.Contains([]string{"auto", workload.CPU, workload.CUDA, workload.Sim}, f.device):
+	case !slices.Contains(devices, f.device):
 		return fmt.Errorf("--device %s is unknown; take auto, cpu, cuda or sim", f.device)
 	case f.gpus < 0:
 		return fmt.Errorf("--gpus %d is negative; pass 0 for all", f.gpus)
@@ -272,8 +279,11 @@ func (f *runFlags) plan(m sweep.Machine) ([]workload.Planned, error) {
 		return plan, nil
 	}
 	o := workload.Options{Suite: f.suite, Techniques: f.techniques, Device: string(m.Device), Cores: m.Cores, GPUs: m.GPUs, Seed: f.seed,
-		Override: workload.Settings{Engines: f.engines, Passes: f.passes, Precisions: f.precisions, Ranks: f.ranks, Sequences: f.sequences, Schedules: f.schedules,
+		Override: workload.Settings{Engines: f.engines, Passes: f.passes, Precisions: f.precisions, Ranks: f.ranks,
 			Microbatches: f.microbatches, BucketBytes: f.buckets, ZeRO: f.zero, Recomputes: f.recomputes, Threads: f.threads, ISAs: f.isas}}
+	if err := f.strategyFlags.override(&o.Override); err != nil {
+		return nil, err
+	}
 	for _, text := range f.models {
 		models, err := workload.ParseModels(text)
 		if err != nil {

@@ -17,6 +17,7 @@ import (
 type sweepFlags struct {
 	isolate, resume bool
 	timeout         time.Duration
+	launcher        string
 	retry           []string
 	set             *pflag.FlagSet
 }
@@ -28,6 +29,7 @@ func (f *sweepFlags) register(p *pflag.FlagSet) {
 	f.set = p
 	p.BoolVar(&f.isolate, "isolate", false, "measure each case in a process of its own, so that one that crashes costs no other (default for --suite full)")
 	p.DurationVar(&f.timeout, "timeout", 0, "time limit of a case, such as 10m, which needs --isolate; 0: none (default 2h for --suite full)")
+	p.StringVar(&f.launcher, "launcher", "", "start each case of several ranks in a job of its own by this, such as 'mpirun -np 4'; implies --isolate")
 	p.BoolVar(&f.resume, "resume", false, "go on with the CSV of --out: cases that have a row in it are not measured again")
 	p.StringSliceVar(&f.retry, "retry", nil, "with --resume, measure again the cases whose row is failed, wrong, suspect or skipped")
 }
@@ -49,6 +51,12 @@ func (f *sweepFlags) check(suite, out string) error {
 		if !slices.Contains(retryable, results.Status(s)) {
 			return fmt.Errorf("--retry %s is unknown; take failed, wrong, suspect or skipped", s)
 		}
+	}
+	if f.launcher != "" {
+		if isolation && !f.isolate {
+			return fmt.Errorf("--launcher %q with --isolate=false: a job is a process of its own; drop one", f.launcher)
+		}
+		f.isolate = true
 	}
 	if suite == "full" && !isolation {
 		f.isolate = true

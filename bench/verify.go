@@ -1,20 +1,24 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"slices"
 
 	"github.com/spf13/cobra"
 
+	"ofpeak/bench/workload"
 	"ofpeak/kernels"
 	"ofpeak/kernels/cpu"
+	"ofpeak/kernels/cuda"
+	"ofpeak/kernels/cuda/driver/ptxsim"
 	"ofpeak/kernels/verify"
 	"ofpeak/results/render"
 )
 
 func newVerifyCmd(stdout io.Writer) *cobra.Command {
-	var text string
+	var text, device string
 	var seed uint64
 	cmd := &cobra.Command{
 		Use:   "verify",
@@ -27,17 +31,34 @@ and gradients with the float64 reference. The error is relative: of each element
 			if err != nil {
 				return err
 			}
-			dev, err := cpu.New(cpu.Config{})
+			dev, err := openVerified(device)
 			if err != nil {
 				return err
 			}
-			defer dev.Close()
-			return verifyDevice(stdout, format, dev, seed)
+			return errors.Join(verifyDevice(stdout, format, dev, seed), dev.Close())
 		},
 	}
 	cmd.Flags().StringVar(&text, "format", "text", "text, csv or md")
+	cmd.Flags().StringVar(&device, "device", workload.CPU, "cpu, cuda (the first GPU) or sim (a simulated one; minutes)")
 	cmd.Flags().Uint64Var(&seed, "seed", 1, "seed of inputs and shapes")
 	return cmd
+}
+
+// openVerified opens the device to verify.
+func openVerified(name string) (kernels.Device, error) {
+	switch name {
+	case workload.CPU:
+		return cpu.New(cpu.Config{})
+	case workload.Sim:
+		return cuda.Open(ptxsim.New(ptxsim.Config{}), 0)
+	case workload.CUDA:
+		d, err := gpuDriver()
+		if err != nil {
+			return nil, fmt.Errorf("--device cuda: %w; pass --device cpu", err)
+		}
+		return cuda.Open(d, 0)
+	}
+	return nil, fmt.Errorf("--device %s: takes cpu, cuda or sim; pass one of those", name)
 }
 
 // verdict sums up the cases of one operator in one variant, type and weight format.

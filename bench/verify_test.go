@@ -63,3 +63,19 @@ func TestVerifyFindsWrongOperators(t *testing.T) {
 		}
 	}
 }
+
+// A simulated GPU is a device like another.
+func TestVerifyOpensTheDeviceThatIsNamed(t *testing.T) {
+	for name, kind := range map[string]string{"cpu": "cpu", "sim": "sim"} {
+		dev, err := openVerified(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := dev.Info().Kind; got != kind {
+			t.Errorf("--device %s opens %s", name, got)
+		}
+		if err := dev.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}

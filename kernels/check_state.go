@@ -91,6 +91,7 @@ const (
 	badWeight  = "the weight's parts do not fit its layout"
 	badAct     = "an activation needs Aux of the output's shape, and nothing else has one"
 	badCount   = "the element count must be positive"
+	badRouting = "the routing's parts do not fit each other"
 	badOverlap = "an output overlaps another operand"
 )
 

@@ -10,10 +10,11 @@ const (
 	OpAttention Op = "attention"
 	OpLoss      Op = "loss"
 	OpAdamW     Op = "adamw"
+	OpExperts   Op = "experts" // the operators of ExpertOps
 )
 
 // OpNames lists every operator that has variants.
-var OpNames = []Op{OpEmbedding, OpLayerNorm, OpLinear, OpAttention, OpLoss, OpAdamW}
+var OpNames = []Op{OpEmbedding, OpLayerNorm, OpLinear, OpAttention, OpLoss, OpAdamW, OpExperts}
 
 // Act is an activation function fused into a product.
 type Act uint8
@@ -76,6 +77,7 @@ const (
 // shape or type panics at the call, a failure of the device is kept and reported by Sync. Operands must stay alive until then.
 // Outputs must not overlap inputs except where said.
 type Ops interface {
+	ExpertOps
 	// EmbeddingForward: out[b·T+t,:] = wte[ids[b,t],:] + wpe[t,:]. out (N,C), ids int32 (B,T), wte (V,C), wpe (T,C).
 	EmbeddingForward(out, ids, wte, wpe Tensor)
 	// EmbeddingBackward: dwte[ids[b,t],:] += dout[b·T+t,:], dwpe[t,:] += dout[b·T+t,:]; the sum's order is fixed.

@@ -20,11 +20,11 @@ type Rank struct {
 	Compute, Reduce, Pipe kernels.Stream
 
 	// All is the world. On the axes: DP connects the ranks that differ in their data only, TP in their part of each layer, PP in
-	// their stage, in order.
-	All, DP, TP, PP comm.Communicator
-	// Model connects the ranks that hold one copy of the model (the product of TP and PP), Data those that hold the same part of each
-	// layer (the product of DP and PP).
-	Model, Data comm.Communicator
+	// their stage, EP in their data and their experts, in order.
+	All, DP, TP, PP, EP comm.Communicator
+	// Model connects the ranks that hold one copy of the model but for its experts (the product of TP and PP), Data those that hold the same part of
+	// each layer, experts aside (the product of DP, EP and PP), Grads those among them of one stage (the product of DP and EP).
+	Model, Data, Grads comm.Communicator
 
 	cleanups []func()
 }
@@ -45,8 +45,8 @@ func (r *Rank) Counts() comm.Counts {
 }
 
 // communicators are those of the axes, then the world's; nil where open failed before.
-func (r *Rank) communicators() [6]comm.Communicator {
-	return [6]comm.Communicator{r.DP, r.TP, r.PP, r.Model, r.Data, r.All}
+func (r *Rank) communicators() [8]comm.Communicator {
+	return [8]comm.Communicator{r.DP, r.TP, r.PP, r.EP, r.Model, r.Data, r.Grads, r.All}
 }
 
 // Sync waits for all streams, and gives the first one's error.
@@ -74,7 +74,7 @@ func (r *Rank) open() error {
 		needed bool
 	}{
 		{&r.Compute, true}, // first, for a CPU gives its team of threads to its first stream
-		{&r.Reduce, r.Strategy.DP > 1},
+		{&r.Reduce, r.Strategy.DP*r.Strategy.EP > 1},
 		{&r.Pipe, r.Strategy.PP > 1},
 	} {
 		if !s.needed {
@@ -90,11 +90,13 @@ func (r *Rank) open() error {
 		comm *comm.Communicator
 		same Coord // ranks with equal values here form a group
 	}{
-		{&r.DP, Coord{TP: c.TP, PP: c.PP}},
-		{&r.TP, Coord{DP: c.DP, PP: c.PP}},
-		{&r.PP, Coord{DP: c.DP, TP: c.TP}},
-		{&r.Model, Coord{DP: c.DP}},
+		{&r.DP, Coord{TP: c.TP, PP: c.PP, EP: c.EP}},
+		{&r.TP, Coord{DP: c.DP, PP: c.PP, EP: c.EP}},
+		{&r.PP, Coord{DP: c.DP, TP: c.TP, EP: c.EP}},
+		{&r.EP, Coord{DP: c.DP, TP: c.TP, PP: c.PP}},
+		{&r.Model, Coord{DP: c.DP, EP: c.EP}},
 		{&r.Data, Coord{TP: c.TP}},
+		{&r.Grads, Coord{TP: c.TP, PP: c.PP}},
 	} {
 		var err error
 		if *axis.comm, err = r.All.Split(r.Strategy.Mesh().Rank(axis.same), r.ID); err != nil {

@@ -17,6 +17,7 @@ type Strategy struct {
 	DP int // data-parallel ranks: the batch is split
 	TP int // tensor-parallel ranks: every layer is split
 	PP int // pipeline stages: the list of layers is split
+	EP int // expert-parallel ranks: the batch is split, and the experts of each block
 
 	// Sequence splits the tokens over the tensor-parallel ranks where a block has no product; see tp.Sequence.
 	Sequence bool
@@ -43,7 +44,8 @@ const DefaultBucket = 25 << 20
 
 // Normal fills in the defaults.
 func (s Strategy) Normal() Strategy {
-	s.DP, s.TP, s.PP, s.Chunks, s.Microbatches = max(s.DP, 1), max(s.TP, 1), max(s.PP, 1), max(s.Chunks, 1), max(s.Microbatches, 1)
+	s.DP, s.TP, s.PP, s.EP = max(s.DP, 1), max(s.TP, 1), max(s.PP, 1), max(s.EP, 1)
+	s.Chunks, s.Microbatches = max(s.Chunks, 1), max(s.Microbatches, 1)
 	if s.Schedule == "" {
 		s.Schedule = "1f1b"
 	}
@@ -55,20 +57,22 @@ func (s Strategy) Normal() Strategy {
 
 // Check is nil if a world of so many ranks can run the strategy on a global batch of so many sequences.
 func (s Strategy) Check(world, batch int) error {
-	if s.DP < 0 || s.TP < 0 || s.PP < 0 || s.Microbatches < 0 || s.BucketBytes < 0 || s.StageBytes < 0 || s.Chunks < 0 {
-		return fmt.Errorf("dp, tp, pp, chunks, microbatches and bytes cannot be negative: leave out what is not wanted")
+	if s.DP < 0 || s.TP < 0 || s.PP < 0 || s.EP < 0 || s.Microbatches < 0 || s.BucketBytes < 0 || s.StageBytes < 0 || s.Chunks < 0 {
+		return fmt.Errorf("dp, tp, pp, ep, chunks, microbatches and bytes cannot be negative: leave out what is not wanted")
 	}
 	s = s.Normal()
 	m := s.Mesh()
 	if m.World() != world {
-		return fmt.Errorf("dp·tp·pp = %d·%d·%d = %d does not make a world of %d ranks: use %d ranks or other factors",
-			s.DP, s.TP, s.PP, m.World(), world, m.World())
+		return fmt.Errorf("dp·tp·pp·ep = %d·%d·%d·%d = %d does not make a world of %d ranks: use %d ranks or other factors",
+			s.DP, s.TP, s.PP, s.EP, m.World(), world, m.World())
 	}
 	switch {
 	case s.ZeRO < 0 || s.ZeRO > 3:
 		return fmt.Errorf("zero=%d is none of ZeRO's stages 1 to 3: use one of them, or 0 for none", s.ZeRO)
 	case s.ZeRO > 0 && s.DP == 1:
 		return fmt.Errorf("zero=%d spreads over data-parallel ranks: use dp of 2 or more", s.ZeRO)
+	case s.ZeRO > 0 && s.EP > 1:
+		return fmt.Errorf("zero=%d spreads what ranks hold alike, and experts differ: use no ep with it", s.ZeRO)
 	case s.ZeRO > 0 && s.Naive:
 		return fmt.Errorf("zero=%d exchanges buckets: use no naive sum with it", s.ZeRO)
 	}
@@ -87,9 +91,9 @@ func (s Strategy) Check(world, batch int) error {
 	if s.ZeRO >= 2 && s.Schedule == "zb-h1" {
 		return fmt.Errorf("zero=%d hands on a layer's gradients when its backward pass ends, which %s does in two parts: use zero=1 or 1f1b", s.ZeRO, s.Schedule)
 	}
-	if parts := s.DP * s.Microbatches; batch%parts != 0 {
-		return fmt.Errorf("a batch of %d does not divide into dp·microbatches = %d·%d: use a batch of %d",
-			batch, s.DP, s.Microbatches, (batch/parts+1)*parts)
+	if parts := s.DP * s.EP * s.Microbatches; batch%parts != 0 {
+		return fmt.Errorf("a batch of %d does not divide into dp·ep·microbatches = %d·%d·%d: use a batch of %d",
+			batch, s.DP, s.EP, s.Microbatches, (batch/parts+1)*parts)
 	}
 	return nil
 }
@@ -97,7 +101,7 @@ func (s Strategy) Check(world, batch int) error {
 // Mesh is the strategy's arrangement of ranks.
 func (s Strategy) Mesh() Mesh {
 	s = s.Normal()
-	return Mesh{DP: s.DP, TP: s.TP, PP: s.PP}
+	return Mesh{DP: s.DP, TP: s.TP, PP: s.PP, EP: s.EP}
 }
 
 // String is the strategy as a case line shows it, such as "dp2·tp2·pp2 1f1b m4".
@@ -107,7 +111,7 @@ func (s Strategy) String() string {
 	for _, a := range []struct {
 		name string
 		size int
-	}{{"dp", s.DP}, {"tp", s.TP}, {"pp", s.PP}} {
+	}{{"dp", s.DP}, {"tp", s.TP}, {"pp", s.PP}, {"ep", s.EP}} {
 		if a.size > 1 {
 			axes = append(axes, fmt.Sprintf("%s%d", a.name, a.size))
 		}

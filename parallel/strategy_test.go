@@ -49,7 +49,7 @@ func TestStrategyString(t *testing.T) {
 }
 
 func TestMesh(t *testing.T) {
-	m := Mesh{DP: 3, TP: 2, PP: 4}
+	m := Mesh{DP: 3, TP: 2, PP: 4, EP: 1}
 	if m.World() != 24 {
 		t.Fatalf("world of %d", m.World())
 	}

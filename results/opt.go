@@ -110,8 +110,11 @@ func (s *Samples) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// parseFloat reads a finite number.
+// parseFloat reads a finite decimal number, and none of the other forms of Go's source text.
 func parseFloat(text string) (float64, error) {
+	if strings.ContainsAny(text, "_xX") {
+		return 0, strconv.ErrSyntax
+	}
 	v, err := strconv.ParseFloat(text, 64)
 	if err == nil && !isFinite(v) {
 		err = strconv.ErrRange

@@ -34,16 +34,19 @@ type Row struct {
 	PP               int          `csv:"pp"`                          // pipeline stages
 	Ranks            int          `csv:"ranks"`                       // world size
 	ThreadsPerRank   Opt[int]     `csv:"threads_per_rank"`            // CPU only
+	EP               Opt[int]     `csv:"ep" since:"2"`                // expert-parallel ranks
 	SequenceParallel string       `csv:"sequence_parallel" since:"2"` // on, or empty
 	Schedule         string       `csv:"schedule"`                    // of the pipeline
 	Chunks           Opt[int]     `csv:"chunks" since:"2"`            // of the layers, on each rank of an interleaved pipeline
+	Cut              string       `csv:"cut" since:"2"`               // of the stages, if not by modelled cost
 	Microbatches     Opt[int]     `csv:"microbatches"`
 	BucketBytes      Opt[int64]   `csv:"bucket_bytes"` // of the gradient all-reduce
 	ZeRO             Opt[int]     `csv:"zero"`         // stage of ZeRO
 	Recompute        string       `csv:"recompute"`    // in the backward pass
 	SparseFormat     string       `csv:"sparse_format"`
-	SparseDensity    Opt[float64] `csv:"sparse_density"` // kept weights / all weights
-	Variants         string       `csv:"variants"`       // forced by the user; empty: the device chose
+	SparseDensity    Opt[float64] `csv:"sparse_density"`    // kept weights / all weights
+	Experts          string       `csv:"experts" since:"2"` // COUNTxCHOICES@CAPACITY
+	Variants         string       `csv:"variants"`          // forced by the user; empty: the device chose
 	Seed             int64        `csv:"seed"`
 
 	// Environment: where it ran.
@@ -136,6 +139,9 @@ type Row struct {
 	InvoluntarySwitches Opt[int64]   `csv:"involuntary_switches" since:"2"`
 	EnergyPerTokenJ     Opt[float64] `csv:"energy_per_token_j" since:"2"`
 	EnergyBasis         string       `csv:"energy_basis" since:"2"`
+
+	// Experts of the last step.
+	ExpertDroppedPct Opt[float64] `csv:"expert_dropped_pct" since:"2"` // of the choices
 
 	// Relative to other rows of the same run.
 	SpeedupVsBaseline Opt[float64] `csv:"speedup_vs_baseline"`

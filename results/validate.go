@@ -204,8 +204,11 @@ func oneLine(s string) string {
 // shareOver100 names the first share of peak that is over 100 %.
 func (r *Row) shareOver100() (column string, over bool) {
 	for _, s := range r.shares() {
-		if s.share.Or(0) > 100 || s.hfu.Or(0) > 100 {
+		switch {
+		case s.share.Or(0) > 100:
 			return s.name + "_pct", true
+		case s.hfu.Or(0) > 100:
+			return strings.Replace(s.name, "share", "hfu", 1) + "_pct", true
 		}
 	}
 	return "", false

@@ -41,7 +41,7 @@ func TestValidate(t *testing.T) {
 		{"median above its interval", func(r *Row) { r.StepMedianS = Some(0.3) }, "step_median_s"},
 		{"share without basis", func(r *Row) { r.ShareVendorPct = Some(1.0) }, "share_vendor_basis"},
 		{"share over 100", func(r *Row) { r.ShareMeasuredPct = Some(100.1) }, "share_measured_pct"},
-		{"executed share over 100", func(r *Row) { r.HFUMeasuredPct = Some(101.0) }, "share_measured_pct"},
+		{"executed share over 100", func(r *Row) { r.HFUMeasuredPct = Some(101.0) }, "hfu_measured_pct"},
 		{"wrong with throughput", func(r *Row) { r.Status, r.Reason = Wrong, "x" }, "tokens_per_s"},
 		{"skipped with speed-up", func(r *Row) { *r = notOK(Skipped); r.SpeedupVsBaseline = Some(1.0) }, "speedup_vs_baseline"},
 		{"failed with share", func(r *Row) { *r = notOK(Failed); r.ShareVendorPct = Some(1.0) }, "share_vendor_pct"},

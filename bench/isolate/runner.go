@@ -25,7 +25,9 @@ type Runner struct {
 	Command func(c workload.Case) (*exec.Cmd, error)
 	Options json.RawMessage // of every job
 	Timeout time.Duration   // of a case; 0: none
-	carry   json.RawMessage
+	// After, unless nil, is called when a child has ended, with its last lines. What it says of one that failed is added to the reason.
+	After func(tail []string, failed bool) string
+	carry json.RawMessage
 }
 
 // Run measures c in a child. A child that ends without a row makes the row a failed one.
@@ -62,8 +64,12 @@ func (r *Runner) child(ctx context.Context, c workload.Case) (results.Row, error
 		_ = f.SetReadDeadline(time.Now().Add(time.Second)) // whoever still holds it has left the case
 	}
 	reading.Wait()
+	after := ""
+	if r.After != nil {
+		after = r.After(heard.tail, heard.row == "")
+	}
 	if heard.row == "" {
-		return results.Row{}, errors.New(reason(end, heard.stage, heard.tail, r.Timeout))
+		return results.Row{}, errors.New(reason(end, heard.stage, heard.tail, r.Timeout) + suffix(after))
 	}
 	row, err := parseRow(heard.row, c)
 	if err == nil && heard.carry != nil {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 
+	"ofpeak/parallel/trace"
 	"ofpeak/results/report/figure"
 )
 
@@ -44,8 +45,11 @@ func (f *File) Picture(number int) (*figure.Figure, error) {
 	p := painter{Figure: figure.New("trace", "What each rank ran when: "+c.Case, width, top+rowHeight*float64(c.Ranks)+22), first: c.FirstPID}
 	for _, e := range f.Events {
 		if e.Phase == "X" && e.PID >= c.FirstPID && e.PID < c.FirstPID+c.Ranks {
-			p.events = append(p.events, e)
 			p.end = max(p.end, e.TS+e.Dur)
+			if e.Cat == phaseCat && e.Args != nil && e.Args.Phase == string(trace.End) {
+				continue // sums the loss, nearly all of it waiting for the last rank
+			}
+			p.events = append(p.events, e)
 		}
 	}
 	p.Bold(left, 18, c.Case, 13, figure.Start, figure.Text)

@@ -33,6 +33,9 @@ func (r *Rig) engine(c workload.Case) engine {
 	if c.OnGPU() {
 		return engine{peer.Name, peer.New}
 	}
+	if r.joined(c) {
+		return engine{r.job.Version(), nil} // launch connects the processes
+	}
 	return engine{local.Name, local.New}
 }
 
@@ -44,12 +47,7 @@ func (r *Rig) openDevice(c workload.Case, rank int) (kernels.Device, error) {
 	case c.OnGPU():
 		return r.gpus.open(c, rank)
 	}
-	threads := c.RankThreads(len(r.cores))
-	cores := make([]int, threads)
-	for i := range cores {
-		cores[i] = r.cores[(rank*threads+i)%len(r.cores)]
-	}
-	return cpu.New(cpu.Config{Cores: cores, ISA: c.ISA})
+	return cpu.New(cpu.Config{Cores: r.rankCores(c, rank), ISA: c.ISA})
 }
 
 // supports asks a device about every operator of the case.
@@ -58,7 +56,7 @@ func (r *Rig) supports(c workload.Case) error {
 		return r.checkGorgonia(c)
 	}
 	cfg := trainerConfig(c)
-	if err := r.kernels(c, question{cfg.Model.Precision.Compute, cfg.Model.Layout.Format, c.ISA}); err != nil {
+	if err := r.kernels(c, question{cfg.Model.Precision.Compute, cfg.Model.Layout.Format, c.ISA, cfg.Model.Experts.Count > 0}); err != nil {
 		return err
 	}
 	return trainer.Check(cfg, strategy(c))
@@ -84,10 +82,14 @@ type question struct {
 	compute kernels.DType
 	format  kernels.Format
 	variant string
+	experts bool
 }
 
 func (q question) ask(dev kernels.Device) error {
 	for _, op := range kernels.OpNames {
+		if op == kernels.OpExperts && !q.experts {
+			continue
+		}
 		if err := dev.Supports(op, q.compute, q.format); err != nil {
 			return err
 		}
@@ -109,6 +111,7 @@ func trainerConfig(c workload.Case) trainer.Config {
 	return trainer.Config{
 		Model: block.Config{
 			C: m.C, NH: m.NH, T: m.T, L: m.L, V: m.V, Batch: m.B,
+			Experts:   block.Experts{Count: c.Experts.Count, TopK: c.Experts.TopK, Capacity: c.Experts.Capacity},
 			Precision: p, Layout: layout, Seed: uint64(c.Seed), Forward: c.Pass == workload.Forward, Recompute: c.Recompute == workload.Blocks,
 		},
 		Hyper: block.DefaultHyper,
@@ -118,6 +121,6 @@ func trainerConfig(c workload.Case) trainer.Config {
 func strategy(c workload.Case) parallel.Strategy {
 	return parallel.Strategy{
 		DP: c.DP, TP: c.TP, PP: c.PP, Schedule: c.Schedule, Chunks: c.Chunks, Microbatches: c.Microbatches, BucketBytes: int64(c.BucketBytes),
-		ZeRO: c.ZeRO, Sequence: c.Sequence,
+		ZeRO: c.ZeRO, Sequence: c.Sequence, EP: c.EP, EqualStages: c.Cut == workload.ByCount,
 	}
 }

@@ -33,6 +33,7 @@ func (r *Rig) fill(row *results.Row, c workload.Case, m measurement) {
 	s := m.Summary()
 	row.StepMedianS, row.StepCILowS, row.StepCIHighS, row.StepSpreadPct = results.Some(s.Median), s.Low, s.High, s.SpreadPct
 	row.LossFirst, row.LossLast = results.Finite(m.lossFirst), results.Finite(m.lossLast)
+	m.routing.fill(row)
 	row.TokensPerStep = results.Some(int64(c.Model.Tokens()))
 	row.TokensPerS = results.Some(float64(c.Model.Tokens()) / s.Median)
 	fillFLOPs(row, c, s.Median)

@@ -49,7 +49,7 @@ func learnable(c workload.Case) (workload.Case, bool) {
 	if c.Pass != workload.Train || c.Engine != workload.Native {
 		return c, false
 	}
-	parts := c.DP * c.Microbatches
+	parts := c.DP * c.EP * c.Microbatches
 	c.Model = workload.Model{
 		C: checkC, NH: max(checkNH, c.TP), T: checkT, L: max(checkL, c.PP*c.Chunks), V: checkVocab,
 		B: (checkB + parts - 1) / parts * parts,
@@ -66,7 +66,7 @@ func (r *Rig) curve(ctx context.Context, c workload.Case) ([]float64, error) {
 		return losses, nil
 	}
 	var curve []float64
-	err := r.launcher(c).Run(ctx, strategy(c), func(ctx context.Context, rank *parallel.Rank) error {
+	err := r.launch(ctx, order{Task: learning}, c, false, func(ctx context.Context, rank *parallel.Rank) error {
 		t, err := trainer.New(rank, trainerConfig(c))
 		if err != nil {
 			return err

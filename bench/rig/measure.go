@@ -20,11 +20,12 @@ type measurement struct {
 	lossFirst, lossLast float64
 	variants            string
 	peakBytes           int64 // of the rank that took most, by its device's allocator
-	processBytes        int64
+	processBytes        int64 // of the largest process
 	processKnown        bool
 	commBytes           int64 // of the rank that moved most, in one step
 	phases              phases
 	skippedSteps        int // by loss scaling
+	routing             routing
 	profile             profile
 	conditions          conditions
 }
@@ -46,14 +47,20 @@ func (r *Rig) measure(ctx context.Context, c workload.Case) (measurement, error)
 	}
 	var mu sync.Mutex
 	var m measurement
-	err := r.recorded(c).Run(ctx, strategy(c), func(ctx context.Context, rank *parallel.Rank) error {
+	err := r.launch(ctx, order{Task: stepping}, c, true, func(ctx context.Context, rank *parallel.Rank) error {
 		one, err := r.measureRank(ctx, c, rank)
 		mu.Lock()
-		defer mu.Unlock()
 		m = m.join(one)
-		return err
+		mu.Unlock()
+		if err != nil {
+			return err
+		}
+		one.processBytes, one.processKnown = host.PeakMemory()
+		return merge(r, c, rank, one.send(), func(other sent) { m = m.join(other.receive()) })
 	})
-	m.processBytes, m.processKnown = host.PeakMemory()
+	if mine, ok := host.PeakMemory(); ok {
+		m.processBytes, m.processKnown = max(m.processBytes, mine), true
+	}
 	return m, err
 }
 
@@ -63,7 +70,9 @@ func (m measurement) join(n measurement) measurement {
 	if len(m.Samples) > len(n.Samples) {
 		out = m
 	}
+	out.processBytes, out.processKnown = max(m.processBytes, n.processBytes), m.processKnown || n.processKnown
 	out.peakBytes, out.commBytes = max(m.peakBytes, n.peakBytes), max(m.commBytes, n.commBytes)
+	out.routing = m.routing.plus(n.routing)
 	out.profile, out.conditions = m.profile.join(n.profile), m.conditions.join(n.conditions)
 	a, b := m.phases, n.phases
 	out.phases = phases{max(a.forward, b.forward), max(a.backward, b.backward), max(a.optimizer, b.optimizer),
@@ -74,11 +83,17 @@ func (m measurement) join(n measurement) measurement {
 // measureRank is one rank's part. All ranks take the same steps, since all are told the slowest rank's time of each.
 func (r *Rig) measureRank(ctx context.Context, c workload.Case, rank *parallel.Rank) (measurement, error) {
 	var m measurement
-	t, err := trainer.New(rank, trainerConfig(c))
+	x, err := newExchange(rank)
 	if err != nil {
 		return m, err
 	}
-	x, err := newExchange(rank)
+	cfg := trainerConfig(c)
+	if c.Cut == workload.ByMeasurement {
+		if cfg.Costs, err = measureCosts(ctx, c, rank, x); err != nil {
+			return m, err
+		}
+	}
+	t, err := trainer.New(rank, cfg)
 	if err != nil {
 		return m, err
 	}
@@ -111,6 +126,9 @@ func (r *Rig) measureRank(ctx context.Context, c workload.Case, rank *parallel.R
 	m.peakBytes = rank.Device.Memory().Peak
 	if len(reports) > 0 {
 		m.lossFirst, m.lossLast = reports[0].Loss, reports[len(reports)-1].Loss
+	}
+	if m.routing, err = addRouting(err, t); err != nil {
+		return m, err
 	}
 	m.phases, m.commBytes = meanPhases(reports[min(len(reports), m.WarmupSteps):])
 	if err == nil && t.Stage.Precision.ScaleLoss && !t.Stage.Forward {

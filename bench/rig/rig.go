@@ -19,6 +19,7 @@ import (
 	"ofpeak/kernels/cpu/peak"
 	"ofpeak/kernels/cpu/team"
 	"ofpeak/kernels/cuda/driver"
+	"ofpeak/parallel/comm"
 	"ofpeak/results"
 	"ofpeak/results/chips"
 )
@@ -28,6 +29,9 @@ type Options struct {
 	Chip string // row of the chip table; "": that of the GPU, none of a CPU
 	Data string // text of the language-model check; "": the built-in corpus
 	Rule measure.Rule
+	// Job is the processes that are the ranks of a case, if it has several; nil: ranks are goroutines. LocalRank is this one's number on its host, or -1.
+	Job       comm.Processes
+	LocalRank int
 	// Driver of the GPUs to measure on, one for each rank; nil: the CPU.
 	Driver driver.Driver
 	GPUs   int // how many of them; 0: all
@@ -41,6 +45,8 @@ type Rig struct {
 	trace      string
 	machine    sweep.Machine
 	cores      []int
+	job        comm.Processes // nil: none
+	localRank  int
 	gpus       *gpus // nil: the CPU
 	open       func(c workload.Case, rank int) (kernels.Device, error)
 	answers    map[question]error // of a GPU
@@ -61,7 +67,7 @@ func New(o Options) (*Rig, error) {
 	}
 	cores = cores[:min(len(cores), host.Cores())]
 	r := &Rig{
-		rule: o.Rule, trace: o.Trace, cores: cores, corpus: workload.DefaultCorpus(),
+		rule: o.Rule, job: o.Job, localRank: o.LocalRank, trace: o.Trace, cores: cores, corpus: workload.DefaultCorpus(),
 		machine: sweep.Machine{Device: results.CPU, Name: host.CPUName(), Chip: o.Chip, Cores: len(cores)},
 		answers: map[question]error{},
 		rates:   map[int][]peak.Rate{}, bandwidths: map[int]float64{}, clocks: map[int]float64{}, refs: map[workload.Case]snapshot{}, learned: map[workload.Case][]float64{},
@@ -89,8 +95,8 @@ func New(o Options) (*Rig, error) {
 	return r, nil
 }
 
-// Close is for the interface's sake: devices live only as long as a case.
-func (r *Rig) Close() error { return nil }
+// Close leaves the job, if this process is one of several. Devices live only as long as a case.
+func (r *Rig) Close() error { return r.leave() }
 
 // Machine is the CPU with the cores that this process may use, or the GPUs.
 func (r *Rig) Machine() sweep.Machine { return r.machine }
@@ -108,6 +114,9 @@ func (r *Rig) Check(c workload.Case) error {
 	}
 	if threads := c.RankThreads(len(r.cores)); threads > len(r.cores) {
 		return fmt.Errorf("--threads %d is more than the %d cores that this process may use", threads, len(r.cores))
+	}
+	if r.job != nil && c.World() > r.job.Size() {
+		return fmt.Errorf("a world of %d ranks needs as many processes: this job has %d; start it with -np %d", c.World(), r.job.Size(), c.World())
 	}
 	if _, available := host.Memory(os.DirFS("/")); available > 0 {
 		if err := c.CheckMemory(available); err != nil {
@@ -133,10 +142,12 @@ func (r *Rig) Run(ctx context.Context, c workload.Case, row *results.Row) {
 	}
 	sweep.Stage(ctx, "measuring ceilings")
 	r.fillShares(row, c, m)
-	r.fillConditions(row, c, m)
+	if c.Device != workload.Sim { // whose times nothing can disturb, for they are not kept
+		r.fillConditions(row, c, m)
+	}
 	r.fillWaterfall(row, c, m)
 	status, reason := r.judge(ctx, c, m, row)
-	if status == results.OK {
+	if status == results.OK && c.Device != workload.Sim {
 		reason = strings.Join(r.cautions(c, m, row), "; ")
 	}
 	if ctx.Err() == nil {
@@ -146,8 +157,11 @@ func (r *Rig) Run(ctx context.Context, c workload.Case, row *results.Row) {
 
 // cautions are what a reader of a good row should know.
 func (r *Rig) cautions(c workload.Case, m measurement, row *results.Row) []string {
-	oversubscribed := c.World()*c.RankThreads(len(r.cores)) > len(r.cores)
+	oversubscribed := c.Device == workload.CPU && c.World()*c.RankThreads(len(r.cores)) > len(r.cores)
 	notes := m.conditions.Cautions(row.ClockRatio, oversubscribed)
+	if note := sparsityNote(c, row); note != "" {
+		notes = append(notes, note)
+	}
 	if m.profile.err != nil {
 		notes = append(notes, "not recorded: "+firstLine(m.profile.err))
 	}

@@ -12,6 +12,9 @@ import (
 func variantsOf(dev kernels.Device, m block.Config, forced string) string {
 	var ran []string
 	for _, op := range kernels.OpNames {
+		if op == kernels.OpExperts && m.Experts.Count == 0 {
+			continue
+		}
 		if name := variantFor(dev.Variants(op), m, forced); name != "" {
 			ran = append(ran, string(op)+"="+name)
 		}

@@ -18,6 +18,7 @@ import (
 type snapshot struct {
 	loss    float64
 	tensors map[string][]float64
+	have    []shard // what this process has put in
 }
 
 // verify trains one step of the case on a model small enough for the float64 reference, with the same strategy, layout, precision and
@@ -73,7 +74,7 @@ const verifyTokens = 76
 func verifiable(c workload.Case) workload.Case {
 	c.Model.Name = ""
 	hs, full := min(c.Model.HS(), 64), c.Model
-	c.Model.B = c.DP * c.Microbatches
+	c.Model.B = c.DP * c.EP * c.Microbatches
 	c.Model.L = min(full.L, max(2, c.PP*c.Chunks))
 	c.Model.T = min(full.T, verifyTokens) / c.TP * c.TP
 	for heads := c.TP; heads*hs <= full.C; heads += c.TP {
@@ -88,7 +89,7 @@ func verifiable(c workload.Case) workload.Case {
 // reference is the snapshot of one float64 device, made once a run for each model and layout.
 func (r *Rig) reference(ctx context.Context, c workload.Case) (snapshot, error) {
 	c.Technique, c.Engine, c.Precision, c.Device, c.ISA, c.Threads = workload.Baseline, workload.Native, "fp64", workload.Ref, "", 0
-	c.DP, c.TP, c.PP, c.Schedule, c.Chunks, c.Microbatches, c.BucketBytes = 1, 1, 1, "", 1, 1, workload.DefaultBucketBytes
+	c.DP, c.TP, c.PP, c.EP, c.Schedule, c.Cut, c.Chunks, c.Microbatches, c.BucketBytes = 1, 1, 1, 1, "", workload.ByCost, 1, 1, workload.DefaultBucketBytes
 	c.ZeRO, c.Recompute, c.Sequence = 0, workload.None, false
 	if s, ok := r.refs[c]; ok {
 		return s, nil
@@ -107,7 +108,7 @@ func (r *Rig) snapshot(ctx context.Context, c workload.Case) (snapshot, error) {
 	}
 	var mu sync.Mutex
 	whole := snapshot{tensors: map[string][]float64{}}
-	err := r.launcher(c).Run(ctx, strategy(c), func(_ context.Context, rank *parallel.Rank) error {
+	err := r.launch(ctx, order{Task: checking}, c, false, func(_ context.Context, rank *parallel.Rank) error {
 		t, err := trainer.New(rank, trainerConfig(c))
 		if err != nil {
 			return err
@@ -125,14 +126,39 @@ func (r *Rig) snapshot(ctx context.Context, c workload.Case) (snapshot, error) {
 			}
 		}
 		mu.Lock()
-		defer mu.Unlock()
 		whole.loss = report.Loss
 		if t.Stage.Forward {
-			return whole.addOutputs(t, rank)
+			err = whole.addOutputs(t, rank)
 		}
-		return nil
+		mu.Unlock()
+		if err != nil {
+			return err
+		}
+		return merge(r, c, rank, whole.have, whole.add)
 	})
 	return whole, err
+}
+
+// shard is the part of a whole tensor that a process has: values that lie at places.
+type shard struct {
+	Name   string
+	Whole  int // elements
+	At     []int
+	Values []float64
+}
+
+// add puts in what another process has.
+func (s *snapshot) add(shards []shard) {
+	for _, p := range shards {
+		whole, ok := s.tensors[p.Name]
+		if !ok {
+			whole = make([]float64, p.Whole)
+			s.tensors[p.Name] = whole
+		}
+		for i, at := range p.At {
+			whole[at] = p.Values[i]
+		}
+	}
 }
 
 // addGradients puts a rank's gradients in their places in the whole tensors. Ranks may exchange to read one, so none waits for another meanwhile.
@@ -157,18 +183,20 @@ func (s *snapshot) addGradients(t *trainer.Trainer, mu *sync.Mutex) error {
 }
 
 func (s *snapshot) scatter(p block.Param, local []float64, tp int, scale float64) {
-	whole, ok := s.tensors[p.Name]
-	if !ok {
-		n := len(local)
-		if !p.Replicated {
-			n *= tp
-		}
-		whole = make([]float64, n)
-		s.tensors[p.Name] = whole
+	part := shard{Name: p.Name, Whole: len(local), At: make([]int, len(local)), Values: make([]float64, len(local))}
+	if !p.Replicated {
+		part.Whole *= tp
 	}
 	for i, v := range local {
-		whole[p.Global(i)] = v / scale
+		part.At[i], part.Values[i] = p.Global(i), v/scale
 	}
+	s.put(part)
+}
+
+// put adds a part of this process.
+func (s *snapshot) put(part shard) {
+	s.add([]shard{part})
+	s.have = append(s.have, part)
 }
 
 // addOutputs puts a rank's last outputs in their place.
@@ -180,11 +208,13 @@ func (s *snapshot) addOutputs(t *trainer.Trainer, rank *parallel.Rank) error {
 	if err != nil {
 		return err
 	}
-	const name = "outputs"
-	if s.tensors[name] == nil {
-		s.tensors[name] = make([]float64, rank.Strategy.DP*t.Stage.Batch*t.Stage.T*t.Stage.C)
-	}
 	own := t.Stage.Tokens() // of the rank's last microbatch; a forward pass has one
-	copy(s.tensors[name][(rank.Coord.DP*t.Stage.Batch*t.Stage.T+own.Lo)*t.Stage.C:], local)
+	world, tokens := rank.Strategy, t.Stage.Batch*t.Stage.T
+	from := ((rank.Coord.DP*world.EP+rank.Coord.EP)*tokens + own.Lo) * t.Stage.C
+	part := shard{Name: "outputs", Whole: world.DP * world.EP * tokens * t.Stage.C, At: make([]int, len(local)), Values: local}
+	for i := range local {
+		part.At[i] = from + i
+	}
+	s.put(part)
 	return nil
 }

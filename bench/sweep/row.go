@@ -94,13 +94,22 @@ func NewRow(c workload.Case, m Machine, e Environment, now time.Time) results.Ro
 	if c.Sequence {
 		row.SequenceParallel = "on"
 	}
+	if c.EP > 1 {
+		row.EP = results.Some(c.EP)
+	}
+	if c.PP > 1 && c.Cut != workload.ByCost {
+		row.Cut = c.Cut
+	}
+	if c.Experts != (workload.Experts{}) {
+		row.Experts = c.Experts.String()
+	}
 	if c.Chunks > 1 {
 		row.Chunks = results.Some(c.Chunks)
 	}
 	if c.PP > 1 || c.Microbatches > 1 {
 		row.Microbatches = results.Some(c.Microbatches)
 	}
-	if c.DP > 1 {
+	if c.DP*c.EP > 1 {
 		row.BucketBytes, row.ZeRO = results.Some(int64(c.BucketBytes)), results.Some(c.ZeRO)
 	}
 	if c.Pass == workload.Train {

@@ -188,6 +188,8 @@ func TestAnySkippedRowCanBeKept(t *testing.T) {
 			Ranks:        pick(random, 1, 2, 4, 60000),
 			Sequences:    pick(random, true),
 			Chunks:       pick(random, -1, 2, 99),
+			Cuts:         pick(random, workload.ByCount, workload.ByMeasurement),
+			Experts:      pick(random, workload.Experts{Count: 4, TopK: 1, Capacity: 1}, workload.Experts{Count: -1, TopK: 9}),
 			Schedules:    pick(random, workload.GPipe, workload.Inter),
 			Microbatches: pick(random, -1, 0, 3),
 			BucketBytes:  pick(random, -1, 100),

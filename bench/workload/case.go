@@ -48,6 +48,13 @@ const (
 	ZBH1  = "zb-h1"       // 1F1B with the weights' gradients put off (Qi et al., arXiv:2401.10241)
 )
 
+// What the partitioner cuts a pipeline's stages by.
+const (
+	ByCost        = "cost"     // the layers' modelled FLOPs
+	ByMeasurement = "measured" // the layers' measured times
+	ByCount       = "equal"    // their number: the naive cut
+)
+
 // What the backward pass computes again instead of keeping it.
 const (
 	None   = "none"
@@ -60,6 +67,7 @@ var (
 	Engines    = []string{Native, Gorgonia, GorgoniaBLAS}
 	Passes     = []string{Train, Forward}
 	Devices    = []string{CPU, CUDA, Sim, Ref}
+	Cuts       = []string{ByCost, ByMeasurement, ByCount}
 	Schedules  = []string{GPipe, F1B1, Inter, ZBH1}
 	Recomputes = []string{None, Blocks}
 )
@@ -78,14 +86,17 @@ type Case struct {
 	Pass         string
 	Device       string
 	DP, TP, PP   int            // ranks along the data, tensor and pipeline axis
+	EP           int            // ranks that each have a part of the batch and of the experts
 	Sequence     bool           // tokens are split over the tensor-parallel ranks where a block has no product
 	Schedule     string         // of the pipeline; "" if PP is 1
 	Chunks       int            // stages that each rank of an interleaved pipeline holds
+	Cut          string         // what the pipeline's stages are cut by
 	Microbatches int            // a step's batch is processed in so many parts
 	BucketBytes  int            // gradients are all-reduced in pieces of this size
 	ZeRO         int            // what data-parallel ranks share: 1 optimizer state, 2 also gradients, 3 also weights
 	Recompute    string         // what the backward pass computes again instead of keeping it
 	Layout       kernels.Layout // of the block's weight matrices
+	Experts      Experts        // in place of the block's MLP
 	Threads      int            // cores of each rank; 0: an equal share of the machine's
 	ISA          string         // variant of every operator that has it; "": the fastest
 	Seed         int64          // of weights and inputs
@@ -93,7 +104,7 @@ type Case struct {
 
 // Default is the dense fp32 training step of a model on one rank.
 func Default(m Model) Case {
-	return Case{Technique: Baseline, Engine: Native, Precision: "fp32", Model: m, Pass: Train, Device: CPU, DP: 1, TP: 1, PP: 1,
+	return Case{Technique: Baseline, Engine: Native, Precision: "fp32", Model: m, Pass: Train, Device: CPU, DP: 1, TP: 1, PP: 1, EP: 1, Cut: ByCost,
 		Chunks: 1, Microbatches: 1, BucketBytes: DefaultBucketBytes, Recompute: None, Seed: 1}
 }
 
@@ -104,13 +115,13 @@ func (c Case) IsGorgonia() bool { return c.Engine == Gorgonia || c.Engine == Gor
 func (c Case) OnGPU() bool { return c.Device == CUDA || c.Device == Sim }
 
 // World is the number of ranks.
-func (c Case) World() int { return c.DP * c.TP * c.PP }
+func (c Case) World() int { return c.DP * c.TP * c.PP * c.EP }
 
 // Classify names the technique that a case shows: the most specific of its parts, so that bf16 with data parallelism is
 // data-parallel, and sparse weights in bf16 are sparse.
 func Classify(c Case) string {
 	axes := 0
-	for _, n := range []int{c.DP, c.TP, c.PP} {
+	for _, n := range []int{c.DP, c.TP, c.PP, c.EP} {
 		if n > 1 {
 			axes++
 		}
@@ -122,7 +133,7 @@ func Classify(c Case) string {
 		return DataParallel
 	case axes == 1:
 		return ModelParallel
-	case c.Layout.Format != kernels.Dense:
+	case c.Layout.Format != kernels.Dense || c.Experts != (Experts{}):
 		return Sparse
 	case c.Precision != "fp32" && c.Precision != "fp64":
 		return MixedPrecision
@@ -151,15 +162,21 @@ var fields = []field{
 	number("dp", func(c *Case) *int { return &c.DP }),
 	number("tp", func(c *Case) *int { return &c.TP }),
 	number("pp", func(c *Case) *int { return &c.PP }),
+	number("ep", func(c *Case) *int { return &c.EP }),
 	toggle("sequence_parallel", func(c *Case) *bool { return &c.Sequence }),
 	text("schedule", func(c *Case) *string { return &c.Schedule }),
 	number("chunks", func(c *Case) *int { return &c.Chunks }),
+	text("cut", func(c *Case) *string { return &c.Cut }),
 	number("microbatches", func(c *Case) *int { return &c.Microbatches }),
 	number("bucket_bytes", func(c *Case) *int { return &c.BucketBytes }),
 	number("zero", func(c *Case) *int { return &c.ZeRO }),
 	text("recompute", func(c *Case) *string { return &c.Recompute }),
 	{"layout", func(c *Case) string { return LayoutString(c.Layout) }, func(c *Case, s string) (err error) {
 		c.Layout, err = ParseLayout(s)
+		return err
+	}},
+	{"experts", func(c *Case) string { return c.Experts.String() }, func(c *Case, s string) (err error) {
+		c.Experts, err = ParseExperts(s)
 		return err
 	}},
 	number("threads", func(c *Case) *int { return &c.Threads }),

@@ -54,6 +54,8 @@ func (s Settings) override(o Settings) Settings {
 		Ranks:        or(o.Ranks, s.Ranks),
 		Sequences:    or(o.Sequences, s.Sequences),
 		Schedules:    or(o.Schedules, s.Schedules),
+		Experts:      or(o.Experts, s.Experts),
+		Cuts:         or(o.Cuts, s.Cuts),
 		Chunks:       or(o.Chunks, s.Chunks),
 		Microbatches: or(o.Microbatches, s.Microbatches),
 		BucketBytes:  or(o.BucketBytes, s.BucketBytes),
@@ -103,10 +105,12 @@ func (p *plan) addGroup(s Settings, o Options) {
 		if meshes = p.meshes(s); len(meshes) == 0 {
 			return
 		}
-		cases = cross(cases, meshes, func(c *Case, m mesh) { c.DP, c.TP, c.PP = m.dp, m.tp, m.pp })
+		cases = cross(cases, meshes, func(c *Case, m mesh) { c.DP, c.TP, c.PP, c.EP = m.dp, m.tp, m.pp, m.ep })
 	}
 	cases = cross(cases, s.Sequences, func(c *Case, on bool) { c.Sequence = on })
 	cases = cross(cases, or(s.Schedules, []string{F1B1}), func(c *Case, v string) { c.Schedule = v })
+	cases = cross(cases, s.Experts, func(c *Case, e Experts) { c.Experts = e })
+	cases = cross(cases, s.Cuts, func(c *Case, v string) { c.Cut = v })
 	cases = cross(cases, s.Chunks, func(c *Case, n int) { c.Chunks = n })
 	cases = cross(cases, or(s.Microbatches, []int{0}), func(c *Case, n int) { c.Microbatches = n })
 	cases = cross(cases, s.BucketBytes, func(c *Case, n int) { c.BucketBytes = n })
@@ -198,7 +202,7 @@ func (p *plan) check(o Options) error {
 // settled gives fields that do not matter to the case, and those left to choose, their one value.
 func (c Case) settled(cores int) Case {
 	if c.PP == 1 {
-		c.Schedule = ""
+		c.Schedule, c.Cut = "", ByCost
 	}
 	switch {
 	case c.Schedule != Inter:
@@ -210,7 +214,10 @@ func (c Case) settled(cores int) Case {
 		c.Sequence = false
 	}
 	if c.DP == 1 {
-		c.BucketBytes, c.ZeRO = DefaultBucketBytes, 0
+		c.ZeRO = 0
+	}
+	if c.DP*c.EP == 1 {
+		c.BucketBytes = DefaultBucketBytes
 	}
 	if c.Microbatches == 0 {
 		c.Microbatches = defaultMicrobatches(c)
@@ -228,7 +235,7 @@ func defaultMicrobatches(c Case) int {
 	if c.PP == 1 {
 		return 1
 	}
-	batch := c.Model.B / c.DP
+	batch := c.Model.B / (c.DP * c.EP)
 	for m := 4 * c.PP; m > 1; m-- {
 		if batch > 0 && batch%m == 0 {
 			return m
@@ -264,6 +271,6 @@ func OneRankOf(c Case, cores int) Case {
 	if c.OnGPU() {
 		threads = 0
 	}
-	c.DP, c.TP, c.PP, c.Microbatches, c.Schedule, c.Chunks, c.Threads = 1, 1, 1, 1, "", 1, threads
+	c.DP, c.TP, c.PP, c.EP, c.Microbatches, c.Schedule, c.Chunks, c.Threads = 1, 1, 1, 1, 1, "", 1, threads
 	return c.settled(cores)
 }

@@ -167,13 +167,13 @@ func TestFactor(t *testing.T) {
 		ranks int
 		want  mesh
 	}{
-		{"dp", 6, mesh{6, 1, 1}},
-		{"tp*pp", 1, mesh{1, 1, 1}},
-		{"dp*tp", 4, mesh{2, 2, 1}},
-		{"dp*pp", 6, mesh{3, 1, 2}},
-		{"dp*tp", 8, mesh{4, 2, 1}},
-		{"dp*tp", 36, mesh{6, 6, 1}},
-		{"dp*tp*pp", 12, mesh{3, 2, 2}},
+		{"dp", 6, mesh{6, 1, 1, 1}},
+		{"tp*pp", 1, mesh{1, 1, 1, 1}},
+		{"dp*tp", 4, mesh{2, 2, 1, 1}},
+		{"dp*pp", 6, mesh{3, 1, 2, 1}},
+		{"dp*tp", 8, mesh{4, 2, 1, 1}},
+		{"dp*tp", 36, mesh{6, 6, 1, 1}},
+		{"dp*tp*pp", 12, mesh{3, 2, 2, 1}},
 	} {
 		if got, err := factor(test.axes, test.ranks); err != nil || got != test.want {
 			t.Errorf("%s %d: got %v, %v, want %v", test.axes, test.ranks, got, err, test.want)

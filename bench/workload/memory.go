@@ -25,8 +25,8 @@ func (c Case) memory() float64 {
 	m := c.Model
 	C, tp := float64(m.C), float64(c.TP)
 	layers := math.Ceil(float64(m.L) / float64(c.PP))
-	tokens := float64(m.Tokens()) / float64(c.DP*c.Microbatches)
-	params := layers*(12*C*C/tp*c.Density()+13*C) + float64(m.V+m.T)*C*min(1, float64(m.V))
+	tokens := float64(m.Tokens()) / float64(c.DP*c.EP*c.Microbatches)
+	params := layers*(c.matrixParams()+13*C) + float64(m.V+m.T)*C*min(1, float64(m.V))
 
 	p, _ := kernels.PrecisionNamed(c.Precision)
 	compute, stats, master := float64(p.Compute.Size()), float64(p.Stats.Size()), float64(p.Master.Size())
@@ -54,6 +54,16 @@ func (c Case) memory() float64 {
 		transient += (2*wide + 8*C/tp) * compute
 	}
 	return params*perParam + tokens*(perToken*layers*float64(c.inFlight())+transient+float64(m.V)*compute)
+}
+
+// matrixParams are those of a block's matrices on one rank; of its experts it holds a part.
+func (c Case) matrixParams() float64 {
+	C, tp := float64(c.Model.C), float64(c.TP)
+	if c.Experts == (Experts{}) {
+		return 12 * C * C / tp * c.Density()
+	}
+	each := 8 * C * C / float64(c.Experts.TopK)
+	return (4*C*C + each*float64(c.Experts.Count/c.EP)) / tp
 }
 
 // part is the share that a rank holds of what ZeRO shares from a level on.

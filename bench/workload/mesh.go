@@ -6,7 +6,7 @@ import (
 )
 
 // mesh is how a world is split along its axes.
-type mesh struct{ dp, tp, pp int }
+type mesh struct{ dp, tp, pp, ep int }
 
 // meshes factors each number of ranks over each product of axes; what does not factor is a failure.
 func (p *plan) meshes(s Settings) []mesh {
@@ -27,7 +27,7 @@ func (p *plan) meshes(s Settings) []mesh {
 // factor splits ranks over axes such as dp or dp*tp, into factors of 2 or more that are as equal as can be, the larger ones first. One rank
 // is not split at all.
 func factor(axes string, ranks int) (mesh, error) {
-	m := mesh{1, 1, 1}
+	m := mesh{1, 1, 1, 1}
 	if ranks == 1 {
 		return m, nil
 	}
@@ -41,7 +41,7 @@ func factor(axes string, ranks int) (mesh, error) {
 		return m, fmt.Errorf("--ranks %d cannot be split over %s with 2 or more each; take %d, %d or another product", ranks, axes, least, 2*least)
 	}
 	for i, name := range names {
-		*map[string]*int{"dp": &m.dp, "tp": &m.tp, "pp": &m.pp}[name] = sizes[i]
+		*map[string]*int{"dp": &m.dp, "tp": &m.tp, "pp": &m.pp, "ep": &m.ep}[name] = sizes[i]
 	}
 	return m, nil
 }

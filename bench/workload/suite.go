@@ -15,10 +15,12 @@ type Settings struct {
 	Passes       []string
 	Precisions   []string
 	Layouts      []kernels.Layout
-	Axes         []string // mesh axes that the ranks are split over: dp, tp, pp, or a product as in dp*tp; "": one rank
+	Axes         []string // mesh axes that the ranks are split over: dp, tp, pp, ep, or a product as in dp*tp; "": one rank
 	Ranks        []int    // per entry of Axes
 	Sequences    []bool   // where tp is above 1
 	Schedules    []string // where pp is above 1
+	Experts      []Experts
+	Cuts         []string // where pp is above 1
 	Chunks       []int    // where the schedule is interleaved
 	Microbatches []int    // 0: one, or in a pipeline as many as Expand chooses
 	BucketBytes  []int
@@ -92,11 +94,24 @@ func deeper(ms []Model, layers int) []Model {
 	return out
 }
 
+// headed are models with so many layers and a vocabulary, whose head weighs as much as blocks do.
+func headed(ms []Model, layers, vocabulary int) []Model {
+	out := deeper(ms, layers)
+	for i := range out {
+		out[i].V = vocabulary
+		out[i] = out[i].named()
+	}
+	return out
+}
+
 // strategies are the ways to split training over ranks, side by side on one model.
 func strategies(on []Model) []Settings {
 	return []Settings{
 		{Models: on, Axes: []string{"tp"}, Ranks: []int{2}, Sequences: []bool{false, true}},
 		{Models: deeper(on, 8), Axes: []string{"pp"}, Ranks: []int{2}, Schedules: Schedules, Chunks: []int{2}},
+		{Models: headed(on, 4, 2048), Axes: []string{"pp"}, Ranks: []int{2}, Schedules: []string{F1B1}, Cuts: Cuts},
+		{Models: on, Experts: []Experts{{8, 1, 1.25}, {8, 2, 1.25}}},
+		{Models: on, Experts: []Experts{{8, 1, 1.25}}, Axes: []string{"dp", "tp", "ep"}, Ranks: []int{2}},
 	}
 }
 

@@ -16,7 +16,7 @@ const maxRanks = 1 << 16
 // Validate is nil if the case makes sense on some machine. Otherwise its one line names the flag and the way out. Whether this machine's
 // device can run the case is another question, which needs the device.
 func (c Case) Validate() error {
-	for _, check := range []func(Case) error{checkNames, checkRanges, checkModel, checkMesh, checkZeRO, checkRecompute, checkPrecision, checkPipeline, checkLayout, checkEngine, checkTechnique} {
+	for _, check := range []func(Case) error{checkNames, checkRanges, checkModel, checkMesh, checkZeRO, checkRecompute, checkPrecision, checkPipeline, checkLayout, checkExperts, checkEngine, checkTechnique} {
 		if err := check(c); err != nil {
 			return err
 		}
@@ -39,6 +39,7 @@ func checkNames(c Case) error {
 		{"pass", c.Pass, Passes},
 		{"device", c.Device, Devices},
 		{"recompute", c.Recompute, Recomputes},
+		{"cut", c.Cut, Cuts},
 		{"schedule", c.Schedule, append([]string{""}, Schedules...)},
 	} {
 		if !slices.Contains(f.known, f.value) {
@@ -57,7 +58,7 @@ func checkRanges(c Case) error {
 	}{
 		{"--model: C=", m.C, 1, maxDim}, {"--model: NH=", m.NH, 1, maxDim}, {"--model: T=", m.T, 1, maxDim},
 		{"--model: L=", m.L, 1, maxDim}, {"--model: B=", m.B, 1, maxDim}, {"--model: V=", m.V, 0, maxDim},
-		{"--dp ", c.DP, 1, maxRanks}, {"--tp ", c.TP, 1, maxRanks}, {"--pp ", c.PP, 1, maxRanks}, {"--threads ", c.Threads, 0, maxRanks},
+		{"--dp ", c.DP, 1, maxRanks}, {"--tp ", c.TP, 1, maxRanks}, {"--pp ", c.PP, 1, maxRanks}, {"--ep ", c.EP, 1, maxRanks}, {"--threads ", c.Threads, 0, maxRanks},
 		{"--chunks ", c.Chunks, 1, pp.MaxChunks}, {"--microbatches ", c.Microbatches, 1, maxDim}, {"--bucket-bytes ", c.BucketBytes, 1, math.MaxInt}, {"--zero ", c.ZeRO, 0, 3},
 	} {
 		if d.n < d.lo || d.n > d.hi {
@@ -76,9 +77,9 @@ func checkModel(c Case) error {
 
 func checkMesh(c Case) error {
 	m := c.Model
-	if parts := c.DP * c.Microbatches; m.B%parts != 0 {
+	if parts := c.DP * c.EP * c.Microbatches; m.B%parts != 0 {
 		return fmt.Errorf("--model %s: the batch B=%d is not divisible by dp=%d times microbatches=%d; change --ranks or pass --model %s,B=%d",
-			m, m.B, c.DP, c.Microbatches, m, (m.B/parts+1)*parts)
+			m, m.B, c.DP*c.EP, c.Microbatches, m, (m.B/parts+1)*parts)
 	}
 	if m.NH%c.TP != 0 {
 		return fmt.Errorf("--model %s: NH=%d heads cannot be split over tp=%d ranks; change --ranks to divide NH", m, m.NH, c.TP)
@@ -140,6 +141,8 @@ func checkPipeline(c Case) error {
 		return fmt.Errorf("--schedule %s completes a layer's gradients in two passes, which --zero %d cannot hand on; take --zero 1 or --schedule %s", ZBH1, c.ZeRO, F1B1)
 	case c.Schedule == ZBH1 && c.Recompute != None:
 		return fmt.Errorf("--schedule %s needs activations longer than --recompute %s keeps them; drop one", ZBH1, c.Recompute)
+	case c.PP == 1 && c.Cut != ByCost:
+		return fmt.Errorf("--cut %s cuts pipeline stages; add pp=2 or drop it", c.Cut)
 	case c.PP == 1 && c.Schedule != "":
 		return fmt.Errorf("--schedule %s needs pipeline stages; add pp=2 or drop it", c.Schedule)
 	case c.PP > 1 && c.Pass == Forward:
@@ -170,7 +173,7 @@ func checkLayout(c Case) error {
 }
 
 func checkEngine(c Case) error {
-	if c.IsGorgonia() && (c.World() > 1 || c.Layout.Format != kernels.Dense || c.Precision != "fp32" || c.Device != CPU || c.Model.V > 0 || c.Recompute != None) {
+	if c.IsGorgonia() && (c.World() > 1 || c.Layout.Format != kernels.Dense || c.Precision != "fp32" || c.Device != CPU || c.Model.V > 0 || c.Recompute != None || c.Experts != (Experts{})) {
 		return fmt.Errorf("--engine %s runs a dense fp32 block stack on one cpu rank only; pass --engine native", c.Engine)
 	}
 	if c.Engine == Gorgonia && c.ISA != "" {

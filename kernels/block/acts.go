@@ -81,7 +81,11 @@ func newBlockActs(h *heap, c Config) blockActs {
 		qkvRows: h.tensor(ct, n, 3*p), attRows: h.tensor(ct, n, p), lse: h.tensor(st, b, c.NH/c.TP, c.T),
 		res: h.tensor(ct, own, c.C),
 		ln2: h.tensor(ct, own, c.C), mean2: h.tensor(st, own), rstd2: h.tensor(st, own),
-		pre: h.tensor(ct, n, 4*p), gelu: h.tensor(ct, n, 4*p),
+	}
+	if c.Experts.Count > 0 {
+		a.mixture = newMixtureActs(h, c)
+	} else {
+		a.pre, a.gelu = h.tensor(ct, n, 4*p), h.tensor(ct, n, 4*p)
 	}
 	if h.err == nil {
 		a.qkv = a.qkvRows.Reshape(b, c.T, 3, c.NH/c.TP, hs)
@@ -96,8 +100,10 @@ func newBlockGrads(h *heap, c Config) blockGrads {
 	g := blockGrads{
 		norm: h.tensor(ct, own, c.C), res: h.tensor(ct, own, c.C),
 		qkvRows: h.tensor(ct, n, 3*p), attRows: h.tensor(ct, n, p),
-		pre:  h.tensor(ct, n, 4*p),
 		rows: h.tensor(c.Precision.Stats, b, c.NH/c.TP, c.T),
+	}
+	if c.Experts.Count == 0 {
+		g.pre = h.tensor(ct, n, 4*p)
 	}
 	if h.err == nil {
 		g.qkv = g.qkvRows.Reshape(b, c.T, 3, c.NH/c.TP, hs)

@@ -20,6 +20,11 @@ func (st *Stage) bind() {
 			t.qkv = st.linear(next(), next())
 			t.proj = st.linear(next(), next())
 			t.ln2 = st.norm(next(), next())
+			if st.Experts.Count > 0 {
+				t.moe = st.mixture(next)
+				st.blocks = append(st.blocks, t)
+				continue
+			}
 			t.fc = st.linear(next(), next())
 			t.out = st.linear(next(), next())
 			st.blocks = append(st.blocks, t)
@@ -70,6 +75,19 @@ func (st *Stage) linear(w, b Param) linear {
 		l.dw.Values = st.gradient(w)
 	}
 	return l
+}
+
+// mixture takes a block's router and experts.
+func (st *Stage) mixture(next func() Param) *mixture {
+	matrix := func() linear {
+		p := next()
+		return linear{w: dense(p, st.values(p)), dw: dense(p, st.gradient(p)), off: p.Off}
+	}
+	m := &mixture{Experts: st.Experts, router: matrix(), stats: st.Routes, again: st.routesAgain, state: st.State, swap: &st.Exchange}
+	for range m.local() {
+		m.fc, m.out = append(m.fc, matrix()), append(m.out, matrix())
+	}
+	return m
 }
 
 // dense is p as a dense matrix.

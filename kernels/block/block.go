@@ -11,6 +11,8 @@ type transformer struct {
 	ln2  norm
 	fc   linear // column-parallel
 	out  linear // row-parallel
+
+	moe *mixture // in place of fc and out, if there are experts
 }
 
 // blockActs are what a block's forward leaves for its backward. N = B·T; P is C over the tensor-parallel size; S is N, or with Config.Sequence N over that
@@ -27,6 +29,7 @@ type blockActs struct {
 	attRows      kernels.Tensor // the same memory as (N,P)
 	res          kernels.Tensor // (S,C), after attention
 	pre, gelu    kernels.Tensor // (N,4P), before and after GELU
+	mixture      mixtureActs    // in their place, if there are experts
 	out          kernels.Tensor // (S,C)
 }
 
@@ -37,31 +40,49 @@ type blockGrads struct {
 	qkv, att         kernels.Tensor // as in blockActs
 	qkvRows, attRows kernels.Tensor
 	pre              kernels.Tensor // (N,4P)
+	mixture          mixtureGrads
 	rows             kernels.Tensor // (B,NH/TP,T), scratch of the attention
 }
 
-func (t *transformer) forward(s kernels.Stream, a *blockActs, tp Region) {
-	t.inside(s, a, tp)
+func (t *transformer) forward(s kernels.Stream, a *blockActs, g *blockGrads, tp Region) {
+	t.inside(s, a, g, tp, false)
+	if t.moe != nil {
+		t.moe.leave(s, a.out, a.res, &a.mixture, tp)
+		return
+	}
 	t.out.leave(s, a.out, a.gelu, a.res, tp)
 }
 
-// inside computes from a.in all that the backward pass needs, which is everything but a.out.
-func (t *transformer) inside(s kernels.Stream, a *blockActs, tp Region) {
+// inside computes from a.in all that the backward pass needs, which is everything but a.out. again says that the forward pass has done so before.
+func (t *transformer) inside(s kernels.Stream, a *blockActs, g *blockGrads, tp Region, again bool) {
 	s.LayerNormForward(a.ln1, a.mean1, a.rstd1, a.in, t.ln1.gain, t.ln1.bias)
 	t.qkv.forward(s, a.qkvRows, whole(s, a.ln1, tp))
 	s.AttentionForward(a.att, a.lse, a.qkv)
 	t.proj.leave(s, a.res, a.attRows, a.in, tp)
 	s.LayerNormForward(a.ln2, a.mean2, a.rstd2, a.res, t.ln2.gain, t.ln2.bias)
+	if t.moe != nil {
+		stats := t.moe.stats
+		if again {
+			stats = t.moe.again
+		}
+		t.moe.forward(s, whole(s, a.ln2, tp), &a.mixture, &g.mixture, stats)
+		return
+	}
 	s.LinearForward(a.gelu, whole(s, a.ln2, tp), t.fc.w, kernels.Epilogue{Bias: t.fc.b, Act: kernels.GELU, Aux: a.pre})
 }
 
 // backward turns d, the gradient of a.out, into the gradient of a.in, in place.
-func (t *transformer) backward(s kernels.Stream, d kernels.Tensor, a *blockActs, g *blockGrads, tp Region, hooks Hooks) {
+func (t *transformer) backward(s kernels.Stream, c Config, d kernels.Tensor, a *blockActs, g *blockGrads, tp Region, hooks Hooks) {
 	dout := whole(s, d, tp)
-	t.out.grad(s, dout, a.gelu, hooks)
-	s.LinearBackwardInput(g.pre, dout, t.out.w, kernels.Epilogue{Act: kernels.GELU, Aux: a.pre})
-	t.fc.grad(s, g.pre, whole(s, a.ln2, tp), hooks)
-	t.fc.enter(s, g.norm, g.pre, tp)
+	if t.moe != nil {
+		x := func() kernels.Tensor { return whole(s, a.ln2, tp) }
+		t.moe.backward(s, c, g.norm, g.res, dout, x, &a.mixture, &g.mixture, tp, hooks)
+	} else {
+		t.out.grad(s, dout, a.gelu, hooks)
+		s.LinearBackwardInput(g.pre, dout, t.out.w, kernels.Epilogue{Act: kernels.GELU, Aux: a.pre})
+		t.fc.grad(s, g.pre, whole(s, a.ln2, tp), hooks)
+		t.fc.enter(s, g.norm, g.pre, tp)
+	}
 	t.ln2.backward(s, g.res, g.norm, a.res, a.mean2, a.rstd2, d, hooks)
 
 	dres := whole(s, g.res, tp)

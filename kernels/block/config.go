@@ -22,6 +22,8 @@ type Config struct {
 	Layout      kernels.Layout // of the four weight matrices of each block
 	Seed        uint64
 
+	Experts Experts // of each block's MLP; none: a dense one
+
 	Batch      int // sequences of one microbatch on this rank
 	TP, TPRank int // tensor-parallel size and rank; TP 0 means 1
 	// Sequence spreads the tokens over the tensor-parallel ranks wherever a block has no product: norms, residuals, and what they keep
@@ -87,6 +89,7 @@ func (c Config) normal() Config {
 		c.Shards = Shards{}
 	}
 	c.Shards.Ranks = max(c.Shards.Ranks, 1)
+	c.Experts = c.Experts.normal(c.Batch)
 	if len(c.Chunks) > 0 {
 		c.Lo, c.Hi = c.Chunks[0].Lo, c.Chunks[len(c.Chunks)-1].Hi
 		return c
@@ -126,6 +129,9 @@ func (c Config) Check() error {
 		return fmt.Errorf("a forward pass keeps nothing that could be computed again")
 	case c.Precision.Int8 && !c.Forward:
 		return fmt.Errorf("int8 has no backward pass")
+	}
+	if err := c.checkExperts(); err != nil {
+		return err
 	}
 	for _, w := range c.matrices() {
 		if err := c.Layout.Check(w[0], w[1]); err != nil {

@@ -94,7 +94,13 @@ func (c Config) addWork(l *LayerCost) {
 	n := float64(c.Batch * c.T)
 	switch l.Kind {
 	case Block:
-		for _, m := range c.matrices() {
+		matrices := c.matrices()
+		dense := matrices[:]
+		if c.Experts.Count > 0 {
+			dense = dense[:2]
+			c.addExperts(l)
+		}
+		for _, m := range dense {
 			flops := 2 * n * float64(m[0]) * float64(m[1])
 			t := c.Precision.Compute
 			if c.Layout.Format == kernels.Int8 {
@@ -105,10 +111,11 @@ func (c Config) addWork(l *LayerCost) {
 		pairs := float64(c.Batch) * float64(c.T) * float64(c.T+1) / 2
 		c.attention(l, 2*pairs*float64(c.C/c.TP))
 		if c.Recompute {
-			last := c.matrices()[3]
-			skipped := 2 * n * float64(last[0]) * float64(last[1]) * c.Layout.Density(last[1])
 			again := l.Forward.Executed
-			again[c.Precision.Compute] -= skipped
+			if c.Experts.Count == 0 {
+				last := c.matrices()[3]
+				again[c.Precision.Compute] -= 2 * n * float64(last[0]) * float64(last[1]) * c.Layout.Density(last[1])
+			}
 			l.Backward.Executed = l.Backward.Executed.Plus(again)
 		}
 	case LMHead:
@@ -122,6 +129,23 @@ func (c Config) product(l *LayerCost, t kernels.DType, flops, density float64) {
 		w.Model[t] += times * flops * density
 		w.Dense[t] += times * flops
 		w.Executed[t] += times * flops * density
+	}
+	add(&l.Forward, 1)
+	if !c.Forward {
+		add(&l.Backward, 2)
+	}
+}
+
+// addExperts adds the router's product and the experts'. The model needs TopK experts a token, its dense twin all; what runs are the experts' whole
+// capacity, full or not.
+func (c Config) addExperts(l *LayerCost) {
+	n, t := float64(c.Batch*c.T), c.Precision.Compute
+	c.product(l, t, 2*n*float64(c.C*c.Experts.Count), 1)
+	each := 2 * 2 * float64(c.C*c.hidden()/c.TP) // of a token in one expert
+	add := func(w *Work, times float64) {
+		w.Model[t] += times * each * n * float64(c.Experts.TopK)
+		w.Dense[t] += times * each * n * float64(c.Experts.Count)
+		w.Executed[t] += times * each * float64(c.rows())
 	}
 	add(&l.Forward, 1)
 	if !c.Forward {
@@ -237,7 +261,31 @@ func (c Config) actBytes(kind LayerKind) int64 {
 // insideBytes are a block's activations but for its input and output.
 func (c Config) insideBytes() int64 {
 	n, own, cc, p := int64(c.Batch*c.T), int64(c.tokens()), int64(c.C), int64(c.C/c.TP)
-	return (own*3*cc+n*12*p)*int64(c.Precision.Compute.Size()) + (4*own+c.rowStats())*int64(c.Precision.Stats.Size())
+	mlp := n * 8 * p * int64(c.Precision.Compute.Size())
+	if c.Experts.Count > 0 {
+		mlp = c.mixtureBytes()
+	}
+	return mlp + (own*3*cc+n*4*p)*int64(c.Precision.Compute.Size()) + (4*own+c.rowStats())*int64(c.Precision.Stats.Size())
+}
+
+// mixtureBytes are the activations of a block's router and experts.
+func (c Config) mixtureBytes() int64 {
+	n, e, k, rows := int64(c.Batch*c.T), int64(c.Experts.Count), int64(c.Experts.TopK), int64(c.rows())
+	return (n*e+rows*int64(2*c.C+2*c.hidden()/c.TP))*int64(c.Precision.Compute.Size()) +
+		n*(e+k)*int64(c.Precision.Stats.Size()) + (2*n*k+rows)*int64(kernels.I32.Size())
+}
+
+// mixtureScratch is what the blocks' experts share; the backward pass needs more.
+func (c Config) mixtureScratch() int64 {
+	ct, rows := int64(c.Precision.Compute.Size()), int64(c.rows())
+	bytes := rows * int64(c.C) * ct
+	if c.Experts.Ranks > 1 {
+		bytes *= 2
+	}
+	if !c.Forward {
+		bytes += rows*int64(c.hidden()/c.TP)*ct + int64(c.Batch*c.T*c.Experts.TopK*c.Precision.Stats.Size())
+	}
+	return bytes
 }
 
 // InputBytes is a stage's input, or the embedding's output, of one microbatch.
@@ -254,10 +302,14 @@ func (c Config) ScratchBytes() int64 {
 	if c.Sequence {
 		all = n * cc * int64(c.Precision.Compute.Size())
 	}
+	mlp := n * 4 * p * int64(c.Precision.Compute.Size())
+	if c.Experts.Count > 0 {
+		all, mlp = all+c.mixtureScratch(), 0
+	}
 	if c.Forward {
 		return all
 	}
-	bytes := all + (own*2*cc+n*8*p)*int64(c.Precision.Compute.Size()) + c.rowStats()*int64(c.Precision.Stats.Size())
+	bytes := all + mlp + (own*2*cc+n*4*p)*int64(c.Precision.Compute.Size()) + c.rowStats()*int64(c.Precision.Stats.Size())
 	if c.Recompute {
 		bytes += c.insideBytes()
 	}

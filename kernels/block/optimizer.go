@@ -13,8 +13,16 @@ var DefaultHyper = Hyper{LR: 1e-3, Beta1: 0.9, Beta2: 0.95, Eps: 1e-8, WeightDec
 // ZeroGrads clears gradients and loss before the first microbatch of a step.
 func (st *Stage) ZeroGrads(s kernels.Stream) {
 	s.Fill(st.Loss, 0)
+	st.ZeroRoutes(s)
 	if st.size > 0 {
 		s.Fill(st.Grads, 0)
+	}
+}
+
+// ZeroRoutes clears the routing statistics.
+func (st *Stage) ZeroRoutes(s kernels.Stream) {
+	if !st.Routes.None() {
+		s.Fill(st.Routes, 0)
 	}
 }
 

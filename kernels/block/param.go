@@ -18,6 +18,8 @@ type Param struct {
 	OC, C int
 	// Replicated says that every tensor-parallel rank holds the whole tensor.
 	Replicated bool
+	// Expert says that only the ranks of this expert-parallel rank's kind hold it.
+	Expert bool
 
 	id     uint64 // in the whole model
 	shard  shard
@@ -70,7 +72,10 @@ func params(c Config) []Param {
 	off := 0
 	layers := c.Layers()
 	add := func(layer, slot int, p Param) {
-		p.Layer, p.id, p.Off = layer, uint64(layer*16+slot), off
+		p.Layer, p.Off = layer, off
+		if p.id == 0 {
+			p.id = uint64(layer*16 + slot)
+		}
 		if p.shard.segs == 0 {
 			p.shard.segs = 1
 		}
@@ -117,18 +122,23 @@ func layerParams(c Config, kind LayerKind, layer int) []Param {
 		}
 	case Block:
 		h := fmt.Sprintf("h%d.", layer)
-		return []Param{
+		ps := []Param{
 			gain(h + "ln1.gain"), shift(h + "ln1.bias"),
 			{Name: h + "qkv.weight", OC: 3 * p, C: c.C, std: std, sparse: true, shard: shard{segs: 3}},
 			{Name: h + "qkv.bias", OC: 3 * p, C: 1, shard: shard{segs: 3}},
 			{Name: h + "proj.weight", OC: c.C, C: p, std: resid, sparse: true, shard: shard{byCol: true}},
 			bias(h + "proj.bias"),
 			gain(h + "ln2.gain"), shift(h + "ln2.bias"),
+		}
+		if c.Experts.Count > 0 {
+			return append(ps, expertParams(c, h, layer, std, resid)...)
+		}
+		return append(ps, []Param{
 			{Name: h + "fc.weight", OC: 4 * p, C: c.C, std: std, sparse: true},
 			{Name: h + "fc.bias", OC: 4 * p, C: 1},
 			{Name: h + "out.weight", OC: c.C, C: 4 * p, std: resid, sparse: true, shard: shard{byCol: true}},
 			bias(h + "out.bias"),
-		}
+		}...)
 	case LMHead:
 		return []Param{gain("lnf.gain"), shift("lnf.bias"), {Name: "head.weight", OC: c.V, C: c.C, std: std, Replicated: true}}
 	}

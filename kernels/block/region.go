@@ -15,6 +15,8 @@ type Region interface {
 	Partial(x kernels.Tensor) kernels.Tensor
 	// Sum makes x, for the tokens that it has, the sum over ranks of what they left in Partial(x).
 	Sum(s kernels.Stream, x kernels.Tensor)
+	// SumWhole makes x, of which every rank has a summand for all tokens, the sum over ranks.
+	SumWhole(s kernels.Stream, x kernels.Tensor)
 }
 
 // whole is tp.Whole, or x where one rank holds the whole block.

@@ -118,6 +118,29 @@ func (st *Stage) pieces(arena kernels.Tensor, p Param, f func(piece kernels.Tens
 	}
 }
 
+// Segment is a range of the parameters, of experts or of what all expert-parallel ranks hold alike.
+type Segment struct {
+	Range
+	Expert bool
+}
+
+// Segments tile the parameters in order. Where one rank holds all experts there is one.
+func (st *Stage) Segments() []Segment {
+	whole := []Segment{{Range: Range{0, st.size}}}
+	if st.Experts.Ranks == 1 {
+		return whole
+	}
+	var ss []Segment
+	for _, p := range st.Params {
+		if len(ss) == 0 || ss[len(ss)-1].Expert != p.Expert {
+			ss = append(ss, Segment{Range{p.Off, p.Off}, p.Expert})
+		}
+		last := &ss[len(ss)-1]
+		last.Hi = p.Off + roundUp(p.Len, align)
+	}
+	return ss
+}
+
 // Partials are the gradients, as far as Grads holds them, to which each tensor-parallel rank adds for its own tokens only: with
 // Config.Sequence, the norms'. Their sum over those ranks is due before the optimizer.
 func (st *Stage) Partials() []kernels.Tensor {

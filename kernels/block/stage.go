@@ -1,6 +1,10 @@
 package block
 
-import "ofpeak/kernels"
+import (
+	"slices"
+
+	"ofpeak/kernels"
+)
 
 // Stage is one rank's part of a model: a range of layers, or a tensor-parallel shard of them, with its parameters, gradients and optimizer state.
 type Stage struct {
@@ -12,6 +16,10 @@ type Stage struct {
 	Weights, Master, Grads, M, V kernels.Tensor
 	// State is the loss-scale state of kernels.UpdateScale; Loss (1) accumulates over microbatches.
 	State, Loss kernels.Tensor
+	// Routes (kernels.RouteLen) are the routing statistics of all blocks' experts, which accumulate over microbatches.
+	Routes kernels.Tensor
+	// Exchange connects the expert-parallel ranks, where there are several. The caller sets it.
+	Exchange Exchange
 
 	dev    kernels.Device
 	heap   heap
@@ -24,6 +32,8 @@ type Stage struct {
 	kinds  []LayerKind
 	layers []Range // of the parameters, by layer
 	size   int
+
+	routesAgain kernels.Tensor // what recomputation counts in vain
 
 	weightSlots, gradSlots slots // of ZeRO-3 and from ZeRO-2 on
 }
@@ -101,6 +111,12 @@ func (st *Stage) alloc() {
 	st.Master = st.Weights
 	st.State = h.tensor(p.Stats, kernels.StateLen)
 	st.Loss = h.tensor(p.Stats, 1)
+	if st.Experts.Count > 0 {
+		st.Routes, st.routesAgain = h.tensor(p.Stats, kernels.RouteLen), h.tensor(p.Stats, kernels.RouteLen)
+		if slices.Contains(st.kinds, Block) {
+			st.g.mixture = newMixtureGrads(h, st.Config)
+		}
+	}
 	if st.Forward {
 		return
 	}
@@ -117,7 +133,9 @@ func (st *Stage) alloc() {
 	}
 	for _, k := range st.kinds {
 		if k == Block {
+			moe := st.g.mixture
 			st.g = newBlockGrads(h, st.Config)
+			st.g.mixture = moe
 			if st.Recompute {
 				st.again = newBlockActs(h, st.Config)
 			}
@@ -145,7 +163,7 @@ func (st *Stage) Run(s kernels.Stream, a *Acts, tp Region, hooks Hooks) {
 	}
 	for i := range a.blocks {
 		gather(layer)
-		st.blocks[ch.blocks.Lo+i].forward(s, &a.blocks[i], tp)
+		st.blocks[ch.blocks.Lo+i].forward(s, &a.blocks[i], &st.g, tp)
 		layer++
 	}
 	if ch.head {
@@ -188,9 +206,9 @@ func (st *Stage) Backward(s kernels.Stream, a *Acts, d kernels.Tensor, tp Region
 		gather()
 		t := &st.blocks[ch.blocks.Lo+i]
 		if st.Recompute {
-			t.inside(s, &a.blocks[i], tp)
+			t.inside(s, &a.blocks[i], &st.g, tp, true)
 		}
-		t.backward(s, d, &a.blocks[i], &st.g, tp, hooks)
+		t.backward(s, st.Config, d, &a.blocks[i], &st.g, tp, hooks)
 	}
 	if ch.embed {
 		gather()

@@ -27,6 +27,11 @@ type pools struct {
 	adamW                pool[adamW, *adamW]
 	findNonFinite        pool[findNonFinite, *findNonFinite]
 	updateScale          pool[updateScale, *updateScale]
+	routeForward         pool[routeForward, *routeForward]
+	routeBackward        pool[routeBackward, *routeBackward]
+	dispatch             pool[dispatch, *dispatch]
+	combine              pool[combine, *combine]
+	gateBackward         pool[gateBackward, *gateBackward]
 	encode               pool[encode, *encode]
 	decode               pool[decode, *decode]
 }

@@ -84,7 +84,7 @@ func (d *differentiable) output(r *rand.Rand, shape ...int) {
 func TestGradients(t *testing.T) {
 	ops := map[string]func(d *differentiable, r *rand.Rand){
 		"embedding": embeddingGradient, "layernorm": layerNormGradient, "attention": attentionGradient,
-		"mse": mseGradient, "cross entropy": crossEntropyGradient, "gelu": geluGradient,
+		"experts": expertsGradient, "balance": balanceGradient, "mse": mseGradient, "cross entropy": crossEntropyGradient, "gelu": geluGradient,
 		"dense": func(d *differentiable, r *rand.Rand) { linearGradient(d, r, kernels.Layout{}) },
 		"2:4":   func(d *differentiable, r *rand.Rand) { linearGradient(d, r, kernels.Layout{Format: kernels.Sparse24}) },
 		"block sparse": func(d *differentiable, r *rand.Rand) {
@@ -100,6 +100,62 @@ func TestGradients(t *testing.T) {
 			})
 		}
 	}
+}
+
+// routing makes a routing of two groups of odd numbers of tokens over an even number of experts: an even spread would have no gradient.
+func (d *differentiable) routing(r *rand.Rand) kernels.Routing {
+	group, e, k, capacity := 1+2*r.IntN(3), 2+2*r.IntN(2), 1+r.IntN(2), 1+r.IntN(3)
+	n := 2 * group
+	return kernels.Routing{
+		Group: group, Capacity: capacity, Probs: d.zeros(kernels.F64, n, e), Gates: d.zeros(kernels.F64, n, k),
+		Choices: d.zeros(kernels.I32, n, k), Rows: d.zeros(kernels.I32, n, k), Tokens: d.zeros(kernels.I32, e*2*capacity),
+	}
+}
+
+// expertsGradient is of experts that add a constant of each row.
+func expertsGradient(d *differentiable, r *rand.Rand) {
+	to := d.routing(r)
+	n, e, k, rows := to.Sizes()
+	c := 1 + r.IntN(5)
+	x, dx := d.input(r, n, c)
+	logits, dlogits := d.input(r, n, e)
+	d.output(r, n, c)
+	stats, state := d.zeros(kernels.F64, kernels.RouteLen), d.scaleState()
+	y, constant, dy, dgates := d.zeros(kernels.F64, rows, c), d.random(r, rows, c), d.zeros(kernels.F64, rows, c), d.zeros(kernels.F64, n, k)
+	d.forward = func() {
+		d.s.RouteForward(to, stats, logits, 2)
+		d.s.Dispatch(y, x, to, false)
+		d.s.Add(y, y, kernels.Tensor{}, constant)
+		d.s.Combine(d.out, y, kernels.Tensor{}, to, true)
+	}
+	d.backward = func() {
+		d.s.GateBackward(dgates, d.dout, y, to)
+		d.s.Dispatch(dy, d.dout, to, true)
+		d.s.Combine(dx, dy, kernels.Tensor{}, to, false)
+		d.s.RouteBackward(dlogits, dgates, to, 0, 2, state)
+	}
+}
+
+// balanceGradient is of the load-balancing loss alone.
+func balanceGradient(d *differentiable, r *rand.Rand) {
+	to := d.routing(r)
+	n, e, k, _ := to.Sizes()
+	logits, dlogits := d.input(r, n, e)
+	state, dgates := d.scaleState(), d.zeros(kernels.F64, n, k)
+	stats := d.zeros(kernels.F64, kernels.RouteLen)
+	d.out = stats.At(kernels.RouteBalance, 1)
+	d.forward = func() {
+		clear(read(stats))
+		d.s.RouteForward(to, stats, logits, 2)
+	}
+	d.backward = func() { d.s.RouteBackward(dlogits, dgates, to, 1, 2, state) }
+}
+
+// scaleState is a state without loss scaling.
+func (d *differentiable) scaleState() kernels.Tensor {
+	state := d.zeros(kernels.F64, kernels.StateLen)
+	read(state)[kernels.StateScale] = 1
+	return state
 }
 
 func embeddingGradient(d *differentiable, r *rand.Rand) {

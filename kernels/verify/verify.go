@@ -84,6 +84,7 @@ func Cases(seed uint64) []Case {
 		l.add()
 		l.attention()
 		l.loss()
+		l.experts()
 		l.adamW()
 		l.nonFinite()
 	}

@@ -1,5 +1,7 @@
 package comm
 
+import "context"
+
 // Processes are those of a job of which this process is one, started together by a launcher such as mpirun.
 type Processes interface {
 	Rank() int
@@ -10,6 +12,10 @@ type Processes interface {
 	Connect(ranks int) (Communicator, error)
 	// Release frees the communicators of the last Connect. All processes call it. Of an aborted world nothing is freed, since the engine may still hold it.
 	Release() error
+	// Share gives everyone the first process's bytes. All processes call it; it waits as long as ctx lets it.
+	Share(ctx context.Context, b []byte) ([]byte, error)
+	// Lost is why the job cannot go on after an abort, or nil: a process that does not answer, or that will not come back from where it is.
+	Lost() error
 	// Stop leaves the job. All processes call it.
 	Stop() error
 	// Die ends all processes of the job at once, this one with them, with an exit status.

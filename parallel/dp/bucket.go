@@ -1,19 +1,18 @@
 package dp
 
 import (
+	"slices"
+
 	"ofpeak/kernels"
 	"ofpeak/kernels/block"
-	"ofpeak/parallel/comm"
 )
 
 // Bucketed sums each bucket on a stream of its own as soon as the backward pass has completed it, while that goes on (Li et al., "PyTorch
 // Distributed: Experiences on Accelerating Data Parallel Training", arXiv:2006.15704, section 3.2.3).
 type Bucketed struct {
-	comm            comm.Communicator
 	compute, reduce kernels.Stream
-	buckets         []block.Range
-	grads           []kernels.Tensor // by bucket
-	ready           []kernels.Event  // by bucket
+	buckets         []Part          // from the end
+	ready           []kernels.Event // by bucket
 	done            kernels.Event
 	next            int
 }
@@ -24,16 +23,19 @@ func Elements(bytes int64, t kernels.DType) int {
 	return int(max(1, (bytes+line-1)/line) * line / int64(t.Size()))
 }
 
-// NewBucketed cuts a stage's gradients into buckets of so many bytes, rounded up to whole cache lines.
-func NewBucketed(dev kernels.Device, c comm.Communicator, compute, reduce kernels.Stream, st *block.Stage, bytes int64) (*Bucketed, error) {
-	each := Elements(bytes, st.Precision.Stats)
-	b := &Bucketed{comm: c, compute: compute, reduce: reduce, buckets: block.Buckets(block.Range{Hi: st.Size()}, each)}
+// NewBucketed cuts gradients of a type into buckets of so many bytes, rounded up to whole cache lines.
+func NewBucketed(dev kernels.Device, compute, reduce kernels.Stream, parts []Part, t kernels.DType, bytes int64) (*Bucketed, error) {
+	b := &Bucketed{compute: compute, reduce: reduce}
+	for _, p := range slices.Backward(parts) {
+		for _, r := range block.Buckets(p.Range, Elements(bytes, t)) {
+			b.buckets = append(b.buckets, Part{r, p.Comm, p.Grads.At(r.Lo-p.Lo, r.Len())})
+		}
+	}
 	var err error
 	if b.done, err = dev.NewEvent(); err != nil {
 		return nil, err
 	}
-	for _, k := range b.buckets {
-		b.grads = append(b.grads, st.Grads.At(k.Lo, k.Len()))
+	for range b.buckets {
 		e, err := dev.NewEvent()
 		if err != nil {
 			b.Close()
@@ -64,7 +66,8 @@ func (b *Bucketed) Ready(from int) {
 		i := b.next
 		b.compute.Record(b.ready[i])
 		b.reduce.Wait(b.ready[i])
-		b.comm.AllReduce(b.reduce, b.grads[i], b.grads[i])
+		k := b.buckets[i]
+		k.Comm.AllReduce(b.reduce, k.Grads, k.Grads)
 	}
 }
 

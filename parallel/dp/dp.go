@@ -23,9 +23,30 @@ type Reducer interface {
 
 // Naive sums all gradients at once, on the compute stream, when Wait is called.
 type Naive struct {
-	Comm    comm.Communicator
 	Compute kernels.Stream
-	Grads   kernels.Tensor // may be absent
+	Parts   []Part
+}
+
+// Part is a range of a stage's gradients, and the ranks that sum it.
+type Part struct {
+	block.Range
+	Comm  comm.Communicator
+	Grads kernels.Tensor
+}
+
+// Parts are a stage's gradients. all connects the ranks that share what are no experts, same those that also hold the same experts.
+func Parts(st *block.Stage, all, same comm.Communicator) []Part {
+	var ps []Part
+	for _, s := range st.Segments() {
+		c := all
+		if s.Expert {
+			c = same
+		}
+		if s.Len() > 0 && c.Size() > 1 {
+			ps = append(ps, Part{s.Range, c, st.Grads.At(s.Lo, s.Len())})
+		}
+	}
+	return ps
 }
 
 // Forward needs no hooks.
@@ -36,8 +57,8 @@ func (n *Naive) Backward(bool) block.Hooks { return nil }
 
 // Wait sums.
 func (n *Naive) Wait() {
-	if !n.Grads.None() {
-		n.Comm.AllReduce(n.Compute, n.Grads, n.Grads)
+	for _, p := range n.Parts {
+		p.Comm.AllReduce(n.Compute, p.Grads, p.Grads)
 	}
 }
 

@@ -211,3 +211,23 @@ func (s *asyncStream) Cast(dst, src kernels.Tensor) { s.op(func() { s.in.Cast(ds
 func (s *asyncStream) Fill(dst kernels.Tensor, v float64) { s.op(func() { s.in.Fill(dst, v) }) }
 
 func (s *asyncStream) Copy(dst, src kernels.Tensor) { s.op(func() { s.in.Copy(dst, src) }) }
+
+func (s *asyncStream) RouteForward(r kernels.Routing, stats, logits kernels.Tensor, groups int) {
+	s.op(func() { s.in.RouteForward(r, stats, logits, groups) })
+}
+
+func (s *asyncStream) RouteBackward(dlogits, dgates kernels.Tensor, r kernels.Routing, weight float64, groups int, state kernels.Tensor) {
+	s.op(func() { s.in.RouteBackward(dlogits, dgates, r, weight, groups, state) })
+}
+
+func (s *asyncStream) Dispatch(out, x kernels.Tensor, r kernels.Routing, weighted bool) {
+	s.op(func() { s.in.Dispatch(out, x, r, weighted) })
+}
+
+func (s *asyncStream) Combine(out, y, residual kernels.Tensor, r kernels.Routing, weighted bool) {
+	s.op(func() { s.in.Combine(out, y, residual, r, weighted) })
+}
+
+func (s *asyncStream) GateBackward(dgates, dout, y kernels.Tensor, r kernels.Routing) {
+	s.op(func() { s.in.GateBackward(dgates, dout, y, r) })
+}

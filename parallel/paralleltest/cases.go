@@ -37,6 +37,13 @@ func Cases() []Case {
 	add("recompute", again, parallel.Strategy{Microbatches: 2}, parallel.Strategy{DP: 2, ZeRO: 3}, parallel.Strategy{PP: 3, Microbatches: 4},
 		parallel.Strategy{DP: 2, TP: 2, PP: 2, ZeRO: 2, Microbatches: 3}, parallel.Strategy{TP: 2, Sequence: true, Microbatches: 2})
 
+	switched, paired := lm, mse
+	switched.Experts = block.Experts{Count: 4, TopK: 1, Capacity: 1}
+	paired.Experts = block.Experts{Count: 6, TopK: 2, Capacity: 1.25}
+	for name, m := range map[string]block.Config{"switch": switched, "top-2": paired} {
+		add(name, m, experts()...)
+	}
+
 	sparse, blocks := lm, mse
 	sparse.Layout = kernels.Layout{Format: kernels.Sparse24}
 	blocks.Layout = kernels.Layout{Format: kernels.BlockSparse, Block: 8, Keep: 0.5}
@@ -85,6 +92,15 @@ func pipelines() []parallel.Strategy {
 	}
 	return append(ss, parallel.Strategy{PP: 2, Schedule: "interleaved", Microbatches: 4}, parallel.Strategy{PP: 4, Microbatches: 6}, parallel.Strategy{PP: 2, Microbatches: 3, EqualStages: true},
 		parallel.Strategy{PP: 4, Microbatches: 6, Schedule: "zb-h1"}, parallel.Strategy{Microbatches: 4, Schedule: "zb-h1"})
+}
+
+func experts() []parallel.Strategy {
+	return []parallel.Strategy{
+		{Microbatches: 4}, {DP: 2}, {TP: 2}, {TP: 2, Sequence: true, Microbatches: 2}, {PP: 2, Microbatches: 4}, {DP: 2, ZeRO: 3, Microbatches: 2},
+		{PP: 2, Microbatches: 4, Schedule: "interleaved", Chunks: 2},
+		{EP: 2}, {EP: 2, Naive: true}, {EP: 2, Microbatches: 3, BucketBytes: 999}, {DP: 2, EP: 2, BucketBytes: 5000}, {EP: 2, TP: 2, Sequence: true},
+		{EP: 2, PP: 2, Microbatches: 3}, {DP: 2, EP: 2, TP: 2, PP: 2, Microbatches: 3},
+	}
 }
 
 func products() []parallel.Strategy {

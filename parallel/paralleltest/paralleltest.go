@@ -3,7 +3,9 @@
 package paralleltest
 
 import (
+	"bytes"
 	"context"
+	"encoding/gob"
 	"fmt"
 	"math"
 	"strings"
@@ -32,6 +34,8 @@ type Options struct {
 	Truth func(rank, world int) (kernels.Device, error)
 	// Connect makes the communicators of a world; nil: local.New.
 	Connect func(world int) []comm.Communicator
+	// Processes, unless nil, are the ranks instead, and Connect does not count. All of them call Run alike; the first compares.
+	Processes comm.Processes
 	// Precision of the models.
 	Precision kernels.Precision
 	// Tolerance of losses, gradients and weights, relative to the largest value of the tensor.
@@ -75,7 +79,9 @@ func Run(t *testing.T, o Options) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			compare(t, o, got, want)
+			if o.Processes == nil || o.Processes.Rank() == 0 {
+				compare(t, o, got, want)
+			}
 		})
 	}
 }
@@ -104,25 +110,31 @@ func label(s parallel.Strategy) string {
 
 // result is what a run leaves, as dense tensors of the whole model.
 type result struct {
-	losses  []float64 // of each step, then of a forward pass
-	tensors map[string]*whole
+	Losses  []float64 // of each step, then of a forward pass
+	Tensors map[string]*whole
 }
 
 // whole is a tensor put together from the ranks' shards.
 type whole struct {
-	values []float64
-	from   []int // the ranks that each value came from
+	Values []float64
+	From   []int // the ranks that each value came from
+}
+
+func (o Options) launcher() parallel.Launcher {
+	switch {
+	case o.Processes != nil:
+		return parallel.Joined{Processes: o.Processes, Open: o.Open}
+	case o.Connect != nil:
+		return parallel.InProcess{Open: o.Open, Connect: o.Connect}
+	}
+	return parallel.InProcess{Open: o.Open, Connect: local.New}
 }
 
 // train runs a strategy on its world.
 func train(o Options, model block.Config, s parallel.Strategy) (result, error) {
 	var mu sync.Mutex
-	res := result{tensors: map[string]*whole{}}
-	launcher := parallel.InProcess{Open: o.Open, Connect: o.Connect}
-	if o.Connect == nil {
-		launcher.Connect = local.New
-	}
-	err := launcher.Run(context.Background(), s, func(_ context.Context, r *parallel.Rank) error {
+	res := result{Tensors: map[string]*whole{}}
+	err := o.launcher().Run(context.Background(), s, func(_ context.Context, r *parallel.Rank) error {
 		t, err := trainer.New(r, trainer.Config{Model: model, Hyper: block.DefaultHyper})
 		if err != nil {
 			return err
@@ -154,18 +166,80 @@ func train(o Options, model block.Config, s parallel.Strategy) (result, error) {
 			return err
 		}
 		mu.Lock()
-		defer mu.Unlock()
-		if res.losses == nil {
-			res.losses = losses
+		err = res.add(result{Losses: losses})
+		mu.Unlock()
+		if o.Processes == nil || err != nil {
+			return err
 		}
-		for i, l := range losses {
-			if l != res.losses[i] {
-				return fmt.Errorf("loss %d is %g here and %g on another rank", i, l, res.losses[i])
-			}
-		}
-		return nil
+		return res.collect(r)
 	})
 	return res, err
+}
+
+// collect adds what the other processes have to the first's.
+func (res *result) collect(r *parallel.Rank) error {
+	var mine bytes.Buffer
+	if err := gob.NewEncoder(&mine).Encode(res); err != nil {
+		return err
+	}
+	all, err := r.Gather(mine.Bytes())
+	if err != nil {
+		return err
+	}
+	for _, b := range all[min(1, len(all)):] {
+		var other result
+		if err := gob.NewDecoder(bytes.NewReader(b)).Decode(&other); err != nil {
+			return err
+		}
+		if err := res.add(other); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// add puts another rank's result beside this one. Where both hold a value, it must be the same.
+func (res *result) add(other result) error {
+	if res.Losses == nil {
+		res.Losses = other.Losses
+	}
+	for i, l := range other.Losses {
+		if l != res.Losses[i] {
+			return fmt.Errorf("loss %d is %g here and %g on another rank", i, l, res.Losses[i])
+		}
+	}
+	for name, o := range other.Tensors {
+		w := res.tensor(name, len(o.Values))
+		for i, v := range o.Values {
+			if err := w.put(name, i, v, o.From[i]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// tensor is the whole tensor of a name.
+func (res *result) tensor(name string, n int) *whole {
+	w := res.Tensors[name]
+	if w == nil {
+		w = &whole{Values: make([]float64, n), From: make([]int, n)}
+		res.Tensors[name] = w
+	}
+	return w
+}
+
+// put takes a value that so many ranks have.
+func (w *whole) put(name string, i int, v float64, ranks int) error {
+	if ranks == 0 {
+		return nil
+	}
+	if w.From[i] > 0 && w.Values[i] != v {
+		return fmt.Errorf("%s[%d] is %g here and %g on another rank", name, i, v, w.Values[i])
+	}
+	w.Values[i] = v
+	w.From[i] += ranks
+	return nil
 }
 
 func setBatch(t *trainer.Trainer, model block.Config) error {
@@ -196,46 +270,39 @@ func gather(mu *sync.Mutex, res *result, t *trainer.Trainer, prefix string, read
 func put(mu *sync.Mutex, res *result, name string, n int, values []float64, global func(int) int) error {
 	mu.Lock()
 	defer mu.Unlock()
-	w := res.tensors[name]
-	if w == nil {
-		w = &whole{values: make([]float64, n), from: make([]int, n)}
-		res.tensors[name] = w
-	}
+	w := res.tensor(name, n)
 	for j, v := range values {
-		g := global(j)
-		if w.from[g] > 0 && w.values[g] != v {
-			return fmt.Errorf("%s[%d] is %g here and %g on another rank", name, g, v, w.values[g])
+		if err := w.put(name, global(j), v, 1); err != nil {
+			return err
 		}
-		w.values[g] = v
-		w.from[g]++
 	}
 	return nil
 }
 
 func compare(t *testing.T, o Options, got, want result) {
 	t.Helper()
-	for i, l := range want.losses {
-		if d := math.Abs(got.losses[i]-l) / math.Abs(l); !(d <= o.Tolerance) {
-			t.Errorf("loss %d is %.17g, one rank has %.17g", i, got.losses[i], l)
+	for i, l := range want.Losses {
+		if d := math.Abs(got.Losses[i]-l) / math.Abs(l); !(d <= o.Tolerance) {
+			t.Errorf("loss %d is %.17g, one rank has %.17g", i, got.Losses[i], l)
 		}
 	}
-	if last := want.losses[Steps]; !(last < want.losses[0]) {
-		t.Errorf("training moved the loss from %g to %g", want.losses[0], last)
+	if last := want.Losses[Steps]; !(last < want.Losses[0]) {
+		t.Errorf("training moved the loss from %g to %g", want.Losses[0], last)
 	}
-	if len(got.tensors) != len(want.tensors) {
-		t.Errorf("%d tensors, one rank has %d", len(got.tensors), len(want.tensors))
+	if len(got.Tensors) != len(want.Tensors) {
+		t.Errorf("%d tensors, one rank has %d", len(got.Tensors), len(want.Tensors))
 	}
-	for name, w := range want.tensors {
-		g := got.tensors[name]
-		if g == nil || len(g.values) != len(w.values) {
+	for name, w := range want.Tensors {
+		g := got.Tensors[name]
+		if g == nil || len(g.Values) != len(w.Values) {
 			t.Errorf("%s is missing or of another size", name)
 			continue
 		}
 		var scale, worst float64
 		at := 0
-		for j, v := range w.values {
+		for j, v := range w.Values {
 			scale = max(scale, math.Abs(v))
-			if d := math.Abs(g.values[j] - v); g.from[j] == 0 || !(d <= worst) {
+			if d := math.Abs(g.Values[j] - v); g.From[j] == 0 || !(d <= worst) {
 				worst, at = d, j
 			}
 		}
@@ -243,8 +310,8 @@ func compare(t *testing.T, o Options, got, want result) {
 		if o.Drift > 0 && !strings.HasPrefix(name, gradientOf) {
 			allowed = o.Drift
 		}
-		if !(worst <= allowed) || g.from[at] == 0 {
-			t.Errorf("%s[%d] is %g, one rank has %g", name, at, g.values[at], w.values[at])
+		if !(worst <= allowed) || g.From[at] == 0 {
+			t.Errorf("%s[%d] is %g, one rank has %g", name, at, g.Values[at], w.Values[at])
 		}
 	}
 }

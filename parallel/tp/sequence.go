@@ -26,6 +26,9 @@ func (r Sequence) Partial(kernels.Tensor) kernels.Tensor { return r.All }
 // Sum leaves x the sum for this rank's tokens.
 func (r Sequence) Sum(s kernels.Stream, x kernels.Tensor) { r.Comm.ReduceScatter(s, x, r.All) }
 
+// SumWhole sums what every rank has for all tokens.
+func (r Sequence) SumWhole(s kernels.Stream, x kernels.Tensor) { r.Comm.AllReduce(s, x, x) }
+
 // Partials are gradients that each rank has added to for its own tokens only, and that need one sum over the ranks a step.
 type Partials struct {
 	comm   comm.Communicator

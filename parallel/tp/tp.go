@@ -19,5 +19,8 @@ func (r Region) Whole(_ kernels.Stream, x kernels.Tensor) kernels.Tensor { retur
 // Partial is x itself: the sum replaces the summand.
 func (r Region) Partial(x kernels.Tensor) kernels.Tensor { return x }
 
+// SumWhole is Sum.
+func (r Region) SumWhole(s kernels.Stream, x kernels.Tensor) { r.Comm.AllReduce(s, x, x) }
+
 // Sum is g's forward, and f's backward pass.
 func (r Region) Sum(s kernels.Stream, x kernels.Tensor) { r.Comm.AllReduce(s, x, x) }

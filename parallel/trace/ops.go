@@ -193,3 +193,41 @@ func (s *stream) Download(dst *tensor.Dense, src kernels.Tensor) error {
 	s.end()
 	return err
 }
+
+// routing is the bytes of a routing's integers and gates.
+func routing(r kernels.Routing) float64 { return size(r.Gates, r.Rows, r.Tokens) }
+
+// RouteForward notes the call.
+func (s *stream) RouteForward(r kernels.Routing, stats, logits kernels.Tensor, groups int) {
+	s.memory("experts.route", size(logits, r.Probs, r.Choices)+routing(r))
+	s.inner.RouteForward(r, stats, logits, groups)
+	s.end()
+}
+
+// RouteBackward notes the call.
+func (s *stream) RouteBackward(dlogits, dgates kernels.Tensor, r kernels.Routing, weight float64, groups int, state kernels.Tensor) {
+	s.memory("experts.route-backward", size(dlogits, dgates, r.Probs, r.Choices, r.Gates))
+	s.inner.RouteBackward(dlogits, dgates, r, weight, groups, state)
+	s.end()
+}
+
+// Dispatch notes the call.
+func (s *stream) Dispatch(out, x kernels.Tensor, r kernels.Routing, weighted bool) {
+	s.memory("experts.dispatch", size(out, x)+routing(r))
+	s.inner.Dispatch(out, x, r, weighted)
+	s.end()
+}
+
+// Combine notes the call.
+func (s *stream) Combine(out, y, residual kernels.Tensor, r kernels.Routing, weighted bool) {
+	s.memory("experts.combine", size(out, y, residual)+routing(r))
+	s.inner.Combine(out, y, residual, r, weighted)
+	s.end()
+}
+
+// GateBackward notes the call.
+func (s *stream) GateBackward(dgates, dout, y kernels.Tensor, r kernels.Routing) {
+	s.memory("experts.gate-backward", size(dgates, dout, y, r.Rows))
+	s.inner.GateBackward(dgates, dout, y, r)
+	s.end()
+}

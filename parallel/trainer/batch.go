@@ -107,7 +107,7 @@ func (t *Trainer) teach(host []float64, seed uint64) error {
 
 // sequence is the first of microbatch k's sequences in the global batch.
 func (t *Trainer) sequence(k int) int {
-	return (t.rank.Coord.DP*t.microbatches + k) * t.Stage.Batch
+	return ((t.rank.Coord.DP*t.rank.Strategy.EP+t.rank.Coord.EP)*t.microbatches + k) * t.Stage.Batch
 }
 
 // upload copies host values and waits.

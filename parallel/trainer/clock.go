@@ -122,6 +122,13 @@ func (t *timed) AllGather(s kernels.Stream, dst, src kernels.Tensor) {
 	t.end(s, from)
 }
 
+// AllToAll times the call.
+func (t *timed) AllToAll(s kernels.Stream, dst, src kernels.Tensor) {
+	from := t.clock.mark(s)
+	t.Communicator.AllToAll(s, dst, src)
+	t.end(s, from)
+}
+
 func (t *timed) end(s kernels.Stream, from int) {
 	t.clock.end(s, communication, from)
 	if t.inline {

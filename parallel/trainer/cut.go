@@ -10,10 +10,10 @@ import (
 // Cut is the pipeline's stages for a run; see Trainer.Cuts.
 func Cut(cfg Config, s parallel.Strategy) ([]int, error) {
 	s = s.Normal()
-	c := microbatch(cfg.Model, s)
+	c := Microbatch(cfg.Model, s)
 	p := partition.Problem{Layers: cfg.Costs, Stages: s.PP * s.Chunks}
 	if p.Layers == nil {
-		p.Layers = modelled(c)
+		p.Layers = Modelled(c)
 	}
 	if s.StageBytes > 0 {
 		p.Limit = max(1, (s.StageBytes-shared(c, s))/int64(s.Chunks))
@@ -75,8 +75,8 @@ func inFlight(c block.Config, s parallel.Strategy, rank, chunk int) int {
 	return slots(s, training(s, rank), inference, chunk)
 }
 
-// modelled are the layers' costs by block's model, in FLOPs and bytes.
-func modelled(c block.Config) []partition.Layer {
+// Modelled are the layers' costs by block's model, in FLOPs and bytes.
+func Modelled(c block.Config) []partition.Layer {
 	var ls []partition.Layer
 	for _, l := range c.Costs() {
 		ls = append(ls, partition.Layer{

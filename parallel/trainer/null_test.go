@@ -29,18 +29,24 @@ func (nullStream) CrossEntropy(_, _, _, _ kernels.Tensor, _ int, _ kernels.Tenso
 func (nullStream) AdamW(kernels.AdamWArgs)                                                       {}
 func (nullStream) FindNonFinite(_, _ kernels.Tensor)                                             {}
 func (nullStream) UpdateScale(kernels.Tensor, bool)                                              {}
-func (nullStream) Encode(kernels.Weight, kernels.Tensor)                                         {}
-func (nullStream) Decode(kernels.Tensor, kernels.Weight)                                         {}
-func (nullStream) Cast(_, _ kernels.Tensor)                                                      {}
-func (nullStream) Fill(kernels.Tensor, float64)                                                  {}
-func (nullStream) Copy(_, _ kernels.Tensor)                                                      {}
-func (nullStream) Upload(kernels.Tensor, *tensor.Dense)                                          {}
-func (nullStream) Download(*tensor.Dense, kernels.Tensor) error                                  { return nil }
-func (nullStream) Record(kernels.Event)                                                          {}
-func (nullStream) Wait(kernels.Event)                                                            {}
-func (nullStream) Sync() error                                                                   { return nil }
-func (nullStream) Close() error                                                                  { return nil }
-func (nullStream) Sum(kernels.Tensor, []kernels.Tensor)                                          {}
+func (nullStream) RouteForward(kernels.Routing, kernels.Tensor, kernels.Tensor, int)             {}
+func (nullStream) RouteBackward(_, _ kernels.Tensor, _ kernels.Routing, _ float64, _ int, _ kernels.Tensor) {
+}
+func (nullStream) Dispatch(_, _ kernels.Tensor, _ kernels.Routing, _ bool)   {}
+func (nullStream) Combine(_, _, _ kernels.Tensor, _ kernels.Routing, _ bool) {}
+func (nullStream) GateBackward(_, _, _ kernels.Tensor, _ kernels.Routing)    {}
+func (nullStream) Encode(kernels.Weight, kernels.Tensor)                     {}
+func (nullStream) Decode(kernels.Tensor, kernels.Weight)                     {}
+func (nullStream) Cast(_, _ kernels.Tensor)                                  {}
+func (nullStream) Fill(kernels.Tensor, float64)                              {}
+func (nullStream) Copy(_, _ kernels.Tensor)                                  {}
+func (nullStream) Upload(kernels.Tensor, *tensor.Dense)                      {}
+func (nullStream) Download(*tensor.Dense, kernels.Tensor) error              { return nil }
+func (nullStream) Record(kernels.Event)                                      {}
+func (nullStream) Wait(kernels.Event)                                        {}
+func (nullStream) Sync() error                                               { return nil }
+func (nullStream) Close() error                                              { return nil }
+func (nullStream) Sum(kernels.Tensor, []kernels.Tensor)                      {}
 
 func (nullStream) Do(f func() error) {
 	if err := f(); err != nil {

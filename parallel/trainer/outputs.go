@@ -25,6 +25,15 @@ func (t *Trainer) collect(i int) {
 	}
 }
 
+// Routing is what the experts of this rank's blocks counted in the last step: kernels.RouteLen numbers, or nil without experts. Each rank counts its own
+// tokens and layers; tensor-parallel ranks count the same.
+func (t *Trainer) Routing() ([]float64, error) {
+	if t.Stage.Routes.None() {
+		return nil, nil
+	}
+	return t.download(t.Stage.Routes)
+}
+
 // Outputs are what the last block of the model computed for this rank's last microbatch, as far as the rank holds it: (S,C) row by row, of the tokens
 // Stage.Tokens. Only a last stage has them.
 func (t *Trainer) Outputs() ([]float64, error) {

@@ -31,6 +31,7 @@ func (t *Trainer) TrainStep() {
 func (t *Trainer) ForwardPass() {
 	t.start(true)
 	t.compute.Fill(t.Stage.Loss, 0)
+	t.Stage.ZeroRoutes(t.compute)
 	pp.Run(t.inference, t)
 	t.finish()
 }
@@ -70,7 +71,7 @@ func (t *Trainer) optimize() {
 
 // gradientParts connects the ranks among which the model's gradients are spread.
 func (t *Trainer) gradientParts() comm.Communicator {
-	if t.sharded != nil {
+	if t.sharded != nil || t.rank.EP.Size() > 1 {
 		return t.rank.All
 	}
 	return t.rank.Model

@@ -80,9 +80,12 @@ func Check(cfg Config, s parallel.Strategy) error {
 	if err := s.Check(s.Mesh().World(), cfg.Model.Batch); err != nil {
 		return err
 	}
-	c := microbatch(cfg.Model, s)
+	c := Microbatch(cfg.Model, s)
 	if err := c.Check(); err != nil {
 		return err
+	}
+	if cfg.Model.Experts.Count > 0 && s.Schedule == "zb-h1" {
+		return fmt.Errorf("the backward pass of experts is not in two parts, as %s needs it: use 1f1b", s.Schedule)
 	}
 	if cfg.Model.Recompute && s.Schedule == "zb-h1" {
 		return fmt.Errorf("recomputed activations are gone before the second part of %s's backward pass: use 1f1b", s.Schedule)
@@ -91,9 +94,10 @@ func Check(cfg Config, s parallel.Strategy) error {
 	return err
 }
 
-// microbatch is the model as one tensor-parallel rank would run a microbatch of it without a pipeline.
-func microbatch(model block.Config, s parallel.Strategy) block.Config {
-	model.Batch /= s.DP * s.Microbatches
+// Microbatch is the model as one tensor-parallel rank would run a microbatch of it without a pipeline.
+func Microbatch(model block.Config, s parallel.Strategy) block.Config {
+	model.Experts.Ranks, model.Experts.Groups = s.EP, model.Batch
+	model.Batch /= s.DP * s.EP * s.Microbatches
 	model.TP, model.TPRank, model.Lo, model.Hi, model.Chunks = s.TP, 0, 0, 0, nil
 	model.Sequence = s.Sequence
 	if s.ZeRO > 0 {
@@ -111,9 +115,9 @@ func New(r *parallel.Rank, cfg Config) (*Trainer, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := microbatch(cfg.Model, r.Strategy)
+	c := Microbatch(cfg.Model, r.Strategy)
 	c.Shards.Rank = r.Coord.DP
-	c.TPRank = r.Coord.TP
+	c.TPRank, c.Experts.Rank = r.Coord.TP, r.Coord.EP
 	for stage := r.Coord.PP; stage < len(cuts)-1; stage += r.Strategy.PP {
 		c.Chunks = append(c.Chunks, block.Range{Lo: cuts[stage], Hi: cuts[stage+1]})
 	}
@@ -166,6 +170,9 @@ func (t *Trainer) connect(h block.Hyper) error {
 	if err := t.connectTensor(); err != nil {
 		return err
 	}
+	if r.EP.Size() > 1 {
+		st.Exchange = &timed{r.EP, &t.clock, true}
+	}
 	t.found = st.State.At(kernels.StateFound, 1)
 	if st.Forward {
 		return nil
@@ -173,14 +180,10 @@ func (t *Trainer) connect(h block.Hyper) error {
 	if st.Size() > 0 && st.Shards.Level == 0 {
 		t.update = st.UpdateArgs(h, 0, st.Size())
 	}
-	if r.DP.Size() == 1 {
+	if r.Grads.Size() == 1 {
 		return nil
 	}
-	grads := &timed{r.DP, &t.clock, false}
-	if r.Strategy.Naive {
-		t.reducer = &dp.Naive{Comm: grads, Compute: r.Compute, Grads: st.Grads}
-		return nil
-	}
+	grads := &timed{r.Grads, &t.clock, false}
 	if st.Shards.Level > 0 {
 		z, err := dp.NewSharded(r.Device, grads, r.Compute, r.Reduce, st, h, t.waitExposed)
 		if err != nil {
@@ -189,7 +192,12 @@ func (t *Trainer) connect(h block.Hyper) error {
 		t.reducer, t.sharded = z, z
 		return nil
 	}
-	b, err := dp.NewBucketed(r.Device, grads, r.Compute, r.Reduce, st, r.Strategy.BucketBytes)
+	parts := dp.Parts(st, grads, &timed{r.DP, &t.clock, false})
+	if r.Strategy.Naive {
+		t.reducer = &dp.Naive{Compute: r.Compute, Parts: parts}
+		return nil
+	}
+	b, err := dp.NewBucketed(r.Device, r.Compute, r.Reduce, parts, st.Precision.Stats, r.Strategy.BucketBytes)
 	if err != nil {
 		return fmt.Errorf("buckets: %w", err)
 	}

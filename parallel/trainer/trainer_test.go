@@ -260,13 +260,19 @@ func TestCuts(t *testing.T) {
 
 // A cut that is said to fit the limit fits it, on every rank.
 func TestStagesFitTheirLimit(t *testing.T) {
-	for _, model := range []block.Config{regression, language} {
+	mixed := regression
+	mixed.Experts = block.Experts{Count: 4, TopK: 2, Capacity: 1.5}
+	for _, model := range []block.Config{regression, language, mixed} {
 		model.L, model.Batch = 6, 8
 		for _, s := range []parallel.Strategy{
 			{}, {PP: 2, Microbatches: 4}, {PP: 3, Microbatches: 8}, {PP: 2, Microbatches: 4, Schedule: "gpipe"},
 			{DP: 2, ZeRO: 2}, {DP: 2, PP: 2, ZeRO: 3, Microbatches: 2}, {PP: 3, Microbatches: 8, Schedule: "zb-h1"},
 			{TP: 2, Sequence: true}, {TP: 2, PP: 2, Sequence: true, Microbatches: 2}, {PP: 2, Microbatches: 4, Schedule: "interleaved", Chunks: 2},
+			{EP: 2, Microbatches: 2},
 		} {
+			if model.Experts.Count == 0 && s.EP > 1 || model.Experts.Count > 0 && s.Schedule == "zb-h1" {
+				continue
+			}
 			low, high := int64(1), int64(1<<30)
 			for low < high { // the smallest limit that has a cut
 				s.StageBytes = (low + high) / 2
@@ -316,11 +322,58 @@ func TestCheck(t *testing.T) {
 		"of 3 tokens is not divisible":   {regression, parallel.Strategy{DP: 2, TP: 2, Sequence: true, Microbatches: 2}},
 		"chunks=2 are of ranks in an":    {regression, parallel.Strategy{PP: 2, Chunks: 2}},
 		"cut into 6 stages":              {regression, parallel.Strategy{PP: 2, Chunks: 3, Schedule: "interleaved"}},
+		"needs experts: give their num":  {regression, parallel.Strategy{EP: 2}},
+		"experts differ: use no ep":      {experts(4, 1), parallel.Strategy{DP: 2, EP: 2, ZeRO: 1}},
+		"4 experts are not divisible b":  {experts(4, 1), parallel.Strategy{EP: 3}},
+		"of which each token takes 3":    {experts(4, 3), parallel.Strategy{}},
+		"is not in two parts":            {experts(4, 2), parallel.Strategy{PP: 2, Schedule: "zb-h1"}},
 		"C, NH, T, L and B must be":      {block.Config{Batch: 1}, parallel.Strategy{}},
 	} {
 		err := Check(Config{Model: c.model}, c.s)
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%v, want one line with %q", err, want)
+		}
+	}
+}
+
+// experts is the regression with a mixture of experts in each block.
+func experts(count, topK int) block.Config {
+	c := regression
+	c.Batch, c.Experts = 12, block.Experts{Count: count, TopK: topK, Capacity: 1}
+	return c
+}
+
+// Whatever the capacity drops is counted, on each rank for its own tokens and layers.
+func TestRouting(t *testing.T) {
+	for _, capacity := range []float64{0.3, 100} {
+		model := experts(4, 2)
+		model.Experts.Capacity = capacity
+		for _, s := range []parallel.Strategy{{}, {EP: 2, Microbatches: 2}} {
+			err := launch(t, model, s, func(r *parallel.Rank, tr *Trainer) error {
+				for range 2 { // counts are of one step
+					tr.TrainStep()
+					if _, err := tr.Sync(); err != nil {
+						return err
+					}
+				}
+				got, err := tr.Routing()
+				if err != nil {
+					return err
+				}
+				// A sequence of three tokens makes six choices; one row of each expert holds four at most, and two at least, for the choices of a token differ.
+				choices := float64(2 * 6 * model.Batch / r.World)
+				dropped := got[kernels.RouteDropped]
+				if got[kernels.RouteChoices] != choices || capacity > 1 && dropped != 0 || capacity < 1 && (dropped < choices/3 || dropped > choices*2/3) {
+					return fmt.Errorf("%v of %v dropped, %v made", dropped, choices, got[kernels.RouteChoices])
+				}
+				if balance := got[kernels.RouteBalance]; balance <= 0 || balance > float64(4*model.L) {
+					return fmt.Errorf("a load-balancing loss of %v", balance)
+				}
+				return nil
+			})
+			if err != nil {
+				t.Errorf("capacity %g, %v: %v", capacity, s, err)
+			}
 		}
 	}
 }

@@ -6,6 +6,8 @@ package compare
 
 import (
 	"errors"
+	"fmt"
+	"slices"
 
 	"ofpeak/results"
 	"ofpeak/results/stats"
@@ -16,7 +18,23 @@ const DefaultThresholdPct = 1
 
 // Options say how to judge.
 type Options struct {
-	ThresholdPct float64 // in [0, 100)
+	ThresholdPct float64  // in [0, 100)
+	Filter       *Filter  // rows to compare; nil: all
+	Row, Col     []string // keys of the matrix; nil: technique and hardware
+}
+
+func (o Options) rowKeys() []string {
+	if o.Row == nil {
+		return []string{"technique"}
+	}
+	return o.Row
+}
+
+func (o Options) colKeys() []string {
+	if o.Col == nil {
+		return []string{"hardware"}
+	}
+	return o.Col
 }
 
 // Table is the comparison of every file with the first.
@@ -65,7 +83,16 @@ func Compare(files []*results.File, opt Options) (*Table, error) {
 	if !(opt.ThresholdPct >= 0 && opt.ThresholdPct < 100) {
 		return nil, errors.New("the threshold must be at least 0 % and below 100 %")
 	}
-	t := &Table{Options: opt, Files: files}
+	t := &Table{Options: opt, Files: slices.Clone(files)}
+	for i, f := range t.Files {
+		if opt.Filter == nil {
+			break
+		}
+		var err error
+		if t.Files[i], err = opt.Filter.keep(f); err != nil {
+			return nil, err
+		}
+	}
 	base := t.load(0)
 	for i := 1; i < len(files); i++ {
 		t.match(base, t.load(i))
@@ -83,4 +110,24 @@ func (t *Table) compare(base, other Ref, notes []string) {
 		notes = append([]string{why}, notes...)
 	}
 	t.Pairs = append(t.Pairs, Pair{base, other, r, verdict, notes})
+}
+
+// WithBaseline moves the file of that path to the front.
+func WithBaseline(files []*results.File, path string) ([]*results.File, error) {
+	i := slices.IndexFunc(files, func(f *results.File) bool { return f.Path == path })
+	if i < 0 {
+		return nil, fmt.Errorf("--baseline %q: is none of the files; name one of them", path)
+	}
+	return slices.Concat(files[i:i+1], files[:i], files[i+1:]), nil
+}
+
+// hardwareOf are the kinds of hardware in a file.
+func hardwareOf(f *results.File) []string {
+	out := []string{}
+	for i := range f.Rows {
+		if h := Hardware(&f.Rows[i]); !slices.Contains(out, h) {
+			out = append(out, h)
+		}
+	}
+	return out
 }

@@ -26,6 +26,11 @@ func (t *Table) Write(w io.Writer, f render.Format, width int) error {
 		d.table(t.sideBySide(width))
 	}
 	d.paragraph(t.summary())
+	if len(t.Pairs) > 1 {
+		d.paragraph("Geometric means over the base: speed / share of peak (pairs)")
+		d.table(t.Matrix(t.Options.rowKeys(), t.Options.colKeys()).table())
+	}
+	d.list("Outliers, far from the others of their technique", t.outliers())
 	d.list("Shares of peak", t.bases())
 	d.list("Notes", t.notes())
 	d.list("Not compared", t.refusals())
@@ -190,6 +195,14 @@ func (t *Table) notes() []string {
 		if len(p.Notes) > 0 {
 			out = append(out, fmt.Sprintf("%s, %s: %s", label(p.Base.Row), letter(p.Other.File), strings.Join(p.Notes, "; ")))
 		}
+	}
+	return out
+}
+
+func (t *Table) outliers() []string {
+	var out []string
+	for _, p := range t.Outliers() {
+		out = append(out, fmt.Sprintf("%s, %s: %s", label(p.Base.Row), letter(p.Other.File), factor(p.Ratio.Center)))
 	}
 	return out
 }

@@ -35,7 +35,7 @@ func newCommunicator(w *World, f *fault, h handle, rank, size int) *communicator
 func (c *communicator) Err() error { return c.f.get() }
 
 // Abort makes every communicator of this world fail with err, on all processes. The first call decides the error.
-func (c *communicator) Abort(err error) { c.w.abort(c.f, err) }
+func (c *communicator) Abort(err error) { c.w.abort(c.f, err, false) }
 
 // Split groups the ranks by color; see comm.Communicator.
 func (c *communicator) Split(color, key int) (comm.Communicator, error) {
@@ -92,6 +92,10 @@ func (c *communicator) do(op comm.Op, k *calls.Call) error {
 	default:
 		c.add(b, k)
 	}
+	return c.finish(b)
+}
+
+func (c *communicator) finish(b *batch) error {
 	stopped, err := c.w.lib.run(c.h, b, c.f.stop)
 	if stopped {
 		abandon(b)
@@ -105,6 +109,20 @@ func (c *communicator) do(op comm.Op, k *calls.Call) error {
 	b.pins.Unpin()
 	c.give(b)
 	return nil
+}
+
+// send broadcasts host memory, []int32 or []byte, from the first process.
+func (c *communicator) send(data any) error {
+	b := &batch{}
+	switch d := data.(type) {
+	case []int32:
+		b.pins.Pin(&d[0])
+		b.calls = append(b.calls, newCall(comm.Broadcast, false, unsafe.Pointer(&d[0]), nil, len(d), kernels.I32, 0))
+	case []byte:
+		b.pins.Pin(&d[0])
+		b.calls = append(b.calls, newCall(comm.Broadcast, false, unsafe.Pointer(&d[0]), nil, len(d), kernels.U8, 0))
+	}
+	return c.finish(b)
 }
 
 // add makes a call of MPI's.

@@ -3,12 +3,12 @@
 package mpi
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"ofpeak/parallel/comm"
 )
@@ -26,8 +26,9 @@ type World struct {
 	worlds  int64            // made by Connect so far; the number of the current one
 	current *fault           // of the world that is connected, or nil
 	aborted map[int64]string // worlds that were aborted elsewhere before they were connected here
-	peers   []peer           // what the watch knows of each process
+	lost    error            // a process is gone, or stuck
 
+	base  *communicator // all processes
 	watch *watch
 }
 
@@ -48,7 +49,7 @@ func Start() (comm.Processes, error) {
 	if l.Processes > 1 && w.size == 1 {
 		return nil, fmt.Errorf("%s started %d processes, but %s does not see the others: start it with the launcher of this MPI, or srun with --mpi=pmix or --mpi=pmi2", l.By, l.Processes, w.version)
 	}
-	w.peers = make([]peer, w.size)
+	w.base = newCommunicator(w, &fault{stop: w.lib.newFlag(), journal: &comm.Journal{}}, nil, w.rank, w.size)
 	w.watch = startWatch(w)
 	return w, nil
 }
@@ -67,7 +68,10 @@ func (w *World) Connect(ranks int) (comm.Communicator, error) {
 	if ranks < 1 || ranks > w.size {
 		return nil, fmt.Errorf("a world of %d ranks does not fit %d processes", ranks, w.size)
 	}
-	f := w.newFault()
+	if err := w.Lost(); err != nil {
+		return nil, err
+	}
+	f := w.newFault(ranks)
 	base := newCommunicator(w, f, nil, w.rank, w.size)
 	color := -1
 	if w.rank < ranks {
@@ -81,11 +85,11 @@ func (w *World) Connect(ranks int) (comm.Communicator, error) {
 }
 
 // newFault begins the next world, which may have been aborted already.
-func (w *World) newFault() *fault {
+func (w *World) newFault(ranks int) *fault {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.worlds++
-	f := &fault{id: w.worlds, stop: w.lib.newFlag(), journal: &comm.Journal{}}
+	f := &fault{id: w.worlds, ranks: ranks, stop: w.lib.newFlag(), journal: &comm.Journal{}}
 	w.current = f
 	if why, ok := w.aborted[f.id]; ok {
 		f.set(errors.New(why))
@@ -108,6 +112,39 @@ func (w *World) Release() error {
 	}
 	w.lib.freeFlag(f.stop)
 	return errors.Join(errs...)
+}
+
+// Share gives everyone the first process's bytes; see comm.Processes. It looks for them ever more seldom, so that those who wait keep nobody from work.
+func (w *World) Share(ctx context.Context, b []byte) ([]byte, error) {
+	stop := context.AfterFunc(ctx, func() { w.base.f.set(context.Cause(ctx)) })
+	defer stop()
+	size := []int32{int32(len(b))}
+	if err := w.base.send(size); err != nil {
+		return nil, err
+	}
+	if w.rank != 0 {
+		b = make([]byte, size[0])
+	}
+	if len(b) == 0 {
+		return b, nil
+	}
+	return b, w.base.send(b)
+}
+
+// Lost is why the job cannot go on; see comm.Processes.
+func (w *World) Lost() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.lost
+}
+
+// lose notes that the job cannot go on.
+func (w *World) lose(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.lost == nil {
+		w.lost = err
+	}
 }
 
 // Stop leaves MPI. All processes call it.
@@ -135,6 +172,7 @@ func shortVersion(long string) string {
 // fault is the state of one world: nobody has aborted it until stop is set.
 type fault struct {
 	id      int64
+	ranks   int
 	stop    *int32 // in C's memory, where the calls that wait look
 	journal *comm.Journal
 
@@ -182,15 +220,21 @@ func (f *fault) keep(h handle) {
 	f.mu.Unlock()
 }
 
-// abort ends a world here and tells all other processes.
-func (w *World) abort(f *fault, err error) {
+// abort ends a world here and tells all other processes. lost says that one of them will not come back from it.
+func (w *World) abort(f *fault, err error, lost bool) {
+	if lost {
+		w.lose(err)
+	}
 	if f.set(err) {
-		w.watch.spread(f.id, err)
+		w.watch.spread(f.id, err, lost)
 	}
 }
 
 // aborts is told by another process that a world has ended.
-func (w *World) aborts(id int64, why string) {
+func (w *World) aborts(id int64, why string, lost bool) {
+	if lost {
+		w.lose(errors.New(why))
+	}
 	w.mu.Lock()
 	f := w.current
 	if f == nil || f.id != id {
@@ -201,13 +245,4 @@ func (w *World) aborts(id int64, why string) {
 	if f != nil {
 		f.set(errors.New(why))
 	}
-}
-
-// peer is what a process last told of itself.
-type peer struct {
-	state string
-	at    time.Time
-	calls int64
-	wait  bool
-	cpu   time.Duration
 }

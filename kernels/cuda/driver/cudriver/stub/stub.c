@@ -1,4 +1,4 @@
-/* A libcuda to link against where there is no driver. At run time the loader takes the driver's libcuda.so.1 in its place; whoever runs this one
- * by mistake gets CUDA_ERROR_STUB_LIBRARY from every call. */
+/* A libcuda to link against where there is no driver. It goes by the name of a library that every process can have and that has none of its functions: which
+ * library they come from is left to run time, when start.c opens the driver's. */
 #define CUDA_FUNCTION(name, parameters) int name(void) { return 34; }
 #include "../include/cuda_functions.h"

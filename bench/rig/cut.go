@@ -1,0 +1,87 @@
+package rig
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"gorgonia.org/tensor"
+
+	"ofpeak/bench/workload"
+	"ofpeak/kernels"
+	"ofpeak/kernels/block"
+	"ofpeak/parallel"
+	"ofpeak/parallel/partition"
+	"ofpeak/parallel/trainer"
+)
+
+// costRuns is how often each layer is timed; the median counts.
+const costRuns = 7
+
+// measureCosts times the layers of a case's model, each alone, forward and backward on one microbatch, on every rank at once; the slowest rank's time
+// counts, so that all ranks cut alike. The blocks of a model are alike, so one of them is timed.
+func measureCosts(ctx context.Context, c workload.Case, rank *parallel.Rank, x *exchange) ([]partition.Layer, error) {
+	whole := trainer.Microbatch(trainerConfig(c).Model, strategy(c))
+	whole.Sequence, whole.Shards, whole.Experts.Ranks = false, block.Shards{}, 1 // what ranks exchange is no part of a layer's cost
+	layers, seen := trainer.Modelled(whole), map[block.LayerKind]float64{}
+	for i, kind := range whole.Layers() {
+		if _, timed := seen[kind]; !timed {
+			if err := ctx.Err(); err != nil {
+				return nil, err
+			}
+			took, err := timeLayer(rank.Device, rank.Compute, whole, i)
+			if err != nil {
+				return nil, fmt.Errorf("time layer %d: %w", i, err)
+			}
+			if seen[kind], err = x.largest(took); err != nil {
+				return nil, err
+			}
+		}
+		layers[i].Time = seen[kind]
+	}
+	return layers, nil
+}
+
+// timeLayer is the median time in seconds of a layer's forward and backward pass.
+func timeLayer(dev kernels.Device, s kernels.Stream, c block.Config, layer int) (float64, error) {
+	c.Chunks = []block.Range{{Lo: layer, Hi: layer + 1}}
+	st, err := block.New(dev, s, c)
+	if err != nil {
+		return 0, err
+	}
+	defer st.Close()
+	a, err := st.NewActs()
+	if err != nil {
+		return 0, err
+	}
+	defer a.Free()
+	buf, err := dev.Alloc(c.Precision.Compute, a.In.Size())
+	if err != nil {
+		return 0, err
+	}
+	defer buf.Free()
+	d := kernels.Of(buf, a.In.Shape...)
+	host := make([]float64, d.Size())
+	for i := range host {
+		host[i] = block.Normal(c.Seed, 0, uint64(i))
+	}
+	for _, x := range []kernels.Tensor{a.In, d} {
+		s.Upload(x, tensor.New(tensor.WithShape(x.Shape...), tensor.WithBacking(host)))
+	}
+	var times []float64
+	for range costRuns {
+		start := time.Now()
+		st.Run(s, a, nil, nil)
+		if st.Last() {
+			st.AddLoss(s, a, d, c.Batch*c.T)
+		}
+		st.Backward(s, a, d, nil, nil)
+		if err := s.Sync(); err != nil {
+			return 0, err
+		}
+		times = append(times, time.Since(start).Seconds())
+	}
+	slices.Sort(times)
+	return times[len(times)/2], nil
+}

@@ -1,0 +1,44 @@
+package rig
+
+import (
+	"errors"
+
+	"ofpeak/bench/measure"
+	"ofpeak/bench/waterfall"
+)
+
+// sent is a measurement on its way to another process.
+type sent struct {
+	measure.Result
+	LossFirst, LossLast  float64
+	Variants             string
+	PeakBytes, CommBytes int64
+	ProcessBytes         int64
+	ProcessKnown         bool
+	Phases               [6]float64
+	SkippedSteps         int
+	Routing              [2]float64
+	Steps                []waterfall.Step
+	NotRecorded          string
+}
+
+func (m measurement) send() sent {
+	p := m.phases
+	s := sent{m.Result, m.lossFirst, m.lossLast, m.variants, m.peakBytes, m.commBytes, m.processBytes, m.processKnown,
+		[6]float64{p.forward, p.backward, p.optimizer, p.comm, p.exposed, p.bubble}, m.skippedSteps, [2]float64{m.routing.choices, m.routing.dropped}, m.profile.steps, ""}
+	if m.profile.err != nil {
+		s.NotRecorded = m.profile.err.Error()
+	}
+	return s
+}
+
+func (s sent) receive() measurement {
+	p := s.Phases
+	m := measurement{Result: s.Result, lossFirst: s.LossFirst, lossLast: s.LossLast, variants: s.Variants, peakBytes: s.PeakBytes, commBytes: s.CommBytes,
+		processBytes: s.ProcessBytes, processKnown: s.ProcessKnown,
+		phases: phases{p[0], p[1], p[2], p[3], p[4], p[5]}, skippedSteps: s.SkippedSteps, routing: routing{s.Routing[0], s.Routing[1]}, profile: profile{steps: s.Steps}}
+	if s.NotRecorded != "" {
+		m.profile.err = errors.New(s.NotRecorded)
+	}
+	return m
+}

@@ -1,0 +1,41 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"ofpeak/bench/workload"
+)
+
+// strategyFlags are the flags of ofpeak run that say how training is split, beyond the number of ranks.
+type strategyFlags struct {
+	sequences []bool
+	schedules []string
+	chunks    []int
+	cuts      []string
+	experts   []string
+}
+
+func (f *strategyFlags) register(cmd *cobra.Command) {
+	p := cmd.Flags()
+	p.BoolSliceVar(&f.sequences, "sequence-parallel", nil, "split tokens over tensor-parallel ranks where a block has no product: true, false")
+	p.Lookup("sequence-parallel").NoOptDefVal = "true"
+	p.StringSliceVar(&f.schedules, "schedule", nil, "pipeline schedules: "+strings.Join(workload.Schedules, ", "))
+	p.IntSliceVar(&f.chunks, "chunks", nil, "stages that each rank of an interleaved pipeline holds")
+	p.StringSliceVar(&f.cuts, "cut", nil, "what a pipeline's stages are cut by: "+strings.Join(workload.Cuts, ", "))
+	p.StringSliceVar(&f.experts, "experts", nil, "mixture of experts in each block: none, or EXPERTSxCHOICES@CAPACITY as in 8x1@1.25")
+}
+
+// override adds the flags' lists to those that replace a suite's.
+func (f *strategyFlags) override(s *workload.Settings) error {
+	s.Sequences, s.Schedules, s.Chunks, s.Cuts = f.sequences, f.schedules, f.chunks, f.cuts
+	for _, text := range f.experts {
+		e, err := workload.ParseExperts(text)
+		if err != nil {
+			return err
+		}
+		s.Experts = append(s.Experts, e)
+	}
+	return nil
+}

@@ -1,0 +1,66 @@
+package workload
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// Experts is a mixture of experts in place of each block's MLP; the zero Experts is none.
+type Experts struct {
+	Count    int     // experts of a block
+	TopK     int     // experts that a token takes
+	Capacity float64 // capacity factor
+}
+
+// String is as ParseExperts reads it: none, or COUNTxTOPK@CAPACITY.
+func (e Experts) String() string {
+	if e == (Experts{}) {
+		return None
+	}
+	return fmt.Sprintf("%dx%d@%s", e.Count, e.TopK, strconv.FormatFloat(e.Capacity, 'g', -1, 64))
+}
+
+// ParseExperts reads none, or 8x1@1.25 for 8 experts, 1 a token, with a capacity factor of 1.25.
+func ParseExperts(s string) (Experts, error) {
+	if s == None {
+		return Experts{}, nil
+	}
+	counts, capacity, ok := strings.Cut(s, "@")
+	count, topK, both := strings.Cut(counts, "x")
+	var e Experts
+	var errs [3]error
+	e.Count, errs[0] = strconv.Atoi(count)
+	e.TopK, errs[1] = strconv.Atoi(topK)
+	e.Capacity, errs[2] = strconv.ParseFloat(capacity, 64)
+	for _, err := range errs {
+		if !ok || !both || err != nil {
+			return Experts{}, fmt.Errorf("--experts %s is unknown; take none or EXPERTSxCHOICES@CAPACITY, such as 8x1@1.25", s)
+		}
+	}
+	return e, nil
+}
+
+// checkExperts looks at a case's mixture of experts and at how it is spread.
+func checkExperts(c Case) error {
+	e := c.Experts
+	switch {
+	case e == (Experts{}) && c.EP > 1:
+		return fmt.Errorf("ep=%d spreads experts; pass --experts %dx1@1.25", c.EP, 2*c.EP)
+	case e == (Experts{}):
+		return nil
+	case e.TopK < 1 || e.TopK > 2 || e.Count < max(2, e.TopK) || e.Count > maxRanks || !(e.Capacity > 0 && e.Capacity <= 1000):
+		return fmt.Errorf("--experts %s: take 2 or more experts, 1 or 2 choices and a capacity factor above 0, such as 8x1@1.25", e)
+	case e.Count%c.EP != 0:
+		return fmt.Errorf("--experts %s cannot be split over ep=%d ranks; change one", e, c.EP)
+	case 4*c.Model.C/e.TopK%c.TP != 0:
+		return fmt.Errorf("--experts %s of width %d cannot be split over tp=%d ranks; change C or --ranks", e, 4*c.Model.C/e.TopK, c.TP)
+	case c.Precision == "int8" || LayoutString(c.Layout) != "dense":
+		return fmt.Errorf("--experts %s have dense weights only; pass --layout dense and a precision that trains", e)
+	case c.Schedule == ZBH1:
+		return fmt.Errorf("--experts %s: --schedule %s needs a backward pass in two parts; take --schedule %s", e, ZBH1, F1B1)
+	case c.ZeRO > 0 && c.EP > 1:
+		return fmt.Errorf("--zero %d shares what ranks hold alike, and with ep=%d experts differ; drop one", c.ZeRO, c.EP)
+	}
+	return nil
+}

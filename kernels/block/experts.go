@@ -1,0 +1,219 @@
+package block
+
+import (
+	"fmt"
+	"math"
+
+	"ofpeak/kernels"
+)
+
+// BalanceWeight is the factor of the load-balancing loss (Fedus et al., "Switch Transformer", arXiv:2101.03961, section 2.2).
+const BalanceWeight = 0.01
+
+// Experts turns each block's MLP into a mixture of experts: of Count MLPs a router picks TopK for each token (Fedus et al., "Switch Transformer",
+// arXiv:2101.03961, section 2.1; Lepikhin et al., "GShard", arXiv:2006.16668, section 2.2). An expert is 4C/TopK wide and without biases, so that
+// whatever TopK a token costs what it costs in a dense block. The zero Experts is the dense block.
+//
+// A group of tokens that shares the experts' capacity is one sequence: what is dropped then does not depend on how a batch is split.
+type Experts struct {
+	Count, TopK int
+	// Capacity is the capacity factor: in each sequence an expert takes Capacity·TopK·T/Count tokens, rounded up.
+	Capacity float64
+	// Ranks and Rank spread the experts evenly over the ranks of expert parallelism; Ranks 0 means 1.
+	Ranks, Rank int
+	// Groups is the number of sequences of the whole batch, over which the load-balancing loss is the mean; 0 means a microbatch's.
+	Groups int
+}
+
+// Exchange gives each expert-parallel rank its part of all ranks' rows: part r of dst = part Rank of rank r's src.
+type Exchange interface {
+	AllToAll(s kernels.Stream, dst, src kernels.Tensor)
+}
+
+// normal fills in the defaults.
+func (e Experts) normal(batch int) Experts {
+	e.Ranks = max(e.Ranks, 1)
+	if e.Groups == 0 {
+		e.Groups = batch
+	}
+	return e
+}
+
+// check is nil, or says what does not fit together in a config with experts.
+func (c Config) checkExperts() error {
+	e := c.Experts
+	switch {
+	case e.Count == 0 && e.Ranks > 1:
+		return fmt.Errorf("expert parallelism needs experts: give their number")
+	case e.Count == 0:
+		return nil
+	case e.Count < 0 || e.TopK < 1 || e.TopK > 2 || e.TopK > e.Count:
+		return fmt.Errorf("%d experts of which each token takes %d: give 1 or 2, and as many experts", e.Count, e.TopK)
+	case !(e.Capacity > 0 && e.Capacity <= 1000):
+		return fmt.Errorf("a capacity factor of %g: give one above 0, such as 1.25", e.Capacity)
+	case e.Count%e.Ranks != 0:
+		return fmt.Errorf("%d experts are not divisible by ep=%d", e.Count, e.Ranks)
+	case c.hidden()%c.TP != 0:
+		return fmt.Errorf("an expert's width of %d is not divisible by tp=%d", c.hidden(), c.TP)
+	case c.Layout.Format != kernels.Dense:
+		return fmt.Errorf("experts have dense weights only")
+	}
+	return nil
+}
+
+// hidden is the width of an expert.
+func (c Config) hidden() int { return 4 * c.C / c.Experts.TopK }
+
+// capacity is the number of rows of an expert for each sequence.
+func (c Config) capacity() int {
+	return int(math.Ceil(c.Experts.Capacity * float64(c.Experts.TopK*c.T) / float64(c.Experts.Count)))
+}
+
+// rows is the number of rows of all experts for a rank's microbatch.
+func (c Config) rows() int { return c.Experts.Count * c.Batch * c.capacity() }
+
+// local is the number of experts that a rank holds.
+func (e Experts) local() int { return e.Count / e.Ranks }
+
+// expertParams are a block's router and this rank's experts.
+func expertParams(c Config, prefix string, layer int, std, resid float64) []Param {
+	ps := []Param{{Name: prefix + "router.weight", OC: c.Experts.Count, C: c.C, std: std, Replicated: true}}
+	width := c.hidden() / c.TP
+	for i := range c.Experts.local() {
+		n := c.Experts.Rank*c.Experts.local() + i
+		name, id := fmt.Sprintf("%se%d.", prefix, n), uint64(1)<<36|uint64(layer)<<20|uint64(2*n)
+		ps = append(ps,
+			Param{Name: name + "fc.weight", OC: width, C: c.C, std: std, id: id, Expert: true},
+			Param{Name: name + "out.weight", OC: c.C, C: width, std: resid, id: id + 1, shard: shard{byCol: true}, Expert: true})
+	}
+	return ps
+}
+
+// mixture is a block's router and the experts that this rank holds.
+type mixture struct {
+	Experts
+	router  linear
+	fc, out []linear // by local expert; no biases
+	stats   kernels.Tensor
+	again   kernels.Tensor // stats of what is computed again, for no one to read
+	state   kernels.Tensor
+	swap    *Exchange
+}
+
+// mixtureActs are what a mixture's forward leaves for its backward. R rows belong to the experts of this rank: first those that expert-parallel rank 0 sent, by
+// expert; H is an expert's width over the tensor-parallel size.
+type mixtureActs struct {
+	r         kernels.Routing
+	logits    kernels.Tensor // (N,E), overwritten by its gradient
+	in        kernels.Tensor // (R,C)
+	pre, gelu kernels.Tensor // (R,H)
+	out       kernels.Tensor // (R,C), as this rank's tokens need them; a summand where tensor-parallel ranks share an expert
+}
+
+// mixtureGrads are scratch that all blocks share.
+type mixtureGrads struct {
+	rows, sent kernels.Tensor // (R,C); sent only with expert parallelism
+	pre        kernels.Tensor // (R,H)
+	gates      kernels.Tensor // (N,K)
+}
+
+func newMixtureActs(h *heap, c Config) mixtureActs {
+	n, e, k, rows, width := c.Batch*c.T, c.Experts.Count, c.Experts.TopK, c.rows(), c.hidden()/c.TP
+	ct, st := c.Precision.Compute, c.Precision.Stats
+	return mixtureActs{
+		r: kernels.Routing{
+			Group: c.T, Capacity: c.capacity(),
+			Probs: h.tensor(st, n, e), Gates: h.tensor(st, n, k),
+			Choices: h.tensor(kernels.I32, n, k), Rows: h.tensor(kernels.I32, n, k), Tokens: h.tensor(kernels.I32, rows),
+		},
+		logits: h.tensor(ct, n, e), in: h.tensor(ct, rows, c.C),
+		pre: h.tensor(ct, rows, width), gelu: h.tensor(ct, rows, width), out: h.tensor(ct, rows, c.C),
+	}
+}
+
+func newMixtureGrads(h *heap, c Config) mixtureGrads {
+	ct, rows := c.Precision.Compute, c.rows()
+	g := mixtureGrads{rows: h.tensor(ct, rows, c.C)}
+	if c.Experts.Ranks > 1 {
+		g.sent = h.tensor(ct, rows, c.C)
+	}
+	if !c.Forward {
+		g.pre = h.tensor(ct, rows, c.hidden()/c.TP)
+		g.gates = h.tensor(c.Precision.Stats, c.Batch*c.T, c.Experts.TopK)
+	}
+	return g
+}
+
+// forward leaves the experts' results of x (N,C) in a.out.
+func (m *mixture) forward(s kernels.Stream, x kernels.Tensor, a *mixtureActs, g *mixtureGrads, stats kernels.Tensor) {
+	m.router.forward(s, a.logits, x)
+	s.RouteForward(a.r, stats, a.logits, m.Groups)
+	there, back := a.in, a.out
+	if m.Ranks > 1 {
+		there, back = g.sent, g.rows
+	}
+	s.Dispatch(there, x, a.r, false)
+	m.exchange(s, a.in, there)
+	m.each(a.in, func(i int, part func(kernels.Tensor) kernels.Tensor) {
+		s.LinearForward(part(a.gelu), part(a.in), m.fc[i].w, kernels.Epilogue{Act: kernels.GELU, Aux: part(a.pre)})
+		s.LinearForward(part(back), part(a.gelu), m.out[i].w, kernels.Epilogue{})
+	})
+	m.exchange(s, a.out, back)
+}
+
+// leave is out = residual + the gated sum of each token's experts, summed over the tensor-parallel ranks, which each hold a slice of every expert.
+func (m *mixture) leave(s kernels.Stream, out, residual kernels.Tensor, a *mixtureActs, tp Region) {
+	if tp == nil {
+		s.Combine(out, a.out, residual, a.r, true)
+		return
+	}
+	s.Combine(tp.Partial(out), a.out, kernels.Tensor{}, a.r, true)
+	tp.Sum(s, out)
+	s.Add(out, out, kernels.Tensor{}, residual)
+}
+
+// backward turns dout (N,C) into dx (S,C), the gradient of the mixture's input, whose tokens x gathers anew. tmp (S,C) is scratch.
+func (m *mixture) backward(s kernels.Stream, c Config, dx, tmp, dout kernels.Tensor, x func() kernels.Tensor, a *mixtureActs, g *mixtureGrads, tp Region, hooks Hooks) {
+	s.GateBackward(g.gates, dout, a.out, a.r)
+	if tp != nil {
+		tp.SumWhole(s, g.gates)
+	}
+	rows, sent := g.rows, g.rows
+	if m.Ranks > 1 {
+		sent = g.sent
+	}
+	s.Dispatch(sent, dout, a.r, true)
+	m.exchange(s, rows, sent)
+	m.each(a.in, func(i int, part func(kernels.Tensor) kernels.Tensor) {
+		s.LinearBackwardWeight(m.out[i].dw, kernels.Tensor{}, part(rows), part(a.gelu))
+		s.LinearBackwardInput(part(g.pre), part(rows), m.out[i].w, kernels.Epilogue{Act: kernels.GELU, Aux: part(a.pre)})
+		s.LinearBackwardWeight(m.fc[i].dw, kernels.Tensor{}, part(g.pre), part(a.in))
+		s.LinearBackwardInput(part(rows), part(g.pre), m.fc[i].w, kernels.Epilogue{})
+	})
+	m.exchange(s, sent, rows)
+	if tp == nil {
+		s.Combine(dx, sent, kernels.Tensor{}, a.r, false)
+	} else {
+		s.Combine(tp.Partial(dx), sent, kernels.Tensor{}, a.r, false)
+		tp.Sum(s, dx)
+	}
+	s.RouteBackward(a.logits, g.gates, a.r, BalanceWeight, m.Groups, m.state)
+	m.router.grad(s, a.logits, x(), hooks)
+	s.LinearBackwardInput(tmp, c.own(a.logits), m.router.w, kernels.Epilogue{})
+	s.Add(dx, dx, kernels.Tensor{}, tmp)
+}
+
+// exchange swaps rows with the other expert-parallel ranks; with one rank dst is src.
+func (m *mixture) exchange(s kernels.Stream, dst, src kernels.Tensor) {
+	if m.Ranks > 1 {
+		(*m.swap).AllToAll(s, dst, src)
+	}
+}
+
+// each calls f for every run of rows that one local expert got from one rank; part cuts it out of a tensor of all rows.
+func (m *mixture) each(all kernels.Tensor, f func(i int, part func(kernels.Tensor) kernels.Tensor)) {
+	n := all.Dim(0) / m.Count
+	for run := range m.Count {
+		f(run%m.local(), func(t kernels.Tensor) kernels.Tensor { return t.Slice(run*n, (run+1)*n) })
+	}
+}
