@@ -141,3 +141,34 @@ func TestTensorCoreProductsOverManyTiles(t *testing.T) {
 		})
 	}
 }
+
+func TestInt8ProductsOverManyTiles(t *testing.T) {
+	for i, c := range []struct {
+		dt       kernels.DType
+		n, oc, c int
+	}{{kernels.BF16, 136, 264, 208}, {kernels.F16, 130, 131, 134}} {
+		t.Run(fmt.Sprintf("%s/%dx%dx%d", c.dt, c.n, c.oc, c.c), func(t *testing.T) {
+			b := newBench(t, uint64(i))
+			// Rows whose largest magnitude is 127 have scale 1: their integers are themselves, and no rounding can fall either way.
+			rows := func(n int) []float64 {
+				v := make([]float64, n*c.c)
+				for i := range v {
+					if v[i] = float64(b.random.IntN(255) - 127); i%c.c == 0 {
+						v[i] = 127
+					}
+				}
+				return v
+			}
+			x, values, bias, out := rows(c.n), rows(c.oc), b.make(c.dt, 1, c.oc), b.make(c.dt, 1, c.n, c.oc)
+			scale := b.make(kernels.F32, 0.001, c.oc)
+			w := kernels.Weight{Layout: kernels.Layout{Format: kernels.Int8}, OC: c.oc, C: c.c}
+			run := func(dev kernels.Device, s kernels.Stream, dt kernels.DType, pick func(both) kernels.Tensor) {
+				w.Values, w.Scale = kerneltest.Upload(t, dev, s, kernels.I8, values, c.oc, c.c), pick(scale)
+				s.LinearForward(pick(out), kerneltest.Upload(t, dev, s, dt, x, c.n, c.c), w, kernels.Epilogue{Bias: pick(bias), Residual: pick(out)})
+			}
+			run(b.gpu, b.s, c.dt, func(o both) kernels.Tensor { return o.gpu })
+			run(b.truth, b.exact, kernels.F64, func(o both) kernels.Tensor { return o.truth })
+			b.near("out", out, c.dt, c.c)
+		})
+	}
+}

@@ -49,17 +49,33 @@ func (s *stream) LinearForward(out, x kernels.Tensor, w kernels.Weight, e kernel
 	if !s.supported(kernels.OpLinear, t, w.Format) || s.libraryForward(out, x, w, e) {
 		return
 	}
-	p := s.product(t, n, w.OC, w)
 	if w.Format == kernels.Int8 {
-		scales, err := s.workspace(4 * n)
-		if err != nil {
-			s.fail(fmt.Errorf("cuda: scales of %d rows: %w", n, err))
-			return
-		}
-		s.launch("linear_sparse", "int8_scales_"+suffix(t), shape{gridX: n, threads: rowThreads(w.C)}, scales, x, w.C)
-		p = product{tiles(64, n, w.OC, 0), "linear_sparse", "int8_", []any{scales, w.Scale}}
+		s.int8Forward(out, x, w, e)
+		return
 	}
-	s.run(p, "forward_", t, out, x, w.Values, e.Bias, e.Aux, e.Residual, n, w.OC, w.C)
+	s.run(s.product(t, n, w.OC, w), "forward_", t, out, x, w.Values, e.Bias, e.Aux, e.Residual, n, w.OC, w.C)
+}
+
+// int8Forward quantizes the rows of x. Tensor cores take pairs of columns.
+func (s *stream) int8Forward(out, x kernels.Tensor, w kernels.Weight, e kernels.Epilogue) {
+	t, n := x.DType(), x.Rows()
+	first := (4*n + 15) / 16 * 16 // of the integers, behind the scales
+	scales, err := s.workspace(first + n*w.C)
+	if err != nil {
+		s.fail(fmt.Errorf("cuda: %d rows of %d 8-bit integers: %w", n, w.C, err))
+		return
+	}
+	rows := shape{gridX: n, threads: rowThreads(w.C)}
+	if s.dev.selected[kernels.OpLinear] == "fma" || w.C%2 != 0 || address(w.Values)%2 != 0 {
+		s.launch("linear_sparse", "int8_scales_"+suffix(t), rows, scales, x, w.C)
+		p := product{tiles(64, n, w.OC, 0), "linear_sparse", "int8_", []any{scales, w.Scale}}
+		s.run(p, "forward_", t, out, x, w.Values, e.Bias, e.Aux, e.Residual, n, w.OC, w.C)
+		return
+	}
+	q := scales + driver.Ptr(first)
+	s.launch("linear_int8", "int8_quantize_"+suffix(t), rows, q, scales, x, w.C)
+	p := product{tiles(128, n, w.OC, tileStages), "linear_int8", "int8_mma_", []any{scales, w.Scale}}
+	s.run(p, "forward_", t, out, q, w.Values, e.Bias, e.Aux, e.Residual, n, w.OC, w.C)
 }
 
 func (s *stream) LinearBackwardInput(dx, dout kernels.Tensor, w kernels.Weight, e kernels.Epilogue) {

@@ -1,6 +1,7 @@
 // Products with 2:4 sparse, block-sparse and 8-bit weights by fused multiply-adds: the reference on the device. It reads what is stored and no more, but multiplies by the zeros
 // between.
 #include "fma.cuh"
+#include "int8.cuh"
 #include "sparse.cuh"
 
 // Columns of W along k, and rows of W along k.
@@ -85,20 +86,6 @@ struct Bytes {
     int k;
     INLINE float get(int row, int col) const { return values[(i64)row * k + col]; }
 };
-
-// Scaled turns sums of integers into those of what they stand for.
-template <typename T> struct Scaled {
-    Forward<T> forward;
-    const float *rows, *cols;
-    INLINE void put(int row, int col, float v) const { forward.put(row, col, v * (rows[row] * cols[col])); }
-};
-
-// The scale that maps a row's largest magnitude to 127, a block for each row.
-template <typename T> INLINE float rowScale(const T *x, int c) {
-    float top = 0;
-    for (int i = threadIdx.x; i < c; i += blockDim.x) top = fmaxf(top, fabsf(widen(x[i])));
-    return blockMax(top) / 127;
-}
 
 #define INT8(T)                                                                                                       \
     KERNEL __launch_bounds__(256) int8_scales_##T(float *scales, const T *x, int c) {                                 \
