@@ -60,8 +60,8 @@ func (j *jobs) after(tail []string, failed bool) string {
 
 // rankStatus is what a rank wrote last.
 type rankStatus struct {
-	rank, pid int
-	action    string
+	rank   int
+	action string
 }
 
 func readStatus(dir string) []rankStatus {
@@ -69,11 +69,10 @@ func readStatus(dir string) []rankStatus {
 	files, _ := os.ReadDir(dir)
 	for _, f := range files {
 		text, _ := os.ReadFile(filepath.Join(dir, f.Name()))
-		pid, action, _ := strings.Cut(strings.TrimSpace(string(text)), " ")
+		_, action, _ := strings.Cut(strings.TrimSpace(string(text)), " ")
 		s := rankStatus{action: action}
 		var err error
 		if s.rank, err = strconv.Atoi(f.Name()); err == nil {
-			s.pid, _ = strconv.Atoi(pid)
 			found = append(found, s)
 		}
 	}
@@ -81,11 +80,8 @@ func readStatus(dir string) []rankStatus {
 	return found
 }
 
-// How launchers say which process died: Open MPI by its rank, MPICH by its process id.
-var (
-	diedRank = regexp.MustCompile(`process rank (\d+) with PID .* exited on signal (\d+)`)
-	diedPID  = regexp.MustCompile(`^=\s+PID (\d+) RUNNING AT`)
-)
+// diedRank is how Open MPI says which process died. MPICH names one that it has ended itself as readily as the first that died, so its word is not taken.
+var diedRank = regexp.MustCompile(`process rank (\d+) with PID .* exited on signal (\d+)`)
 
 // lastWords names the rank that died first, if its launcher tells, and what every rank did last.
 func lastWords(ranks []rankStatus, tail []string) string {
@@ -93,14 +89,6 @@ func lastWords(ranks []rankStatus, tail []string) string {
 	for _, line := range tail {
 		if m := diedRank.FindStringSubmatch(line); m != nil {
 			parts = append(parts, fmt.Sprintf("rank %s died of signal %s", m[1], m[2]))
-			break
-		}
-		if m := diedPID.FindStringSubmatch(line); m != nil {
-			for _, r := range ranks {
-				if strconv.Itoa(r.pid) == m[1] {
-					parts = append(parts, fmt.Sprintf("rank %d died", r.rank))
-				}
-			}
 			break
 		}
 	}

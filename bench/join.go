@@ -49,7 +49,7 @@ func join(stderr io.Writer) (comm.Processes, int, error) {
 	job, err := mpi.Start()
 	if err == nil {
 		if job.Rank() == 0 {
-			fmt.Fprintf(stderr, "ofpeak: ranks are %d processes of %s, over %s\n", job.Size(), l.By, job.Version())
+			fmt.Fprintf(stderr, "measuring with %d processes of %s as ranks, over %s\n", job.Size(), l.By, job.Version())
 		}
 		return job, l.LocalRank, nil
 	}

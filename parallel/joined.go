@@ -30,8 +30,11 @@ func (l Joined) Run(ctx context.Context, s Strategy, body func(ctx context.Conte
 	s = s.Normal()
 	mesh := s.Mesh()
 	c, err := l.Processes.Connect(mesh.World())
-	if err != nil || c == nil {
-		return err
+	if err != nil {
+		return cause(err)
+	}
+	if c == nil {
+		return nil
 	}
 	r := &Rank{ID: c.Rank(), World: c.Size(), Coord: mesh.Coord(c.Rank()), Strategy: s, All: c}
 	if l.Wrap != nil {

@@ -59,7 +59,7 @@ const (
 )
 
 // Stall is how long a world may stand still, and a process be silent, before the world is aborted: what this and the abort itself take is under ten seconds.
-const Stall = 6 * time.Second
+const Stall = 5 * time.Second
 
 // peer is what is known of a process.
 type peer struct {

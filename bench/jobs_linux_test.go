@@ -1,0 +1,119 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"ofpeak/parallel/comm/mpi/mpitest"
+	"ofpeak/results"
+)
+
+// A rank that dies or stops at any point costs its case a failed row that says what each rank did, within ten seconds, and nothing else: the next case runs, and no
+// process is left. OFPEAK_KILLS is how often, 10 unless it is set.
+func TestKilledRanks(t *testing.T) {
+	kills := 10
+	if n, err := strconv.Atoi(os.Getenv("OFPEAK_KILLS")); err == nil {
+		kills = n
+	}
+	mpitest.Each(t, ".", false, func(t *testing.T, m mpitest.MPI, binary string) {
+		if m.Name != "openmpi" && os.Getenv("OFPEAK_KILLS") == "" {
+			t.Skip("set OFPEAK_KILLS to kill ranks of this MPI too")
+		}
+		out := filepath.Join(t.TempDir(), "kills.csv")
+		args := []string{"run", "--device", "cpu", "--launcher", strings.Join(m.Args(2), " "), "--seconds", "600", "--limit", "600", "--out", out}
+		for i := range kills {
+			args = append(args, "--case", fmt.Sprintf("model=small dp=2 seed=%d", i+1))
+		}
+		cmd := exec.Command(binary, args...)
+		cmd.Env = mpitest.Env()
+		var printed bytes.Buffer
+		cmd.Stdout, cmd.Stderr = &printed, &printed
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan error, 1)
+		go func() { ended <- cmd.Wait() }()
+		var slowest time.Duration
+		for i := range kills {
+			took, err := killOne(binary, out, i)
+			if err != nil {
+				cmd.Process.Kill()
+				<-ended
+				t.Fatalf("kill %d: %v\n%s", i, err, printed.String())
+			}
+			slowest = max(slowest, took)
+		}
+		select {
+		case <-ended:
+		case <-time.After(30 * time.Second):
+			cmd.Process.Kill()
+			t.Fatal("the sweep does not end")
+		}
+		file, err := results.Read(out)
+		if err != nil || len(file.Rows) != kills {
+			t.Fatalf("%d rows, want %d: %v", len(file.Rows), kills, err)
+		}
+		for _, row := range file.Rows {
+			if row.Status != results.Failed || !strings.Contains(row.Reason, "rank ") {
+				t.Errorf("%s: %s: %s", row.Case, row.Status, row.Reason)
+			}
+		}
+		if left := ranksOf(binary); len(left) > 0 {
+			t.Errorf("processes are left: %v", left)
+		}
+		t.Logf("%d kills; the slowest took %.1f s to a failed row", kills, slowest.Seconds())
+	})
+}
+
+// killOne waits for the n-th case's ranks, kills or stops one after a while, and returns how long the row took.
+func killOne(binary, out string, n int) (time.Duration, error) {
+	var ranks []int
+	for end := time.Now().Add(time.Minute); len(ranks) < 2; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			return 0, fmt.Errorf("no ranks came")
+		}
+		ranks = ranksOf(binary)
+	}
+	time.Sleep(time.Duration(300+rand.IntN(1500)) * time.Millisecond)
+	signal := syscall.SIGKILL
+	if n%10 == 9 {
+		signal = syscall.SIGSTOP
+	}
+	begin := time.Now()
+	_ = syscall.Kill(ranks[rand.IntN(2)], signal)
+	for time.Since(begin) < 30*time.Second {
+		if lines(out) > n+1 {
+			return time.Since(begin), nil
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	return 0, fmt.Errorf("%v of a rank led to no row", signal)
+}
+
+func lines(path string) int {
+	data, _ := os.ReadFile(path)
+	return bytes.Count(data, []byte("\n"))
+}
+
+// ranksOf are the processes that measure a case of several ranks.
+func ranksOf(binary string) []int {
+	var pids []int
+	dirs, _ := filepath.Glob("/proc/[0-9]*")
+	for _, dir := range dirs {
+		line, _ := os.ReadFile(dir + "/cmdline")
+		if bytes.HasPrefix(line, []byte(binary+"\x00case\x00")) {
+			pid, _ := strconv.Atoi(filepath.Base(dir))
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
