@@ -32,7 +32,7 @@ func newBubbleCmd(stdout io.Writer) *cobra.Command {
 		Short: "Measure how long each pipeline schedule's stages stand idle, with stages that only sleep",
 		Long: `Bubble runs each pipeline schedule on 2 to 8 stages with two microbatches a stage and holds the share of the step that stages stand idle against
 the schedule's formula. Stages are stand-ins that sleep for a forward pass and twice as long for a backward pass: it measures schedules, not this machine.`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(*cobra.Command, []string) error {
 			if unit <= 0 {
 				return fmt.Errorf("--unit %s: give a time above 0, such as 4ms", unit)

@@ -11,7 +11,7 @@ import (
 )
 
 // wayOut is how an error goes on after it has said what is wrong.
-var wayOut = regexp.MustCompile(`(; |, or |, and |: )(see|take|pass|add|drop|choose|change|keep|leave|give|go on|use|write|name|the limit|ofpeak|measure|free|a chip table|they have|it has|is it|known:)|has rows 1 to|cannot be read: no such file|is not a percentage from|unknown field`)
+var wayOut = regexp.MustCompile(`(; |, or |, and |: |, )(see|take|pass|add|drop|choose|change|keep|leave|give|go on|use|write|name|the limit|ofpeak|measure|free|a chip table|they have|it has|is it|known:)|has rows 1 to|cannot be read: no such file|is not a percentage from|unknown field`)
 
 // Whatever is wrong with the flags of any command, one line names the flag or file and the way out, nothing else is printed, and nothing is measured.
 func TestBadInvocations(t *testing.T) {
@@ -101,6 +101,14 @@ func TestBadInvocations(t *testing.T) {
 		{"explain " + good + " --format pdf", "--format"},
 		{"explain " + good + " " + good, "2 is not"},
 		{"explain " + none, none},
+		{"trace", "0 is not"},
+		{"trace " + none, none},
+		{"trace " + text, text},
+		{"trace " + text + " --case one", `--case "one"`},
+		{"run --gpus few", `--gpus "few"`},
+		{"bubble now", "now"},
+		{"bubble --unit 0s", "--unit 0s"},
+		{"bubble --unit soon", `--unit "soon"`},
 		{"probe now", "now"},
 		{"case", "case JOB"},
 		{"case {", "job"},

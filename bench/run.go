@@ -205,10 +205,13 @@ func failures(rows []results.Row) error {
 	return nil
 }
 
-// checkDevice refuses what names no device. Simulated GPUs take minutes for what takes seconds, so that their suite is the shortest unless another one is asked for.
+// devices are what --device takes.
+var devices = []string{"auto", workload.CPU, workload.CUDA, workload.Sim}
+
+// checkDevice refuses what names no device, and numbers of GPUs that it cannot have.
 func (f *runFlags) checkDevice() error {
 	switch {
-	case !slices.Contains([]string{"auto", workload.CPU, workload.CUDA, workload.Sim}, f.device):
+	case !slices.Contains(devices, f.device):
 		return fmt.Errorf("--device %s is unknown; take auto, cpu, cuda or sim", f.device)
 	case f.gpus < 0:
 		return fmt.Errorf("--gpus %d is negative; pass 0 for all", f.gpus)

@@ -44,7 +44,7 @@ func Read(path string) (*File, error) {
 	}
 	f := &File{}
 	if err := json.Unmarshal(data, f); err != nil || f.Version != version {
-		return nil, fmt.Errorf("%s: is no trace of ofpeak run --trace", path)
+		return nil, fmt.Errorf("%s: is no trace; name a file that ofpeak run --trace has written", path)
 	}
 	if err := f.Check(); err != nil {
 		return nil, fmt.Errorf("%s: is broken: %w", path, err)

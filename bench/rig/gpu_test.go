@@ -43,6 +43,7 @@ func TestSimulatedGPUsAreVerifiedAndTellNoTime(t *testing.T) {
 			"peak_bytes_per_rank": row.PeakBytesPerRank.Or(0) > 0, "comm_bytes": (row.CommBytes.Or(-1) > 0) == (row.Ranks > 1),
 			"collectives": row.Collectives == map[bool]string{true: "peer-copies"}[row.Ranks > 1], "model_flops_per_step": row.ModelFLOPsPerStep.Known(),
 			"step_median_s": !row.StepMedianS.Known(), "process_peak_bytes": !row.ProcessPeakBytes.Known(), "final_loss": !row.FinalLoss.Known(),
+			"reason": row.Reason == "", "run_delay_pct": !row.RunDelayPct.Known(),
 			"variants_used": strings.Contains(row.VariantsUsed, "linear="),
 		} {
 			if !right {

@@ -142,10 +142,12 @@ func (r *Rig) Run(ctx context.Context, c workload.Case, row *results.Row) {
 	}
 	sweep.Stage(ctx, "measuring ceilings")
 	r.fillShares(row, c, m)
-	r.fillConditions(row, c, m)
+	if c.Device != workload.Sim { // whose times nothing can disturb, for they are not kept
+		r.fillConditions(row, c, m)
+	}
 	r.fillWaterfall(row, c, m)
 	status, reason := r.judge(ctx, c, m, row)
-	if status == results.OK {
+	if status == results.OK && c.Device != workload.Sim {
 		reason = strings.Join(r.cautions(c, m, row), "; ")
 	}
 	if ctx.Err() == nil {
@@ -155,7 +157,7 @@ func (r *Rig) Run(ctx context.Context, c workload.Case, row *results.Row) {
 
 // cautions are what a reader of a good row should know.
 func (r *Rig) cautions(c workload.Case, m measurement, row *results.Row) []string {
-	oversubscribed := c.World()*c.RankThreads(len(r.cores)) > len(r.cores)
+	oversubscribed := c.Device == workload.CPU && c.World()*c.RankThreads(len(r.cores)) > len(r.cores)
 	notes := m.conditions.Cautions(row.ClockRatio, oversubscribed)
 	if note := sparsityNote(c, row); note != "" {
 		notes = append(notes, note)

@@ -51,6 +51,23 @@ func (b *bench) make(dt kernels.DType, std float64, shape ...int) both {
 	return both{kerneltest.Upload(b.t, b.gpu, b.s, dt, v, shape...), kerneltest.Upload(b.t, b.truth, b.exact, kernels.F64, v, shape...)}
 }
 
+// weight gives both devices the same weight of normal values, stored by a layout.
+func (b *bench) weight(layout kernels.Layout, dt kernels.DType, oc, c int) (gpu, truth kernels.Weight) {
+	dense, n := b.make(dt, 1, oc, c).truth, layout.ValueLen(oc, c)
+	truth = kernels.Weight{Layout: layout, OC: oc, C: c, Values: kerneltest.Alloc(b.t, b.truth, kernels.F64, n)}
+	metas, mt := layout.MetaLen(oc, c)
+	if metas > 0 {
+		truth.Meta = kerneltest.Alloc(b.t, b.truth, mt, metas)
+	}
+	b.exact.Encode(truth, dense)
+	gpu = truth
+	gpu.Values = kerneltest.Upload(b.t, b.gpu, b.s, dt, kerneltest.Read(b.t, b.exact, truth.Values), n)
+	if metas > 0 {
+		gpu.Meta = kerneltest.Upload(b.t, b.gpu, b.s, mt, kerneltest.Read(b.t, b.exact, truth.Meta), metas)
+	}
+	return gpu, truth
+}
+
 // agree gives the reference the GPU's values.
 func (b *bench) agree(o both) {
 	b.exact.Upload(o.truth, verify.Dense(kernels.F64, kerneltest.Read(b.t, b.s, o.gpu)))
@@ -93,24 +110,30 @@ func TestFlashAttentionOverManyTiles(t *testing.T) {
 }
 
 func TestTensorCoreProductsOverManyTiles(t *testing.T) {
+	pairs := kernels.Layout{Format: kernels.Sparse24}
 	for i, c := range []struct {
 		dt       kernels.DType
+		layout   kernels.Layout
 		n, oc, c int
-	}{{kernels.BF16, 136, 264, 200}, {kernels.F16, 264, 136, 72}, {kernels.BF16, 130, 131, 133}} {
-		t.Run(fmt.Sprintf("%s/%dx%dx%d", c.dt, c.n, c.oc, c.c), func(t *testing.T) {
+	}{
+		{kernels.BF16, kernels.Layout{}, 136, 264, 200}, {kernels.F16, kernels.Layout{}, 264, 136, 72}, {kernels.BF16, kernels.Layout{}, 130, 131, 133},
+		{kernels.BF16, pairs, 136, 264, 160}, {kernels.F16, pairs, 264, 136, 288}, {kernels.BF16, pairs, 130, 131, 136},
+	} {
+		t.Run(fmt.Sprintf("%s/%s/%dx%dx%d", c.layout.Format, c.dt, c.n, c.oc, c.c), func(t *testing.T) {
 			b := newBench(t, uint64(i))
-			x, w, bias := b.make(c.dt, 1, c.n, c.c), b.make(c.dt, 1, c.oc, c.c), b.make(c.dt, 1, c.oc)
+			x, bias := b.make(c.dt, 1, c.n, c.c), b.make(c.dt, 1, c.oc)
 			out, dout, dx := b.make(c.dt, 1, c.n, c.oc), b.make(c.dt, 1, c.n, c.oc), b.make(c.dt, 1, c.n, c.c)
-			dw, dbias := b.make(kernels.F32, 1, c.oc, c.c), b.make(kernels.F32, 1, c.oc)
-			run := func(s kernels.Stream, pick func(both) kernels.Tensor) {
-				weight := kernels.Weight{OC: c.oc, C: c.c, Values: pick(w)}
-				grad := kernels.Weight{OC: c.oc, C: c.c, Values: pick(dw)}
+			gpu, truth := b.weight(c.layout, c.dt, c.oc, c.c)
+			dw, dbias := b.make(kernels.F32, 1, c.layout.ValueLen(c.oc, c.c)), b.make(kernels.F32, 1, c.oc)
+			run := func(s kernels.Stream, weight kernels.Weight, pick func(both) kernels.Tensor) {
+				grad := weight
+				grad.Values = pick(dw)
 				s.LinearForward(pick(out), pick(x), weight, kernels.Epilogue{Bias: pick(bias), Residual: pick(out)})
 				s.LinearBackwardInput(pick(dx), pick(dout), weight, kernels.Epilogue{})
 				s.LinearBackwardWeight(grad, pick(dbias), pick(dout), pick(x))
 			}
-			run(b.s, func(o both) kernels.Tensor { return o.gpu })
-			run(b.exact, func(o both) kernels.Tensor { return o.truth })
+			run(b.s, gpu, func(o both) kernels.Tensor { return o.gpu })
+			run(b.exact, truth, func(o both) kernels.Tensor { return o.truth })
 			b.near("out", out, c.dt, c.c)
 			b.near("dx", dx, c.dt, c.oc)
 			b.near("dw", dw, kernels.F32, c.n)

@@ -14,20 +14,29 @@ type product struct {
 	layout       []any
 }
 
-// product picks the kernel for a weight's format. Tensor cores take dense 16-bit types only; float32 operands go to the variant that keeps their precision.
+// tiles is the shape of a product kernel of 256 threads whose blocks compute square tiles of C.
+func tiles(edge, m, n, shared int) shape {
+	return shape{gridX: (n + edge - 1) / edge, gridY: (m + edge - 1) / edge, threads: 256, shared: shared}
+}
+
+// Dynamic shared memory of linear_tile.cuh: three stages of two tiles of 128 rows, of 2-byte elements. The forward product of linear_pairs.cu has smaller ones.
+const tileStages = 3 * 2 * 2 * 128 * (32 + 8)
+
+// product picks the kernel for a weight's format. Tensor cores take 16-bit types; float32 operands go to the variant that keeps their precision.
 func (s *stream) product(t kernels.DType, m, n int, w kernels.Weight) product {
-	const tile = 64
-	fma := shape{gridX: (n + tile - 1) / tile, gridY: (m + tile - 1) / tile, threads: 256}
+	fma := t == kernels.F32 || s.dev.selected[kernels.OpLinear] == "fma"
+	small, large := tiles(64, m, n, 0), tiles(128, m, n, tileStages)
 	switch {
+	case w.Format == kernels.Sparse24 && fma:
+		return product{small, "linear_sparse", "pairs_", []any{w.Meta}}
 	case w.Format == kernels.Sparse24:
-		return product{fma, "linear_sparse", "pairs_", []any{w.Meta}}
+		return product{large, "linear_pairs", "pairs_mma_", []any{w.Meta}}
 	case w.Format == kernels.BlockSparse:
-		return product{fma, "linear_sparse", "blocks_", []any{w.Meta, w.Block, w.KeepBlocks(w.C)}}
-	case t == kernels.F32 || s.dev.selected[kernels.OpLinear] == "fma":
-		return product{fma, "linear_fma", "fma_", nil}
+		return product{small, "linear_sparse", "blocks_", []any{w.Meta, w.Block, w.KeepBlocks(w.C)}}
+	case fma:
+		return product{small, "linear_fma", "fma_", nil}
 	}
-	const large, stages = 128, 3 * 2 * 2 * 128 * (32 + 8) // linear_mma.cu: stages of two tiles of 2-byte elements
-	return product{shape{gridX: (n + large - 1) / large, gridY: (m + large - 1) / large, threads: 256, shared: stages}, "linear_mma", "mma_", nil}
+	return product{large, "linear_mma", "mma_", nil}
 }
 
 func (s *stream) run(p product, pass string, t kernels.DType, args ...any) {
@@ -48,7 +57,7 @@ func (s *stream) LinearForward(out, x kernels.Tensor, w kernels.Weight, e kernel
 			return
 		}
 		s.launch("linear_sparse", "int8_scales_"+suffix(t), shape{gridX: n, threads: rowThreads(w.C)}, scales, x, w.C)
-		p = product{shape{gridX: (w.OC + 63) / 64, gridY: (n + 63) / 64, threads: 256}, "linear_sparse", "int8_", []any{scales, w.Scale}}
+		p = product{tiles(64, n, w.OC, 0), "linear_sparse", "int8_", []any{scales, w.Scale}}
 	}
 	s.run(p, "forward_", t, out, x, w.Values, e.Bias, e.Aux, e.Residual, n, w.OC, w.C)
 }

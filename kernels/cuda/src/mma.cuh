@@ -26,9 +26,34 @@ INLINE void mma(float (&c)[4], const u32 (&a)[4], u32 b0, u32 b1, bf16) {
         : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3]) : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 }
 
+
+// Two 8-bit integers. Fragments of them lie as those of 16-bit types.
+struct s8x2 { u16 bits; };
+
+// c (16,8) += a (16,32)·b (32,8) of 8-bit integers.
+INLINE void mma(int (&c)[4], const u32 (&a)[4], u32 b0, u32 b1, s8x2) {
+    asm("mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+        : "+r"(c[0]), "+r"(c[1]), "+r"(c[2]), "+r"(c[3]) : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+}
+
+// c (16,8) += a (16,32)·b (32,8) where a is 2:4 sparse, of which the fragment holds the stored values, (16,16). meta, of a lane 4r or 4r+1, says where those of rows r (lower half) and r+8 belong,
+// in columns 0 to 15 or 16 to 31; see kernels.Sparse24 for its nibbles. Other lanes' is not read.
+#define MMA_SPARSE(T)                                                                                                    \
+    INLINE void mmaSparse(float (&c)[4], const u32 (&a)[4], const u32 (&b)[4], u32 meta, T) {                            \
+        asm("mma.sp.sync.aligned.m16n8k32.row.col.f32." #T "." #T ".f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9,%10,%11}, " \
+            "{%0,%1,%2,%3}, %12, 0x0;"                                                                                   \
+            : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])                                                             \
+            : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]), "r"(b[2]), "r"(b[3]), "r"(meta));        \
+    }
+MMA_SPARSE(f16)
+MMA_SPARSE(bf16)
+
 // Copies 16 bytes to shared memory without waiting; where there is none, they become zero and p is not read.
 INLINE void copyAsync(void *to, const void *p, bool there) {
     asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(sharedAddress(to)), "l"(p), "r"(there ? 16 : 0) : "memory");
+}
+INLINE void copyAsync4(void *to, const void *p) {
+    asm volatile("cp.async.ca.shared.global [%0], [%1], 4;" ::"r"(sharedAddress(to)), "l"(p) : "memory");
 }
 INLINE void commitCopies() { asm volatile("cp.async.commit_group;" ::: "memory"); }
 // Waits until at most N of the committed groups are in flight.

@@ -18,7 +18,7 @@ const addText = `.version 7.8
 .entry add(.param .u64 at, .param .u32 by, .param .u32 n) {
 .reg .pred %p; .reg .b32 %r<6>; .reg .b64 %d<3>;
 ld.param.u64 %d0, [at]; ld.param.u32 %r0, [by]; ld.param.u32 %r1, [n];
-mov.u32 %r2, %tid.x; setp.ge.u32 %p, %r2, %r1; @%p ret;
+mov.u64 %d2, pool; mov.u32 %r2, %tid.x; setp.ge.u32 %p, %r2, %r1; @%p ret;
 mul.wide.u32 %d1, %r2, 4; add.s64 %d0, %d0, %d1; ld.global.u32 %r3, [%d0]; add.u32 %r3, %r3, %r0; st.global.u32 [%d0], %r3;
 }`
 

@@ -93,6 +93,7 @@ type mmaCase struct {
 	k, per int // elements of a register
 	encode func(x int) uint32
 	result func(v uint32) int
+	sparse string // mma.sp's further operands
 }
 
 func TestMatrixMultiply(t *testing.T) {
@@ -103,13 +104,13 @@ func TestMatrixMultiply(t *testing.T) {
 	float := func(v uint32) int { return int(math.Float32frombits(v)) }
 	integer := func(v uint32) int { return int(int32(v)) }
 	for _, c := range []mmaCase{
-		{"m16n8k16.row.col.f32.f16.f16.f32", 16, 2, half, float},
-		{"m16n8k8.row.col.f32.f16.f16.f32", 8, 2, half, float},
-		{"m16n8k16.row.col.f32.bf16.bf16.f32", 16, 2, bf, float},
-		{"m16n8k8.row.col.f32.tf32.tf32.f32", 8, 1, tf, float},
-		{"m16n8k4.row.col.f32.tf32.tf32.f32", 4, 1, tf, float},
-		{"m16n8k32.row.col.s32.s8.s8.s32", 32, 4, byteOf, integer},
-		{"m16n8k16.row.col.s32.s8.s8.s32", 16, 4, byteOf, integer},
+		{"m16n8k16.row.col.f32.f16.f16.f32", 16, 2, half, float, ""},
+		{"m16n8k8.row.col.f32.f16.f16.f32", 8, 2, half, float, ""},
+		{"m16n8k16.row.col.f32.bf16.bf16.f32", 16, 2, bf, float, ""},
+		{"m16n8k8.row.col.f32.tf32.tf32.f32", 8, 1, tf, float, ""},
+		{"m16n8k4.row.col.f32.tf32.tf32.f32", 4, 1, tf, float, ""},
+		{"m16n8k32.row.col.s32.s8.s8.s32", 32, 4, byteOf, integer, ""},
+		{"m16n8k16.row.col.s32.s8.s8.s32", 16, 4, byteOf, integer, ""},
 	} {
 		c.run(t)
 	}
@@ -170,7 +171,11 @@ func runMMA(t *testing.T, c mmaCase, words []uint32, na, nb int) []uint32 {
 		}
 		return "{" + strings.Join(names, ",") + "}"
 	}
-	for i := range na + nb {
+	loaded, name := na+nb, "mma"
+	if c.sparse != "" {
+		loaded, name = loaded+1, "mma.sp" // the metadata
+	}
+	for i := range loaded {
 		fmt.Fprintf(&code, "ld.global.u32 %%r%d, [%%d0+%d];\n", 4+i, 4*i)
 	}
 	hundred := "0f42C80000"
@@ -180,10 +185,10 @@ func runMMA(t *testing.T, c mmaCase, words []uint32, na, nb int) []uint32 {
 	for i := range 4 {
 		fmt.Fprintf(&code, "mov.b32 %%r%d, %s;\n", 20+i, hundred)
 	}
-	fmt.Fprintf(&code, "mma.sync.aligned.%s %s, %s, %s, %s;\n", c.op, regs(20, 4), regs(4, na), regs(4+na, nb), regs(20, 4))
+	fmt.Fprintf(&code, "%s.sync.aligned.%s %s, %s, %s, %s%s;\n", name, c.op, regs(20, 4), regs(4, na), regs(4+na, nb), regs(20, 4), c.sparse)
 	code.WriteString("st.global.v4.u32 [%d2], " + regs(20, 4) + ";")
 	k := mustCompile(t, ".entry k(.param .u64 in, .param .u64 out) {"+registers+fmt.Sprintf(`ld.param.u64 %%d1, [in]; ld.param.u64 %%d2, [out]; mov.u32 %%r0, %%tid.x;
-		mul.wide.u32 %%d0, %%r0, %d; add.s64 %%d0, %%d0, %%d1; mul.wide.u32 %%d3, %%r0, 16; add.s64 %%d2, %%d2, %%d3;`, 4*(na+nb))+code.String()+"}")
+		mul.wide.u32 %%d0, %%r0, %d; add.s64 %%d0, %%d0, %%d1; mul.wide.u32 %%d3, %%r0, 16; add.s64 %%d2, %%d2, %%d3;`, 4*loaded)+code.String()+"}")
 	m := NewMemory(1<<40, 1<<20)
 	in, out := upload(t, m, bytesOf(words)), upload(t, m, make([]byte, 512))
 	if _, err := k.Run(m, Launch{Grid: [3]int{1, 1, 1}, Block: [3]int{32, 1, 1}, Params: []uint64{in, out}}, Options{}); err != nil {

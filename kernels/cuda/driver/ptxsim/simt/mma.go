@@ -15,6 +15,9 @@ type tile struct{ a, b []int }
 
 // matrixMultiply compiles mma.sync with float32 or float16 sums of 16-bit or tf32 elements, and int32 sums of 8-bit ones.
 func matrixMultiply(c *compiler) step {
+	if c.has("sp") {
+		return sparseMultiply(c)
+	}
 	c.need("sync")
 	c.need("aligned")
 	k := map[string]int{"m16n8k4": 4, "m16n8k8": 8, "m16n8k16": 16, "m16n8k32": 32}[c.one("m16n8k4", "m16n8k8", "m16n8k16", "m16n8k32")]
@@ -44,7 +47,10 @@ func matrixMultiply(c *compiler) step {
 	if ta != tb || ta != "f16" && ta != "bf16" && ta != "tf32" || td == "f16" && ta != "f16" || td != "f16" && td != "f32" {
 		c.fail("this shape and these types do not go together")
 	}
-	return floatTile(t, d, sums, k, ta, td)
+	per, value := 4/ta.Size(), decode(ta)
+	return floatTile(b, d, sums, k, ta, td, func(w *warp, a *[16][32]float64) {
+		eachElement(t.a, per, true, w, func(row, k int, v uint32) { a[row][k] = value(v) })
+	})
 }
 
 // registers are those of a vector operand.
@@ -97,16 +103,16 @@ func decode(t ptx.Type) func(uint32) float64 {
 	return func(v uint32) float64 { return float64(math.Float32frombits(v &^ 0x1fff)) } // tf32: hardware ignores the low bits
 }
 
-// floatTile sums in float64 and rounds each sum once.
-func floatTile(t tile, d, sums []int, k int, elem, out ptx.Type) step {
+// floatTile sums in float64 and rounds each sum once. left fills in A, which is zero before.
+func floatTile(right, d, sums []int, k int, elem, out ptx.Type, left func(*warp, *[16][32]float64)) step {
 	per, value := 4/elem.Size(), decode(elem)
 	in, round := widen(out), narrow(out, "rn")
 	return func(w *warp, mask uint32) {
 		w.whole(mask)
 		var a [16][32]float64
 		var b [8][32]float64
-		eachElement(t.a, per, true, w, func(row, k int, v uint32) { a[row][k] = value(v) })
-		eachElement(t.b, per, false, w, func(col, k int, v uint32) { b[col][k] = value(v) })
+		left(w, &a)
+		eachElement(right, per, false, w, func(col, k int, v uint32) { b[col][k] = value(v) })
 		before := w.values(sums)
 		for l := range warpSize {
 			for i := range 4 {
