@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 
+	"ofpeak/kernels"
+	"ofpeak/kernels/cuda"
 	"ofpeak/kernels/cuda/driver"
 	"ofpeak/kernels/cuda/driver/cudriver"
 	"ofpeak/parallel/comm/mpi"
@@ -44,6 +46,15 @@ func gpuDriver() (driver.Driver, error) {
 	d := cudriver.New()
 	_, err := describe(d)
 	return d, err
+}
+
+// firstGPU opens this host's first GPU.
+func firstGPU() (kernels.Device, error) {
+	d, err := gpuDriver()
+	if err != nil {
+		return nil, err
+	}
+	return cuda.Open(d, 0)
 }
 
 // openGPU measures on the GPUs of this host.

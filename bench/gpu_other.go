@@ -8,7 +8,7 @@ import (
 	"os"
 
 	"ofpeak/bench/handover"
-	"ofpeak/kernels/cuda/driver"
+	"ofpeak/kernels"
 	"ofpeak/parallel/comm/mpi"
 )
 
@@ -38,7 +38,7 @@ func handOver() error {
 
 func openGPU(runnerOptions) (runner, error) { return nil, handOver() }
 
-func gpuDriver() (driver.Driver, error) { return nil, handOver() }
+func firstGPU() (kernels.Device, error) { return nil, handOver() }
 
 func cudaBuild() (string, error) {
 	this, err := os.Executable()

@@ -85,6 +85,9 @@ var diedRank = regexp.MustCompile(`process rank (\d+) with PID .* exited on sign
 
 // lastWords names the rank that died first, if its launcher tells, and what every rank did last.
 func lastWords(ranks []rankStatus, tail []string) string {
+	if len(ranks) == 0 {
+		return "no rank had joined the job yet"
+	}
 	var parts []string
 	for _, line := range tail {
 		if m := diedRank.FindStringSubmatch(line); m != nil {

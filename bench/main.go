@@ -74,7 +74,7 @@ func newRootCmd(stdout, stderr io.Writer, open openFunc) *cobra.Command {
 		newTraceCmd(stdout),
 		newChipsCmd(stdout),
 		newDoctorCmd(stdout),
-		newPeakCmd(stdout),
+		newPeakCmd(stdout, stderr),
 		newBubbleCmd(stdout),
 		newVerifyCmd(stdout),
 		newProbeCmd(stdout),

@@ -16,9 +16,10 @@ import (
 	"ofpeak/results/render"
 )
 
-func newPeakCmd(stdout io.Writer) *cobra.Command {
+func newPeakCmd(stdout, stderr io.Writer) *cobra.Command {
 	var text string
 	var each time.Duration
+	var alone bool
 	cmd := &cobra.Command{
 		Use:   "peak",
 		Short: "Measure this CPU's ceilings: multiply-adds by type and instruction set, memory bandwidth, collectives between ranks",
@@ -34,6 +35,13 @@ func newPeakCmd(stdout io.Writer) *cobra.Command {
 			if err := isa.Check(); err != nil {
 				return err
 			}
+			if alone {
+				t, err := collectiveTable(cmd.Context(), stderr, each)
+				if err != nil || len(t.Rows) == 0 {
+					return err
+				}
+				return t.Write(stdout, format, render.Width(stdout))
+			}
 			t := peakTable(measurePeak(each))
 			if err := addCollectives(cmd.Context(), &t, each); err != nil {
 				return err
@@ -43,6 +51,7 @@ func newPeakCmd(stdout io.Writer) *cobra.Command {
 	}
 	cmd.Flags().StringVar(&text, "format", "text", "text, csv or md")
 	cmd.Flags().DurationVar(&each, "time", peak.DefaultTime, "time to spend on each figure")
+	cmd.Flags().BoolVar(&alone, "collectives", false, "measure only the collectives, between the processes of a job or one rank a core, with their bandwidths")
 	return cmd
 }
 

@@ -44,21 +44,23 @@ and gradients with the float64 reference. The error is relative: of each element
 	return cmd
 }
 
-// openVerified opens the device to verify.
+// verified are the devices that can be.
+var verified = map[string]func() (kernels.Device, error){
+	workload.CPU:  func() (kernels.Device, error) { return cpu.New(cpu.Config{}) },
+	workload.Sim:  func() (kernels.Device, error) { return cuda.Open(ptxsim.New(ptxsim.Config{}), 0) },
+	workload.CUDA: firstGPU,
+}
+
 func openVerified(name string) (kernels.Device, error) {
-	switch name {
-	case workload.CPU:
-		return cpu.New(cpu.Config{})
-	case workload.Sim:
-		return cuda.Open(ptxsim.New(ptxsim.Config{}), 0)
-	case workload.CUDA:
-		d, err := gpuDriver()
-		if err != nil {
-			return nil, fmt.Errorf("--device cuda: %w; pass --device cpu", err)
-		}
-		return cuda.Open(d, 0)
+	open, ok := verified[name]
+	if !ok {
+		return nil, fmt.Errorf("--device %s: takes cpu, cuda or sim; pass one of those", name)
 	}
-	return nil, fmt.Errorf("--device %s: takes cpu, cuda or sim; pass one of those", name)
+	dev, err := open()
+	if err != nil {
+		return nil, fmt.Errorf("--device %s: %w; pass --device cpu", name, err)
+	}
+	return dev, nil
 }
 
 // verdict sums up the cases of one operator in one variant, type and weight format.

@@ -26,10 +26,15 @@ var CollectiveSizes = []int64{64 << 10, 4 << 20, 64 << 20}
 
 // Collectives measures every collective that moves data between so many ranks, on float32, at each size for the given time.
 func (r *Rig) Collectives(ctx context.Context, ranks int, sizes []int64, each time.Duration) ([]Collective, error) {
-	c := workload.Default(workload.Model{Name: "tiny"}) // whose model does not matter
+	tiny, err := workload.ParseModel("tiny") // any will do
+	if err != nil {
+		return nil, err
+	}
+	c := workload.Default(tiny)
 	c.DP, c.Threads = ranks, 1
+	c.Technique = workload.Classify(c)
 	var out []Collective
-	err := r.launch(ctx, order{Task: talking, Sizes: sizes, Each: each}, c, false, func(ctx context.Context, rank *parallel.Rank) error {
+	err = r.launch(ctx, order{Task: talking, Sizes: sizes, Each: each}, c, false, func(ctx context.Context, rank *parallel.Rank) error {
 		for _, op := range comm.Ops {
 			if comm.BusFactor(op, ranks) == 0 {
 				continue

@@ -73,6 +73,9 @@ func (r *Rig) Follow(ctx context.Context) error {
 			return sweep.ErrInterrupted
 		}
 		if err != nil {
+			if r.job.Lost() != nil {
+				time.Sleep(parallel.Grace)
+			}
 			return err
 		}
 		if len(b) == 0 {
@@ -188,4 +191,11 @@ func (r *Rig) rankCores(c workload.Case, rank int) []int {
 		cores[i] = r.cores[(rank*threads+i)%len(r.cores)]
 	}
 	return cores
+}
+
+// Engine names what moves data between so many ranks.
+func (r *Rig) Engine(ranks int) string {
+	c := workload.Default(workload.Model{})
+	c.DP = ranks
+	return r.engine(c).name
 }

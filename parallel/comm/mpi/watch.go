@@ -193,7 +193,15 @@ func (h *watch) look(now time.Time) {
 	h.tell(mine)
 	h.file(mine)
 	h.peers[h.w.rank].take(mine, now)
-	if f.get() != nil || f.ranks < 2 || h.w.rank >= f.ranks {
+	if f == h.w.base.f || h.w.rank >= f.ranks { // between worlds, or outside of one: whoever waits for the others must know that they are there
+		if silent := silence(now, h.peers); len(silent) > 0 && h.w.Lost() == nil {
+			err := silenceError(now, h.peers, silent)
+			h.w.lose(err)
+			h.w.base.f.set(err)
+		}
+		return
+	}
+	if f.get() != nil || f.ranks < 2 {
 		return
 	}
 	if err := judge(now, f.id, h.peers[:f.ranks]); err != nil {
@@ -210,12 +218,10 @@ func (h *watch) file(n note) {
 
 // judge is nil, or says which ranks have gone silent or stand still, and what each did last.
 func judge(now time.Time, world int64, peers []peer) error {
-	var silent, still []int
+	var still []int
+	silent := silence(now, peers)
 	calm, waiting := true, false
 	for r, p := range peers {
-		if now.Sub(p.heard) >= Stall {
-			silent = append(silent, r)
-		}
 		calm = calm && p.world == world && p.calm.For(now) >= Stall
 		waiting = waiting || p.waiting
 		if !p.waiting {
@@ -224,7 +230,7 @@ func judge(now time.Time, world int64, peers []peer) error {
 	}
 	switch {
 	case len(silent) > 0:
-		return fmt.Errorf("%s silent for %.1f s: stopped, or gone; %s", names(silent), now.Sub(peers[silent[0]].heard).Seconds(), actions(peers, silent))
+		return silenceError(now, peers, silent)
 	case !calm || !waiting:
 		return nil
 	case len(still) == 0:
@@ -234,6 +240,21 @@ func judge(now time.Time, world int64, peers []peer) error {
 		return fmt.Errorf("all ranks wait and none computes: deadlock; %s", actions(peers, still))
 	}
 	return fmt.Errorf("%s stalled: others wait for it; %s", names(still), actions(peers, still))
+}
+
+// silence are the ranks that have not been heard of for too long.
+func silence(now time.Time, peers []peer) []int {
+	var silent []int
+	for r, p := range peers {
+		if now.Sub(p.heard) >= Stall {
+			silent = append(silent, r)
+		}
+	}
+	return silent
+}
+
+func silenceError(now time.Time, peers []peer, silent []int) error {
+	return fmt.Errorf("%s silent for %.1f s: stopped, or gone; %s", names(silent), now.Sub(peers[silent[0]].heard).Seconds(), actions(peers, silent))
 }
 
 func names(ranks []int) string {

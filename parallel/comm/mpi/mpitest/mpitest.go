@@ -47,6 +47,9 @@ func have(program string) bool {
 // OFPEAK_REQUIRE is set.
 func Each(t *testing.T, pkg string, tests bool, f func(t *testing.T, m MPI, binary string)) {
 	t.Helper()
+	if raced {
+		t.Skip("the processes have no race detector; tested without it")
+	}
 	found := Find()
 	if len(found) == 0 || !have("gcc") && !have("cc") {
 		const why = "no MPI with its compiler here; apt install openmpi-bin libopenmpi-dev mpich libmpich-dev gcc"
