@@ -28,10 +28,10 @@ var types = []kernels.DType{kernels.F32, kernels.F16, kernels.BF16}
 func TestKeepsTheContract(t *testing.T) {
 	kerneltest.Run(t, func(t *testing.T) kernels.Device { return simulated(t, ptxsim.Config{Seed: 3}) }, kerneltest.Options{
 		Types: types,
-		// Tensor cores take 16-bit types and 8-bit integers, and of sparse weights 2:4; the others go to the same kernels under both variants.
+		// Tensor cores take 16-bit types and 8-bit integers; the others go to the same kernels under both variants.
 		Skip: func(variant string, c verify.Case) bool {
 			format := c.Layout.Format
-			return variant == "mma" && (c.Type == kernels.F32 && format != kernels.Int8 || format == kernels.BlockSparse) ||
+			return variant == "mma" && c.Type == kernels.F32 && format != kernels.Int8 ||
 				variant == "flash" && c.Type == kernels.F32 ||
 				c.Type == kernels.F16 && format != kernels.Dense // the slowest; bf16 runs the same templates
 		},

@@ -111,6 +111,9 @@ func TestFlashAttentionOverManyTiles(t *testing.T) {
 
 func TestTensorCoreProductsOverManyTiles(t *testing.T) {
 	pairs := kernels.Layout{Format: kernels.Sparse24}
+	blocks := func(edge int) kernels.Layout {
+		return kernels.Layout{Format: kernels.BlockSparse, Block: edge, Keep: 0.5}
+	}
 	for i, c := range []struct {
 		dt       kernels.DType
 		layout   kernels.Layout
@@ -118,6 +121,7 @@ func TestTensorCoreProductsOverManyTiles(t *testing.T) {
 	}{
 		{kernels.BF16, kernels.Layout{}, 136, 264, 200}, {kernels.F16, kernels.Layout{}, 264, 136, 72}, {kernels.BF16, kernels.Layout{}, 130, 131, 133},
 		{kernels.BF16, pairs, 136, 264, 160}, {kernels.F16, pairs, 264, 136, 288}, {kernels.BF16, pairs, 130, 131, 136},
+		{kernels.BF16, blocks(16), 136, 64, 208}, {kernels.F16, blocks(32), 130, 96, 256}, {kernels.BF16, blocks(64), 264, 128, 448},
 	} {
 		t.Run(fmt.Sprintf("%s/%s/%dx%dx%d", c.layout.Format, c.dt, c.n, c.oc, c.c), func(t *testing.T) {
 			b := newBench(t, uint64(i))

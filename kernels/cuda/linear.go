@@ -53,7 +53,20 @@ func (s *stream) LinearForward(out, x kernels.Tensor, w kernels.Weight, e kernel
 		s.int8Forward(out, x, w, e)
 		return
 	}
-	s.run(s.product(t, n, w.OC, w), "forward_", t, out, x, w.Values, e.Bias, e.Aux, e.Residual, n, w.OC, w.C)
+	p := s.product(t, n, w.OC, w)
+	if s.skipsBlocks(x, w) {
+		const step = 32 + 8 // linear_blocks.cu: three stages of 128 rows of x and an edge of weights, of 2-byte elements
+		sh := shape{gridX: w.OC / w.Block, gridY: (n + 127) / 128, threads: 256, shared: 3 * 2 * (128 + w.Block) * step}
+		p = product{sh, "linear_blocks", fmt.Sprintf("blocks%d_mma_", w.Block), []any{w.Meta, w.KeepBlocks(w.C)}}
+	}
+	s.run(p, "forward_", t, out, x, w.Values, e.Bias, e.Aux, e.Residual, n, w.OC, w.C)
+}
+
+// skipsBlocks tells whether a forward product goes to the tensor-core kernel of block-sparse weights, which has three edges and copies 16 bytes at a time.
+func (s *stream) skipsBlocks(x kernels.Tensor, w kernels.Weight) bool {
+	edge := w.Block == 16 || w.Block == 32 || w.Block == 64
+	return w.Format == kernels.BlockSparse && edge && x.DType() != kernels.F32 && s.dev.selected[kernels.OpLinear] != "fma" &&
+		address(x)%16 == 0 && address(w.Values)%16 == 0
 }
 
 // int8Forward quantizes the rows of x. Tensor cores take pairs of columns.
