@@ -32,6 +32,14 @@ var brief = measure.Rule{WarmupSteps: 1, MinSamples: 6, MaxSamples: 6, LimitSeco
 
 func newRig(t *testing.T) *Rig {
 	t.Helper()
+	r := measuringRig(t)
+	assumePeak(r)
+	return r
+}
+
+// measuringRig measures its ceilings.
+func measuringRig(t *testing.T) *Rig {
+	t.Helper()
 	r, err := New(Options{Rule: brief})
 	if err != nil {
 		t.Fatal(err)
@@ -64,7 +72,6 @@ func run(t *testing.T, r *Rig, line string) results.Row {
 // Each technique's row is measured, verified, and has learned about what the baseline learns.
 func TestEveryTechniqueIsMeasuredAndVerified(t *testing.T) {
 	r := newRig(t)
-	assumePeak(r)
 	for _, line := range []string{
 		"model=tiny",
 		"model=tiny precision=bf16",
@@ -381,7 +388,7 @@ func TestTrace(t *testing.T) {
 
 // A row says what it was measured under, and a rig that recalls another's ceilings measures none.
 func TestConditions(t *testing.T) {
-	r := newRig(t)
+	r := measuringRig(t)
 	row := run(t, r, "model=tiny dp=2")
 	if ratio := row.ClockRatio.Or(0); ratio < 0.2 || ratio > 5 {
 		t.Errorf("the clock is %g of that of the peak", ratio)
@@ -393,7 +400,7 @@ func TestConditions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	other := newRig(t)
+	other := measuringRig(t)
 	if err := other.Recall(data); err != nil {
 		t.Fatal(err)
 	}

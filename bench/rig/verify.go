@@ -52,7 +52,7 @@ func (r *Rig) verify(ctx context.Context, c workload.Case, row *results.Row) err
 }
 
 // tolerance bounds the relative error of one step, element by element, by the compute type's rounding. fp32 also sums in fp32, over as many
-// terms as a product has; a 16-bit type rounds what is stored between some thirty operators, each within fp32 sums. An 8-bit product rounds to
+// terms as a product or a vocabulary has (measured: 20 eps at 128 words, 105 at 2048); a 16-bit type rounds what is stored between some thirty operators, each within fp32 sums. An 8-bit product rounds to
 // 1/127 of a row's largest value, but most of an output is the residual that it is added to. A wrong kernel is off by far more.
 func tolerance(c workload.Case) float64 {
 	p, _ := kernels.PrecisionNamed(c.Precision)
@@ -62,7 +62,7 @@ func tolerance(c workload.Case) float64 {
 	case p.Compute == kernels.F64:
 		return 1e-10
 	case p.Compute == kernels.F32:
-		return 64 * p.Compute.Eps()
+		return 256 * p.Compute.Eps()
 	}
 	return 16 * p.Compute.Eps()
 }
