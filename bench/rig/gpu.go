@@ -42,7 +42,7 @@ func findGPUs(d driver.Driver, count int) (*gpus, error) {
 		if err != nil {
 			return nil, err
 		}
-		if info != g.info {
+		if !info.Alike(g.info) {
 			break
 		}
 	}

@@ -28,13 +28,20 @@ type Driver interface {
 // DeviceInfo is what the driver tells of a device.
 type DeviceInfo struct {
 	Name            string
-	Major, Minor    int   // compute capability
-	Multiprocessors int   // SMs
-	Memory          int64 // bytes
-	SharedPerBlock  int   // bytes of shared memory that a block may ask for, dynamic opt-in included
-	L2              int   // bytes
-	ClockKHz        int   // peak SM clock; 0 where unknown
-	Simulated       bool  // an interpreter: it computes, but has no speed
+	Major, Minor    int    // compute capability
+	Multiprocessors int    // SMs
+	Memory          int64  // bytes
+	SharedPerBlock  int    // bytes of shared memory that a block may ask for, dynamic opt-in included
+	L2              int    // bytes
+	ClockKHz        int    // peak SM clock; 0 where unknown
+	Simulated       bool   // an interpreter: it computes, but has no speed
+	PCI             string // address, such as 00000000:3b:00.0; "" of an interpreter
+}
+
+// Alike reports whether two devices differ in nothing but their place.
+func (d DeviceInfo) Alike(other DeviceInfo) bool {
+	other.PCI = d.PCI
+	return d == other
 }
 
 // Context is one device opened by this process.

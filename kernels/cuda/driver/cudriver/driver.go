@@ -56,6 +56,7 @@ func (d *Driver) Device(i int) (driver.DeviceInfo, error) {
 	if info.Memory, err = dev.TotalMem(); err != nil {
 		return info, failure("Device", err)
 	}
+	var domain, bus, slot int
 	for _, a := range []struct {
 		attribute cu.DeviceAttribute
 		to        *int
@@ -66,11 +67,15 @@ func (d *Driver) Device(i int) (driver.DeviceInfo, error) {
 		{C.CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN, &info.SharedPerBlock},
 		{cu.L2CacheSize, &info.L2},
 		{cu.ClockRate, &info.ClockKHz},
+		{cu.PciDomainID, &domain},
+		{cu.PciBusID, &bus},
+		{cu.PciDeviceID, &slot},
 	} {
 		if *a.to, err = dev.Attribute(a.attribute); err != nil {
 			return info, failure("Device", err)
 		}
 	}
+	info.PCI = fmt.Sprintf("%08x:%02x:%02x.0", domain, bus, slot)
 	return info, nil
 }
 
