@@ -19,7 +19,7 @@ GO          ?= go
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 # Concurrency lives in these. The numeric packages, and bench/rig which trains, would take minutes under the race detector.
-RACE := ./bench ./bench/sweep ./parallel/... ./results/... ./kernels/cpu/team/... ./kernels/cpu/blas
+RACE := ./bench ./bench/nvml ./bench/sweep ./parallel/... ./results/... ./kernels/cpu/team/... ./kernels/cpu/blas
 
 # Stamp the commit where git can tell it.
 VCS := $(shell git rev-parse HEAD >/dev/null 2>&1 && echo auto || echo false)
@@ -30,9 +30,9 @@ ASM := kernels/cpu/_asm
 # after the start, and may lack functions that are never called.
 CUDRIVER := kernels/cuda/driver/cudriver
 CUDA_H := $(wildcard $(CUDRIVER)/include/*.h)
-WITH_CUDA = CGO_ENABLED=1 CGO_CFLAGS="-O2 -g -I$(CURDIR)/$(CUDRIVER)/include -DCUDA_H_SUM=$(firstword $(shell cat $(CUDA_H) | cksum))" \
+WITH_CUDA = CGO_ENABLED=1 CGO_CFLAGS="-O2 -g -Wno-deprecated-declarations -I$(CURDIR)/$(CUDRIVER)/include -DCUDA_H_SUM=$(firstword $(shell cat $(CUDA_H) | cksum))" \
 	CGO_LDFLAGS="-L$(CURDIR)/bin/stub -Wl,-z,lazy"
-CUDA_TESTED = ./bench ./$(CUDRIVER)
+CUDA_TESTED = ./bench ./bench/nvml ./$(CUDRIVER)
 MPI_TESTED = ./bench ./parallel/comm/mpi/...
 
 .PHONY: build cuda gpu-bundle mpi bench smoke test test-arm64 test-cuda test-gpu lint peers ptx ptx-check generate generate-check clean
@@ -52,16 +52,20 @@ bin/stub/libcuda.so: $(CUDRIVER)/stub/stub.c $(CUDA_H)
 	mkdir -p $(@D)
 	$(CC) -shared -fPIC -Wl,-soname,libdl.so.2 -o $@ $<
 
-STANDINS := bin/standin/libcuda.so.1 bin/standin/libcublasLt.so.12
+STANDINS := bin/standin/libcuda.so.1 bin/standin/libcublasLt.so.12 bin/standin/libnvidia-ml.so.1
 STANDIN_CC = $(CC) -shared -fPIC -O1 -Wall -Wextra -Werror -pthread -I$(CUDRIVER)/include -Wl,-soname,$(@F) -o $@
 
 bin/standin/libcuda.so.1: $(wildcard $(CUDRIVER)/standin/*) $(CUDA_H)
 	mkdir -p $(@D)
-	$(STANDIN_CC) $(filter-out %/cublaslt.c,$(wildcard $(CUDRIVER)/standin/*.c))
+	$(STANDIN_CC) $(filter-out %/cublaslt.c %/nvml.c,$(wildcard $(CUDRIVER)/standin/*.c))
 
 bin/standin/libcublasLt.so.12: $(CUDRIVER)/standin/cublaslt.c $(CUDRIVER)/standin/standin.h $(CUDA_H)
 	mkdir -p $(@D)
 	$(STANDIN_CC) $< -lm
+
+bin/standin/libnvidia-ml.so.1: $(CUDRIVER)/standin/nvml.c
+	mkdir -p $(@D)
+	$(STANDIN_CC) $<
 
 # A GPU is measured where a C compiler can build for it and it answers; ofpeak says which it is.
 bench: build
@@ -96,7 +100,7 @@ gpu-bundle: build cuda
 	tar czf bin/gpu-bundle.tar.gz bin/ofpeak bin/ofpeak-cuda bin/cudriver.test scripts/gpu-verify.sh
 
 test-gpu: cuda
-	$(WITH_CUDA) $(GO) test -count=1 -tags gpu -run TestGPU ./$(CUDRIVER)
+	$(WITH_CUDA) $(GO) test -count=1 -tags gpu -run TestGPU ./bench ./$(CUDRIVER)
 
 lint: bin/stub/libcuda.so
 	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "run gofmt -w on:"; echo "$$unformatted"; exit 1; fi

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"ofpeak/bench/host"
+	"ofpeak/bench/nvml"
 	"ofpeak/kernels/cuda/driver/ptxsim"
 	"ofpeak/results"
 )
@@ -20,6 +21,38 @@ func TestGPUsAreDescribed(t *testing.T) {
 	got, err := describe(ptxsim.New(ptxsim.Config{Devices: 3}))
 	if err != nil || !strings.HasPrefix(got, "3 x simulated GPU, compute capability 8.0, 1.1 GB, driver for CUDA ") {
 		t.Errorf("got %q, %v", got, err)
+	}
+}
+
+// NVML is asked about the GPUs that CUDA gives this process, by their addresses. On the stand-in and on a GPU alike.
+func TestGPUsAreKnownToNVML(t *testing.T) {
+	d, err := gpuDriver()
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := d.Devices()
+	if err != nil {
+		t.Fatal(err)
+	}
+	places := map[string]bool{}
+	sliced := false // slices have their GPU's address
+	for i := range n {
+		info, err := d.Device(i)
+		if err != nil {
+			t.Fatal(err)
+		}
+		gpu, err := nvml.Open(info.PCI)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if state := gpu.Read(); state.TemperatureC.Or(25) < 1 || state.TemperatureC.Or(25) > 120 || state.PowerW.Or(1) > 5000 || state.ClockMHz.Or(1000) > 10000 {
+			t.Errorf("device %d at %s: %+v", i, info.PCI, state)
+		}
+		places[info.PCI] = true
+		sliced = sliced || strings.Contains(info.Name, " MIG ")
+	}
+	if len(places) != n && !sliced {
+		t.Errorf("%d devices are at %v", n, places)
 	}
 }
 
