@@ -140,6 +140,15 @@ type Row struct {
 	EnergyPerTokenJ     Opt[float64] `csv:"energy_per_token_j" since:"2"`
 	EnergyBasis         string       `csv:"energy_basis" since:"2"`
 
+	// What the GPUs did meanwhile, as NVML tells it.
+	GPUSMClockMHz      Opt[float64] `csv:"gpu_sm_clock_mhz" since:"2"`       // mean
+	GPULeastSMClockMHz Opt[float64] `csv:"gpu_least_sm_clock_mhz" since:"2"` // of any GPU
+	GPUMaxSMClockMHz   Opt[float64] `csv:"gpu_max_sm_clock_mhz" since:"2"`   // that they can have
+	GPUPowerW          Opt[float64] `csv:"gpu_power_w" since:"2"`            // mean of one GPU
+	GPUTemperatureC    Opt[float64] `csv:"gpu_temperature_c" since:"2"`      // highest
+	GPUThrottleReasons string       `csv:"gpu_throttle_reasons" since:"2"`
+	GPUMemoryBytes     Opt[int64]   `csv:"gpu_memory_bytes" since:"2"` // most in use on one GPU, by all processes
+
 	// Experts of the last step.
 	ExpertDroppedPct Opt[float64] `csv:"expert_dropped_pct" since:"2"` // of the choices
 

@@ -9,9 +9,9 @@ import (
 // unknownToSim are columns, besides those in seconds, that follow from times.
 var unknownToSim = []string{"warmup_steps", "samples", "step_spread_pct", "ops", "clock_ratio", "energy_per_token_j", "energy_basis"}
 
-// needsTime reports whether a column says how long something took, or follows from it.
+// needsTime reports whether a column says how long something took, or follows from it, or what hardware did meanwhile.
 func needsTime(column string) bool {
-	return strings.HasSuffix(column, "_s") || slices.Contains(unknownToSim, column)
+	return strings.HasSuffix(column, "_s") || strings.HasPrefix(column, "gpu_") || slices.Contains(unknownToSim, column)
 }
 
 // timed calls f with each column that a simulated device cannot know.

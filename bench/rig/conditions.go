@@ -2,8 +2,10 @@ package rig
 
 import (
 	"os"
+	"slices"
 
 	"ofpeak/bench/host"
+	"ofpeak/bench/nvml"
 	"ofpeak/bench/validity"
 	"ofpeak/bench/workload"
 	"ofpeak/kernels"
@@ -12,8 +14,9 @@ import (
 
 // conditions are what a case was stepped under.
 type conditions struct {
-	validity.Report         // of the rank that watched
-	clock           float64 // host.ClockRate of the slowest core; 0: not known
+	validity.Report                // of the rank that watched
+	clock           float64        // host.ClockRate of the slowest core; 0: not known
+	gpus            []nvml.Summary // of each rank's
 }
 
 // join takes what either knows.
@@ -24,6 +27,7 @@ func (a conditions) join(b conditions) conditions {
 	if a.clock == 0 || b.clock > 0 && b.clock < a.clock {
 		a.clock = b.clock
 	}
+	a.gpus = slices.Concat(a.gpus, b.gpus)
 	return a
 }
 
@@ -37,6 +41,15 @@ func (r *Rig) watch(c workload.Case) func() validity.Report {
 	root := os.DirFS("/")
 	before := validity.Read(root, r.coresOf(c))
 	return func() validity.Report { return validity.Read(root, r.coresOf(c)).Since(before) }
+}
+
+// watchGPU is watch of the rank's GPU, if it has one.
+func (r *Rig) watchGPU(c workload.Case, rank int) func() []nvml.Summary {
+	if !c.OnGPU() {
+		return func() []nvml.Summary { return nil }
+	}
+	watched := r.gpus.watch(rank)
+	return func() []nvml.Summary { return []nvml.Summary{watched()} }
 }
 
 // clockOf is the clock of the core that a stream of host memory runs on, or 0.
@@ -58,9 +71,17 @@ func (r *Rig) fillConditions(row *results.Row, c workload.Case, m measurement) {
 	w := m.conditions
 	row.StealPct, row.RunDelayPct, row.PressurePct = w.StealPct, w.RunDelayPct, w.PressurePct
 	row.ThrottleEvents, row.InvoluntarySwitches = w.ThrottleEvents, w.InvoluntarySwitches
-	if tokens := c.Model.Tokens() * (m.WarmupSteps + len(m.Samples)); w.EnergyJ.Known() && tokens > 0 {
-		row.EnergyPerTokenJ, row.EnergyBasis = results.Finite(w.EnergyJ.Or(0)/float64(tokens)), w.EnergyBasis
+	gpu := nvml.Join(w.gpus)
+	energy, basis := w.EnergyJ, w.EnergyBasis
+	if gpu.EnergyJ.Known() {
+		energy, basis = gpu.EnergyJ, gpu.EnergyBasis
 	}
+	if tokens := c.Model.Tokens() * (m.WarmupSteps + len(m.Samples)); energy.Known() && tokens > 0 {
+		row.EnergyPerTokenJ, row.EnergyBasis = results.Finite(energy.Or(0)/float64(tokens)), basis
+	}
+	row.GPUSMClockMHz, row.GPULeastSMClockMHz, row.GPUMaxSMClockMHz = gpu.ClockMHz, gpu.LeastClockMHz, gpu.MaxClockMHz
+	row.GPUPowerW, row.GPUTemperatureC, row.GPUMemoryBytes = gpu.PowerW, gpu.TemperatureC, gpu.MemoryBytes
+	row.GPUThrottleReasons = gpu.Slowed.String()
 	if at, ok := r.clocks[len(r.coresOf(c))]; ok && w.clock > 0 {
 		row.ClockRatio = results.Finite(w.clock / at)
 	}

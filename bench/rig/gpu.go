@@ -8,6 +8,7 @@ import (
 
 	"ofpeak/bench/host"
 	"ofpeak/bench/measure"
+	"ofpeak/bench/nvml"
 	"ofpeak/bench/workload"
 	"ofpeak/kernels"
 	"ofpeak/kernels/cuda"
@@ -22,6 +23,7 @@ type gpus struct {
 	info      driver.DeviceInfo
 	count     int
 	libraries string // name=version joined by ";"
+	readers   func(pci string) (nvml.Reader, error)
 }
 
 // findGPUs takes the first so many devices of a driver, or all (0) that are of the first one's kind.
@@ -33,7 +35,7 @@ func findGPUs(d driver.Driver, count int) (*gpus, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &gpus{Driver: d}
+	g := &gpus{Driver: d, readers: nvml.Open}
 	if g.info, err = d.Device(0); err != nil {
 		return nil, err
 	}
@@ -107,6 +109,20 @@ func (g *gpus) open(c workload.Case, rank int) (kernels.Device, error) {
 		return nil, errors.Join(err, dev.Close())
 	}
 	return dev, nil
+}
+
+// watch begins to read what a rank's GPU does; the function that it returns says what it did. Where that cannot be read, it says nothing.
+func (g *gpus) watch(rank int) func() nvml.Summary {
+	unknown := func() nvml.Summary { return nvml.Summary{} }
+	info, err := g.Device(rank)
+	if err != nil || info.PCI == "" {
+		return unknown
+	}
+	reader, err := g.readers(info.PCI)
+	if err != nil {
+		return unknown
+	}
+	return nvml.Watch(reader)
 }
 
 func choose(dev *cuda.Device, variant string) error {

@@ -2,9 +2,14 @@ package rig
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 
+	"ofpeak/bench/nvml"
 	"ofpeak/bench/sweep"
 	"ofpeak/bench/workload"
 	"ofpeak/kernels/cuda/driver"
@@ -135,5 +140,82 @@ func TestAStrayKernelIsNamed(t *testing.T) {
 	tap.Launch = nil
 	if row := run(t, r, line); row.Status != results.OK {
 		t.Errorf("the case after it is %s: %s", row.Status, row.Reason)
+	}
+}
+
+// addressed is a driver whose GPUs have PCI addresses, as real ones do.
+type addressed struct{ driver.Driver }
+
+func (d addressed) Device(i int) (driver.DeviceInfo, error) {
+	info, err := d.Driver.Device(i)
+	info.PCI = fmt.Sprintf("00000000:%02x:00.0", 7-i) // not in NVML's order
+	return info, err
+}
+
+// hot is a GPU at bus 7, any other one is cooler, and slower.
+type hot string
+
+func (h hot) Read() nvml.State {
+	some := results.Some[float64]
+	if h == "00000000:07:00.0" {
+		return nvml.State{ClockMHz: some(1980), MaxClockMHz: some(1980), PowerW: some(700), TemperatureC: some(90), MemoryBytes: results.Some[int64](5), Slowed: nvml.SlowedBy(0)}
+	}
+	return nvml.State{ClockMHz: some(1200), MaxClockMHz: some(1980), PowerW: some(300), TemperatureC: some(60), MemoryBytes: results.Some[int64](9), Slowed: nvml.SlowedBy(4)}
+}
+
+// What the GPUs of a case do while it is stepped comes into its row: each rank's own, and no other's.
+func TestGPUsAreWatched(t *testing.T) {
+	r, err := New(Options{Rule: brief, Driver: addressed{ptxsim.New(ptxsim.Config{Devices: 3, Seed: 2})}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Machine().GPUs != 3 {
+		t.Errorf("GPUs at other addresses are taken for another kind: %d are used", r.Machine().GPUs)
+	}
+	c, err := workload.ParseCase(simulated("dp=2"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var mu sync.Mutex
+	var asked []string
+	r.gpus.readers = func(pci string) (nvml.Reader, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		asked = append(asked, pci)
+		return hot(pci), nil
+	}
+	m, err := r.measure(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if slices.Sort(asked); !slices.Equal(asked, []string{"00000000:06:00.0", "00000000:07:00.0"}) {
+		t.Errorf("watched %q", asked)
+	}
+	var row results.Row
+	r.fillConditions(&row, c, m)
+	if row.GPUSMClockMHz.Or(0) != 1590 || row.GPULeastSMClockMHz.Or(0) != 1200 || row.GPUMaxSMClockMHz.Or(0) != 1980 || row.GPUPowerW.Or(0) != 500 ||
+		row.GPUTemperatureC.Or(0) != 90 || row.GPUMemoryBytes.Or(0) != 9 || row.GPUThrottleReasons != "sw_power_cap" ||
+		!(row.EnergyPerTokenJ.Or(0) > 0) || row.EnergyBasis != nvml.FromPower {
+		t.Errorf("the row has %+v", row)
+	}
+	if notes := strings.Join(r.cautions(c, m, &row), "; "); !strings.Contains(notes, "held down by sw_power_cap (to 1200 of 1980 MHz)") {
+		t.Errorf("cautions are %q", notes)
+	}
+}
+
+// Without the library, or an address to ask it about, nothing is known, and the case is measured.
+func TestGPUsThatCannotBeWatched(t *testing.T) {
+	r, _ := onGPUs(t, 1, 0)
+	if sum := r.gpus.watch(0)(); sum != (nvml.Summary{}) {
+		t.Errorf("without an address: %+v", sum)
+	}
+	r.gpus.Driver = addressed{r.gpus.Driver}
+	for name, readers := range map[string]func(string) (nvml.Reader, error){
+		"no library": func(string) (nvml.Reader, error) { return nil, errors.New("there is none") }, "this build": nvml.Open,
+	} {
+		r.gpus.readers = readers
+		if row := run(t, r, simulated("pass=forward")); row.Status != results.OK || row.GPUPowerW.Known() || row.GPUThrottleReasons != "" {
+			t.Errorf("%s: %s (%s), %v W, throttled by %q", name, row.Status, row.Reason, row.GPUPowerW, row.GPUThrottleReasons)
+		}
 	}
 }

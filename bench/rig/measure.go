@@ -102,7 +102,8 @@ func (r *Rig) measureRank(ctx context.Context, c workload.Case, rank *parallel.R
 	}
 	rank.Device.ResetPeak()
 	m.variants = variantsOf(rank.Device, t.Stage.Config, c.ISA)
-	watched := r.watch(c)
+	watched, watchedGPU := r.watch(c), r.watchGPU(c, rank.ID)
+	defer watchedGPU() // also if a step panics
 	var reports []trainer.Report
 	m.Result, err = measure.Run(r.rule, func() (float64, error) {
 		if err := ctx.Err(); err != nil {
@@ -120,6 +121,7 @@ func (r *Rig) measureRank(ctx context.Context, c workload.Case, rank *parallel.R
 		reports = append(reports, report)
 		return x.largest(took)
 	})
+	m.conditions.gpus = watchedGPU()
 	if rank.ID == 0 {
 		m.conditions.Report = watched()
 	}

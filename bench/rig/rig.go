@@ -13,6 +13,7 @@ import (
 
 	"ofpeak/bench/host"
 	"ofpeak/bench/measure"
+	"ofpeak/bench/nvml"
 	"ofpeak/bench/sweep"
 	"ofpeak/bench/workload"
 	"ofpeak/kernels"
@@ -159,6 +160,7 @@ func (r *Rig) Run(ctx context.Context, c workload.Case, row *results.Row) {
 func (r *Rig) cautions(c workload.Case, m measurement, row *results.Row) []string {
 	oversubscribed := c.Device == workload.CPU && c.World()*c.RankThreads(len(r.cores)) > len(r.cores)
 	notes := m.conditions.Cautions(row.ClockRatio, oversubscribed)
+	notes = append(notes, nvml.Join(m.conditions.gpus).Cautions()...)
 	if note := sparsityNote(c, row); note != "" {
 		notes = append(notes, note)
 	}
