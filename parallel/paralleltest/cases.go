@@ -8,7 +8,7 @@ import (
 	"ofpeak/parallel"
 )
 
-// Cases is every strategy on the regression and the language model, dense and sparse.
+// Cases is every strategy on the regression and the language model, dense and sparse. The order is always the same: ranks that are processes each make the list.
 func Cases() []Case {
 	var cs []Case
 	add := func(name string, m block.Config, ss ...parallel.Strategy) {
@@ -27,10 +27,8 @@ func Cases() []Case {
 	deep.L = 6
 	deepLM := deep
 	deepLM.V, deepLM.L = 13, 7
-	for name, m := range map[string]block.Config{"deep mse": deep, "deep lm": deepLM} {
-		add(name, m, parallel.Strategy{PP: 3, Schedule: "interleaved", Chunks: 2, Microbatches: 6}, parallel.Strategy{PP: 2, Schedule: "interleaved", Chunks: 3, Microbatches: 8},
-			parallel.Strategy{PP: 3, Schedule: "interleaved", Chunks: 2, Microbatches: 4, EqualStages: true}, parallel.Strategy{DP: 2, PP: 2, Schedule: "interleaved", Chunks: 3, Microbatches: 6, ZeRO: 1})
-	}
+	add("deep mse", deep, interleaved()...)
+	add("deep lm", deepLM, interleaved()...)
 
 	again := lm
 	again.Recompute = true
@@ -40,9 +38,8 @@ func Cases() []Case {
 	switched, paired := lm, mse
 	switched.Experts = block.Experts{Count: 4, TopK: 1, Capacity: 1}
 	paired.Experts = block.Experts{Count: 6, TopK: 2, Capacity: 1.25}
-	for name, m := range map[string]block.Config{"switch": switched, "top-2": paired} {
-		add(name, m, experts()...)
-	}
+	add("switch", switched, experts()...)
+	add("top-2", paired, experts()...)
 
 	sparse, blocks := lm, mse
 	sparse.Layout = kernels.Layout{Format: kernels.Sparse24}
@@ -50,6 +47,14 @@ func Cases() []Case {
 	add("2:4", sparse, append(products(), parallel.Strategy{ZeRO: 3, DP: 3}, parallel.Strategy{DP: 2}, parallel.Strategy{TP: 4}, parallel.Strategy{PP: 3, Microbatches: 4})...)
 	add("block", blocks, parallel.Strategy{DP: 3}, parallel.Strategy{PP: 2, Microbatches: 4}, parallel.Strategy{DP: 2, PP: 2, Microbatches: 2})
 	return cs
+}
+
+// interleaved needs a block for each chunk of each stage.
+func interleaved() []parallel.Strategy {
+	return []parallel.Strategy{
+		{PP: 3, Schedule: "interleaved", Chunks: 2, Microbatches: 6}, {PP: 2, Schedule: "interleaved", Chunks: 3, Microbatches: 8},
+		{PP: 3, Schedule: "interleaved", Chunks: 2, Microbatches: 4, EqualStages: true}, {DP: 2, PP: 2, Schedule: "interleaved", Chunks: 3, Microbatches: 6, ZeRO: 1},
+	}
 }
 
 func data() []parallel.Strategy {
