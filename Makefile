@@ -19,6 +19,8 @@ GO          ?= go
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 # Concurrency lives in these. The numeric packages, and bench/rig which trains, would take minutes under the race detector.
+# So would these tests, which train in processes of their own; all of them run again without it.
+UNRACED := Tutorial|InABrowser|IsAccessible|Killed|UnderMPI|OnSimulatedGPUs
 RACE := ./bench ./bench/nvml ./bench/sweep ./parallel/... ./results/... ./kernels/cpu/team/... ./kernels/cpu/blas
 
 # Stamp the commit where git can tell it.
@@ -79,7 +81,7 @@ smoke: build
 test:
 	@if command -v python3 >/dev/null || [ -n "$$OFPEAK_REQUIRE" ]; then python3 -m unittest discover scripts/peers; fi
 	$(GO) -C $(ASM) test ./...
-	CGO_ENABLED=1 $(GO) test -race $(RACE)
+	CGO_ENABLED=1 $(GO) test -race -skip '$(UNRACED)' $(RACE)
 	$(GO) test ./...
 	$(MAKE) test-cuda
 	$(MAKE) test-arm64
