@@ -17,7 +17,7 @@ func newExportCmd(stdout io.Writer) *cobra.Command {
 	var format, out string
 	cmd := &cobra.Command{
 		Use:   "export FILE.csv...",
-		Short: "Write results for other tools: benchstat (benchfmt), JSON lines (jsonl), monitoring (openmetrics)",
+		Short: "Write results for other tools: benchstat (benchfmt), JSON lines (jsonl), data frames (parquet), monitoring (openmetrics)",
 		Args:  files(1, 0),
 		RunE: func(_ *cobra.Command, paths []string) error {
 			f, err := export.ParseFormat(format)
@@ -41,7 +41,7 @@ func newExportCmd(stdout io.Writer) *cobra.Command {
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&format, "format", "", "benchfmt, jsonl or openmetrics")
+	cmd.Flags().StringVar(&format, "format", "", "benchfmt, jsonl, parquet or openmetrics")
 	cmd.Flags().StringVarP(&out, "out", "o", "", "file to write; without it the terminal")
 	return cmd
 }
