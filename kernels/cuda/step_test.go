@@ -97,13 +97,13 @@ func TestTrainingStepsEqualTheReference(t *testing.T) {
 		length    int
 		layout    kernels.Layout
 	}{
-		{"fp32", 20, kernels.Layout{}}, {"bf16", 66, kernels.Layout{}}, {"fp16", 66, kernels.Layout{}},
+		{"fp32", 20, kernels.Layout{}}, {"tf32", 20, kernels.Layout{}}, {"bf16", 66, kernels.Layout{}}, {"fp16", 66, kernels.Layout{}},
 		{"bf16", 9, sparse}, {"fp16", 9, blocks}, {"fp32", 9, sparse}, {"fp32", 9, blocks},
 	} {
 		t.Run(c.precision+" "+c.layout.Format.String(), func(t *testing.T) {
 			cfg := block.Config{C: 128, NH: 2, T: c.length, L: 1, V: 40, Batch: 1, Seed: 5, Precision: precision(t, c.precision), Layout: c.layout}
 			// A gradient passes about 16 roundings and sums of up to 4C terms.
-			tolerance := 16 * (cfg.Precision.Compute.Eps() + 4*math.Sqrt(float64(4*cfg.C))*kernels.F32.Eps())
+			tolerance := 16 * (cfg.Precision.Factors().Eps() + 4*math.Sqrt(float64(4*cfg.C))*kernels.F32.Eps())
 			losses, grads, err := train(simulated(t, ptxsim.Config{Seed: 1}), cfg, 2)
 			if err != nil {
 				t.Fatal(err)
