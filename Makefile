@@ -21,7 +21,9 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # Concurrency lives in these. The numeric packages, and bench/rig which trains, would take minutes under the race detector.
 # So would these tests, which train in processes of their own; all of them run again without it.
 UNRACED := Tutorial|InABrowser|IsAccessible|Killed|UnderMPI|OnSimulatedGPUs
-RACE := ./bench ./bench/nvml ./bench/sweep ./parallel/... ./results/... ./kernels/cpu/team/... ./kernels/cpu/blas
+# Of those that run without it these take longest, so they start first.
+LONGEST := ./parallel/paralleltest ./kernels/cpu ./kernels/cuda
+RACE := ./parallel/paralleltest ./bench ./bench/nvml ./bench/sweep ./parallel/... ./results/... ./kernels/cpu/team/... ./kernels/cpu/blas
 
 # Stamp the commit where git can tell it.
 VCS := $(shell git rev-parse HEAD >/dev/null 2>&1 && echo auto || echo false)
@@ -82,7 +84,7 @@ test:
 	@if command -v python3 >/dev/null || [ -n "$$OFPEAK_REQUIRE" ]; then python3 -m unittest discover scripts/peers; fi
 	$(GO) -C $(ASM) test ./...
 	CGO_ENABLED=1 $(GO) test -race -skip '$(UNRACED)' $(RACE)
-	$(GO) test ./...
+	$(GO) test $(LONGEST) ./...
 	$(MAKE) test-cuda
 	$(MAKE) test-arm64
 

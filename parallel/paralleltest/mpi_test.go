@@ -11,6 +11,7 @@ import (
 
 // Every strategy computes between processes what one rank computes, in even and odd worlds, in the whole job and in a part of it.
 func TestUnderMPI(t *testing.T) {
+	t.Parallel()
 	jobs := map[string][]int{"openmpi": {2, 3, 4, 8}, "mpich": {3}}
 	mpitest.Each(t, ".", true, func(t *testing.T, m mpitest.MPI, binary string) {
 		for _, processes := range jobs[m.Name] {

@@ -14,12 +14,14 @@ import (
 func openRef(int, int) (kernels.Device, error) { return ref.New(), nil }
 
 func TestReference(t *testing.T) {
+	t.Parallel()
 	p, _ := kernels.PrecisionNamed("fp64")
 	paralleltest.Run(t, paralleltest.Options{Open: openRef, Precision: p, Tolerance: 1e-10})
 }
 
 // On streams that run behind the host, every wait that the order of things needs must be there.
 func TestAsynchronousStreams(t *testing.T) {
+	t.Parallel()
 	p, _ := kernels.PrecisionNamed("fp64")
 	var some []paralleltest.Case
 	for _, v := range []int{0, 13} {

@@ -25,12 +25,13 @@ import (
 	"ofpeak/parallel/trainer"
 )
 
-// quick leaves out of runs under the race detector what takes minutes there. The devices' locks are tested in comm/peer.
+// quick runs a test beside others, and leaves out of runs under the race detector what takes minutes there. The devices' locks are tested in comm/peer.
 func quick(t *testing.T) {
 	t.Helper()
 	if raceDetector {
 		t.Skip("an interpreter under the race detector takes minutes")
 	}
+	t.Parallel()
 }
 
 // technique is one way of training, on as many simulated GPUs as its strategy has ranks.
@@ -102,20 +103,23 @@ func TestSimulatedGPUsTrainAlikeInAnyOrder(t *testing.T) {
 		if c.precision != "fp32" || c.layout.Format != kernels.Dense || c.Mesh().World() == 1 {
 			continue
 		}
-		var first []float64
-		for seed := range seeds * 2 / uint64(c.Mesh().World()) { // half as many on four GPUs, which take twice as long
-			got, err := trainOnce(simulated(ptxsim.New(ptxsim.Config{Devices: 4, Seed: 100 + seed})), peer.New, c.Strategy)
-			if err != nil {
-				t.Fatalf("%s, seed %d: %v", c.Strategy, seed, err)
+		t.Run(c.Strategy.String(), func(t *testing.T) {
+			t.Parallel()
+			var first []float64
+			for seed := range seeds * 2 / uint64(c.Mesh().World()) { // half as many on four GPUs, which take twice as long
+				got, err := trainOnce(simulated(ptxsim.New(ptxsim.Config{Devices: 4, Seed: 100 + seed})), peer.New, c.Strategy)
+				if err != nil {
+					t.Fatalf("seed %d: %v", seed, err)
+				}
+				if first == nil {
+					first = got
+					kerneltest.Near(t, "losses", got, want, tolerances["fp32"])
+				}
+				if !slices.Equal(got, first) {
+					t.Errorf("seed %d: losses are %v, under another seed %v", seed, got, first)
+				}
 			}
-			if first == nil {
-				first = got
-				kerneltest.Near(t, c.Strategy.String()+": losses", got, want, tolerances["fp32"])
-			}
-			if !slices.Equal(got, first) {
-				t.Errorf("%s, seed %d: losses are %v, under another seed %v", c.Strategy, seed, got, first)
-			}
-		}
+		})
 	}
 }
 
