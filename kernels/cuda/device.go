@@ -89,6 +89,7 @@ var variants = map[kernels.Op][]string{
 	kernels.OpAttention: {"rows", "flash"},
 	kernels.OpLoss:      {"rows"},
 	kernels.OpAdamW:     {"fused"},
+	kernels.OpExperts:   {"rows"},
 }
 
 // Variants lists them.

@@ -48,7 +48,7 @@ func (b *bench) make(dt kernels.DType, std float64, shape ...int) both {
 	for i := range v {
 		v[i] = verify.Round(dt, std*b.random.NormFloat64())
 	}
-	return both{kerneltest.Upload(b.t, b.gpu, b.s, stored(dt), v, shape...), kerneltest.Upload(b.t, b.truth, b.exact, kernels.F64, v, shape...)}
+	return both{kerneltest.Upload(b.t, b.gpu, b.s, stored(dt), v, shape...), kerneltest.Upload(b.t, b.truth, b.exact, exact(dt), v, shape...)}
 }
 
 // stored is the type of a tensor of values of a type.
@@ -57,6 +57,14 @@ func stored(dt kernels.DType) kernels.DType {
 		return kernels.F32
 	}
 	return dt
+}
+
+// exact is the type in which the reference has them.
+func exact(dt kernels.DType) kernels.DType {
+	if dt == kernels.I32 {
+		return dt
+	}
+	return kernels.F64
 }
 
 // weight gives both devices the same weight of normal values, stored by a layout.
