@@ -62,6 +62,7 @@ func CheckLinearForward(out, x Tensor, w Weight, e Epilogue) {
 	require(c == w.C && isMatrix(out, n, w.OC), op+badShape)
 	require(isFloat(x) && typed(x.DType(), out, e.Bias, e.Aux, e.Residual), op+badType)
 	checkWeight(w, x.DType(), op+badWeight)
+	checkMath(w, x.DType(), op+badMath)
 	require(e.Bias.None() || hasSize(w.OC, e.Bias), op+badShape)
 	require(e.Residual.None() || isMatrix(e.Residual, n, w.OC), op+badShape)
 	checkAct(e, n, w.OC, op+badAct)
@@ -77,6 +78,7 @@ func CheckLinearBackwardInput(dx, dout Tensor, w Weight, e Epilogue) {
 	require(isFloat(dout) && typed(dout.DType(), dx, e.Aux), op+badType)
 	require(w.Format != Int8, op+"int8 weights have no backward pass")
 	checkWeight(w, dout.DType(), op+badWeight)
+	checkMath(w, dout.DType(), op+badMath)
 	require(e.Bias.None() && e.Residual.None(), op+"bias and residual belong to the forward pass")
 	checkAct(e, n, w.C, op+badAct)
 	require(apart(dx, dout, w.Values, w.Meta, e.Aux), op+badOverlap)
@@ -91,6 +93,7 @@ func CheckLinearBackwardWeight(dw Weight, dbias, dout, x Tensor) {
 	require(isFloat(x) && typed(x.DType(), dout) && typed(StatsOf(x.DType()), dbias), op+badType)
 	require(dw.Format != Int8, op+"int8 weights have no backward pass")
 	checkWeight(dw, StatsOf(x.DType()), op+badWeight)
+	checkMath(dw, x.DType(), op+badMath)
 	require(apart(dw.Values, dw.Meta, dbias, dout, x) && apart(dbias, dw.Meta, dout, x), op+badOverlap)
 }
 

@@ -89,6 +89,7 @@ const (
 	badShape   = "shapes do not fit"
 	badType    = "types do not fit"
 	badWeight  = "the weight's parts do not fit its layout"
+	badMath    = "products round float32 factors to tf32, and no others"
 	badAct     = "an activation needs Aux of the output's shape, and nothing else has one"
 	badCount   = "the element count must be positive"
 	badRouting = "the routing's parts do not fit each other"
@@ -113,6 +114,11 @@ func checkWeight(w Weight, t DType, message string) {
 		return
 	}
 	require(typed(t, w.Values), message)
+}
+
+// checkMath checks what a product of operands of type t rounds them to. The reference has them in float64.
+func checkMath(w Weight, t DType, message string) {
+	require(w.Math == 0 || w.Math == TF32 && (t == F32 || t == F64), message)
 }
 
 // decodedType is the float type of a weight's values, or for 8-bit values of their scales.

@@ -13,6 +13,8 @@ const (
 	I32
 	I8
 	U8
+	// TF32 is what a product makes of float32 factors: 11 of their 24 digits (NVIDIA, "A100 Tensor Core GPU Architecture", 2020). Nothing is stored in it.
+	TF32
 )
 
 var dtypes = [...]struct {
@@ -27,9 +29,13 @@ var dtypes = [...]struct {
 	I32:  {"int32", 4, 0},
 	I8:   {"int8", 1, 0},
 	U8:   {"uint8", 1, 0},
+	TF32: {"tf32", 4, 0x1p-10},
 }
 
-// String is the name used in flags and CSVs: fp64, fp32, fp16, bf16, int32, int8, uint8.
+// DTypes is above every DType.
+const DTypes = len(dtypes)
+
+// String is the name used in flags and CSVs: fp64, fp32, fp16, bf16, int32, int8, uint8, tf32.
 func (d DType) String() string { return dtypes[d].name }
 
 // Size is the size of one element in bytes.
@@ -58,6 +64,8 @@ type Precision struct {
 	Name string
 	// Compute is the type of weights and activations in products; sums are kept in Stats.
 	Compute DType
+	// Math is what products round their factors to, as in Weight; 0: nothing. The products of attention and of a router of experts do not.
+	Math DType
 	// Stats is the type of gradients, layer statistics and losses.
 	Stats DType
 	// Master is the type of the optimizer's weights and moments. Where it equals Compute there is no second copy of the weights.
@@ -68,10 +76,22 @@ type Precision struct {
 	Int8 bool
 }
 
+// Factors is the type of the factors of the products of a model's weights.
+func (p Precision) Factors() DType {
+	switch {
+	case p.Int8:
+		return I8
+	case p.Math != 0:
+		return p.Math
+	}
+	return p.Compute
+}
+
 // Precisions are the supported mixtures in the order in which they are listed to users. fp64 serves the reference only.
 var Precisions = []Precision{
 	{Name: "fp64", Compute: F64, Stats: F64, Master: F64},
 	{Name: "fp32", Compute: F32, Stats: F32, Master: F32},
+	{Name: "tf32", Compute: F32, Math: TF32, Stats: F32, Master: F32},
 	{Name: "bf16", Compute: BF16, Stats: F32, Master: F32},
 	{Name: "fp16", Compute: F16, Stats: F32, Master: F32, ScaleLoss: true},
 	{Name: "int8", Compute: F32, Stats: F32, Master: F32, Int8: true},

@@ -94,4 +94,18 @@ type Weight struct {
 	Values Tensor
 	Meta   Tensor // Sparse24, BlockSparse
 	Scale  Tensor // Int8
+	// Math is what products with this weight, or of this gradient, may round their factors to: TF32, of float32 ones. 0: nothing. A device without such
+	// arithmetic keeps all digits; where only the arithmetic asked for will do, ask its Supports about operands of this type.
+	Math DType
+}
+
+// Factors is the type of the factors of a product with operands of type t.
+func (w Weight) Factors(t DType) DType {
+	switch {
+	case w.Format == Int8:
+		return I8
+	case w.Math != 0:
+		return w.Math
+	}
+	return t
 }

@@ -56,7 +56,7 @@ func (r *Rig) supports(c workload.Case) error {
 		return r.checkGorgonia(c)
 	}
 	cfg := trainerConfig(c)
-	if err := r.kernels(c, question{cfg.Model.Precision.Compute, cfg.Model.Layout.Format, c.ISA, cfg.Model.Experts.Count > 0}); err != nil {
+	if err := r.kernels(c, question{cfg.Model.Precision.Compute, cfg.Model.Precision.Math, cfg.Model.Layout.Format, c.ISA, cfg.Model.Experts.Count > 0}); err != nil {
 		return err
 	}
 	return trainer.Check(cfg, strategy(c))
@@ -80,6 +80,7 @@ func (r *Rig) kernels(c workload.Case, q question) error {
 // question is what decides whether a device has the kernels of a case.
 type question struct {
 	compute kernels.DType
+	math    kernels.DType // of products; 0: compute
 	format  kernels.Format
 	variant string
 	experts bool
@@ -94,7 +95,10 @@ func (q question) ask(dev kernels.Device) error {
 			return err
 		}
 	}
-	return nil
+	if q.math == 0 {
+		return nil
+	}
+	return dev.Supports(kernels.OpLinear, q.math, q.format)
 }
 
 // trainerConfig is the whole model of a case.

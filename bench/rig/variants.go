@@ -31,7 +31,7 @@ func variantFor(variants []string, m block.Config, forced string) string {
 		switch {
 		case strings.HasSuffix(v, "bf16") && p.Compute != kernels.BF16:
 		case strings.HasSuffix(v, "vnni") && !p.Int8:
-		case v == "mma" && (p.Compute == kernels.F32 || !dense):
+		case v == "mma" && (p.Compute == kernels.F32 && p.Math == 0 || !dense):
 		case v == "cublaslt" && !dense:
 		case v == "flash" && (p.Compute == kernels.F32 || m.C/m.NH != 64 && m.C/m.NH != 128):
 		default:

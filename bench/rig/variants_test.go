@@ -29,6 +29,7 @@ func TestVariantForAPrecision(t *testing.T) {
 		{precision: "bf16", variants: gpu, want: "cublaslt"},
 		{precision: "bf16", variants: gpu[:2], want: "mma"},
 		{precision: "fp32", variants: gpu[:2], want: "fma"},
+		{precision: "tf32", variants: gpu[:2], want: "mma"},
 		{precision: "int8", variants: gpu, want: "fma"},
 		{precision: "bf16", variants: gpu, layout: kernels.Layout{Format: kernels.Sparse24}, want: "fma"},
 		{precision: "bf16", variants: gpu, forced: "mma", want: "mma"},

@@ -61,6 +61,8 @@ func tolerance(c workload.Case) float64 {
 	switch {
 	case p.Int8:
 		return 0.02
+	case p.Math != 0:
+		return 16 * p.Math.Eps()
 	case p.Compute == kernels.F64:
 		return 1e-10
 	case p.Compute == kernels.F32:

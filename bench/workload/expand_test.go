@@ -116,6 +116,7 @@ func TestExpand(t *testing.T) {
 		}},
 		{"simulated GPUs take a model of their own", Options{Suite: "quick", Techniques: []string{MixedPrecision}, Device: Sim, GPUs: 2}, []string{
 			"technique=baseline precision=fp32 model=C=32,NH=4,T=8,L=2,B=8 device=sim",
+			"technique=mixed-precision precision=tf32 model=C=32,NH=4,T=8,L=2,B=8 device=sim",
 			"technique=mixed-precision precision=bf16 model=C=32,NH=4,T=8,L=2,B=8 device=sim",
 			"technique=mixed-precision precision=fp16 model=C=32,NH=4,T=8,L=2,B=8 device=sim",
 			"technique=baseline precision=fp32 model=C=32,NH=4,T=8,L=2,B=8 pass=forward device=sim",

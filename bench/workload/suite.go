@@ -127,11 +127,12 @@ var Suites = []Suite{
 		{Models: models("gpt2"), Layouts: []kernels.Layout{twoFour, blocks(32, 0.5)}},
 	}, breadth(models("small"), 32), further(models("small"))),
 		slices.Concat([]Settings{
-			{Models: models("gpt2"), Precisions: []string{"fp32", "bf16", "fp16"}},
+			{Models: models("gpt2"), Precisions: []string{"fp32", "tf32", "bf16", "fp16"}},
 			{Models: models("gpt2"), Passes: []string{Forward}, Precisions: []string{"fp32", "bf16", "int8"}},
 		}, breadth(models("1b"), 32), further(models("1b")))},
 	{"parallel", "every way to split the small model over ranks, a few minutes", strategies(models("small")), strategies(models("1b"))},
-	{"full", "every technique on every preset that fits this machine", slices.Concat(breadth(presets, 16), further(presets)), nil},
+	{"full", "every technique on every preset that fits this machine", slices.Concat(breadth(presets, 16), further(presets)),
+		slices.Concat(breadth(presets, 16), []Settings{{Models: presets, Precisions: []string{"tf32"}}}, further(presets))},
 }
 
 // SuiteNamed finds a suite by its name.

@@ -31,7 +31,7 @@ func (st *Stage) bind() {
 		case LMHead:
 			st.head = &lmHead{ln: st.norm(next(), next())}
 			w := next()
-			st.head.out = linear{w: dense(w, st.values(w)), dw: dense(w, st.gradient(w)), off: w.Off}
+			st.head.out = linear{w: st.dense(w, st.values(w)), dw: st.dense(w, st.gradient(w)), off: w.Off}
 		}
 	}
 }
@@ -66,7 +66,7 @@ func (st *Stage) norm(gain, bias Param) norm {
 }
 
 func (st *Stage) linear(w, b Param) linear {
-	l := linear{w: dense(w, st.values(w)), b: st.values(b), off: w.Off}
+	l := linear{w: st.dense(w, st.values(w)), b: st.values(b), off: w.Off}
 	if w.sparse {
 		st.storeElsewhere(&l.w)
 	}
@@ -81,9 +81,11 @@ func (st *Stage) linear(w, b Param) linear {
 func (st *Stage) mixture(next func() Param) *mixture {
 	matrix := func() linear {
 		p := next()
-		return linear{w: dense(p, st.values(p)), dw: dense(p, st.gradient(p)), off: p.Off}
+		return linear{w: st.dense(p, st.values(p)), dw: st.dense(p, st.gradient(p)), off: p.Off}
 	}
 	m := &mixture{Experts: st.Experts, router: matrix(), stats: st.Routes, again: st.routesAgain, state: st.State, swap: &st.Exchange}
+	// A choice between experts is not to hang on the digits that products leave out (Fedus et al., arXiv:2101.03961, section 2.4).
+	m.router.w.Math, m.router.dw.Math = 0, 0
 	for range m.local() {
 		m.fc, m.out = append(m.fc, matrix()), append(m.out, matrix())
 	}
@@ -91,8 +93,8 @@ func (st *Stage) mixture(next func() Param) *mixture {
 }
 
 // dense is p as a dense matrix.
-func dense(p Param, values kernels.Tensor) kernels.Weight {
-	return kernels.Weight{OC: p.OC, C: p.C, Values: values}
+func (st *Stage) dense(p Param, values kernels.Tensor) kernels.Weight {
+	return kernels.Weight{OC: p.OC, C: p.C, Values: values, Math: st.Precision.Math}
 }
 
 // values is where the passes find a parameter.

@@ -6,7 +6,7 @@ import "ofpeak/kernels"
 const CostVersion = "v1"
 
 // FLOPs counts floating-point (or integer) operations by the type of a product's operands; a multiply-add is two.
-type FLOPs [kernels.U8 + 1]float64
+type FLOPs [kernels.DTypes]float64
 
 // Total is the FLOPs of all types.
 func (f FLOPs) Total() float64 {
@@ -101,12 +101,7 @@ func (c Config) addWork(l *LayerCost) {
 			c.addExperts(l)
 		}
 		for _, m := range dense {
-			flops := 2 * n * float64(m[0]) * float64(m[1])
-			t := c.Precision.Compute
-			if c.Layout.Format == kernels.Int8 {
-				t = kernels.I8
-			}
-			c.product(l, t, flops, c.Layout.Density(m[1]))
+			c.product(l, c.Precision.Factors(), 2*n*float64(m[0])*float64(m[1]), c.Layout.Density(m[1]))
 		}
 		pairs := float64(c.Batch) * float64(c.T) * float64(c.T+1) / 2
 		c.attention(l, 2*pairs*float64(c.C/c.TP))
@@ -114,12 +109,12 @@ func (c Config) addWork(l *LayerCost) {
 			again := l.Forward.Executed
 			if c.Experts.Count == 0 {
 				last := c.matrices()[3]
-				again[c.Precision.Compute] -= 2 * n * float64(last[0]) * float64(last[1]) * c.Layout.Density(last[1])
+				again[c.Precision.Factors()] -= 2 * n * float64(last[0]) * float64(last[1]) * c.Layout.Density(last[1])
 			}
 			l.Backward.Executed = l.Backward.Executed.Plus(again)
 		}
 	case LMHead:
-		c.product(l, c.Precision.Compute, 2*n*float64(c.V)*float64(c.C), 1)
+		c.product(l, c.Precision.Factors(), 2*n*float64(c.V)*float64(c.C), 1)
 	}
 }
 
@@ -139,8 +134,8 @@ func (c Config) product(l *LayerCost, t kernels.DType, flops, density float64) {
 // addExperts adds the router's product and the experts'. The model needs TopK experts a token, its dense twin all; what runs are the experts' whole
 // capacity, full or not.
 func (c Config) addExperts(l *LayerCost) {
-	n, t := float64(c.Batch*c.T), c.Precision.Compute
-	c.product(l, t, 2*n*float64(c.C*c.Experts.Count), 1)
+	n, t := float64(c.Batch*c.T), c.Precision.Factors()
+	c.product(l, c.Precision.Compute, 2*n*float64(c.C*c.Experts.Count), 1)
 	each := 2 * 2 * float64(c.C*c.hidden()/c.TP) // of a token in one expert
 	add := func(w *Work, times float64) {
 		w.Model[t] += times * each * n * float64(c.Experts.TopK)

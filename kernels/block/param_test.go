@@ -110,7 +110,7 @@ func TestCheckNamesWhatDoesNotFit(t *testing.T) {
 		"tp":     {func(c *Config) { c.TP = 4 }, "NH=6 is not divisible by tp=4"},
 		"stage":  {func(c *Config) { c.Lo, c.Hi = 2, 9 }, "a stage of layers 2 to 9 does not lie in the model's 4"},
 		"block":  {func(c *Config) { c.Layout = kernels.Layout{Format: kernels.BlockSparse, Block: 16, Keep: 0.5} }, "block sparsity needs a weight divisible by its block of 16, not 72x24"},
-		"int8":   {func(c *Config) { c.Precision = kernels.Precisions[4] }, "precision int8 and weight format int8 go together"},
+		"int8":   {func(c *Config) { c.Precision = kernels.Precisions[5] }, "precision int8 and weight format int8 go together"},
 		"length": {func(c *Config) { c.T = 0 }, "C, NH, T, L and B must be positive, not C=24 NH=6 T=0 L=2 B=2"},
 	} {
 		c2 := small

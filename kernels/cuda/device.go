@@ -69,6 +69,10 @@ func (d *Device) Info() kernels.Info {
 // Supports is nil, or says which kernel is not there.
 func (d *Device) Supports(op kernels.Op, t kernels.DType, f kernels.Format) error {
 	switch {
+	case t == kernels.TF32 && op == kernels.OpLinear && f == kernels.Dense:
+		return nil
+	case t == kernels.TF32:
+		return fmt.Errorf("%w: %s of %s weights on tf32 factors: the CUDA kernels have products of dense weights only", kernels.ErrUnsupported, op, f)
 	case suffix(t) == "":
 		return fmt.Errorf("%w: %s on %s operands: the CUDA kernels compute in fp32 and store fp32, fp16 and bf16", kernels.ErrUnsupported, op, t)
 	case len(d.Variants(op)) == 0:
@@ -85,6 +89,7 @@ var variants = map[kernels.Op][]string{
 	kernels.OpAttention: {"rows", "flash"},
 	kernels.OpLoss:      {"rows"},
 	kernels.OpAdamW:     {"fused"},
+	kernels.OpExperts:   {"rows"},
 }
 
 // Variants lists them.

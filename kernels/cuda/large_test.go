@@ -48,7 +48,23 @@ func (b *bench) make(dt kernels.DType, std float64, shape ...int) both {
 	for i := range v {
 		v[i] = verify.Round(dt, std*b.random.NormFloat64())
 	}
-	return both{kerneltest.Upload(b.t, b.gpu, b.s, dt, v, shape...), kerneltest.Upload(b.t, b.truth, b.exact, kernels.F64, v, shape...)}
+	return both{kerneltest.Upload(b.t, b.gpu, b.s, stored(dt), v, shape...), kerneltest.Upload(b.t, b.truth, b.exact, exact(dt), v, shape...)}
+}
+
+// stored is the type of a tensor of values of a type.
+func stored(dt kernels.DType) kernels.DType {
+	if dt == kernels.TF32 {
+		return kernels.F32
+	}
+	return dt
+}
+
+// exact is the type in which the reference has them.
+func exact(dt kernels.DType) kernels.DType {
+	if dt == kernels.I32 {
+		return dt
+	}
+	return kernels.F64
 }
 
 // weight gives both devices the same weight of normal values, stored by a layout.
@@ -61,7 +77,7 @@ func (b *bench) weight(layout kernels.Layout, dt kernels.DType, oc, c int) (gpu,
 	}
 	b.exact.Encode(truth, dense)
 	gpu = truth
-	gpu.Values = kerneltest.Upload(b.t, b.gpu, b.s, dt, kerneltest.Read(b.t, b.exact, truth.Values), n)
+	gpu.Values = kerneltest.Upload(b.t, b.gpu, b.s, stored(dt), kerneltest.Read(b.t, b.exact, truth.Values), n)
 	if metas > 0 {
 		gpu.Meta = kerneltest.Upload(b.t, b.gpu, b.s, mt, kerneltest.Read(b.t, b.exact, truth.Meta), metas)
 	}
@@ -121,13 +137,18 @@ func TestTensorCoreProductsOverManyTiles(t *testing.T) {
 	}{
 		{kernels.BF16, kernels.Layout{}, 136, 264, 200}, {kernels.F16, kernels.Layout{}, 264, 136, 72}, {kernels.BF16, kernels.Layout{}, 130, 131, 133},
 		{kernels.BF16, pairs, 136, 264, 160}, {kernels.F16, pairs, 264, 136, 288}, {kernels.BF16, pairs, 130, 131, 136},
+		{kernels.TF32, kernels.Layout{}, 136, 264, 72}, {kernels.TF32, kernels.Layout{}, 264, 132, 40}, {kernels.TF32, kernels.Layout{}, 130, 131, 33},
 		{kernels.BF16, blocks(16), 136, 64, 208}, {kernels.F16, blocks(32), 130, 96, 256}, {kernels.BF16, blocks(64), 264, 128, 448},
 	} {
 		t.Run(fmt.Sprintf("%s/%s/%dx%dx%d", c.layout.Format, c.dt, c.n, c.oc, c.c), func(t *testing.T) {
-			b := newBench(t, uint64(i))
-			x, bias := b.make(c.dt, 1, c.n, c.c), b.make(c.dt, 1, c.oc)
-			out, dout, dx := b.make(c.dt, 1, c.n, c.oc), b.make(c.dt, 1, c.n, c.oc), b.make(c.dt, 1, c.n, c.c)
-			gpu, truth := b.weight(c.layout, c.dt, c.oc, c.c)
+			b, math, factors := newBench(t, uint64(i)), kernels.DType(0), c.dt
+			if c.dt == kernels.TF32 { // float32, of values that the rounding of factors keeps
+				math, c.dt = c.dt, kernels.F32
+			}
+			x, bias := b.make(factors, 1, c.n, c.c), b.make(c.dt, 1, c.oc)
+			out, dout, dx := b.make(c.dt, 1, c.n, c.oc), b.make(factors, 1, c.n, c.oc), b.make(c.dt, 1, c.n, c.c)
+			gpu, truth := b.weight(c.layout, factors, c.oc, c.c)
+			gpu.Math = math
 			dw, dbias := b.make(kernels.F32, 1, c.layout.ValueLen(c.oc, c.c)), b.make(kernels.F32, 1, c.oc)
 			run := func(s kernels.Stream, weight kernels.Weight, pick func(both) kernels.Tensor) {
 				grad := weight

@@ -22,11 +22,14 @@ func tiles(edge, m, n, shared int) shape {
 // Dynamic shared memory of linear_tile.cuh: three stages of two tiles of 128 rows, of 2-byte elements. The forward product of linear_pairs.cu has smaller ones.
 const tileStages = 3 * 2 * 2 * 128 * (32 + 8)
 
-// product picks the kernel for a weight's format. Tensor cores take 16-bit types; float32 operands go to the variant that keeps their precision.
+// product picks the kernel for a weight's format. Tensor cores take 16-bit types, and float32 that may be rounded to tf32; else
+// float32 operands go to the variant that keeps their precision.
 func (s *stream) product(t kernels.DType, m, n int, w kernels.Weight) product {
 	fma := t == kernels.F32 || s.dev.selected[kernels.OpLinear] == "fma"
 	small, large := tiles(64, m, n, 0), tiles(128, m, n, tileStages)
 	switch {
+	case w.Math == kernels.TF32 && s.dev.selected[kernels.OpLinear] != "fma":
+		return product{large, "linear_tf32", "tf32_", nil}
 	case w.Format == kernels.Sparse24 && fma:
 		return product{small, "linear_sparse", "pairs_", []any{w.Meta}}
 	case w.Format == kernels.Sparse24:
@@ -43,10 +46,15 @@ func (s *stream) run(p product, pass string, t kernels.DType, args ...any) {
 	s.launch(p.file, p.prefix+pass+suffix(t), p.shape, append(args, p.layout...)...)
 }
 
+// multiplies tells whether a product of operands of type t can go on; if not, the stream fails.
+func (s *stream) multiplies(t kernels.DType, w kernels.Weight) bool {
+	return s.supported(kernels.OpLinear, t, w.Format) && (w.Math == 0 || s.supported(kernels.OpLinear, w.Math, w.Format))
+}
+
 func (s *stream) LinearForward(out, x kernels.Tensor, w kernels.Weight, e kernels.Epilogue) {
 	kernels.CheckLinearForward(out, x, w, e)
 	t, n := x.DType(), x.Rows()
-	if !s.supported(kernels.OpLinear, t, w.Format) || s.libraryForward(out, x, w, e) {
+	if !s.multiplies(t, w) || s.libraryForward(out, x, w, e) {
 		return
 	}
 	if w.Format == kernels.Int8 {
@@ -94,7 +102,7 @@ func (s *stream) int8Forward(out, x kernels.Tensor, w kernels.Weight, e kernels.
 func (s *stream) LinearBackwardInput(dx, dout kernels.Tensor, w kernels.Weight, e kernels.Epilogue) {
 	kernels.CheckLinearBackwardInput(dx, dout, w, e)
 	t, n := dout.DType(), dout.Rows()
-	if s.supported(kernels.OpLinear, t, w.Format) && !s.libraryInput(dx, dout, w, e) {
+	if s.multiplies(t, w) && !s.libraryInput(dx, dout, w, e) {
 		s.run(s.product(t, n, w.C, w), "input_", t, dx, dout, w.Values, e.Aux, n, w.C, w.OC)
 	}
 }
@@ -102,7 +110,7 @@ func (s *stream) LinearBackwardInput(dx, dout kernels.Tensor, w kernels.Weight, 
 func (s *stream) LinearBackwardWeight(dw kernels.Weight, dbias, dout, x kernels.Tensor) {
 	kernels.CheckLinearBackwardWeight(dw, dbias, dout, x)
 	t, n := x.DType(), x.Rows()
-	if !s.supported(kernels.OpLinear, t, dw.Format) {
+	if !s.multiplies(t, dw) {
 		return
 	}
 	if !s.libraryWeight(dw, dout, x) {

@@ -57,7 +57,7 @@ func (s *stream) libraryForward(out, x kernels.Tensor, w kernels.Weight, e kerne
 		return false
 	}
 	p := driver.Product{
-		M: x.Rows(), N: w.OC, K: w.C, A: address(x), B: address(w.Values), TransB: true, In: productType(x),
+		M: x.Rows(), N: w.OC, K: w.C, A: address(x), B: address(w.Values), TransB: true, In: productType(x), TF32: w.Math == kernels.TF32,
 		C: address(out), Addend: address(e.Residual), Bias: address(e.Bias), Out: productType(out),
 	}
 	if e.Act == kernels.GELU {
@@ -72,7 +72,8 @@ func (s *stream) libraryInput(dx, dout kernels.Tensor, w kernels.Weight, e kerne
 		return false
 	}
 	p := driver.Product{
-		M: dout.Rows(), N: w.C, K: w.OC, A: address(dout), B: address(w.Values), In: productType(dout), C: address(dx), Out: productType(dx),
+		M: dout.Rows(), N: w.C, K: w.OC, A: address(dout), B: address(w.Values), In: productType(dout), TF32: w.Math == kernels.TF32,
+		C: address(dx), Out: productType(dx),
 	}
 	if e.Act == kernels.GELU {
 		p.Epilogue, p.Aux = driver.GELUGradient, address(e.Aux)
@@ -83,7 +84,7 @@ func (s *stream) libraryInput(dx, dout kernels.Tensor, w kernels.Weight, e kerne
 // libraryWeight lets the library do LinearBackwardWeight, but for the gradient of the bias.
 func (s *stream) libraryWeight(dw kernels.Weight, dout, x kernels.Tensor) bool {
 	return s.hasLibrary(dw) && s.multiply(driver.Product{
-		M: dw.OC, N: dw.C, K: x.Rows(), A: address(dout), TransA: true, B: address(x), In: productType(x),
+		M: dw.OC, N: dw.C, K: x.Rows(), A: address(dout), TransA: true, B: address(x), In: productType(x), TF32: dw.Math == kernels.TF32,
 		C: address(dw.Values), Addend: address(dw.Values), Out: productType(dw.Values),
 	})
 }

@@ -17,6 +17,9 @@ type env struct {
 	shift  int // elements by which views miss the buffer's alignment
 	// scale is the size of the terms that the outputs made next are sums of; see kernels.RelErrorAt.
 	scale float64
+	// math is what products round their factors to, see kernels.Weight; near makes factors that lose nothing by it, see factors.
+	math kernels.DType
+	near bool
 
 	operands []operand
 }

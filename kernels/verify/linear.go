@@ -75,7 +75,7 @@ func (l *list) linear() {
 
 func linearForward(e *env, t kernels.DType, layout kernels.Layout, m matmul, bias, gelu bool, residual string) {
 	e.shift = m.shift
-	x, tol := e.normal(m.n*m.c, 0, 1), tolerance(t, m.c)
+	x, tol := e.factors(m.n*m.c), e.tolerance(t, m.c)
 	if layout.Format == kernels.Int8 {
 		x = e.quantizable(t, m.n, m.c)
 	}
@@ -107,22 +107,22 @@ func linearForward(e *env, t kernels.DType, layout kernels.Layout, m matmul, bia
 
 func linearBackwardInput(e *env, t kernels.DType, layout kernels.Layout, m matmul, gelu bool) {
 	e.shift = m.shift
-	dout, w := e.in("dout", t, e.normal(m.n*m.oc, 0, 1), m.n, m.oc), e.weight(layout, t, m)
+	dout, w := e.in("dout", t, e.factors(m.n*m.oc), m.n, m.oc), e.weight(layout, t, m)
 	var ep kernels.Epilogue
 	if gelu {
 		ep.Act, ep.Aux = kernels.GELU, e.in("aux", t, e.normal(m.n*m.c, 0, 2), m.n, m.c)
 	}
 	e.scale = math.Sqrt(float64(m.oc))
-	e.s.LinearBackwardInput(e.out("dx", t, tolerance(t, m.oc), m.n, m.c), dout, w, ep)
+	e.s.LinearBackwardInput(e.out("dx", t, e.tolerance(t, m.oc), m.n, m.c), dout, w, ep)
 }
 
 func linearBackwardWeight(e *env, t kernels.DType, layout kernels.Layout, m matmul, bias bool) {
 	e.shift = m.shift
 	st := kernels.StatsOf(t)
-	dout, x := e.in("dout", t, e.normal(m.n*m.oc, 0, 1), m.n, m.oc), e.in("x", t, e.normal(m.n*m.c, 0, 1), m.n, m.c)
+	dout, x := e.in("dout", t, e.factors(m.n*m.oc), m.n, m.oc), e.in("x", t, e.factors(m.n*m.c), m.n, m.c)
 	dw := e.weight(layout, st, m)
 	e.scale = math.Sqrt(float64(m.n))
-	dw.Values = e.sum("dw", st, tolerance(st, m.n), dw.Values.Shape...)
+	dw.Values = e.sum("dw", st, e.tolerance(st, m.n), dw.Values.Shape...)
 	var dbias kernels.Tensor
 	if bias {
 		dbias = e.sum("dbias", st, tolerance(st, m.n), m.oc)

@@ -10,11 +10,13 @@ import (
 
 var nan = math.NaN()
 
-// Round is v rounded to t. Halves are rounded by way of float32.
+// Round is v rounded to t. All but float64 are rounded by way of float32.
 func Round(t kernels.DType, v float64) float64 {
 	switch t {
 	case kernels.F32:
 		return float64(float32(v))
+	case kernels.TF32: // the nearest, of two the larger magnitude
+		return float64(math.Float32frombits((math.Float32bits(float32(v)) + 1<<12) &^ (1<<13 - 1)))
 	case kernels.F16:
 		return float64(kernels.F32FromF16(kernels.F16FromF32(float32(v))))
 	case kernels.BF16:

@@ -88,6 +88,7 @@ func Cases(seed uint64) []Case {
 		l.adamW()
 		l.nonFinite()
 	}
+	l.tf32()
 	return l.cases
 }
 

@@ -10,11 +10,11 @@ type parts struct{ values, meta, scale []float64 }
 
 // weight makes a random weight as an input, encoded by the reference, so that products do not depend on the device's Encode.
 func (e *env) weight(layout kernels.Layout, t kernels.DType, m matmul) kernels.Weight {
-	dense := e.normal(m.oc*m.c, 0, 1)
+	dense := e.factors(m.oc * m.c)
 	if layout.Format == kernels.Int8 {
 		dense = e.quantizable(t, m.oc, m.c)
 	}
-	p, w := encode(layout, m, round(t, dense)), kernels.Weight{Layout: layout, OC: m.oc, C: m.c}
+	p, w := encode(layout, m, round(t, dense)), kernels.Weight{Layout: layout, OC: m.oc, C: m.c, Math: e.math}
 	if n, mt := layout.MetaLen(m.oc, m.c); n > 0 {
 		w.Meta = e.in("meta", mt, p.meta, n)
 	}

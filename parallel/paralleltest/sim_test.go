@@ -39,6 +39,7 @@ type technique struct {
 	precision string
 	layout    kernels.Layout
 	again     bool // recomputed activations
+	experts   block.Experts
 	parallel.Strategy
 }
 
@@ -50,7 +51,9 @@ var (
 // techniques are all of them, on 1, 2 and 4 GPUs.
 var techniques = []technique{
 	{precision: "fp32"}, {precision: "bf16"}, {precision: "fp16"}, {precision: "fp32", layout: twoFour}, {precision: "bf16", layout: twoFour},
-	{precision: "fp32", layout: blocks}, {precision: "fp32", again: true},
+	{precision: "fp32", layout: blocks}, {precision: "fp32", again: true}, {precision: "tf32"},
+	{precision: "fp32", experts: block.Experts{Count: 4, TopK: 2, Capacity: 1}}, {precision: "fp32", experts: block.Experts{Count: 4, TopK: 1, Capacity: 1}, Strategy: parallel.Strategy{EP: 2}},
+	{precision: "fp32", experts: block.Experts{Count: 4, TopK: 1, Capacity: 1}, Strategy: parallel.Strategy{TP: 2}},
 	{precision: "fp32", Strategy: parallel.Strategy{DP: 2, BucketBytes: 4096}}, {precision: "fp32", Strategy: parallel.Strategy{DP: 2, ZeRO: 1}},
 	{precision: "fp32", Strategy: parallel.Strategy{DP: 2, ZeRO: 2, Microbatches: 2}}, {precision: "fp32", Strategy: parallel.Strategy{DP: 2, ZeRO: 3, BucketBytes: 4096}},
 	{precision: "bf16", Strategy: parallel.Strategy{DP: 2, ZeRO: 1}}, {precision: "fp16", Strategy: parallel.Strategy{DP: 2, ZeRO: 3}},
@@ -64,12 +67,12 @@ var techniques = []technique{
 }
 
 // tolerances bound losses and gradients after the rounding of so short sums, relative to a tensor's largest value.
-var tolerances = map[string]float64{"fp32": 2e-5, "bf16": 0.06, "fp16": 0.008}
+var tolerances = map[string]float64{"fp32": 2e-5, "tf32": 0.008, "bf16": 0.06, "fp16": 0.008}
 
 func (c technique) run(t *testing.T, seed uint64) {
 	p, _ := kernels.PrecisionNamed(c.precision)
 	gpus := &drivertest.Tap{Driver: ptxsim.New(ptxsim.Config{Devices: 4, Seed: seed})}
-	m := block.Config{C: 16, NH: 2, T: 5, L: 2, V: 8, Batch: 4, Seed: 3, Layout: c.layout, Recompute: c.again}
+	m := block.Config{C: 16, NH: 2, T: 5, L: 2, V: 8, Batch: 4, Seed: 3, Layout: c.layout, Recompute: c.again, Experts: c.experts}
 	paralleltest.Run(t, paralleltest.Options{
 		Open: simulated(gpus), Truth: openRef, Connect: peer.New, Precision: p,
 		Tolerance: tolerances[c.precision], Drift: 2*paralleltest.Steps*block.DefaultHyper.LR + p.Compute.Eps(),
@@ -100,7 +103,7 @@ func TestSimulatedGPUsTrainAlikeInAnyOrder(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range techniques {
-		if c.precision != "fp32" || c.layout.Format != kernels.Dense || c.Mesh().World() == 1 {
+		if c.precision != "fp32" || c.layout.Format != kernels.Dense || c.experts.Count > 0 || c.Mesh().World() == 1 {
 			continue
 		}
 		t.Run(c.Strategy.String(), func(t *testing.T) {

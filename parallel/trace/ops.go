@@ -24,12 +24,8 @@ func (s *stream) memory(op string, bytes float64) { s.begin(Span{Op: op, Kind: M
 
 // product notes a matrix product of so many rows with a weight.
 func (s *stream) product(op string, rows int, x kernels.Tensor, w kernels.Weight, bytes float64) {
-	t := x.DType()
-	if w.Format == kernels.Int8 {
-		t = kernels.I8
-	}
 	flops := 2 * float64(rows) * float64(w.OC) * float64(w.C) * w.Density(w.C)
-	s.begin(Span{Op: op, Kind: Product, DType: t, FLOPs: flops, Model: flops, Bytes: bytes})
+	s.begin(Span{Op: op, Kind: Product, DType: w.Factors(x.DType()), FLOPs: flops, Model: flops, Bytes: bytes})
 }
 
 // attention notes the products of attention: so many that the model needs and so many that run, each of T(T+1)/2 pairs a head.

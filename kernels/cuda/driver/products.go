@@ -43,6 +43,7 @@ type Product struct {
 	A, B           Ptr
 	TransA, TransB bool // A is stored (K,M), B is stored (N,K)
 	In             Type // of A and B
+	TF32           bool // factors of type Float32 may be rounded to tf32, 11 digits
 	C              Ptr
 	Addend         Ptr  // (M,N); may be C
 	Bias           Ptr  // (N), added to each row

@@ -51,21 +51,25 @@ template <typename T, bool APART> struct Operand {
 template <typename T> struct Sum { typedef float type; };
 template <> struct Sum<s8x2> { typedef int type; };
 
+// Fragments of tiles that lie as Operand's do: A's 16 rows, B's 16 columns. linear_tf32.cu has others.
+template <bool APART, typename T> INLINE void left(u32 (&a)[4], const u16 *tile, int row, int k, T) {
+    if (APART) fragmentATrans(a, tile, TILE + PAD, row, k);
+    else fragmentA(a, tile, STEP + PAD, row, k);
+}
+template <bool APART, typename T> INLINE void right(u32 (&b)[4], const u16 *tile, int col, int k, T) {
+    if (APART) fragmentBTrans(b, tile, TILE + PAD, col, k);
+    else fragmentB(b, tile, STEP + PAD, col, k);
+}
+
 template <typename T, bool A_APART, bool B_APART>
 INLINE void multiply(typename Sum<T>::type (&sum)[4][4][4], const u16 *as, const u16 *bs, int row0, int col0) {
 #pragma unroll
     for (int k0 = 0; k0 < STEP; k0 += 16) {
         u32 a[4][4], b[2][4];
 #pragma unroll
-        for (int i = 0; i < 4; i++) {
-            if (A_APART) fragmentATrans(a[i], as, TILE + PAD, row0 + 16 * i, k0);
-            else fragmentA(a[i], as, STEP + PAD, row0 + 16 * i, k0);
-        }
+        for (int i = 0; i < 4; i++) left<A_APART>(a[i], as, row0 + 16 * i, k0, T());
 #pragma unroll
-        for (int j = 0; j < 2; j++) {
-            if (B_APART) fragmentBTrans(b[j], bs, TILE + PAD, col0 + 16 * j, k0);
-            else fragmentB(b[j], bs, STEP + PAD, col0 + 16 * j, k0);
-        }
+        for (int j = 0; j < 2; j++) right<B_APART>(b[j], bs, col0 + 16 * j, k0, T());
 #pragma unroll
         for (int i = 0; i < 4; i++)
 #pragma unroll

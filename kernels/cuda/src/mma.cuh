@@ -26,6 +26,19 @@ INLINE void mma(float (&c)[4], const u32 (&a)[4], u32 b0, u32 b1, bf16) {
         : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3]) : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 }
 
+// Half of a float of which a product takes 11 digits, rounded to nearest (PTX ISA, section "cvt", .rna.tf32): two of them are a register of a fragment.
+struct tf32 { u16 bits; };
+
+// c (16,8) += a (16,8)·b (8,8), sums in float.
+INLINE void mma(float (&c)[4], const u32 (&a)[4], u32 b0, u32 b1, tf32) {
+    asm("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+        : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3]) : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+}
+INLINE u32 toTF32(float x) {
+    u32 y;
+    asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(y) : "f"(x));
+    return y;
+}
 
 // Two 8-bit integers. Fragments of them lie as those of 16-bit types.
 struct s8x2 { u16 bits; };

@@ -79,7 +79,7 @@ static int32_t epilogue(const struct lt_product *p)
 static int describe(struct plan *plan, const struct lt_product *p)
 {
 	int32_t first = p->trans_b ? CUBLAS_OP_T : CUBLAS_OP_N, second = p->trans_a ? CUBLAS_OP_T : CUBLAS_OP_N, last = epilogue(p);
-	int status = lt.cublasLtMatmulDescCreate(&plan->product, CUBLAS_COMPUTE_32F, CUDA_R_32F);
+	int status = lt.cublasLtMatmulDescCreate(&plan->product, p->tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F, CUDA_R_32F);
 
 	SET(status, attribute(plan, CUBLASLT_MATMUL_DESC_TRANSA, &first, sizeof first));
 	SET(status, attribute(plan, CUBLASLT_MATMUL_DESC_TRANSB, &second, sizeof second));

@@ -11,6 +11,7 @@ struct lt_product {
 	int32_t trans_a, trans_b; /* a is stored (k,m), b is stored (n,k) */
 	int32_t in, out;          /* cudaDataType_t */
 	int32_t epilogue;         /* as driver.Epilogue */
+	int32_t tf32;             /* factors may be rounded to it */
 };
 
 /* lt_open loads the library; NULL, or the loader's line. lt_version fills major, minor and patch. */

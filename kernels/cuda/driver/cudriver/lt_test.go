@@ -84,10 +84,10 @@ int main(int argc, char **argv)
 	int version[3], types[][2] = {{CUDA_R_32F, CUDA_R_32F}, {CUDA_R_16F, CUDA_R_16F}, {CUDA_R_16BF, CUDA_R_16BF}, {CUDA_R_16BF, CUDA_R_32F}};
 	if (problem)
 		return puts(problem), 1;
-	for (int i = 0; i < 4 * 4 * 3 * 2; i++) {
+	for (int i = 0; i < 4 * 4 * 3 * 2 * 2; i++) {
 		struct lt_product p = {.m = 33, .n = 64, .k = 48, .a = 256, .b = 512, .c = 1040, .addend = 1040, .bias = i & 1 ? 2048 : 0, .aux = 4096,
 			.work = 8192, .work_size = 1 << 25, .trans_a = i >> 1 & 1, .trans_b = i >> 2 & 1, .in = types[i >> 3 & 3][0], .out = types[i >> 3 & 3][1],
-			.epilogue = i >> 5};
+			.epilogue = i >> 5 & 3, .tf32 = i >= 96};
 		int status = lt_describe(&p);
 		if (status)
 			return printf("product %d: status %d\n", i, status), 1;

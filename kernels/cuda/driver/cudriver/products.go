@@ -119,7 +119,7 @@ func rawProduct(q driver.Product) C.struct_lt_product {
 		m: C.int64_t(q.M), n: C.int64_t(q.N), k: C.int64_t(q.K),
 		a: C.uint64_t(q.A), b: C.uint64_t(q.B), c: C.uint64_t(q.C), addend: C.uint64_t(q.Addend), bias: C.uint64_t(q.Bias), aux: C.uint64_t(q.Aux),
 		work: C.uint64_t(q.Work), work_size: C.int64_t(q.WorkSize),
-		trans_a: flag(q.TransA), trans_b: flag(q.TransB), in: C.int32_t(q.In), out: C.int32_t(q.Out), epilogue: C.int32_t(q.Epilogue),
+		trans_a: flag(q.TransA), trans_b: flag(q.TransB), in: C.int32_t(q.In), out: C.int32_t(q.Out), epilogue: C.int32_t(q.Epilogue), tf32: flag(q.TF32),
 	}
 }
 

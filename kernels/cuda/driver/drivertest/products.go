@@ -26,9 +26,12 @@ func products(t *testing.T, d driver.Driver) {
 		t.Error("the library has no name")
 	}
 	const m, n, k = 5, 16, 9
-	for _, types := range [][2]driver.Type{{driver.Float32, driver.Float32}, {driver.Float16, driver.Float16}, {driver.BFloat16, driver.BFloat16}, {driver.BFloat16, driver.Float32}} {
+	for _, types := range []struct {
+		in, out driver.Type
+		tf32    bool
+	}{{driver.Float32, driver.Float32, false}, {driver.Float32, driver.Float32, true}, {driver.Float16, driver.Float16, false}, {driver.BFloat16, driver.BFloat16, false}, {driver.BFloat16, driver.Float32, false}} {
 		for i := range 4 * 3 * 4 {
-			p := driver.Product{M: m, N: n, K: k, TransA: i&1 > 0, TransB: i&2 > 0, In: types[0], Out: types[1], Epilogue: driver.Epilogue(i / 4 % 3)}
+			p := driver.Product{M: m, N: n, K: k, TransA: i&1 > 0, TransB: i&2 > 0, In: types.in, Out: types.out, TF32: types.tf32, Epilogue: driver.Epilogue(i / 4 % 3)}
 			bias, addend := i/12&1 > 0, i/12&2 > 0
 			if p.Epilogue == driver.GELUGradient && bias || p.In != p.Out && p.Epilogue != driver.NoEpilogue {
 				continue // nothing asks for these
@@ -76,6 +79,9 @@ func (o *operands) multiply(library driver.Products, p driver.Product, bias, add
 		gotAux = o.read(p.Aux, p.M*p.N, p.Out)
 	}
 	tolerance := map[driver.Type]float64{driver.Float32: 1e-5, driver.Float16: 1e-3, driver.BFloat16: 1e-2}[p.Out]
+	if p.TF32 {
+		tolerance = 1e-3
+	}
 	for i := range gotC {
 		row, col := i/p.N, i%p.N
 		v := 0.0

@@ -63,6 +63,10 @@ func (p *products) Multiply(on driver.Stream, q driver.Product) error {
 func multiply(c *context, q driver.Product) error {
 	m := matrices{context: c}
 	a, b := m.read(q.A, q.M*q.K, q.In), m.read(q.B, q.K*q.N, q.In)
+	if q.TF32 {
+		toTF32(a)
+		toTF32(b)
+	}
 	addend, bias := m.read(q.Addend, q.M*q.N, q.Out), m.read(q.Bias, q.N, q.Out)
 	var aux []float64
 	if q.Epilogue == driver.GELUGradient {
@@ -96,6 +100,13 @@ func multiply(c *context, q driver.Product) error {
 	}
 	m.write(q.C, out, q.Out)
 	return m.err
+}
+
+// toTF32 rounds factors as tensor cores do.
+func toTF32(v []float64) {
+	for i, x := range v {
+		v[i] = float64(math.Float32frombits((math.Float32bits(float32(x)) + 1<<12) &^ (1<<13 - 1)))
+	}
 }
 
 // dot is one element of op(A)·op(B).

@@ -25,6 +25,7 @@ typedef enum {
 
 typedef enum {
 	CUBLAS_COMPUTE_32F = 68,
+	CUBLAS_COMPUTE_32F_FAST_TF32 = 77,
 } cublasComputeType_t;
 
 typedef enum {

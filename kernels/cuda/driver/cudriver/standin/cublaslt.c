@@ -11,7 +11,7 @@ struct layout {
 };
 
 struct product {
-	int32_t transposed[2], epilogue;
+	int32_t transposed[2], epilogue, tf32;
 	uint64_t bias, aux;
 	int64_t aux_ld;
 };
@@ -39,8 +39,9 @@ cublasStatus_t cublasLtMatmulDescCreate(cublasLtMatmulDesc_t *desc, cublasComput
 	struct product *p = calloc(1, sizeof(cublasLtMatmulDescOpaque_t));
 
 	p->epilogue = CUBLASLT_EPILOGUE_DEFAULT;
+	p->tf32 = compute == CUBLAS_COMPUTE_32F_FAST_TF32;
 	*desc = (cublasLtMatmulDesc_t)p;
-	return compute == CUBLAS_COMPUTE_32F && scale == CUDA_R_32F ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_NOT_SUPPORTED;
+	return (compute == CUBLAS_COMPUTE_32F || p->tf32) && scale == CUDA_R_32F ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_NOT_SUPPORTED;
 }
 
 cublasStatus_t cublasLtMatmulDescDestroy(cublasLtMatmulDesc_t desc)
@@ -155,6 +156,20 @@ static void put(void *m, cudaDataType_t type, int64_t i, double x)
 	}
 }
 
+/* factor is x as a product takes it. */
+static double factor(const struct product *p, double x)
+{
+	float v = (float)x;
+	uint32_t bits;
+
+	if (!p->tf32)
+		return x;
+	memcpy(&bits, &v, sizeof v);
+	bits = (bits + 0x1000) & ~0x1fffu;
+	memcpy(&v, &bits, sizeof v);
+	return v;
+}
+
 static double last(const struct product *p, double v, void *aux, cudaDataType_t type, int64_t i)
 {
 	const double r = sqrt(2 / M_PI), c = 0.044715;
@@ -203,8 +218,8 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc
 			double sum = 0, v;
 
 			for (l = 0; l < depth; l++)
-				sum += get(ma, a->type, p->transposed[0] ? i * a->ld + l : l * a->ld + i) *
-					get(mb, b->type, p->transposed[1] ? l * b->ld + j : j * b->ld + l);
+				sum += factor(p, get(ma, a->type, p->transposed[0] ? i * a->ld + l : l * a->ld + i)) *
+					factor(p, get(mb, b->type, p->transposed[1] ? l * b->ld + j : j * b->ld + l));
 			v = *(const float *)alpha * sum;
 			if (*(const float *)beta != 0)
 				v += *(const float *)beta * get(mc, d->type, j * d->ld + i);
