@@ -10,6 +10,7 @@ import (
 
 	"ofpeak/results"
 	"ofpeak/results/export"
+	"ofpeak/results/render"
 )
 
 // newExportCmd writes results for other tools.
@@ -27,6 +28,9 @@ func newExportCmd(stdout io.Writer) *cobra.Command {
 			files, err := readFiles(paths)
 			if err != nil {
 				return err
+			}
+			if out == "" && f == export.Parquet && render.Width(stdout) > 0 {
+				return fmt.Errorf("--format parquet: is no text for a terminal; write a file with --out FILE")
 			}
 			if out == "" {
 				return export.Write(stdout, f, files)
