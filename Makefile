@@ -7,6 +7,7 @@
 # make test-gpu    the same on this host's GPU
 # make gpu-bundle   pack what a GPU host without Go or a compiler needs to prove the CUDA build: bin/gpu-bundle.tar.gz, with scripts/gpu-verify.sh
 # make test-arm64   the arm64 kernels on another architecture, where qemu-user is; part of make test
+# make fuzz     hand each parser and writer of files and flags hostile input for FUZZTIME (10s; 100000x counts inputs instead)
 # make lint     gofmt, vet for amd64 and arm64, staticcheck
 # make peers    compare the CPU kernels with oneDNN, OpenBLAS, gonum and PyTorch, whichever are there (docs/peers.md; about an hour)
 # make ptx      recompile the CUDA kernels to the PTX that is committed; needs NVRTC 11.8, no GPU (scripts/ptx.py)
@@ -39,7 +40,7 @@ WITH_CUDA = CGO_ENABLED=1 CGO_CFLAGS="-O2 -g -Wno-deprecated-declarations -I$(CU
 CUDA_TESTED = ./bench ./bench/nvml ./$(CUDRIVER)
 MPI_TESTED = ./bench ./parallel/comm/mpi/...
 
-.PHONY: build cuda gpu-bundle mpi bench smoke test test-arm64 test-cuda test-gpu lint peers ptx ptx-check generate generate-check clean
+.PHONY: build cuda gpu-bundle mpi bench smoke test test-arm64 test-cuda test-gpu fuzz lint peers ptx ptx-check generate generate-check clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -buildvcs=$(VCS) -o bin/ofpeak ./bench
@@ -105,6 +106,14 @@ gpu-bundle: build cuda
 
 test-gpu: cuda
 	$(WITH_CUDA) $(GO) test -count=1 -tags gpu -run TestGPU ./bench ./$(CUDRIVER)
+
+FUZZTIME ?= 10s
+FUZZERS := ./results:FuzzParse ./results/chips:FuzzParse ./results/compare:FuzzCompare ./results/export:FuzzBenchFmt ./bench:FuzzRunFlags \
+	./bench/workload:FuzzParseCase ./bench/workload:FuzzParseModels ./bench/importer:FuzzParse
+
+# Go fuzzes one function at a time. -parallel 1 leaves the machine usable; FUZZERS=./results:FuzzParse takes one.
+fuzz:
+	set -e; for f in $(FUZZERS); do echo "$$f"; $(GO) test -run '^$$' -fuzz "^$${f##*:}$$" -fuzztime $(FUZZTIME) -parallel 1 "$${f%:*}"; done
 
 lint: bin/stub/libcuda.so
 	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "run gofmt -w on:"; echo "$$unformatted"; exit 1; fi

@@ -10,6 +10,7 @@ import (
 
 	"ofpeak/results"
 	"ofpeak/results/export"
+	"ofpeak/results/render"
 )
 
 // newExportCmd writes results for other tools.
@@ -17,7 +18,7 @@ func newExportCmd(stdout io.Writer) *cobra.Command {
 	var format, out string
 	cmd := &cobra.Command{
 		Use:   "export FILE.csv...",
-		Short: "Write results for other tools: benchstat (benchfmt), JSON lines (jsonl), monitoring (openmetrics)",
+		Short: "Write results for other tools: benchstat (benchfmt), JSON lines (jsonl), data frames (parquet), monitoring (openmetrics)",
 		Args:  files(1, 0),
 		RunE: func(_ *cobra.Command, paths []string) error {
 			f, err := export.ParseFormat(format)
@@ -27,6 +28,9 @@ func newExportCmd(stdout io.Writer) *cobra.Command {
 			files, err := readFiles(paths)
 			if err != nil {
 				return err
+			}
+			if out == "" && f == export.Parquet && render.Width(stdout) > 0 {
+				return fmt.Errorf("--format parquet: is no text for a terminal; write a file with --out FILE")
 			}
 			if out == "" {
 				return export.Write(stdout, f, files)
@@ -41,7 +45,7 @@ func newExportCmd(stdout io.Writer) *cobra.Command {
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&format, "format", "", "benchfmt, jsonl or openmetrics")
+	cmd.Flags().StringVar(&format, "format", "", "benchfmt, jsonl, parquet or openmetrics")
 	cmd.Flags().StringVarP(&out, "out", "o", "", "file to write; without it the terminal")
 	return cmd
 }

@@ -31,7 +31,7 @@ func TestImportAndExport(t *testing.T) {
 	if _, err := runCmd(newExportCmd, "rows.csv", "--format", "openmetrics", "-o", "no/such"); err == nil || !strings.HasPrefix(err.Error(), "--out no/such: cannot be written") {
 		t.Errorf("error %v", err)
 	}
-	if _, err := runCmd(newExportCmd, "rows.csv"); err == nil || err.Error() != "--format: is needed; use benchfmt, jsonl or openmetrics" {
+	if _, err := runCmd(newExportCmd, "rows.csv"); err == nil || err.Error() != "--format: is needed; use benchfmt, jsonl, parquet or openmetrics" {
 		t.Errorf("error %v", err)
 	}
 }

@@ -94,7 +94,7 @@ func TestBadInvocations(t *testing.T) {
 		{"import", "0 is not"},
 		{"import " + text, text},
 		{"export " + good, "--format"},
-		{"export " + good + " --format parquet", "--format parquet"},
+		{"export " + good + " --format avro", "--format \"avro\""},
 		{"trace", "0 is not"},
 		{"trace " + none, none},
 		{"explain", "0 is not"},

@@ -208,7 +208,6 @@ func TestDifferentWorkForbidsAPair(t *testing.T) {
 		change func(*results.Row)
 		want   string
 	}{
-		{func(r *results.Row) { r.Schema = 1 }, "same case on line 2, but schema differs: 2, 1"},
 		{func(r *results.Row) { r.FLOPsFormula = "block-v2" }, "same case on line 2, but flops_formula differs: block-v1, block-v2"},
 		{func(r *results.Row) { r.FLOPsFormula = "" }, "same case on line 2, but flops_formula differs: block-v1, none"},
 		{func(r *results.Row) { r.ModelFLOPsPerStep = results.Some[int64](2e9) }, "same case on line 2, but model_flops_per_step differs: 1000000000, 2000000000"},
@@ -221,6 +220,22 @@ func TestDifferentWorkForbidsAPair(t *testing.T) {
 		if len(table.Pairs) != 0 || len(table.Refused) != 1 || table.Refused[0].Reason != test.want {
 			t.Errorf("%d pairs, refused %+v; want %q", len(table.Pairs), table.Refused, test.want)
 		}
+	}
+}
+
+// A row of schema 1 and one of schema 2 are a pair where the columns that schema 1 lacks are empty, as what they stand for was not there yet.
+func TestSchemasArePaired(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 1))
+	base := newRow(rng, results.Baseline, 0.1, 10)
+	base.Schema = 1
+	same, other := newRow(rng, results.Baseline, 0.1, 10), newRow(rng, results.Baseline, 0.1, 10)
+	other.SequenceParallel = "on"
+	table := mustCompare(t, newFile("a", base), newFile("b", same), newFile("c", other))
+	if len(table.Pairs) != 1 || table.Pairs[0].Other.File != 1 || !slices.Contains(table.Pairs[0].Notes, "schema: 1, 2") {
+		t.Errorf("pairs %+v", table.Pairs)
+	}
+	if len(table.Refused) != 1 || !strings.Contains(table.Refused[0].Reason, "sequence_parallel: none, on") {
+		t.Errorf("refused %+v", table.Refused)
 	}
 }
 

@@ -129,7 +129,6 @@ func (m *matcher) pairEqual(loose bool) {
 // forbidden says why rows of equal settings must not be compared, or is "".
 func forbidden(a, b *results.Row) string {
 	work := []struct{ name, a, b string }{
-		{"schema", fmt.Sprint(a.Schema), fmt.Sprint(b.Schema)},
 		{"flops_formula", a.FLOPsFormula, b.FLOPsFormula},
 		{"model_flops_per_step", a.ModelFLOPsPerStep.String(), b.ModelFLOPsPerStep.String()},
 		{"tokens_per_step", a.TokensPerStep.String(), b.TokensPerStep.String()},
@@ -145,6 +144,9 @@ func forbidden(a, b *results.Row) string {
 // notes are the differences that explain a ratio without forbidding it, and what each row warns of.
 func notes(a, b *results.Row) []string {
 	out := differences(a, b) // none but threads can be left
+	if a.Schema != b.Schema {
+		out = append(out, fmt.Sprintf("schema: %d, %d", a.Schema, b.Schema))
+	}
 	if a.VariantsUsed != b.VariantsUsed {
 		out = append(out, fmt.Sprintf("variants: %s, %s", orNone(a.VariantsUsed), orNone(b.VariantsUsed)))
 	}

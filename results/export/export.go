@@ -1,5 +1,5 @@
-// Package export writes results in the formats of other tools: the Go benchmark format for benchstat, JSON lines for scripts and databases, and OpenMetrics
-// for monitoring. What a row lacks is left out or null, never zero.
+// Package export writes results in the formats of other tools: the Go benchmark format for benchstat, JSON lines for scripts, Parquet for data frames and
+// databases, and OpenMetrics for monitoring. What a row lacks is left out or null, never zero.
 package export
 
 import (
@@ -17,23 +17,21 @@ type Format string
 const (
 	BenchFmt    Format = "benchfmt"
 	JSONLines   Format = "jsonl"
+	Parquet     Format = "parquet"
 	OpenMetrics Format = "openmetrics"
 )
 
-// parquet is not written: the libraries for it weigh more than all of the command (docs/decisions.md).
-const parquet = "parquet"
+var formats = []Format{BenchFmt, JSONLines, Parquet, OpenMetrics}
 
 // ParseFormat reads the value of a --format flag.
 func ParseFormat(s string) (Format, error) {
 	switch f := Format(s); {
-	case slices.Contains([]Format{BenchFmt, JSONLines, OpenMetrics}, f):
+	case slices.Contains(formats, f):
 		return f, nil
-	case s == parquet:
-		return "", fmt.Errorf(`--format parquet: is not built in; write jsonl and let DuckDB turn it into Parquet: duckdb -c "COPY (FROM 'a.jsonl') TO 'a.parquet'"`)
 	case s == "":
-		return "", fmt.Errorf("--format: is needed; use benchfmt, jsonl or openmetrics")
+		return "", fmt.Errorf("--format: is needed; use benchfmt, jsonl, parquet or openmetrics")
 	}
-	return "", fmt.Errorf("--format %.40q: is unknown; use benchfmt, jsonl or openmetrics", s)
+	return "", fmt.Errorf("--format %.40q: is unknown; use benchfmt, jsonl, parquet or openmetrics", s)
 }
 
 // Write writes the rows of the files.
@@ -43,6 +41,8 @@ func Write(w io.Writer, f Format, files []*results.File) error {
 		return writeBenchFmt(w, files)
 	case JSONLines:
 		return writeJSONLines(w, files)
+	case Parquet:
+		return writeParquet(w, files)
 	case OpenMetrics:
 		return writeOpenMetrics(w, files)
 	}

@@ -165,12 +165,12 @@ func TestOpenMetrics(t *testing.T) {
 }
 
 func TestParseFormat(t *testing.T) {
-	for _, f := range []Format{BenchFmt, JSONLines, OpenMetrics} {
+	for _, f := range formats {
 		if got, err := ParseFormat(string(f)); got != f || err != nil {
 			t.Errorf("%s: %s, %v", f, got, err)
 		}
 	}
-	for _, bad := range []string{"", "csv", parquet, strings.Repeat("x", 1000) + "\n"} {
+	for _, bad := range []string{"", "csv", "Parquet", strings.Repeat("x", 1000) + "\n"} {
 		if _, err := ParseFormat(bad); err == nil || strings.Contains(err.Error(), "\n") || !strings.HasPrefix(err.Error(), "--format") {
 			t.Errorf("%.20q: %v", bad, err)
 		}
@@ -207,7 +207,7 @@ func FuzzBenchFmt(f *testing.F) {
 
 // TestWriteErrorsSurface uses a writer that fails.
 func TestWriteErrorsSurface(t *testing.T) {
-	for _, f := range []Format{BenchFmt, JSONLines, OpenMetrics} {
+	for _, f := range formats {
 		if err := Write(failing{}, f, newFile(newRow("x"))); err == nil {
 			t.Errorf("%s: a failed write is no error", f)
 		}

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"io"
 	"reflect"
-	"time"
 
 	"ofpeak/results"
 )
@@ -16,7 +15,7 @@ type cell struct {
 	value  any // nil: missing
 }
 
-// cells are the row's columns in order. Numbers are numbers, lists are arrays, a missing value is nil.
+// cells are the row's columns in order. Numbers are numbers, lists are arrays, times are times, a missing value is nil.
 func cells(r *results.Row) []cell {
 	var out []cell
 	v := reflect.ValueOf(r).Elem()
@@ -44,8 +43,6 @@ func plain(v reflect.Value) any {
 			return nil
 		}
 		return operators(x)
-	case time.Time:
-		return x.Format(time.RFC3339)
 	}
 	if v.Kind() == reflect.String && v.Len() == 0 {
 		return nil
@@ -62,10 +59,10 @@ func known[T int | int64 | float64](o results.Opt[T]) any {
 
 // operator is an entry of the column ops.
 type operator struct {
-	Name    string  `json:"name"`
-	Seconds float64 `json:"seconds"`
-	FLOPs   float64 `json:"flops"`
-	Bytes   float64 `json:"bytes"`
+	Name    string  `json:"name" parquet:"name"`
+	Seconds float64 `json:"seconds" parquet:"seconds"`
+	FLOPs   float64 `json:"flops" parquet:"flops"`
+	Bytes   float64 `json:"bytes" parquet:"bytes"`
 }
 
 func operators(ops results.OpTimes) []operator {
