@@ -31,7 +31,7 @@ func variantFor(variants []string, m block.Config, forced string) string {
 		switch {
 		case strings.HasSuffix(v, "bf16") && p.Compute != kernels.BF16:
 		case strings.HasSuffix(v, "vnni") && !p.Int8:
-		case v == "mma" && (p.Compute == kernels.F32 && p.Math == 0 || !dense):
+		case v == "mma" && !tensorCores(m):
 		case v == "cublaslt" && !dense:
 		case v == "flash" && (p.Compute == kernels.F32 || m.C/m.NH != 64 && m.C/m.NH != 128):
 		default:
@@ -42,4 +42,10 @@ func variantFor(variants []string, m block.Config, forced string) string {
 		}
 	}
 	return name
+}
+
+// tensorCores reports whether CUDA's own products of a model have a form for its operands.
+func tensorCores(m block.Config) bool {
+	p, edge := m.Precision, m.Layout.Block
+	return p.Factors() != kernels.F32 && (m.Layout.Format != kernels.BlockSparse || edge == 16 || edge == 32 || edge == 64)
 }

@@ -130,6 +130,7 @@ func TestTensorCoreProductsOverManyTiles(t *testing.T) {
 	blocks := func(edge int) kernels.Layout {
 		return kernels.Layout{Format: kernels.BlockSparse, Block: edge, Keep: 0.5}
 	}
+	few := kernels.Layout{Format: kernels.BlockSparse, Block: 16, Keep: 0.1} // columns of blocks that are empty, or have an odd number
 	for i, c := range []struct {
 		dt       kernels.DType
 		layout   kernels.Layout
@@ -139,6 +140,7 @@ func TestTensorCoreProductsOverManyTiles(t *testing.T) {
 		{kernels.BF16, pairs, 136, 264, 160}, {kernels.F16, pairs, 264, 136, 288}, {kernels.BF16, pairs, 130, 131, 136},
 		{kernels.TF32, kernels.Layout{}, 136, 264, 72}, {kernels.TF32, kernels.Layout{}, 264, 132, 40}, {kernels.TF32, kernels.Layout{}, 130, 131, 33},
 		{kernels.BF16, blocks(16), 136, 64, 208}, {kernels.F16, blocks(32), 130, 96, 256}, {kernels.BF16, blocks(64), 264, 128, 448},
+		{kernels.F16, few, 35, 80, 320}, {kernels.BF16, blocks(16), 33, 544, 32},
 	} {
 		t.Run(fmt.Sprintf("%s/%s/%dx%dx%d", c.layout.Format, c.dt, c.n, c.oc, c.c), func(t *testing.T) {
 			b, math, factors := newBench(t, uint64(i)), kernels.DType(0), c.dt

@@ -62,19 +62,26 @@ func (s *stream) LinearForward(out, x kernels.Tensor, w kernels.Weight, e kernel
 		return
 	}
 	p := s.product(t, n, w.OC, w)
-	if s.skipsBlocks(x, w) {
-		const step = 32 + 8 // linear_blocks.cu: three stages of 128 rows of x and an edge of weights, of 2-byte elements
-		sh := shape{gridX: w.OC / w.Block, gridY: (n + 127) / 128, threads: 256, shared: 3 * 2 * (128 + w.Block) * step}
-		p = product{sh, "linear_blocks", fmt.Sprintf("blocks%d_mma_", w.Block), []any{w.Meta, w.KeepBlocks(w.C)}}
+	if s.skipsBlocks(x, x, w) {
+		p = blocks(w, w.OC/w.Block, (n+127)/128, (128+w.Block)*(32+8), 0) // 128 rows of x, an edge of weights
 	}
 	s.run(p, "forward_", t, out, x, w.Values, e.Bias, e.Aux, e.Residual, n, w.OC, w.C)
 }
 
-// skipsBlocks tells whether a forward product goes to the tensor-core kernel of block-sparse weights, which has three edges and copies 16 bytes at a time.
-func (s *stream) skipsBlocks(x kernels.Tensor, w kernels.Weight) bool {
+// skipsBlocks tells whether a product goes to the tensor-core kernels of block-sparse weights, which have three edges and copy 16 bytes at a time.
+func (s *stream) skipsBlocks(a, b kernels.Tensor, w kernels.Weight) bool {
 	edge := w.Block == 16 || w.Block == 32 || w.Block == 64
-	return w.Format == kernels.BlockSparse && edge && x.DType() != kernels.F32 && s.dev.selected[kernels.OpLinear] != "fma" &&
-		address(x)%16 == 0 && address(w.Values)%16 == 0
+	return w.Format == kernels.BlockSparse && edge && a.DType() != kernels.F32 && s.dev.selected[kernels.OpLinear] != "fma" &&
+		address(a)%16 == 0 && address(b)%16 == 0 && address(w.Values)%16 == 0
+}
+
+// maxFound bounds the rows of blocks among which a backward product looks for those of a column: it lists them in shared memory.
+const maxFound = 8192
+
+// blocks is a product of linear_blocks.cu: three stages of so many 2-byte elements, and a list of blocks.
+func blocks(w kernels.Weight, gridX, gridY, stage, list int) product {
+	sh := shape{gridX: gridX, gridY: gridY, threads: 256, shared: 3*2*stage + 4*list}
+	return product{sh, "linear_blocks", fmt.Sprintf("blocks%d_mma_", w.Block), []any{w.Meta, w.KeepBlocks(w.C)}}
 }
 
 // int8Forward quantizes the rows of x. Tensor cores take pairs of columns.
@@ -102,9 +109,14 @@ func (s *stream) int8Forward(out, x kernels.Tensor, w kernels.Weight, e kernels.
 func (s *stream) LinearBackwardInput(dx, dout kernels.Tensor, w kernels.Weight, e kernels.Epilogue) {
 	kernels.CheckLinearBackwardInput(dx, dout, w, e)
 	t, n := dout.DType(), dout.Rows()
-	if s.multiplies(t, w) && !s.libraryInput(dx, dout, w, e) {
-		s.run(s.product(t, n, w.C, w), "input_", t, dx, dout, w.Values, e.Aux, n, w.C, w.OC)
+	if !s.multiplies(t, w) || s.libraryInput(dx, dout, w, e) {
+		return
 	}
+	p := s.product(t, n, w.C, w)
+	if s.skipsBlocks(dout, dout, w) && w.OC/w.Block <= maxFound {
+		p = blocks(w, w.C/w.Block, (n+127)/128, 128*(32+8)+32*(w.Block+8), w.OC/w.Block) // 128 rows of dout, 32 of an edge of weights
+	}
+	s.run(p, "input_", t, dx, dout, w.Values, e.Aux, n, w.C, w.OC)
 }
 
 func (s *stream) LinearBackwardWeight(dw kernels.Weight, dbias, dout, x kernels.Tensor) {
@@ -114,7 +126,11 @@ func (s *stream) LinearBackwardWeight(dw kernels.Weight, dbias, dout, x kernels.
 		return
 	}
 	if !s.libraryWeight(dw, dout, x) {
-		s.run(s.product(t, dw.OC, dw.C, dw), "weight_", t, dw.Values, dout, x, dw.OC, dw.C, n)
+		p := s.product(t, dw.OC, dw.C, dw)
+		if s.skipsBlocks(dout, x, dw) {
+			p = blocks(dw, (dw.KeepBlocks(dw.C)*dw.Block+127)/128, dw.OC/dw.Block, 32*(dw.Block+8)+32*(128+8), 0) // 32 rows of an edge of dout and of 128 columns of x
+		}
+		s.run(p, "weight_", t, dw.Values, dout, x, dw.OC, dw.C, n)
 	}
 	if !dbias.None() {
 		s.launch("linear_fma", "bias_"+suffix(t), shape{gridX: (dw.OC + 31) / 32, threads: 32, threadsY: 8}, dbias, dout, n, dw.OC)
