@@ -28,7 +28,7 @@ type runFlags struct {
 	trace                          string
 	cases, models, techniques      []string
 	engines, passes, precisions    []string
-	layouts, isas                  []string
+	layouts, isas, memory          []string
 	recomputes                     []string
 	ranks, microbatches, buckets   []int
 	threads, zero                  []int
@@ -102,13 +102,14 @@ func (f *runFlags) register(cmd *cobra.Command) {
 	p.IntSliceVar(&f.buckets, "bucket-bytes", nil, "size of the gradient buckets of data parallelism")
 	p.IntSliceVar(&f.zero, "zero", nil, "what data-parallel ranks share (ZeRO): 0 nothing, 1 optimizer state, 2 also gradients, 3 also weights")
 	p.StringSliceVar(&f.recomputes, "recompute", nil, "what the backward pass computes again instead of keeping it: none, blocks")
+	p.StringSliceVar(&f.memory, "memory", nil, "memory that each rank may allocate, such as 256MiB; 0: what there is")
 	p.IntSliceVar(&f.threads, "threads", nil, "cores of each rank; 0: an equal share of all")
 	p.StringSliceVar(&f.isas, "isa", nil, "force a variant of the operators, such as go, avx2, avx512 or neon")
 }
 
 // decided are the flags whose values a --case line has itself.
 var decided = []string{"suite", "technique", "model", "precision", "pass", "engine", "layout", "ranks", "sequence-parallel", "schedule", "chunks", "cut", "experts", "microbatches",
-	"bucket-bytes", "zero", "recompute", "threads", "isa", "seed"}
+	"bucket-bytes", "zero", "recompute", "memory", "threads", "isa", "seed"}
 
 // caseAlone refuses --case beside flags that it would contradict.
 func caseAlone(cmd *cobra.Command, _ []string) error {
@@ -297,6 +298,13 @@ func (f *runFlags) plan(m sweep.Machine) ([]workload.Planned, error) {
 			return nil, err
 		}
 		o.Override.Layouts = append(o.Override.Layouts, l)
+	}
+	for _, text := range f.memory {
+		b, err := workload.ParseBytes(text)
+		if err != nil {
+			return nil, err
+		}
+		o.Override.Memory = append(o.Override.Memory, b)
 	}
 	return workload.Expand(o)
 }

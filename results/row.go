@@ -46,9 +46,10 @@ type Row struct {
 	ZeRO             Opt[int]     `csv:"zero"`         // stage of ZeRO
 	Recompute        string       `csv:"recompute"`    // in the backward pass
 	SparseFormat     string       `csv:"sparse_format"`
-	SparseDensity    Opt[float64] `csv:"sparse_density"`    // kept weights / all weights
-	Experts          string       `csv:"experts" since:"2"` // COUNTxCHOICES@CAPACITY
-	Variants         string       `csv:"variants"`          // forced by the user; empty: the device chose
+	SparseDensity    Opt[float64] `csv:"sparse_density"`                // kept weights / all weights
+	Experts          string       `csv:"experts" since:"2"`             // COUNTxCHOICES@CAPACITY
+	MemoryLimitBytes Opt[int64]   `csv:"memory_limit_bytes" since:"2+"` // of a rank's allocator
+	Variants         string       `csv:"variants"`                      // forced by the user; empty: the device chose
 	Seed             int64        `csv:"seed"`
 
 	// Environment: where it ran.

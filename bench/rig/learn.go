@@ -49,6 +49,7 @@ func learnable(c workload.Case) (workload.Case, bool) {
 	if c.Pass != workload.Train || c.Engine != workload.Native {
 		return c, false
 	}
+	c.Memory = 0
 	parts := c.DP * c.EP * c.Microbatches
 	c.Model = workload.Model{
 		C: checkC, NH: max(checkNH, c.TP), T: checkT, L: max(checkL, c.PP*c.Chunks), V: checkVocab,

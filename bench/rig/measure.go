@@ -94,14 +94,17 @@ func (r *Rig) measureRank(ctx context.Context, c workload.Case, rank *parallel.R
 			return m, err
 		}
 	}
+	rank.Device.LimitMemory(int64(c.Memory))
 	t, err := trainer.New(rank, cfg)
 	if err != nil {
 		return m, err
 	}
+	rank.Device.LimitMemory(0) // the batch comes from a teacher that takes memory of its own
 	if err := setBatch(t, c, r.corpus, 0); err != nil {
 		return m, err
 	}
 	rank.Device.ResetPeak()
+	rank.Device.LimitMemory(int64(c.Memory))
 	m.variants = variantsOf(rank.Device, t.Stage.Config, c.ISA)
 	watched, watchedGPU := r.watch(c), r.watchGPU(c, rank.ID)
 	defer watchedGPU() // also if a step panics

@@ -138,7 +138,7 @@ func (r *Rig) Run(ctx context.Context, c workload.Case, row *results.Row) {
 	}
 	r.fill(row, c, m)
 	if err != nil {
-		row.Settle(results.Failed, firstLine(err))
+		row.Settle(failure(c, err), firstLine(err))
 		return
 	}
 	sweep.Stage(ctx, "measuring ceilings")
@@ -190,6 +190,14 @@ func (r *Rig) judge(ctx context.Context, c workload.Case, m measurement, row *re
 		return statusOf(err), firstLine(err)
 	}
 	return results.OK, r.rule.Caution(m.Result)
+}
+
+// failure is the status of a case that ended with an error: one that its own memory limit refused is no failure of ours. Errors of ranks that are processes arrive as text.
+func failure(c workload.Case, err error) results.Status {
+	if c.Memory > 0 && strings.Contains(err.Error(), kernels.ErrOutOfMemory.Error()) {
+		return results.Skipped
+	}
+	return results.Failed
 }
 
 // errWrong is wrapped by what was computed and is not right.

@@ -427,3 +427,29 @@ func TestJoinConditions(t *testing.T) {
 		}
 	}
 }
+
+// A case trains within its memory limit, and is skipped where the allocator refuses, not failed.
+func TestMemoryLimit(t *testing.T) {
+	r := newRig(t)
+	c, err := workload.ParseCase("model=tiny,L=3")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := r.measure(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Memory = workload.Bytes(m.peakBytes)
+	if limited, err := r.measure(t.Context(), c); err != nil || limited.peakBytes != m.peakBytes {
+		t.Errorf("within its own peak of %d: peak %d, %v", m.peakBytes, limited.peakBytes, err)
+	}
+	c.Memory--
+	row := sweep.NewRow(c, r.Machine(), sweep.Environment{}, anHour)
+	r.Run(t.Context(), c, &row)
+	if row.Status != results.Skipped || !strings.Contains(row.Reason, "out of device memory") || row.MemoryLimitBytes.Or(0) != m.peakBytes-1 {
+		t.Errorf("a byte less: %s %q, limit %v", row.Status, row.Reason, row.MemoryLimitBytes)
+	}
+	if err := row.Validate(); err != nil {
+		t.Error(err)
+	}
+}

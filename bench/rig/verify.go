@@ -79,6 +79,7 @@ const verifyTokens = 76
 
 // verifiable is the case with as small a model as its strategy and layout allow, of the same head size.
 func verifiable(c workload.Case) workload.Case {
+	c.Memory = 0
 	c.Model.Name = ""
 	hs, full := min(c.Model.HS(), 64), c.Model
 	c.Model.B = c.DP * c.EP * c.Microbatches

@@ -103,6 +103,9 @@ func NewRow(c workload.Case, m Machine, e Environment, now time.Time) results.Ro
 	if c.Experts != (workload.Experts{}) {
 		row.Experts = c.Experts.String()
 	}
+	if c.Memory > 0 {
+		row.MemoryLimitBytes = results.Some(int64(c.Memory))
+	}
 	if c.Chunks > 1 {
 		row.Chunks = results.Some(c.Chunks)
 	}

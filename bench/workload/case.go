@@ -97,6 +97,7 @@ type Case struct {
 	Recompute    string         // what the backward pass computes again instead of keeping it
 	Layout       kernels.Layout // of the block's weight matrices
 	Experts      Experts        // in place of the block's MLP
+	Memory       Bytes          // that each rank's device may allocate; 0: what there is
 	Threads      int            // cores of each rank; 0: an equal share of the machine's
 	ISA          string         // variant of every operator that has it; "": the fastest
 	Seed         int64          // of weights and inputs
@@ -177,6 +178,10 @@ var fields = []field{
 	}},
 	{"experts", func(c *Case) string { return c.Experts.String() }, func(c *Case, s string) (err error) {
 		c.Experts, err = ParseExperts(s)
+		return err
+	}},
+	{"memory", func(c *Case) string { return c.Memory.String() }, func(c *Case, s string) (err error) {
+		c.Memory, err = ParseBytes(s)
 		return err
 	}},
 	number("threads", func(c *Case) *int { return &c.Threads }),

@@ -61,6 +61,7 @@ func (s Settings) override(o Settings) Settings {
 		BucketBytes:  or(o.BucketBytes, s.BucketBytes),
 		ZeRO:         or(o.ZeRO, s.ZeRO),
 		Recomputes:   or(o.Recomputes, s.Recomputes),
+		Memory:       or(o.Memory, s.Memory),
 		Threads:      or(o.Threads, s.Threads),
 		ISAs:         or(o.ISAs, s.ISAs),
 	}
@@ -116,6 +117,7 @@ func (p *plan) addGroup(s Settings, o Options) {
 	cases = cross(cases, s.BucketBytes, func(c *Case, n int) { c.BucketBytes = n })
 	cases = cross(cases, s.ZeRO, func(c *Case, n int) { c.ZeRO = n })
 	cases = cross(cases, s.Recomputes, func(c *Case, v string) { c.Recompute = v })
+	cases = cross(cases, s.Memory, func(c *Case, b Bytes) { c.Memory = b })
 	cases = cross(cases, s.Threads, func(c *Case, n int) { c.Threads = n })
 	cases = cross(cases, s.ISAs, func(c *Case, v string) { c.ISA = v })
 	for _, c := range cases {
@@ -272,5 +274,6 @@ func OneRankOf(c Case, cores int) Case {
 		threads = 0
 	}
 	c.DP, c.TP, c.PP, c.EP, c.Microbatches, c.Schedule, c.Chunks, c.Threads = 1, 1, 1, 1, 1, "", 1, threads
+	c.Memory = 0 // a rank alone needs what all had
 	return c.settled(cores)
 }

@@ -26,6 +26,7 @@ type Settings struct {
 	BucketBytes  []int
 	ZeRO         []int // where dp is above 1
 	Recomputes   []string
+	Memory       []Bytes
 	Threads      []int
 	ISAs         []string
 }

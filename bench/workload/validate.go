@@ -16,7 +16,7 @@ const maxRanks = 1 << 16
 // Validate is nil if the case makes sense on some machine. Otherwise its one line names the flag and the way out. Whether this machine's
 // device can run the case is another question, which needs the device.
 func (c Case) Validate() error {
-	for _, check := range []func(Case) error{checkNames, checkRanges, checkModel, checkMesh, checkZeRO, checkRecompute, checkPrecision, checkPipeline, checkLayout, checkExperts, checkEngine, checkTechnique} {
+	for _, check := range []func(Case) error{checkNames, checkRanges, checkModel, checkMesh, checkZeRO, checkRecompute, checkPrecision, checkPipeline, checkLayout, checkExperts, checkMemoryLimit, checkEngine, checkTechnique} {
 		if err := check(c); err != nil {
 			return err
 		}
@@ -175,6 +175,9 @@ func checkLayout(c Case) error {
 func checkEngine(c Case) error {
 	if c.IsGorgonia() && (c.World() > 1 || c.Layout.Format != kernels.Dense || c.Precision != "fp32" || c.Device != CPU || c.Model.V > 0 || c.Recompute != None || c.Experts != (Experts{})) {
 		return fmt.Errorf("--engine %s runs a dense fp32 block stack on one cpu rank only; pass --engine native", c.Engine)
+	}
+	if c.IsGorgonia() && c.Memory > 0 {
+		return fmt.Errorf("--memory %s limits our own allocator, which --engine %s does not use; drop it or pass --engine native", c.Memory, c.Engine)
 	}
 	if c.Engine == Gorgonia && c.ISA != "" {
 		return fmt.Errorf("--isa %s: --engine gorgonia runs none of our kernels; drop one or pass --engine gorgonia+blas", c.ISA)

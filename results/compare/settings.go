@@ -41,6 +41,7 @@ func Settings(r *results.Row) []Setting {
 		{"sparse_format", r.SparseFormat},
 		{"sparse_density", r.SparseDensity.String()},
 		{"experts", r.Experts},
+		{"memory_limit_bytes", r.MemoryLimitBytes.String()},
 		{"variants", r.Variants},
 		{"seed", fmt.Sprint(r.Seed)},
 	}
