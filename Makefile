@@ -21,7 +21,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 # Concurrency lives in these. The numeric packages, and bench/rig which trains, would take minutes under the race detector.
 # So would these tests, which train in processes of their own; all of them run again without it.
-UNRACED := Tutorial|InABrowser|IsAccessible|Killed|UnderMPI|OnSimulatedGPUs
+UNRACED := Tutorial|InABrowser|IsAccessible|Killed|UnderMPI|OfIsolated|OnSimulatedGPUs
 # Of those that run without it these take longest, so they start first.
 LONGEST := ./parallel/paralleltest ./kernels/cpu ./kernels/cuda
 RACE := ./parallel/paralleltest ./bench ./bench/nvml ./bench/sweep ./parallel/... ./results/... ./kernels/cpu/team/... ./kernels/cpu/blas

@@ -54,15 +54,21 @@ func (p *progress) Start(plan []workload.Planned, already []results.Row, path st
 		progressbar.OptionSetPredictTime(true), progressbar.OptionShowDescriptionAtLineEnd(), progressbar.OptionClearOnFinish())
 }
 
-// weight is how long a case takes, in arbitrary units: as long as a second for what all have in common, and some tens of steps at 1e11 operations a second. It
-// makes the time left that the bar tells no worse than that; what is skipped takes no time.
+// weight is about how many milliseconds a case takes on two cores: two and a half seconds for what all have in common, and thirty steps at 2e11 operations a second.
+// Only their proportions matter, since the bar goes by how long the weights before took. What is skipped takes no time.
 func weight(p workload.Planned) int64 {
 	if p.Skip != nil {
 		return 1
 	}
 	m := p.Case.Model
 	flops := 6 * float64(m.L) * float64(m.LayerParams()) * float64(m.Tokens())
-	return 1000 + int64(1000*30*flops/1e11)
+	if p.Case.Pass == workload.Forward {
+		flops /= 3
+	}
+	if t := p.Case.Precision; t == "bf16" || t == "int8" {
+		flops /= 2
+	}
+	return 2500 + int64(1000*30*flops/2e11)
 }
 
 // Begin names the case on the bar.

@@ -153,3 +153,11 @@ func edit(t *testing.T, text string, change func(header, row []string) ([]string
 	}
 	return out.String()
 }
+
+// A column that came to the version later may be missing, and is then empty.
+func TestColumnThatCameLaterMayBeMissing(t *testing.T) {
+	file, err := Parse("a.csv", []byte(without(t, sample(t), "clock_change_pct")))
+	if err != nil || len(file.Rows) != 1 || file.Rows[0].ClockChangePct.Known() {
+		t.Errorf("%+v, %v", file, err)
+	}
+}

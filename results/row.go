@@ -3,13 +3,15 @@ package results
 import (
 	"reflect"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jszwec/csvutil"
 )
 
 // SchemaVersion is the version of the columns of Row. It rises when a column is added, removed or changes its meaning. A column that
-// version 1 did not have says in its tag "since" which one brought it; in files of earlier versions it is missing, and read as empty.
+// version 1 did not have says in its tag "since" which one brought it; in files of earlier versions it is missing, and read as empty. One that came
+// to a version later, as "2+", may be missing in its files too.
 const SchemaVersion = 2
 
 // Row is one case and its result: one line of a results CSV. The columns stand in the order of the fields; docs/csv.md gives the meaning of each.
@@ -131,7 +133,8 @@ type Row struct {
 	Ops            OpTimes      `csv:"ops" since:"2"`
 
 	// Validity: what else went on while the case was stepped.
-	ClockRatio          Opt[float64] `csv:"clock_ratio" since:"2"` // against the clock when the peak was measured
+	ClockRatio          Opt[float64] `csv:"clock_ratio" since:"2"`       // against the clock when the peak was measured
+	ClockChangePct      Opt[float64] `csv:"clock_change_pct" since:"2+"` // while it was stepped
 	ThrottleEvents      Opt[int64]   `csv:"throttle_events" since:"2"`
 	StealPct            Opt[float64] `csv:"steal_pct" since:"2"`
 	RunDelayPct         Opt[float64] `csv:"run_delay_pct" since:"2"`
@@ -174,11 +177,17 @@ func earlierColumns(schema int) []string {
 	row := reflect.TypeOf(Row{})
 	for i := range row.NumField() {
 		tag := row.Field(i).Tag
-		if since, _ := strconv.Atoi(tag.Get("since")); since <= schema {
+		if since, later := strings.CutSuffix(tag.Get("since"), "+"); !later && atoi(since) <= schema {
 			names = append(names, tag.Get("csv"))
 		}
 	}
 	return names
+}
+
+// atoi reads a number of this file's own tags; no number is 0.
+func atoi(s string) int {
+	n, _ := strconv.Atoi(s)
+	return n
 }
 
 // Columns are the names of the columns, in order.

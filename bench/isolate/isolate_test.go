@@ -3,12 +3,14 @@
 package isolate
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -86,6 +88,13 @@ func child(how string) int {
 		_ = syscall.Setrlimit(syscall.RLIMIT_AS, &syscall.Rlimit{Cur: 4 << 30, Max: 4 << 30})
 		for hold := [][]byte{}; ; {
 			hold = append(hold, make([]byte, 1<<30))
+		}
+	case "is in a small cgroup":
+		if err := os.WriteFile(filepath.Join(os.Getenv(groupOf), "cgroup.procs"), []byte("0"), 0); err != nil {
+			panic(err)
+		}
+		for hold := [][]byte{}; ; {
+			hold = append(hold, bytes.Repeat([]byte{1}, 16<<20))
 		}
 	case "leaves processes":
 		for _, attr := range []*syscall.SysProcAttr{{}, {Setpgid: true}, {Setsid: true}} {
@@ -180,6 +189,42 @@ func TestChildEnds(t *testing.T) {
 				t.Errorf("processes left: %v", left)
 			}
 		})
+	}
+}
+
+// groupOf names the variable with the control group that a child is to enter.
+const groupOf = "OFPEAK_TEST_CGROUP"
+
+// smallGroup makes a control group whose processes have 64 MiB, or skips.
+func smallGroup(t *testing.T) string {
+	t.Helper()
+	for _, at := range []struct{ parent, limit string }{{"/sys/fs/cgroup", "memory.max"}, {"/sys/fs/cgroup/memory", "memory.limit_in_bytes"}} {
+		dir := filepath.Join(at.parent, fmt.Sprintf("ofpeak-test-%d", os.Getpid()))
+		if os.Mkdir(dir, 0o755) != nil {
+			continue
+		}
+		t.Cleanup(func() { _ = os.Remove(dir) })
+		if limit, err := os.OpenFile(filepath.Join(dir, at.limit), os.O_WRONLY, 0); err == nil { // not created where it is no control group
+			_, err = limit.WriteString("67108864")
+			limit.Close()
+			if err == nil {
+				return dir
+			}
+		}
+	}
+	t.Skip("no control group with a memory limit can be made here (needs root, and a cgroup file system that is writable)")
+	return ""
+}
+
+// The kernel's own killer, in a control group, costs the case its row and no other.
+func TestKilledForMemory(t *testing.T) {
+	t.Setenv(groupOf, smallGroup(t))
+	row := measured(t.Context(), t, isolated(t, "is in a small cgroup"))
+	if want := "out of memory while measuring: the kernel killed the process; take a smaller --model or batch"; row.Status != results.Failed || row.Reason != want {
+		t.Errorf("%s: %s", row.Status, row.Reason)
+	}
+	if row := measured(t.Context(), t, isolated(t, "is good")); row.Status != results.OK {
+		t.Errorf("the next case: %s: %s", row.Status, row.Reason)
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"os"
 	"slices"
 
-	"ofpeak/bench/host"
 	"ofpeak/bench/nvml"
 	"ofpeak/bench/validity"
 	"ofpeak/bench/workload"
@@ -14,9 +13,10 @@ import (
 
 // conditions are what a case was stepped under.
 type conditions struct {
-	validity.Report                // of the rank that watched
-	clock           float64        // host.ClockRate of the slowest core; 0: not known
-	gpus            []nvml.Summary // of each rank's
+	validity.Report                      // of the rank that watched
+	clock           float64              // host.ClockRate of the slowest core; 0: not known
+	clockChange     results.Opt[float64] // validity.ClockChangePct of the core where it changed most
+	gpus            []nvml.Summary       // of each rank's
 }
 
 // join takes what either knows.
@@ -26,6 +26,9 @@ func (a conditions) join(b conditions) conditions {
 	}
 	if a.clock == 0 || b.clock > 0 && b.clock < a.clock {
 		a.clock = b.clock
+	}
+	if b.clockChange.Or(-1) > a.clockChange.Or(-1) {
+		a.clockChange = b.clockChange
 	}
 	a.gpus = slices.Concat(a.gpus, b.gpus)
 	return a
@@ -52,15 +55,15 @@ func (r *Rig) watchGPU(c workload.Case, rank int) func() []nvml.Summary {
 	return func() []nvml.Summary { return []nvml.Summary{watched()} }
 }
 
-// clockOf is the clock of the core that a stream of host memory runs on, or 0.
-func clockOf(s kernels.Stream) (float64, error) {
+// clockOf reads the clock of the core that a stream of host memory runs on; it is 0 for others.
+func clockOf(s kernels.Stream, read func() float64) (float64, error) {
 	h, ok := s.(kernels.HostStream)
 	if !ok {
 		return 0, nil
 	}
 	rate := 0.0
 	h.Do(func() error {
-		rate = host.ClockRate()
+		rate = read()
 		return nil
 	})
 	return rate, h.Sync()
@@ -82,6 +85,7 @@ func (r *Rig) fillConditions(row *results.Row, c workload.Case, m measurement) {
 	row.GPUSMClockMHz, row.GPULeastSMClockMHz, row.GPUMaxSMClockMHz = gpu.ClockMHz, gpu.LeastClockMHz, gpu.MaxClockMHz
 	row.GPUPowerW, row.GPUTemperatureC, row.GPUMemoryBytes = gpu.PowerW, gpu.TemperatureC, gpu.MemoryBytes
 	row.GPUThrottleReasons = gpu.Slowed.String()
+	row.ClockChangePct = w.clockChange
 	if at, ok := r.clocks[len(r.coresOf(c))]; ok && w.clock > 0 {
 		row.ClockRatio = results.Finite(w.clock / at)
 	}

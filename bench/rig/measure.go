@@ -8,6 +8,7 @@ import (
 
 	"ofpeak/bench/host"
 	"ofpeak/bench/measure"
+	"ofpeak/bench/validity"
 	"ofpeak/bench/workload"
 	"ofpeak/kernels/block"
 	"ofpeak/parallel"
@@ -105,9 +106,17 @@ func (r *Rig) measureRank(ctx context.Context, c workload.Case, rank *parallel.R
 	watched, watchedGPU := r.watch(c), r.watchGPU(c, rank.ID)
 	defer watchedGPU() // also if a step panics
 	var reports []trainer.Report
+	var clocks []float64
 	m.Result, err = measure.Run(r.rule, func() (float64, error) {
 		if err := ctx.Err(); err != nil {
 			return 0, err
+		}
+		clock, err := clockOf(rank.Compute, host.ClockGlance) // before the barrier, where it is in nobody's step
+		if err != nil {
+			return 0, err
+		}
+		if clock > 0 {
+			clocks = append(clocks, clock)
 		}
 		if err := x.together(); err != nil {
 			return 0, err
@@ -122,6 +131,7 @@ func (r *Rig) measureRank(ctx context.Context, c workload.Case, rank *parallel.R
 		return x.largest(took)
 	})
 	m.conditions.gpus = watchedGPU()
+	m.conditions.clockChange = validity.ClockChangePct(clocks[min(len(clocks), m.WarmupSteps):])
 	if rank.ID == 0 {
 		m.conditions.Report = watched()
 	}
@@ -137,7 +147,7 @@ func (r *Rig) measureRank(ctx context.Context, c workload.Case, rank *parallel.R
 		_, _, m.skippedSteps, err = t.Scaling()
 	}
 	if err == nil {
-		m.conditions.clock, err = clockOf(rank.Compute)
+		m.conditions.clock, err = clockOf(rank.Compute, host.ClockRate)
 	}
 	if err == nil && c.Device != workload.Sim {
 		m.profile, err = profileRank(ctx, rank, t, x, len(m.Samples))

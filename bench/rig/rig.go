@@ -159,7 +159,7 @@ func (r *Rig) Run(ctx context.Context, c workload.Case, row *results.Row) {
 // cautions are what a reader of a good row should know.
 func (r *Rig) cautions(c workload.Case, m measurement, row *results.Row) []string {
 	oversubscribed := c.Device == workload.CPU && c.World()*c.RankThreads(len(r.cores)) > len(r.cores)
-	notes := m.conditions.Cautions(row.ClockRatio, oversubscribed)
+	notes := m.conditions.Cautions(row.ClockRatio, m.conditions.clockChange, oversubscribed)
 	notes = append(notes, nvml.Join(m.conditions.gpus).Cautions()...)
 	if note := sparsityNote(c, row); note != "" {
 		notes = append(notes, note)

@@ -108,14 +108,16 @@ func whole(v results.Opt[float64]) results.Opt[int64] {
 
 // What matters: a smaller disturbance is within what the samples' spread shows.
 const (
-	muchSteal = 2.0  // percent
-	muchDelay = 5.0  // percent
-	slowClock = 0.97 // of the peak's
+	muchSteal  = 2.0  // percent
+	muchDelay  = 5.0  // percent
+	slowClock  = 0.97 // of the peak's
+	muchChange = 3.0  // percent
 )
 
-// Cautions say in words what is likely to have changed a result. clock is the cores' clock over that at which the peak was measured, if it is known.
+// Cautions say in words what is likely to have changed a result. clock is the cores' clock over that at which the peak was measured, and changePct is
+// ClockChangePct, if they are known.
 // oversubscribed tells that threads had to wait for each other anyway.
-func (r Report) Cautions(clock results.Opt[float64], oversubscribed bool) []string {
+func (r Report) Cautions(clock, changePct results.Opt[float64], oversubscribed bool) []string {
 	var notes []string
 	if v := r.StealPct.Or(0); v > muchSteal {
 		notes = append(notes, fmt.Sprintf("the hypervisor gave %.0f %% of the cores' time to others", v))
@@ -128,6 +130,9 @@ func (r Report) Cautions(clock results.Opt[float64], oversubscribed bool) []stri
 	}
 	if v := clock.Or(1); v < slowClock {
 		notes = append(notes, fmt.Sprintf("the clock was %.0f %% below that of the peak's measurement", (1-v)*100))
+	}
+	if v := changePct.Or(0); v > muchChange {
+		notes = append(notes, fmt.Sprintf("the clock changed by %.0f %% while the case was stepped", v))
 	}
 	return notes
 }

@@ -122,22 +122,23 @@ func TestCautions(t *testing.T) {
 	some := results.Some[float64]
 	for what, test := range map[string]struct {
 		r              Report
-		clock          results.Opt[float64]
+		clock, change  results.Opt[float64]
 		oversubscribed bool
 		want           []string
 	}{
 		"nothing known": {},
-		"quiet":         {r: Report{StealPct: some(1.9), RunDelayPct: some(4.9), ThrottleEvents: results.Some[int64](0), PressurePct: some(99)}, clock: some(0.98)},
-		"all": {Report{StealPct: some(7.3), RunDelayPct: some(12.4), ThrottleEvents: results.Some[int64](3)}, some(0.9), false, []string{
+		"quiet":         {r: Report{StealPct: some(1.9), RunDelayPct: some(4.9), ThrottleEvents: results.Some[int64](0), PressurePct: some(99)}, clock: some(0.98), change: some(2.9)},
+		"all": {Report{StealPct: some(7.3), RunDelayPct: some(12.4), ThrottleEvents: results.Some[int64](3)}, some(0.9), some(8), false, []string{
 			"the hypervisor gave 7 % of the cores' time to others",
 			"other processes kept threads off their cores for 12 % of the time that they ran",
 			"the cores throttled for heat 3 times",
 			"the clock was 10 % below that of the peak's measurement",
+			"the clock changed by 8 % while the case was stepped",
 		}},
 		"waiting for each other": {r: Report{RunDelayPct: some(90)}, oversubscribed: true},
 		"faster clock":           {clock: some(1.2)},
 	} {
-		if got := test.r.Cautions(test.clock, test.oversubscribed); !slices.Equal(got, test.want) {
+		if got := test.r.Cautions(test.clock, test.change, test.oversubscribed); !slices.Equal(got, test.want) {
 			t.Errorf("%s: %q, want %q", what, got, test.want)
 		}
 	}
