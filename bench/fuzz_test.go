@@ -9,7 +9,7 @@ import (
 func FuzzRunFlags(f *testing.F) {
 	for _, line := range []string{"", "--suite smoke", "--technique sparse,baseline --model gpt2,B=4", "--case model=tiny", "--ranks 2,4 --zero 3", "--layout 2:4 --precision bf16",
 		"--threads 0,1 --isa go", "--resume --out x.csv --retry failed", "--timeout 1h --isolate", "--seconds 1e300", "--json -q", "--target 1e-9 --limit 5", "--pass forward --engine gorgonia",
-		"--schedule zb-h1 --microbatches 0", "--", "--out", "--seed -9223372036854775808", "--case technique=sparse\tmodel=C=1,NH=1,T=1,L=1,B=1"} {
+		"--schedule zb-h1 --microbatches 0", "--", "--out", "-\n", "--seed -9223372036854775808", "--case technique=sparse\tmodel=C=1,NH=1,T=1,L=1,B=1"} {
 		f.Add(line)
 	}
 	f.Fuzz(func(t *testing.T, line string) {

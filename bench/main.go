@@ -31,7 +31,7 @@ func execute(root *cobra.Command, stderr io.Writer, args []string) int {
 	if err == nil || errors.Is(err, errFallenBack) {
 		return 0
 	}
-	message := err.Error()
+	message := strings.ReplaceAll(err.Error(), "\n", `\n`) // one line, whatever was typed
 	if strings.HasPrefix(message, "unknown command") {
 		message += "; see ofpeak --help"
 	}
