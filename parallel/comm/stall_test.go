@@ -13,7 +13,9 @@ func TestWatch(t *testing.T) {
 	sleeps := func(time.Duration) Report { return Report{Done: 2, Text: "sleeps"} }
 	computes := func(at time.Duration) Report { return Report{Done: 2, CPU: at} }
 	in := func(longest time.Duration) func(time.Duration) Report {
-		return func(at time.Duration) Report { return Report{Done: 2, CPU: at, Op: at, Longest: longest, Text: "computes"} }
+		return func(at time.Duration) Report {
+			return Report{Done: 2, CPU: at, Op: at, Longest: longest, Text: "computes"}
+		}
 	}
 	until := func(end time.Duration, then func(time.Duration) Report) func(time.Duration) Report {
 		return func(at time.Duration) Report {
