@@ -59,6 +59,8 @@ func (r *Rig) measure(ctx context.Context, c workload.Case) (measurement, error)
 		one.processBytes, one.processKnown = host.PeakMemory()
 		return merge(r, c, rank, one.send(), func(other sent) { m = m.join(other.receive()) })
 	})
+	mu.Lock() // a rank that was left behind may still come back
+	defer mu.Unlock()
 	if mine, ok := host.PeakMemory(); ok {
 		m.processBytes, m.processKnown = max(m.processBytes, mine), true
 	}
@@ -135,7 +137,7 @@ func (r *Rig) measureRank(ctx context.Context, c workload.Case, rank *parallel.R
 	})
 	m.conditions.gpus = watchedGPU()
 	m.conditions.clockChange = validity.ClockChangePct(clocks[min(len(clocks), m.WarmupSteps):])
-	if rank.ID == 0 {
+	if rank.ID == 0 || r.joined(c) { // once a process
 		m.conditions.Report = watched()
 	}
 	m.peakBytes = rank.Device.Memory().Peak
@@ -153,7 +155,7 @@ func (r *Rig) measureRank(ctx context.Context, c workload.Case, rank *parallel.R
 		m.conditions.clock, err = clockOf(rank.Compute, host.ClockRate)
 	}
 	if err == nil && c.Device != workload.Sim {
-		m.profile, err = profileRank(ctx, rank, t, x, len(m.Samples))
+		m.profile, err = profileRank(ctx, rank, t, x, len(m.Samples), !r.joined(c))
 	}
 	return m, err
 }
