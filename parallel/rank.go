@@ -85,6 +85,9 @@ func (r *Rank) open() error {
 			return fmt.Errorf("stream: %w", err)
 		}
 	}
+	if err := r.All.Bind(r.Compute); err != nil {
+		return fmt.Errorf("connect: %w", err)
+	}
 	c := r.Coord
 	for _, axis := range []struct {
 		comm *comm.Communicator

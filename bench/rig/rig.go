@@ -161,6 +161,9 @@ func (r *Rig) cautions(c workload.Case, m measurement, row *results.Row) []strin
 	oversubscribed := c.Device == workload.CPU && c.World()*c.RankThreads(len(r.cores)) > len(r.cores)
 	notes := m.conditions.Cautions(row.ClockRatio, m.conditions.clockChange, oversubscribed)
 	notes = append(notes, nvml.Join(m.conditions.gpus).Cautions()...)
+	if c.OnGPU() && c.World() > 1 {
+		notes = append(notes, r.gpus.cautions()...)
+	}
 	if note := sparsityNote(c, row); note != "" {
 		notes = append(notes, note)
 	}
