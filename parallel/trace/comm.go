@@ -35,6 +35,9 @@ func (c *communicator) Bind(s kernels.Stream) error {
 	return c.Communicator.Bind(inner)
 }
 
+// Unwrap is the communicator itself.
+func (c *communicator) Unwrap() comm.Communicator { return c.Communicator }
+
 // Split wraps the new communicator. Since all ranks split in the same order, its name is the same on all its ranks.
 func (c *communicator) Split(color, key int) (comm.Communicator, error) {
 	inner, err := c.Communicator.Split(color, key)
