@@ -23,6 +23,7 @@ type gpus struct {
 	info      driver.DeviceInfo
 	count     int
 	libraries string // name=version joined by ";"
+	ceilings  gpuCeilings
 	readers   func(pci string) (nvml.Reader, error)
 }
 
