@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"ofpeak/bench/rig"
+	"ofpeak/parallel/comm"
 	"ofpeak/results/render"
 )
 
@@ -16,11 +17,11 @@ var sweepSizes = []int64{1 << 10, 16 << 10, 256 << 10, 4 << 20, 64 << 20}
 // collectiveTable has a row for each collective and size between the processes of this job, or one rank a core: time, and algorithm and bus bandwidth by nccl-tests' factors. In
 // a process that is not the job's first it is empty.
 func collectiveTable(ctx context.Context, stderr io.Writer, each time.Duration) (t render.Table, err error) {
-	job, local, err := join(stderr)
+	job, local, err := join(stderr, comm.DefaultStall)
 	if err != nil {
 		return t, err
 	}
-	r, err := rig.New(rig.Options{Job: job, LocalRank: local})
+	r, err := rig.New(rig.Options{Job: job, LocalRank: local, Stall: comm.DefaultStall})
 	if err != nil {
 		return t, err
 	}

@@ -59,6 +59,8 @@ func (r *Rig) measure(ctx context.Context, c workload.Case) (measurement, error)
 		one.processBytes, one.processKnown = host.PeakMemory()
 		return merge(r, c, rank, one.send(), func(other sent) { m = m.join(other.receive()) })
 	})
+	mu.Lock() // a rank that was left behind may still come back
+	defer mu.Unlock()
 	if mine, ok := host.PeakMemory(); ok {
 		m.processBytes, m.processKnown = max(m.processBytes, mine), true
 	}
