@@ -62,6 +62,15 @@ func (f *fakeRunner) Run(ctx context.Context, c workload.Case, row *results.Row)
 	}
 }
 
+// Probe lets a rank hold three layers, or twelve sequences.
+func (f *fakeRunner) Probe(_ context.Context, c workload.Case, row *results.Row) {
+	if c.Model.L > 3*c.PP || c.Model.B > 12*c.DP {
+		row.Settle(results.Skipped, "out of device memory")
+		return
+	}
+	row.Settle(results.OK, "")
+}
+
 // ofpeak runs the command on the fake device.
 func (f *fakeRunner) ofpeak(args ...string) (status int, stdout, stderr string) {
 	var out, errs bytes.Buffer

@@ -17,6 +17,7 @@ import (
 // What all ranks of a case do together.
 const (
 	stepping = "step"     // measure
+	probing  = "probe"    // the first steps
 	checking = "check"    // one step to verify
 	learning = "learn"    // the training check
 	talking  = "exchange" // collectives
@@ -102,6 +103,8 @@ func (r *Rig) follow(ctx context.Context, o order, c workload.Case) {
 	switch o.Task {
 	case stepping:
 		_, _ = r.measure(ctx, c)
+	case probing:
+		_, _ = r.firstSteps(ctx, c)
 	case checking:
 		_, _ = r.snapshot(ctx, c)
 	case learning:

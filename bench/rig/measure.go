@@ -46,10 +46,22 @@ func (r *Rig) measure(ctx context.Context, c workload.Case) (measurement, error)
 	if c.IsGorgonia() {
 		return r.measureGorgonia(ctx, c)
 	}
+	return r.stepped(ctx, c, steps{stepping, r.rule, true})
+}
+
+// steps are how a case is stepped.
+type steps struct {
+	task     string // of the order to the other processes
+	rule     measure.Rule
+	recorded bool // then one more, for the profile
+}
+
+// stepped steps a case on all its ranks.
+func (r *Rig) stepped(ctx context.Context, c workload.Case, how steps) (measurement, error) {
 	var mu sync.Mutex
 	var m measurement
-	err := r.launch(ctx, order{Task: stepping}, c, true, func(ctx context.Context, rank *parallel.Rank) error {
-		one, err := r.measureRank(ctx, c, rank)
+	err := r.launch(ctx, order{Task: how.task}, c, how.recorded, func(ctx context.Context, rank *parallel.Rank) error {
+		one, err := r.measureRank(ctx, c, rank, how)
 		mu.Lock()
 		m = m.join(one)
 		mu.Unlock()
@@ -82,7 +94,7 @@ func (m measurement) join(n measurement) measurement {
 }
 
 // measureRank is one rank's part. All ranks take the same steps, since all are told the slowest rank's time of each.
-func (r *Rig) measureRank(ctx context.Context, c workload.Case, rank *parallel.Rank) (measurement, error) {
+func (r *Rig) measureRank(ctx context.Context, c workload.Case, rank *parallel.Rank, how steps) (measurement, error) {
 	var m measurement
 	x, err := newExchange(rank)
 	if err != nil {
@@ -110,7 +122,7 @@ func (r *Rig) measureRank(ctx context.Context, c workload.Case, rank *parallel.R
 	defer watchedGPU() // also if a step panics
 	var reports []trainer.Report
 	var clocks []float64
-	m.Result, err = measure.Run(r.rule, func() (float64, error) {
+	m.Result, err = measure.Run(how.rule, func() (float64, error) {
 		if err := ctx.Err(); err != nil {
 			return 0, err
 		}
@@ -152,7 +164,7 @@ func (r *Rig) measureRank(ctx context.Context, c workload.Case, rank *parallel.R
 	if err == nil {
 		m.conditions.clock, err = clockOf(rank.Compute, host.ClockRate)
 	}
-	if err == nil && c.Device != workload.Sim {
+	if err == nil && how.recorded && c.Device != workload.Sim {
 		m.profile, err = profileRank(ctx, rank, t, x, len(m.Samples))
 	}
 	return m, err

@@ -16,6 +16,12 @@ func TestSuites(t *testing.T) {
 		at := map[Case]int{}
 		found := map[string]bool{}
 		for i, p := range cases {
+			if p.Largest != "" {
+				if p.Skip != nil || p.Case.Memory == 0 {
+					t.Errorf("%s: search of %s: %v", s.Name, p.Case, p.Skip)
+				}
+				continue
+			}
 			if j, twice := at[p.Case]; twice {
 				t.Errorf("%s: cases %d and %d are %s", s.Name, j, i, p.Case)
 			}
@@ -34,7 +40,7 @@ func TestSuites(t *testing.T) {
 			}
 		}
 		for _, technique := range Techniques {
-			if !found[technique] && s.Name != "parallel" {
+			if !found[technique] && s.Name != "parallel" && s.Name != "claims" {
 				t.Errorf("%s: no case of %s", s.Name, technique)
 			}
 		}
@@ -139,7 +145,7 @@ func TestExpand(t *testing.T) {
 
 func TestExpandErrors(t *testing.T) {
 	for want, o := range map[string]Options{
-		"--suite huge is unknown; take one of smoke, quick, parallel, full":   {Suite: "huge"},
+		"--suite huge is unknown; take one of smoke, quick, parallel, claims, full":   {Suite: "huge"},
 		"--technique magic is unknown":                                        {Suite: "smoke", Techniques: []string{"magic"}},
 		"--precision fp8 is unknown":                                          {Suite: "smoke", Override: Settings{Precisions: []string{"fp8"}}},
 		"--precision fp9 is unknown":                                          {Suite: "smoke", Override: Settings{Precisions: []string{"fp32", "fp9"}}},
