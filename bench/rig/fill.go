@@ -129,12 +129,16 @@ func coresText(n float64) string {
 	return fmt.Sprintf("%.3g cores", n)
 }
 
-// bestRate is the fastest variant of a type that the case may use.
+// asFast is the least share of the highest rate at which a variant counts as fast as it.
+const asFast = 0.99
+
+// bestRate is the highest rate of a type that the case may use. Where several variants reach it but for noise (Zen 4 computes 512 bits in two halves), it bears
+// the name of the last of them, the widest, so that the rows of a run have one basis.
 func bestRate(rates []peak.Rate, typ, isa string) (peak.Rate, bool) {
 	var best peak.Rate
 	for _, rate := range rates {
-		if rate.Type == typ && rate.All > best.All && allowed(rate.Variant, isa) {
-			best = rate
+		if rate.Type == typ && rate.All > asFast*best.All && allowed(rate.Variant, isa) {
+			best = peak.Rate{Type: typ, Variant: rate.Variant, One: max(rate.One, best.One), All: max(rate.All, best.All)}
 		}
 	}
 	return best, best.All > 0

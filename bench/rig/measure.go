@@ -147,7 +147,7 @@ func (r *Rig) measureRank(ctx context.Context, c workload.Case, rank *parallel.R
 	})
 	m.conditions.gpus = watchedGPU()
 	m.conditions.clockChange = validity.ClockChangePct(clocks[min(len(clocks), m.WarmupSteps):])
-	if rank.ID == 0 {
+	if rank.ID == 0 || r.joined(c) { // once a process
 		m.conditions.Report = watched()
 	}
 	m.peakBytes = rank.Device.Memory().Peak

@@ -4,12 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"math"
 	"os"
 	"path/filepath"
-	"reflect"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -17,7 +14,6 @@ import (
 	"ofpeak/bench/measure"
 	"ofpeak/bench/perfetto"
 	"ofpeak/bench/sweep"
-	"ofpeak/bench/validity"
 	"ofpeak/bench/workload"
 	"ofpeak/kernels"
 	"ofpeak/kernels/cpu/gemm"
@@ -384,48 +380,6 @@ func TestTrace(t *testing.T) {
 	}
 	if row := run(t, r, "model=tiny"); row.Status != results.OK || !strings.Contains(row.Reason, "no trace: ") {
 		t.Errorf("without the file: %s: %s", row.Status, row.Reason)
-	}
-}
-
-// A row says what it was measured under, and a rig that recalls another's ceilings measures none.
-func TestConditions(t *testing.T) {
-	r := measuringRig(t)
-	row := run(t, r, "model=tiny dp=2")
-	if ratio := row.ClockRatio.Or(0); ratio < 0.2 || ratio > 5 {
-		t.Errorf("the clock is %g of that of the peak", ratio)
-	}
-	if runtime.GOOS == "linux" && (!row.StealPct.Known() || !row.InvoluntarySwitches.Known()) {
-		t.Errorf("steal %v, involuntary switches %v", row.StealPct, row.InvoluntarySwitches)
-	}
-	data, err := r.Carry()
-	if err != nil {
-		t.Fatal(err)
-	}
-	other := measuringRig(t)
-	if err := other.Recall(data); err != nil {
-		t.Fatal(err)
-	}
-	if !reflect.DeepEqual(other.rates, r.rates) || !maps.Equal(other.clocks, r.clocks) || len(r.clocks) == 0 || len(r.rates) == 0 {
-		t.Errorf("recalled %v and %v, want %v and %v", other.rates, other.clocks, r.rates, r.clocks)
-	}
-	if err := other.Recall([]byte("{")); err == nil {
-		t.Error("half a message is recalled")
-	}
-}
-
-// Of several ranks the slowest clock counts, and what the one that watched has seen.
-func TestJoinConditions(t *testing.T) {
-	watched := conditions{Report: validity.Report{StealPct: results.Some(3.0)}, clock: 5}
-	for _, other := range []conditions{{}, {clock: 7}, {clock: 4}} {
-		for _, joined := range []conditions{watched.join(other), other.join(watched)} {
-			want := 5.0
-			if other.clock == 4 {
-				want = 4
-			}
-			if joined.clock != want || joined.StealPct.Or(0) != 3 {
-				t.Errorf("%+v with %+v is %+v", watched, other, joined)
-			}
-		}
 	}
 }
 
