@@ -145,21 +145,21 @@ func TestExpand(t *testing.T) {
 
 func TestExpandErrors(t *testing.T) {
 	for want, o := range map[string]Options{
-		"--suite huge is unknown; take one of smoke, quick, parallel, claims, full":   {Suite: "huge"},
-		"--technique magic is unknown":                                        {Suite: "smoke", Techniques: []string{"magic"}},
-		"--precision fp8 is unknown":                                          {Suite: "smoke", Override: Settings{Precisions: []string{"fp8"}}},
-		"--precision fp9 is unknown":                                          {Suite: "smoke", Override: Settings{Precisions: []string{"fp32", "fp9"}}},
-		"--microbatches -1 is outside 1":                                      {Suite: "smoke", Override: Settings{Microbatches: []int{1, -1}}},
-		"--bucket-bytes -1 is outside 1":                                      {Suite: "smoke", Override: Settings{BucketBytes: []int{1, -1}}},
-		"--schedule zb is unknown":                                            {Suite: "smoke", Override: Settings{Schedules: []string{"gpipe", "zb"}}},
-		"not divisible by dp=3":                                               {Suite: "smoke", Override: Settings{Ranks: []int{3}}},
-		"NH=4 heads cannot be split over tp=3":                                {Suite: "smoke", Techniques: []string{ModelParallel}, Override: Settings{Ranks: []int{3}}},
-		"--ranks 2 cannot be split over dp*tp with 2 or more each; take 4, 8": {Suite: "smoke", Techniques: []string{Distributed}, Override: Settings{Ranks: []int{2}}},
-		"--ranks 4: no technique chosen splits over ranks":                    {Suite: "smoke", Techniques: []string{Sparse}, Override: Settings{Ranks: []int{4}}},
-		"--ranks 0 is outside 1":                                              {Suite: "smoke", Override: Settings{Ranks: []int{0}}},
-		"--ranks 1000000000000 is outside 1":                                  {Suite: "smoke", Override: Settings{Ranks: []int{1e12}}},
-		"--technique baseline: no case of suite smoke with these options":     {Suite: "smoke", Techniques: []string{Baseline}, Override: Settings{Precisions: []string{"bf16"}}},
-		"C=10 is not divisible by NH=3":                                       {Suite: "quick", Override: Settings{Models: []Model{{C: 10, NH: 3, T: 4, L: 1, B: 8}}}},
+		"--suite huge is unknown; take one of smoke, quick, parallel, claims, full": {Suite: "huge"},
+		"--technique magic is unknown":                                              {Suite: "smoke", Techniques: []string{"magic"}},
+		"--precision fp8 is unknown":                                                {Suite: "smoke", Override: Settings{Precisions: []string{"fp8"}}},
+		"--precision fp9 is unknown":                                                {Suite: "smoke", Override: Settings{Precisions: []string{"fp32", "fp9"}}},
+		"--microbatches -1 is outside 1":                                            {Suite: "smoke", Override: Settings{Microbatches: []int{1, -1}}},
+		"--bucket-bytes -1 is outside 1":                                            {Suite: "smoke", Override: Settings{BucketBytes: []int{1, -1}}},
+		"--schedule zb is unknown":                                                  {Suite: "smoke", Override: Settings{Schedules: []string{"gpipe", "zb"}}},
+		"not divisible by dp=3":                                                     {Suite: "smoke", Override: Settings{Ranks: []int{3}}},
+		"NH=4 heads cannot be split over tp=3":                                      {Suite: "smoke", Techniques: []string{ModelParallel}, Override: Settings{Ranks: []int{3}}},
+		"--ranks 2 cannot be split over dp*tp with 2 or more each; take 4, 8":       {Suite: "smoke", Techniques: []string{Distributed}, Override: Settings{Ranks: []int{2}}},
+		"--ranks 4: no technique chosen splits over ranks":                          {Suite: "smoke", Techniques: []string{Sparse}, Override: Settings{Ranks: []int{4}}},
+		"--ranks 0 is outside 1":                                                    {Suite: "smoke", Override: Settings{Ranks: []int{0}}},
+		"--ranks 1000000000000 is outside 1":                                        {Suite: "smoke", Override: Settings{Ranks: []int{1e12}}},
+		"--technique baseline: no case of suite smoke with these options":           {Suite: "smoke", Techniques: []string{Baseline}, Override: Settings{Precisions: []string{"bf16"}}},
+		"C=10 is not divisible by NH=3":                                             {Suite: "quick", Override: Settings{Models: []Model{{C: 10, NH: 3, T: 4, L: 1, B: 8}}}},
 	} {
 		o.Cores = 2
 		if _, err := Expand(o); err == nil || !strings.Contains(err.Error(), want) {
