@@ -24,6 +24,8 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 UNRACED := Tutorial|InABrowser|IsAccessible|Killed|UnderMPI|OfIsolated|OnSimulatedGPUs
 # Of those that run without it these take longest, so they start first.
 LONGEST := ./parallel/paralleltest ./kernels/cpu ./kernels/cuda
+# Per package: five times what they take on two idle cores, since the machine may be busy.
+TIMEOUT ?= 30m
 RACE := ./parallel/paralleltest ./bench ./bench/nvml ./bench/sweep ./parallel/... ./results/... ./kernels/cpu/team/... ./kernels/cpu/blas
 
 # Stamp the commit where git can tell it.
@@ -84,8 +86,8 @@ smoke: build
 test:
 	@if command -v python3 >/dev/null || [ -n "$$OFPEAK_REQUIRE" ]; then python3 -m unittest discover scripts/peers; fi
 	$(GO) -C $(ASM) test ./...
-	CGO_ENABLED=1 $(GO) test -race -skip '$(UNRACED)' $(RACE)
-	$(GO) test $(LONGEST) ./...
+	CGO_ENABLED=1 $(GO) test -timeout $(TIMEOUT) -race -skip '$(UNRACED)' $(RACE)
+	$(GO) test -timeout $(TIMEOUT) $(LONGEST) ./...
 	$(MAKE) test-cuda
 	$(MAKE) test-arm64
 
