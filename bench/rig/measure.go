@@ -69,6 +69,7 @@ func (r *Rig) stepped(ctx context.Context, c workload.Case, how steps) (measurem
 			return err
 		}
 		one.processBytes, one.processKnown = host.PeakMemory()
+		rank.Device.LimitMemory(0) // what goes to the first process passes through the device too
 		return merge(r, c, rank, one.send(), func(other sent) { m = m.join(other.receive()) })
 	})
 	if mine, ok := host.PeakMemory(); ok {
