@@ -59,16 +59,20 @@ bin/stub/libcuda.so: $(CUDRIVER)/stub/stub.c $(CUDA_H)
 	mkdir -p $(@D)
 	$(CC) -shared -fPIC -Wl,-soname,libdl.so.2 -o $@ $<
 
-STANDINS := bin/standin/libcuda.so.1 bin/standin/libcublasLt.so.12 bin/standin/libnvidia-ml.so.1
+STANDINS := $(addprefix bin/standin/,libcuda.so.1 libcublasLt.so.12 libnccl.so.2 libnvidia-ml.so.1)
 STANDIN_CC = $(CC) -shared -fPIC -O1 -Wall -Wextra -Werror -pthread -I$(CUDRIVER)/include -Wl,-soname,$(@F) -o $@
 
 bin/standin/libcuda.so.1: $(wildcard $(CUDRIVER)/standin/*) $(CUDA_H)
 	mkdir -p $(@D)
-	$(STANDIN_CC) $(filter-out %/cublaslt.c %/nvml.c,$(wildcard $(CUDRIVER)/standin/*.c))
+	$(STANDIN_CC) $(addprefix $(CUDRIVER)/standin/,device.c memory.c missing.c module.c)
 
-bin/standin/libcublasLt.so.12: $(CUDRIVER)/standin/cublaslt.c $(CUDRIVER)/standin/standin.h $(CUDA_H)
+bin/standin/libcublasLt.so.12: $(CUDRIVER)/standin/cublaslt.c $(wildcard $(CUDRIVER)/standin/*.h) $(CUDA_H)
 	mkdir -p $(@D)
 	$(STANDIN_CC) $< -lm
+
+bin/standin/libnccl.so.2: $(CUDRIVER)/standin/nccl.c $(wildcard $(CUDRIVER)/standin/*.h) $(CUDA_H)
+	mkdir -p $(@D)
+	$(STANDIN_CC) $<
 
 bin/standin/libnvidia-ml.so.1: $(CUDRIVER)/standin/nvml.c
 	mkdir -p $(@D)

@@ -7,6 +7,7 @@ import (
 	"html/template"
 	"io"
 	"slices"
+	"strings"
 
 	"ofpeak/results"
 	"ofpeak/results/report/figure"
@@ -21,7 +22,10 @@ var (
 	scriptJS string
 )
 
-var page = template.Must(template.New("page").Parse(pageHTML))
+var page = template.Must(template.New("page").Funcs(template.FuncMap{"units": units}).Parse(pageHTML))
+
+// units keeps a line from ending between a number and its percent sign.
+func units(s string) string { return strings.ReplaceAll(s, " %", "\u00a0%") }
 
 // section is a chapter of the page.
 type section struct {
@@ -146,7 +150,7 @@ func (r *Report) sections() []section {
 	charts("losses", "Where the rest went", "Each bar is one step: first the time that its work needs at peak speed, which is the share of peak, then where the rest of the time went. Open a row to see it part by part.",
 		"no row has both a share of peak and phases", (*Machine).lossesFigure)
 	for _, m := range r.Machines {
-		for _, s := range m.steps() {
+		for _, s := range r.steps(m) {
 			out[len(out)-1].Folded = append(out[len(out)-1].Folded, drawing{s.summary, template.HTML(s.figure.SVG())})
 		}
 	}

@@ -147,7 +147,7 @@ func (r *Report) Figures() []*figure.Figure {
 				out = append(out, f)
 			}
 		}
-		for _, s := range m.steps() {
+		for _, s := range r.steps(m) {
 			out = append(out, s.figure)
 		}
 	}

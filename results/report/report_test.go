@@ -226,6 +226,27 @@ func TestProfilesAreShownAsMeasured(t *testing.T) {
 	}
 }
 
+// TestProfileBesideAPublishedPeak takes what was reached off products and attention as their FLOPs are, where the profile had no peak to do so.
+func TestProfileBesideAPublishedPeak(t *testing.T) {
+	r := newRow(results.Baseline, "fp16", "", 1)
+	profile(&r)
+	r.WFMatmulS, r.WFAttentionS, r.WFIdealS = results.Some(0.45), results.Some(0.24), results.Opt[float64]{}
+	r.Ops = results.OpTimes{{Name: "linear.forward", Seconds: 0.45, FLOPs: 3e9, Bytes: 1}, {Name: "attention.forward", Seconds: 0.24, FLOPs: 1e9, Bytes: 1}}
+	r.ShareMeasuredPct, r.ShareMeasuredBasis = results.Opt[float64]{}, ""
+	r.ShareVendorPct, r.ShareVendorBasis = results.Some(20.0), "vendor"
+	w := waterfallOf(mustBuild(t, Options{}, newFile("a.csv", r)).Machines[0].Entries[0])
+	want := map[string]float64{"matrix products below peak": 0.3, "attention below peak": 0.19, "memory-bound operators": 0.15, "not explained": 0}
+	for _, p := range w.losses {
+		if seconds, ok := want[p.name]; ok && math.Abs(p.seconds-seconds) > 1e-12 {
+			t.Errorf("%s: %v s, want %v", p.name, p.seconds, seconds)
+		}
+		delete(want, p.name)
+	}
+	if len(want) > 0 {
+		t.Errorf("without %v", want)
+	}
+}
+
 // TestRoofOfAPublishedPeak takes the chip table's figures where nothing was measured.
 func TestRoofOfAPublishedPeak(t *testing.T) {
 	r := newRow(results.Baseline, "fp16", "", 1)

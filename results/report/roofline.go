@@ -87,7 +87,7 @@ func (m *Machine) rooflineFigure() *figure.Figure {
 	if len(all) == 0 {
 		return nil
 	}
-	const left, top, right, height = 64, 66, 190, 420
+	const left, top, right, height = 64, 80, 190, 420
 	f := figure.New("roofline-"+m.Letter, "Rows and operators under the roofline of "+m.Title(), chartWidth, top+height+48)
 	x, y := logAxis(all, func(s spot) float64 { return s.intensity }, 0.5, 2), logAxis(all, func(s spot) float64 { return s.share }, 25, 100)
 	x.low, x.high, y.low, y.high = left, chartWidth-right, top+height, top
@@ -131,7 +131,7 @@ func rooflineGrid(f *figure.Figure, x, y logarithmic) {
 		f.Line(x.low, y.at(share), x.high, y.at(share), figure.Grid, 1)
 		f.Label(x.low-8, y.at(share)+4, digits(share, 3)+" %", 11, figure.End, figure.Muted)
 	}
-	f.Label(x.low, y.high-14, "of the peak", labelSize, figure.Start, figure.Muted)
+	f.Label(x.low, y.high-12, "share of the peak", labelSize, figure.Start, figure.Muted)
 	f.Label(x.high, y.low+36, "FLOPs per byte, over those at which memory and multipliers keep pace", labelSize, figure.End, figure.Muted)
 	start := max(x.from, y.from-math.Log2(100)) // where the slope leaves the chart
 	f.Path([]figure.Point{{X: x.axis.at(start), Y: y.at(100 * math.Exp2(start))}, {X: x.at(1), Y: y.at(100)}, {X: x.high, Y: y.at(100)}}, figure.Text, 2, false)

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"ofpeak/results"
 )
@@ -37,6 +38,30 @@ type filter struct {
 	Column int
 	Name   string
 	Values []string
+}
+
+// Lengths in characters from which on the texts of a column may be broken into lines, and from which on it gets room for them.
+const longText, longestText = 24, 60
+
+// Classes are the classes of a cell of a column.
+func (t table) Classes(column int, c cell) string {
+	classes := []string{}
+	longest := 0
+	for _, row := range t.Rows {
+		longest = max(longest, utf8.RuneCountInString(row[column].Text))
+	}
+	switch {
+	case t.Columns[column].Number:
+		classes = append(classes, "number")
+	case longest >= longestText:
+		classes = append(classes, "prose")
+	case longest >= longText:
+		classes = append(classes, "wrap")
+	}
+	if c.Class != "" {
+		classes = append(classes, c.Class)
+	}
+	return strings.Join(classes, " ")
 }
 
 // field makes a column of the table of all rows.
@@ -95,7 +120,7 @@ func (r *Report) rowsTable() table {
 	for _, f := range fields {
 		t.Columns = append(t.Columns, f.column)
 	}
-	t.Columns = append(t.Columns, column{Name: "file:line"})
+	t.Columns = append(t.Columns, r.placeColumn())
 	for _, m := range r.Machines {
 		for _, e := range m.Entries {
 			var line []cell
@@ -109,12 +134,19 @@ func (r *Report) rowsTable() table {
 	return t.dropEmpty()
 }
 
-// place is where a row stands: the file's number in the list of files, and the line.
+// place is where a row stands: the file's number in the list of files, where there are several, and the line.
 func (r *Report) place(e *Entry) string {
 	if len(r.Files) == 1 {
-		return fmt.Sprintf("line %d", e.Line)
+		return fmt.Sprint(e.Line)
 	}
 	return fmt.Sprintf("%d:%d", e.File+1, e.Line)
+}
+
+func (r *Report) placeColumn() column {
+	if len(r.Files) == 1 {
+		return column{Name: "line", Help: "of the file"}
+	}
+	return column{Name: "file:line", Help: "the file's number in the list at the end of the page"}
 }
 
 // filterBy offers the values of the named columns.
@@ -227,7 +259,7 @@ const noisyPct = 5
 
 // notesTable has what to beware of in each row.
 func (r *Report) notesTable() table {
-	t := table{ID: "notes", Caption: "What to beware of", Columns: []column{{Name: "on"}, {Name: "row"}, {Name: "status"}, {Name: "note"}, {Name: "file:line"}}}
+	t := table{ID: "notes", Caption: "What to beware of", Columns: []column{{Name: "on"}, {Name: "row"}, {Name: "status"}, {Name: "note"}, r.placeColumn()}}
 	for _, m := range r.Machines {
 		for _, e := range m.Entries {
 			for _, note := range notes(e.Row) {

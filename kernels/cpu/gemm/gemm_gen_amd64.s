@@ -22,19 +22,20 @@ DATA lanemask<>+56(SB)/4, $0x00000000
 DATA lanemask<>+60(SB)/4, $0x00000000
 GLOBL lanemask<>(SB), RODATA|NOPTR, $64
 
-// func tileF32Z1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
+// func tileF32Z1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, fetch uintptr, step int)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·tileF32Z1(SB), NOSPLIT, $0-88
+TEXT ·tileF32Z1(SB), NOSPLIT, $0-96
 	MOVQ       k+0(FP), R13
 	MOVQ       segs+8(FP), CX
 	MOVQ       seg+16(FP), BX
 	MOVQ       a+24(FP), SI
 	MOVQ       b+32(FP), DI
 	MOVQ       c+40(FP), DX
+	MOVQ       fetch+80(FP), R14
+	MOVQ       step+88(FP), R15
 	MOVQ       ldc+48(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+56(FP), R10
-	MOVQ       ahead+80(FP), R14
 	MOVQ       DX, R11
 	PREFETCHT0 (R11)
 	ADDQ       R9, R11
@@ -78,7 +79,9 @@ unit:
 	VFMADD231PS.BCST 20(R8), Z0, Z13
 	VFMADD231PS.BCST 24(R8), Z0, Z14
 	VFMADD231PS.BCST 28(R8), Z0, Z15
-	PREFETCHT0       (DI)(R14*1)
+	PREFETCHT0       3072(DI)
+	PREFETCHT1       (R14)
+	ADDQ             R15, R14
 	ADDQ             $0x20, R8
 	ADDQ             $0x00000040, DI
 	DECQ             AX
@@ -177,19 +180,20 @@ done:
 	VZEROUPPER
 	RET
 
-// func tileBF16Z1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
+// func tileBF16Z1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, fetch uintptr, step int)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·tileBF16Z1(SB), NOSPLIT, $0-88
+TEXT ·tileBF16Z1(SB), NOSPLIT, $0-96
 	MOVQ       k+0(FP), R13
 	MOVQ       segs+8(FP), CX
 	MOVQ       seg+16(FP), BX
 	MOVQ       a+24(FP), SI
 	MOVQ       b+32(FP), DI
 	MOVQ       c+40(FP), DX
+	MOVQ       fetch+80(FP), R14
+	MOVQ       step+88(FP), R15
 	MOVQ       ldc+48(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+56(FP), R10
-	MOVQ       ahead+80(FP), R14
 	MOVQ       DX, R11
 	PREFETCHT0 (R11)
 	ADDQ       R9, R11
@@ -265,7 +269,9 @@ unit:
 	LONG       $0x587e5262
 	WORD       $0x7852
 	BYTE       $0x07
-	PREFETCHT0 (DI)(R14*1)
+	PREFETCHT0 3072(DI)
+	PREFETCHT1 (R14)
+	ADDQ       R15, R14
 	ADDQ       $0x20, R8
 	ADDQ       $0x00000040, DI
 	DECQ       AX
@@ -364,19 +370,388 @@ done:
 	VZEROUPPER
 	RET
 
-// func tileI8Z1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
+// func rowsF32Z1(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *uint32, ldc int, rows int, cols int, add int, fetch uintptr, step int)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·rowsF32Z1(SB), NOSPLIT, $0-104
+	MOVQ       k+0(FP), R13
+	MOVQ       segs+8(FP), CX
+	MOVQ       seg+16(FP), BX
+	MOVQ       a+24(FP), SI
+	MOVQ       b+40(FP), DI
+	MOVQ       c+48(FP), DX
+	MOVQ       fetch+88(FP), R14
+	MOVQ       step+96(FP), R15
+	MOVQ       ldc+56(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       rows+64(FP), R10
+	MOVQ       DX, R11
+	PREFETCHT0 (R11)
+	ADDQ       R9, R11
+	PREFETCHT0 (R11)
+	ADDQ       R9, R11
+	PREFETCHT0 (R11)
+	ADDQ       R9, R11
+	PREFETCHT0 (R11)
+	ADDQ       R9, R11
+	PREFETCHT0 (R11)
+	ADDQ       R9, R11
+	PREFETCHT0 (R11)
+	ADDQ       R9, R11
+	PREFETCHT0 (R11)
+	ADDQ       R9, R11
+	PREFETCHT0 (R11)
+	MOVQ       lda+32(FP), R9
+	LEAQ       (R9)(R9*2), R10
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	TESTQ      CX, CX
+	JZ         stored
+
+segment:
+	MOVL (BX), R8
+	ADDQ $0x04, BX
+	ADDQ SI, R8
+	LEAQ (R8)(R9*4), R11
+	MOVQ R13, AX
+
+unit:
+	VMOVUPS          (DI), Z0
+	VFMADD231PS.BCST (R8), Z0, Z8
+	VFMADD231PS.BCST (R8)(R9*1), Z0, Z9
+	VFMADD231PS.BCST (R8)(R9*2), Z0, Z10
+	VFMADD231PS.BCST (R8)(R10*1), Z0, Z11
+	VFMADD231PS.BCST (R11), Z0, Z12
+	VFMADD231PS.BCST (R11)(R9*1), Z0, Z13
+	VFMADD231PS.BCST (R11)(R9*2), Z0, Z14
+	VFMADD231PS.BCST (R11)(R10*1), Z0, Z15
+	PREFETCHT0       3072(DI)
+	PREFETCHT1       (R14)
+	ADDQ             R15, R14
+	ADDQ             $0x04, R8
+	ADDQ             $0x04, R11
+	ADDQ             $0x00000040, DI
+	DECQ             AX
+	JNZ              unit
+	DECQ             CX
+	JNZ              segment
+
+stored:
+	MOVQ    ldc+56(FP), R9
+	SHLQ    $0x02, R9
+	MOVQ    rows+64(FP), R10
+	MOVQ    cols+72(FP), R12
+	SUBQ    $0x00, R12
+	MOVQ    $-1, R11
+	BZHIQ   R12, R11, R11
+	KMOVW   R11, K1
+	MOVQ    add+80(FP), R11
+	TESTQ   R11, R11
+	JNZ     add
+	VMOVUPS Z8, K1, (DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z9, K1, (DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z10, K1, (DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z11, K1, (DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z12, K1, (DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z13, K1, (DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z14, K1, (DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z15, K1, (DX)
+	JMP     done
+
+add:
+	VMOVUPS.Z (DX), K1, Z0
+	VADDPS    Z0, Z8, Z8
+	VMOVUPS   Z8, K1, (DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VMOVUPS.Z (DX), K1, Z0
+	VADDPS    Z0, Z9, Z9
+	VMOVUPS   Z9, K1, (DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VMOVUPS.Z (DX), K1, Z0
+	VADDPS    Z0, Z10, Z10
+	VMOVUPS   Z10, K1, (DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VMOVUPS.Z (DX), K1, Z0
+	VADDPS    Z0, Z11, Z11
+	VMOVUPS   Z11, K1, (DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VMOVUPS.Z (DX), K1, Z0
+	VADDPS    Z0, Z12, Z12
+	VMOVUPS   Z12, K1, (DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VMOVUPS.Z (DX), K1, Z0
+	VADDPS    Z0, Z13, Z13
+	VMOVUPS   Z13, K1, (DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VMOVUPS.Z (DX), K1, Z0
+	VADDPS    Z0, Z14, Z14
+	VMOVUPS   Z14, K1, (DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VMOVUPS.Z (DX), K1, Z0
+	VADDPS    Z0, Z15, Z15
+	VMOVUPS   Z15, K1, (DX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func rowsBF16Z1(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *uint32, ldc int, rows int, cols int, add int, fetch uintptr, step int)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·rowsBF16Z1(SB), NOSPLIT, $0-104
+	MOVQ       k+0(FP), R13
+	MOVQ       segs+8(FP), CX
+	MOVQ       seg+16(FP), BX
+	MOVQ       a+24(FP), SI
+	MOVQ       b+40(FP), DI
+	MOVQ       c+48(FP), DX
+	MOVQ       fetch+88(FP), R14
+	MOVQ       step+96(FP), R15
+	MOVQ       ldc+56(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       rows+64(FP), R10
+	MOVQ       DX, R11
+	PREFETCHT0 (R11)
+	ADDQ       R9, R11
+	PREFETCHT0 (R11)
+	ADDQ       R9, R11
+	PREFETCHT0 (R11)
+	ADDQ       R9, R11
+	PREFETCHT0 (R11)
+	ADDQ       R9, R11
+	PREFETCHT0 (R11)
+	ADDQ       R9, R11
+	PREFETCHT0 (R11)
+	ADDQ       R9, R11
+	PREFETCHT0 (R11)
+	ADDQ       R9, R11
+	PREFETCHT0 (R11)
+	MOVQ       lda+32(FP), R9
+	LEAQ       (R9)(R9*2), R10
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	TESTQ      CX, CX
+	JZ         stored
+
+segment:
+	MOVL (BX), R8
+	ADDQ $0x04, BX
+	ADDQ SI, R8
+	LEAQ (R8)(R9*4), R11
+	MOVQ R13, AX
+
+unit:
+	VMOVUPS (DI), Z0
+
+	// VDPBF16PS.BCST (R8), Z0, Z8
+	LONG $0x587e5262
+	WORD $0x4052
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (R8)(R9*1), Z0, Z9
+	LONG $0x587e1262
+	WORD $0x4c52
+	BYTE $0x08
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (R8)(R9*2), Z0, Z10
+	LONG $0x587e1262
+	WORD $0x5452
+	BYTE $0x48
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (R8)(R10*1), Z0, Z11
+	LONG $0x587e1262
+	WORD $0x5c52
+	BYTE $0x10
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (R11), Z0, Z12
+	LONG $0x587e5262
+	WORD $0x6352
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (R11)(R9*1), Z0, Z13
+	LONG $0x587e1262
+	WORD $0x6c52
+	BYTE $0x0b
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (R11)(R9*2), Z0, Z14
+	LONG $0x587e1262
+	WORD $0x7452
+	BYTE $0x4b
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (R11)(R10*1), Z0, Z15
+	LONG       $0x587e1262
+	WORD       $0x7c52
+	BYTE       $0x13
+	BYTE       $0x00
+	PREFETCHT0 3072(DI)
+	PREFETCHT1 (R14)
+	ADDQ       R15, R14
+	ADDQ       $0x04, R8
+	ADDQ       $0x04, R11
+	ADDQ       $0x00000040, DI
+	DECQ       AX
+	JNZ        unit
+	DECQ       CX
+	JNZ        segment
+
+stored:
+	MOVQ    ldc+56(FP), R9
+	SHLQ    $0x02, R9
+	MOVQ    rows+64(FP), R10
+	MOVQ    cols+72(FP), R12
+	SUBQ    $0x00, R12
+	MOVQ    $-1, R11
+	BZHIQ   R12, R11, R11
+	KMOVW   R11, K1
+	MOVQ    add+80(FP), R11
+	TESTQ   R11, R11
+	JNZ     add
+	VMOVUPS Z8, K1, (DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z9, K1, (DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z10, K1, (DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z11, K1, (DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z12, K1, (DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z13, K1, (DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z14, K1, (DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z15, K1, (DX)
+	JMP     done
+
+add:
+	VMOVUPS.Z (DX), K1, Z0
+	VADDPS    Z0, Z8, Z8
+	VMOVUPS   Z8, K1, (DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VMOVUPS.Z (DX), K1, Z0
+	VADDPS    Z0, Z9, Z9
+	VMOVUPS   Z9, K1, (DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VMOVUPS.Z (DX), K1, Z0
+	VADDPS    Z0, Z10, Z10
+	VMOVUPS   Z10, K1, (DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VMOVUPS.Z (DX), K1, Z0
+	VADDPS    Z0, Z11, Z11
+	VMOVUPS   Z11, K1, (DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VMOVUPS.Z (DX), K1, Z0
+	VADDPS    Z0, Z12, Z12
+	VMOVUPS   Z12, K1, (DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VMOVUPS.Z (DX), K1, Z0
+	VADDPS    Z0, Z13, Z13
+	VMOVUPS   Z13, K1, (DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VMOVUPS.Z (DX), K1, Z0
+	VADDPS    Z0, Z14, Z14
+	VMOVUPS   Z14, K1, (DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VMOVUPS.Z (DX), K1, Z0
+	VADDPS    Z0, Z15, Z15
+	VMOVUPS   Z15, K1, (DX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func tileI8Z1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, fetch uintptr, step int)
 // Requires: AVX, AVX512F, AVX512VNNI, BMI2, MMX+
-TEXT ·tileI8Z1(SB), NOSPLIT, $0-88
+TEXT ·tileI8Z1(SB), NOSPLIT, $0-96
 	MOVQ       k+0(FP), R13
 	MOVQ       segs+8(FP), CX
 	MOVQ       seg+16(FP), BX
 	MOVQ       a+24(FP), SI
 	MOVQ       b+32(FP), DI
 	MOVQ       c+40(FP), DX
+	MOVQ       fetch+80(FP), R14
+	MOVQ       step+88(FP), R15
 	MOVQ       ldc+48(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+56(FP), R10
-	MOVQ       ahead+80(FP), R14
 	MOVQ       DX, R11
 	PREFETCHT0 (R11)
 	ADDQ       R9, R11
@@ -429,7 +804,9 @@ unit:
 	VPDPBUSD     Z1, Z0, Z14
 	VBROADCASTSS 28(R8), Z0
 	VPDPBUSD     Z1, Z0, Z15
-	PREFETCHT0   (DI)(R14*1)
+	PREFETCHT0   3072(DI)
+	PREFETCHT1   (R14)
+	ADDQ         R15, R14
 	ADDQ         $0x20, R8
 	ADDQ         $0x00000040, DI
 	DECQ         AX
@@ -528,19 +905,20 @@ done:
 	VZEROUPPER
 	RET
 
-// func tileF32Y1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
+// func tileF32Y1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, fetch uintptr, step int)
 // Requires: AVX, FMA3, MMX+
-TEXT ·tileF32Y1(SB), NOSPLIT, $0-88
+TEXT ·tileF32Y1(SB), NOSPLIT, $0-96
 	MOVQ       k+0(FP), R13
 	MOVQ       segs+8(FP), CX
 	MOVQ       seg+16(FP), BX
 	MOVQ       a+24(FP), SI
 	MOVQ       b+32(FP), DI
 	MOVQ       c+40(FP), DX
+	MOVQ       fetch+80(FP), R14
+	MOVQ       step+88(FP), R15
 	MOVQ       ldc+48(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+56(FP), R10
-	MOVQ       ahead+80(FP), R14
 	MOVQ       DX, R11
 	PREFETCHT0 (R11)
 	ADDQ       R9, R11
@@ -572,7 +950,9 @@ unit:
 	VFMADD231PS  Y1, Y0, Y6
 	VBROADCASTSS 12(R8), Y0
 	VFMADD231PS  Y1, Y0, Y7
-	PREFETCHT0   (DI)(R14*1)
+	PREFETCHT0   3072(DI)
+	PREFETCHT1   (R14)
+	ADDQ         R15, R14
 	ADDQ         $0x20, R8
 	ADDQ         $0x00000020, DI
 	DECQ         AX
@@ -631,19 +1011,20 @@ done:
 	VZEROUPPER
 	RET
 
-// func tileI16Y1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
+// func tileI16Y1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, fetch uintptr, step int)
 // Requires: AVX, AVX2, MMX+
-TEXT ·tileI16Y1(SB), NOSPLIT, $0-88
+TEXT ·tileI16Y1(SB), NOSPLIT, $0-96
 	MOVQ       k+0(FP), R13
 	MOVQ       segs+8(FP), CX
 	MOVQ       seg+16(FP), BX
 	MOVQ       a+24(FP), SI
 	MOVQ       b+32(FP), DI
 	MOVQ       c+40(FP), DX
+	MOVQ       fetch+80(FP), R14
+	MOVQ       step+88(FP), R15
 	MOVQ       ldc+48(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+56(FP), R10
-	MOVQ       ahead+80(FP), R14
 	MOVQ       DX, R11
 	PREFETCHT0 (R11)
 	ADDQ       R9, R11
@@ -682,7 +1063,9 @@ unit:
 	VMOVUPS      (DI), Y2
 	VPMADDWD     Y2, Y1, Y0
 	VPADDD       Y0, Y7, Y7
-	PREFETCHT0   (DI)(R14*1)
+	PREFETCHT0   3072(DI)
+	PREFETCHT1   (R14)
+	ADDQ         R15, R14
 	ADDQ         $0x20, R8
 	ADDQ         $0x00000020, DI
 	DECQ         AX
@@ -741,19 +1124,20 @@ done:
 	VZEROUPPER
 	RET
 
-// func tileF32Z2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
+// func tileF32Z2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, fetch uintptr, step int)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·tileF32Z2(SB), NOSPLIT, $0-88
+TEXT ·tileF32Z2(SB), NOSPLIT, $0-96
 	MOVQ       k+0(FP), R13
 	MOVQ       segs+8(FP), CX
 	MOVQ       seg+16(FP), BX
 	MOVQ       a+24(FP), SI
 	MOVQ       b+32(FP), DI
 	MOVQ       c+40(FP), DX
+	MOVQ       fetch+80(FP), R14
+	MOVQ       step+88(FP), R15
 	MOVQ       ldc+48(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+56(FP), R10
-	MOVQ       ahead+80(FP), R14
 	MOVQ       DX, R11
 	PREFETCHT0 (R11)
 	PREFETCHT0 64(R11)
@@ -830,8 +1214,10 @@ unit:
 	VBROADCASTSS 28(R8), Z0
 	VFMADD231PS  Z1, Z0, Z22
 	VFMADD231PS  Z2, Z0, Z23
-	PREFETCHT0   (DI)(R14*1)
-	PREFETCHT0   64(DI)(R14*1)
+	PREFETCHT0   3072(DI)
+	PREFETCHT0   3136(DI)
+	PREFETCHT1   (R14)
+	ADDQ         R15, R14
 	ADDQ         $0x20, R8
 	ADDQ         $0x00000080, DI
 	DECQ         AX
@@ -954,19 +1340,20 @@ done:
 	VZEROUPPER
 	RET
 
-// func tileBF16Z2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
+// func tileBF16Z2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, fetch uintptr, step int)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·tileBF16Z2(SB), NOSPLIT, $0-88
+TEXT ·tileBF16Z2(SB), NOSPLIT, $0-96
 	MOVQ       k+0(FP), R13
 	MOVQ       segs+8(FP), CX
 	MOVQ       seg+16(FP), BX
 	MOVQ       a+24(FP), SI
 	MOVQ       b+32(FP), DI
 	MOVQ       c+40(FP), DX
+	MOVQ       fetch+80(FP), R14
+	MOVQ       step+88(FP), R15
 	MOVQ       ldc+48(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+56(FP), R10
-	MOVQ       ahead+80(FP), R14
 	MOVQ       DX, R11
 	PREFETCHT0 (R11)
 	PREFETCHT0 64(R11)
@@ -1091,8 +1478,10 @@ unit:
 	// VDPBF16PS Z2, Z0, Z23
 	LONG       $0x487ee262
 	WORD       $0xfa52
-	PREFETCHT0 (DI)(R14*1)
-	PREFETCHT0 64(DI)(R14*1)
+	PREFETCHT0 3072(DI)
+	PREFETCHT0 3136(DI)
+	PREFETCHT1 (R14)
+	ADDQ       R15, R14
 	ADDQ       $0x20, R8
 	ADDQ       $0x00000080, DI
 	DECQ       AX
@@ -1215,19 +1604,514 @@ done:
 	VZEROUPPER
 	RET
 
-// func tileI8Z2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
+// func rowsF32Z2(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *uint32, ldc int, rows int, cols int, add int, fetch uintptr, step int)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·rowsF32Z2(SB), NOSPLIT, $0-104
+	MOVQ       k+0(FP), R13
+	MOVQ       segs+8(FP), CX
+	MOVQ       seg+16(FP), BX
+	MOVQ       a+24(FP), SI
+	MOVQ       b+40(FP), DI
+	MOVQ       c+48(FP), DX
+	MOVQ       fetch+88(FP), R14
+	MOVQ       step+96(FP), R15
+	MOVQ       ldc+56(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       rows+64(FP), R10
+	MOVQ       DX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R9, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R9, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R9, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R9, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R9, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R9, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R9, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	MOVQ       lda+32(FP), R9
+	LEAQ       (R9)(R9*2), R10
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	VPXORD     Z20, Z20, Z20
+	VPXORD     Z21, Z21, Z21
+	VPXORD     Z22, Z22, Z22
+	VPXORD     Z23, Z23, Z23
+	TESTQ      CX, CX
+	JZ         stored
+
+segment:
+	MOVL (BX), R8
+	ADDQ $0x04, BX
+	ADDQ SI, R8
+	LEAQ (R8)(R9*4), R11
+	MOVQ R13, AX
+
+unit:
+	VMOVUPS      (DI), Z1
+	VMOVUPS      64(DI), Z2
+	VBROADCASTSS (R8), Z0
+	VFMADD231PS  Z1, Z0, Z8
+	VFMADD231PS  Z2, Z0, Z9
+	VBROADCASTSS (R8)(R9*1), Z0
+	VFMADD231PS  Z1, Z0, Z10
+	VFMADD231PS  Z2, Z0, Z11
+	VBROADCASTSS (R8)(R9*2), Z0
+	VFMADD231PS  Z1, Z0, Z12
+	VFMADD231PS  Z2, Z0, Z13
+	VBROADCASTSS (R8)(R10*1), Z0
+	VFMADD231PS  Z1, Z0, Z14
+	VFMADD231PS  Z2, Z0, Z15
+	VBROADCASTSS (R11), Z0
+	VFMADD231PS  Z1, Z0, Z16
+	VFMADD231PS  Z2, Z0, Z17
+	VBROADCASTSS (R11)(R9*1), Z0
+	VFMADD231PS  Z1, Z0, Z18
+	VFMADD231PS  Z2, Z0, Z19
+	VBROADCASTSS (R11)(R9*2), Z0
+	VFMADD231PS  Z1, Z0, Z20
+	VFMADD231PS  Z2, Z0, Z21
+	VBROADCASTSS (R11)(R10*1), Z0
+	VFMADD231PS  Z1, Z0, Z22
+	VFMADD231PS  Z2, Z0, Z23
+	PREFETCHT0   3072(DI)
+	PREFETCHT0   3136(DI)
+	PREFETCHT1   (R14)
+	ADDQ         R15, R14
+	ADDQ         $0x04, R8
+	ADDQ         $0x04, R11
+	ADDQ         $0x00000080, DI
+	DECQ         AX
+	JNZ          unit
+	DECQ         CX
+	JNZ          segment
+
+stored:
+	MOVQ    ldc+56(FP), R9
+	SHLQ    $0x02, R9
+	MOVQ    rows+64(FP), R10
+	MOVQ    cols+72(FP), R12
+	SUBQ    $0x10, R12
+	MOVQ    $-1, R11
+	BZHIQ   R12, R11, R11
+	KMOVW   R11, K1
+	MOVQ    add+80(FP), R11
+	TESTQ   R11, R11
+	JNZ     add
+	VMOVUPS Z8, (DX)
+	VMOVUPS Z9, K1, 64(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z10, (DX)
+	VMOVUPS Z11, K1, 64(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z12, (DX)
+	VMOVUPS Z13, K1, 64(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z14, (DX)
+	VMOVUPS Z15, K1, 64(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z16, (DX)
+	VMOVUPS Z17, K1, 64(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z18, (DX)
+	VMOVUPS Z19, K1, 64(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z20, (DX)
+	VMOVUPS Z21, K1, 64(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z22, (DX)
+	VMOVUPS Z23, K1, 64(DX)
+	JMP     done
+
+add:
+	VADDPS    (DX), Z8, Z8
+	VMOVUPS   Z8, (DX)
+	VMOVUPS.Z 64(DX), K1, Z0
+	VADDPS    Z0, Z9, Z9
+	VMOVUPS   Z9, K1, 64(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VADDPS    (DX), Z10, Z10
+	VMOVUPS   Z10, (DX)
+	VMOVUPS.Z 64(DX), K1, Z0
+	VADDPS    Z0, Z11, Z11
+	VMOVUPS   Z11, K1, 64(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VADDPS    (DX), Z12, Z12
+	VMOVUPS   Z12, (DX)
+	VMOVUPS.Z 64(DX), K1, Z0
+	VADDPS    Z0, Z13, Z13
+	VMOVUPS   Z13, K1, 64(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VADDPS    (DX), Z14, Z14
+	VMOVUPS   Z14, (DX)
+	VMOVUPS.Z 64(DX), K1, Z0
+	VADDPS    Z0, Z15, Z15
+	VMOVUPS   Z15, K1, 64(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VADDPS    (DX), Z16, Z16
+	VMOVUPS   Z16, (DX)
+	VMOVUPS.Z 64(DX), K1, Z0
+	VADDPS    Z0, Z17, Z17
+	VMOVUPS   Z17, K1, 64(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VADDPS    (DX), Z18, Z18
+	VMOVUPS   Z18, (DX)
+	VMOVUPS.Z 64(DX), K1, Z0
+	VADDPS    Z0, Z19, Z19
+	VMOVUPS   Z19, K1, 64(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VADDPS    (DX), Z20, Z20
+	VMOVUPS   Z20, (DX)
+	VMOVUPS.Z 64(DX), K1, Z0
+	VADDPS    Z0, Z21, Z21
+	VMOVUPS   Z21, K1, 64(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VADDPS    (DX), Z22, Z22
+	VMOVUPS   Z22, (DX)
+	VMOVUPS.Z 64(DX), K1, Z0
+	VADDPS    Z0, Z23, Z23
+	VMOVUPS   Z23, K1, 64(DX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func rowsBF16Z2(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *uint32, ldc int, rows int, cols int, add int, fetch uintptr, step int)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·rowsBF16Z2(SB), NOSPLIT, $0-104
+	MOVQ       k+0(FP), R13
+	MOVQ       segs+8(FP), CX
+	MOVQ       seg+16(FP), BX
+	MOVQ       a+24(FP), SI
+	MOVQ       b+40(FP), DI
+	MOVQ       c+48(FP), DX
+	MOVQ       fetch+88(FP), R14
+	MOVQ       step+96(FP), R15
+	MOVQ       ldc+56(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       rows+64(FP), R10
+	MOVQ       DX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R9, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R9, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R9, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R9, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R9, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R9, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R9, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	MOVQ       lda+32(FP), R9
+	LEAQ       (R9)(R9*2), R10
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	VPXORD     Z20, Z20, Z20
+	VPXORD     Z21, Z21, Z21
+	VPXORD     Z22, Z22, Z22
+	VPXORD     Z23, Z23, Z23
+	TESTQ      CX, CX
+	JZ         stored
+
+segment:
+	MOVL (BX), R8
+	ADDQ $0x04, BX
+	ADDQ SI, R8
+	LEAQ (R8)(R9*4), R11
+	MOVQ R13, AX
+
+unit:
+	VMOVUPS      (DI), Z1
+	VMOVUPS      64(DI), Z2
+	VBROADCASTSS (R8), Z0
+
+	// VDPBF16PS Z1, Z0, Z8
+	LONG $0x487e7262
+	WORD $0xc152
+
+	// VDPBF16PS Z2, Z0, Z9
+	LONG         $0x487e7262
+	WORD         $0xca52
+	VBROADCASTSS (R8)(R9*1), Z0
+
+	// VDPBF16PS Z1, Z0, Z10
+	LONG $0x487e7262
+	WORD $0xd152
+
+	// VDPBF16PS Z2, Z0, Z11
+	LONG         $0x487e7262
+	WORD         $0xda52
+	VBROADCASTSS (R8)(R9*2), Z0
+
+	// VDPBF16PS Z1, Z0, Z12
+	LONG $0x487e7262
+	WORD $0xe152
+
+	// VDPBF16PS Z2, Z0, Z13
+	LONG         $0x487e7262
+	WORD         $0xea52
+	VBROADCASTSS (R8)(R10*1), Z0
+
+	// VDPBF16PS Z1, Z0, Z14
+	LONG $0x487e7262
+	WORD $0xf152
+
+	// VDPBF16PS Z2, Z0, Z15
+	LONG         $0x487e7262
+	WORD         $0xfa52
+	VBROADCASTSS (R11), Z0
+
+	// VDPBF16PS Z1, Z0, Z16
+	LONG $0x487ee262
+	WORD $0xc152
+
+	// VDPBF16PS Z2, Z0, Z17
+	LONG         $0x487ee262
+	WORD         $0xca52
+	VBROADCASTSS (R11)(R9*1), Z0
+
+	// VDPBF16PS Z1, Z0, Z18
+	LONG $0x487ee262
+	WORD $0xd152
+
+	// VDPBF16PS Z2, Z0, Z19
+	LONG         $0x487ee262
+	WORD         $0xda52
+	VBROADCASTSS (R11)(R9*2), Z0
+
+	// VDPBF16PS Z1, Z0, Z20
+	LONG $0x487ee262
+	WORD $0xe152
+
+	// VDPBF16PS Z2, Z0, Z21
+	LONG         $0x487ee262
+	WORD         $0xea52
+	VBROADCASTSS (R11)(R10*1), Z0
+
+	// VDPBF16PS Z1, Z0, Z22
+	LONG $0x487ee262
+	WORD $0xf152
+
+	// VDPBF16PS Z2, Z0, Z23
+	LONG       $0x487ee262
+	WORD       $0xfa52
+	PREFETCHT0 3072(DI)
+	PREFETCHT0 3136(DI)
+	PREFETCHT1 (R14)
+	ADDQ       R15, R14
+	ADDQ       $0x04, R8
+	ADDQ       $0x04, R11
+	ADDQ       $0x00000080, DI
+	DECQ       AX
+	JNZ        unit
+	DECQ       CX
+	JNZ        segment
+
+stored:
+	MOVQ    ldc+56(FP), R9
+	SHLQ    $0x02, R9
+	MOVQ    rows+64(FP), R10
+	MOVQ    cols+72(FP), R12
+	SUBQ    $0x10, R12
+	MOVQ    $-1, R11
+	BZHIQ   R12, R11, R11
+	KMOVW   R11, K1
+	MOVQ    add+80(FP), R11
+	TESTQ   R11, R11
+	JNZ     add
+	VMOVUPS Z8, (DX)
+	VMOVUPS Z9, K1, 64(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z10, (DX)
+	VMOVUPS Z11, K1, 64(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z12, (DX)
+	VMOVUPS Z13, K1, 64(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z14, (DX)
+	VMOVUPS Z15, K1, 64(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z16, (DX)
+	VMOVUPS Z17, K1, 64(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z18, (DX)
+	VMOVUPS Z19, K1, 64(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z20, (DX)
+	VMOVUPS Z21, K1, 64(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z22, (DX)
+	VMOVUPS Z23, K1, 64(DX)
+	JMP     done
+
+add:
+	VADDPS    (DX), Z8, Z8
+	VMOVUPS   Z8, (DX)
+	VMOVUPS.Z 64(DX), K1, Z0
+	VADDPS    Z0, Z9, Z9
+	VMOVUPS   Z9, K1, 64(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VADDPS    (DX), Z10, Z10
+	VMOVUPS   Z10, (DX)
+	VMOVUPS.Z 64(DX), K1, Z0
+	VADDPS    Z0, Z11, Z11
+	VMOVUPS   Z11, K1, 64(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VADDPS    (DX), Z12, Z12
+	VMOVUPS   Z12, (DX)
+	VMOVUPS.Z 64(DX), K1, Z0
+	VADDPS    Z0, Z13, Z13
+	VMOVUPS   Z13, K1, 64(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VADDPS    (DX), Z14, Z14
+	VMOVUPS   Z14, (DX)
+	VMOVUPS.Z 64(DX), K1, Z0
+	VADDPS    Z0, Z15, Z15
+	VMOVUPS   Z15, K1, 64(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VADDPS    (DX), Z16, Z16
+	VMOVUPS   Z16, (DX)
+	VMOVUPS.Z 64(DX), K1, Z0
+	VADDPS    Z0, Z17, Z17
+	VMOVUPS   Z17, K1, 64(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VADDPS    (DX), Z18, Z18
+	VMOVUPS   Z18, (DX)
+	VMOVUPS.Z 64(DX), K1, Z0
+	VADDPS    Z0, Z19, Z19
+	VMOVUPS   Z19, K1, 64(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VADDPS    (DX), Z20, Z20
+	VMOVUPS   Z20, (DX)
+	VMOVUPS.Z 64(DX), K1, Z0
+	VADDPS    Z0, Z21, Z21
+	VMOVUPS   Z21, K1, 64(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VADDPS    (DX), Z22, Z22
+	VMOVUPS   Z22, (DX)
+	VMOVUPS.Z 64(DX), K1, Z0
+	VADDPS    Z0, Z23, Z23
+	VMOVUPS   Z23, K1, 64(DX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func tileI8Z2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, fetch uintptr, step int)
 // Requires: AVX, AVX512F, AVX512VNNI, BMI2, MMX+
-TEXT ·tileI8Z2(SB), NOSPLIT, $0-88
+TEXT ·tileI8Z2(SB), NOSPLIT, $0-96
 	MOVQ       k+0(FP), R13
 	MOVQ       segs+8(FP), CX
 	MOVQ       seg+16(FP), BX
 	MOVQ       a+24(FP), SI
 	MOVQ       b+32(FP), DI
 	MOVQ       c+40(FP), DX
+	MOVQ       fetch+80(FP), R14
+	MOVQ       step+88(FP), R15
 	MOVQ       ldc+48(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+56(FP), R10
-	MOVQ       ahead+80(FP), R14
 	MOVQ       DX, R11
 	PREFETCHT0 (R11)
 	PREFETCHT0 64(R11)
@@ -1305,8 +2189,10 @@ unit:
 	VBROADCASTSS 28(R8), Z0
 	VPDPBUSD     Z1, Z0, Z22
 	VPDPBUSD     Z2, Z0, Z23
-	PREFETCHT0   (DI)(R14*1)
-	PREFETCHT0   64(DI)(R14*1)
+	PREFETCHT0   3072(DI)
+	PREFETCHT0   3136(DI)
+	PREFETCHT1   (R14)
+	ADDQ         R15, R14
 	ADDQ         $0x20, R8
 	ADDQ         $0x00000080, DI
 	DECQ         AX
@@ -1429,19 +2315,20 @@ done:
 	VZEROUPPER
 	RET
 
-// func tileF32Y2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
+// func tileF32Y2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, fetch uintptr, step int)
 // Requires: AVX, FMA3, MMX+
-TEXT ·tileF32Y2(SB), NOSPLIT, $0-88
+TEXT ·tileF32Y2(SB), NOSPLIT, $0-96
 	MOVQ       k+0(FP), R13
 	MOVQ       segs+8(FP), CX
 	MOVQ       seg+16(FP), BX
 	MOVQ       a+24(FP), SI
 	MOVQ       b+32(FP), DI
 	MOVQ       c+40(FP), DX
+	MOVQ       fetch+80(FP), R14
+	MOVQ       step+88(FP), R15
 	MOVQ       ldc+48(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+56(FP), R10
-	MOVQ       ahead+80(FP), R14
 	MOVQ       DX, R11
 	PREFETCHT0 (R11)
 	ADDQ       R9, R11
@@ -1482,8 +2369,10 @@ unit:
 	VBROADCASTSS 12(R8), Y0
 	VFMADD231PS  Y1, Y0, Y10
 	VFMADD231PS  Y2, Y0, Y11
-	PREFETCHT0   (DI)(R14*1)
-	PREFETCHT0   32(DI)(R14*1)
+	PREFETCHT0   3072(DI)
+	PREFETCHT0   3104(DI)
+	PREFETCHT1   (R14)
+	ADDQ         R15, R14
 	ADDQ         $0x20, R8
 	ADDQ         $0x00000040, DI
 	DECQ         AX
@@ -1554,19 +2443,20 @@ done:
 	VZEROUPPER
 	RET
 
-// func tileI16Y2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
+// func tileI16Y2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, fetch uintptr, step int)
 // Requires: AVX, AVX2, MMX+
-TEXT ·tileI16Y2(SB), NOSPLIT, $0-88
+TEXT ·tileI16Y2(SB), NOSPLIT, $0-96
 	MOVQ       k+0(FP), R13
 	MOVQ       segs+8(FP), CX
 	MOVQ       seg+16(FP), BX
 	MOVQ       a+24(FP), SI
 	MOVQ       b+32(FP), DI
 	MOVQ       c+40(FP), DX
+	MOVQ       fetch+80(FP), R14
+	MOVQ       step+88(FP), R15
 	MOVQ       ldc+48(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+56(FP), R10
-	MOVQ       ahead+80(FP), R14
 	MOVQ       DX, R11
 	PREFETCHT0 (R11)
 	ADDQ       R9, R11
@@ -1621,8 +2511,10 @@ unit:
 	VMOVUPS      32(DI), Y3
 	VPMADDWD     Y3, Y1, Y0
 	VPADDD       Y0, Y11, Y11
-	PREFETCHT0   (DI)(R14*1)
-	PREFETCHT0   32(DI)(R14*1)
+	PREFETCHT0   3072(DI)
+	PREFETCHT0   3104(DI)
+	PREFETCHT1   (R14)
+	ADDQ         R15, R14
 	ADDQ         $0x20, R8
 	ADDQ         $0x00000040, DI
 	DECQ         AX
@@ -1693,19 +2585,20 @@ done:
 	VZEROUPPER
 	RET
 
-// func tileF32Z3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
+// func tileF32Z3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, fetch uintptr, step int)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·tileF32Z3(SB), NOSPLIT, $0-88
+TEXT ·tileF32Z3(SB), NOSPLIT, $0-96
 	MOVQ       k+0(FP), R13
 	MOVQ       segs+8(FP), CX
 	MOVQ       seg+16(FP), BX
 	MOVQ       a+24(FP), SI
 	MOVQ       b+32(FP), DI
 	MOVQ       c+40(FP), DX
+	MOVQ       fetch+80(FP), R14
+	MOVQ       step+88(FP), R15
 	MOVQ       ldc+48(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+56(FP), R10
-	MOVQ       ahead+80(FP), R14
 	MOVQ       DX, R11
 	PREFETCHT0 (R11)
 	PREFETCHT0 64(R11)
@@ -1807,9 +2700,11 @@ unit:
 	VFMADD231PS  Z1, Z0, Z29
 	VFMADD231PS  Z2, Z0, Z30
 	VFMADD231PS  Z3, Z0, Z31
-	PREFETCHT0   (DI)(R14*1)
-	PREFETCHT0   64(DI)(R14*1)
-	PREFETCHT0   128(DI)(R14*1)
+	PREFETCHT0   3072(DI)
+	PREFETCHT0   3136(DI)
+	PREFETCHT0   3200(DI)
+	PREFETCHT1   (R14)
+	ADDQ         R15, R14
 	ADDQ         $0x20, R8
 	ADDQ         $0x000000c0, DI
 	DECQ         AX
@@ -1956,19 +2851,20 @@ done:
 	VZEROUPPER
 	RET
 
-// func tileBF16Z3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
+// func tileBF16Z3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, fetch uintptr, step int)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·tileBF16Z3(SB), NOSPLIT, $0-88
+TEXT ·tileBF16Z3(SB), NOSPLIT, $0-96
 	MOVQ       k+0(FP), R13
 	MOVQ       segs+8(FP), CX
 	MOVQ       seg+16(FP), BX
 	MOVQ       a+24(FP), SI
 	MOVQ       b+32(FP), DI
 	MOVQ       c+40(FP), DX
+	MOVQ       fetch+80(FP), R14
+	MOVQ       step+88(FP), R15
 	MOVQ       ldc+48(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+56(FP), R10
-	MOVQ       ahead+80(FP), R14
 	MOVQ       DX, R11
 	PREFETCHT0 (R11)
 	PREFETCHT0 64(R11)
@@ -2142,9 +3038,11 @@ unit:
 	// VDPBF16PS Z3, Z0, Z31
 	LONG       $0x487e6262
 	WORD       $0xfb52
-	PREFETCHT0 (DI)(R14*1)
-	PREFETCHT0 64(DI)(R14*1)
-	PREFETCHT0 128(DI)(R14*1)
+	PREFETCHT0 3072(DI)
+	PREFETCHT0 3136(DI)
+	PREFETCHT0 3200(DI)
+	PREFETCHT1 (R14)
+	ADDQ       R15, R14
 	ADDQ       $0x20, R8
 	ADDQ       $0x000000c0, DI
 	DECQ       AX
@@ -2291,19 +3189,638 @@ done:
 	VZEROUPPER
 	RET
 
-// func tileI8Z3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
+// func rowsF32Z3(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *uint32, ldc int, rows int, cols int, add int, fetch uintptr, step int)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·rowsF32Z3(SB), NOSPLIT, $0-104
+	MOVQ       k+0(FP), R13
+	MOVQ       segs+8(FP), CX
+	MOVQ       seg+16(FP), BX
+	MOVQ       a+24(FP), SI
+	MOVQ       b+40(FP), DI
+	MOVQ       c+48(FP), DX
+	MOVQ       fetch+88(FP), R14
+	MOVQ       step+96(FP), R15
+	MOVQ       ldc+56(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       rows+64(FP), R10
+	MOVQ       DX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	PREFETCHT0 128(R11)
+	ADDQ       R9, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	PREFETCHT0 128(R11)
+	ADDQ       R9, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	PREFETCHT0 128(R11)
+	ADDQ       R9, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	PREFETCHT0 128(R11)
+	ADDQ       R9, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	PREFETCHT0 128(R11)
+	ADDQ       R9, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	PREFETCHT0 128(R11)
+	ADDQ       R9, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	PREFETCHT0 128(R11)
+	ADDQ       R9, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	PREFETCHT0 128(R11)
+	MOVQ       lda+32(FP), R9
+	LEAQ       (R9)(R9*2), R10
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	VPXORD     Z20, Z20, Z20
+	VPXORD     Z21, Z21, Z21
+	VPXORD     Z22, Z22, Z22
+	VPXORD     Z23, Z23, Z23
+	VPXORD     Z24, Z24, Z24
+	VPXORD     Z25, Z25, Z25
+	VPXORD     Z26, Z26, Z26
+	VPXORD     Z27, Z27, Z27
+	VPXORD     Z28, Z28, Z28
+	VPXORD     Z29, Z29, Z29
+	VPXORD     Z30, Z30, Z30
+	VPXORD     Z31, Z31, Z31
+	TESTQ      CX, CX
+	JZ         stored
+
+segment:
+	MOVL (BX), R8
+	ADDQ $0x04, BX
+	ADDQ SI, R8
+	LEAQ (R8)(R9*4), R11
+	MOVQ R13, AX
+
+unit:
+	VMOVUPS      (DI), Z1
+	VMOVUPS      64(DI), Z2
+	VMOVUPS      128(DI), Z3
+	VBROADCASTSS (R8), Z0
+	VFMADD231PS  Z1, Z0, Z8
+	VFMADD231PS  Z2, Z0, Z9
+	VFMADD231PS  Z3, Z0, Z10
+	VBROADCASTSS (R8)(R9*1), Z0
+	VFMADD231PS  Z1, Z0, Z11
+	VFMADD231PS  Z2, Z0, Z12
+	VFMADD231PS  Z3, Z0, Z13
+	VBROADCASTSS (R8)(R9*2), Z0
+	VFMADD231PS  Z1, Z0, Z14
+	VFMADD231PS  Z2, Z0, Z15
+	VFMADD231PS  Z3, Z0, Z16
+	VBROADCASTSS (R8)(R10*1), Z0
+	VFMADD231PS  Z1, Z0, Z17
+	VFMADD231PS  Z2, Z0, Z18
+	VFMADD231PS  Z3, Z0, Z19
+	VBROADCASTSS (R11), Z0
+	VFMADD231PS  Z1, Z0, Z20
+	VFMADD231PS  Z2, Z0, Z21
+	VFMADD231PS  Z3, Z0, Z22
+	VBROADCASTSS (R11)(R9*1), Z0
+	VFMADD231PS  Z1, Z0, Z23
+	VFMADD231PS  Z2, Z0, Z24
+	VFMADD231PS  Z3, Z0, Z25
+	VBROADCASTSS (R11)(R9*2), Z0
+	VFMADD231PS  Z1, Z0, Z26
+	VFMADD231PS  Z2, Z0, Z27
+	VFMADD231PS  Z3, Z0, Z28
+	VBROADCASTSS (R11)(R10*1), Z0
+	VFMADD231PS  Z1, Z0, Z29
+	VFMADD231PS  Z2, Z0, Z30
+	VFMADD231PS  Z3, Z0, Z31
+	PREFETCHT0   3072(DI)
+	PREFETCHT0   3136(DI)
+	PREFETCHT0   3200(DI)
+	PREFETCHT1   (R14)
+	ADDQ         R15, R14
+	ADDQ         $0x04, R8
+	ADDQ         $0x04, R11
+	ADDQ         $0x000000c0, DI
+	DECQ         AX
+	JNZ          unit
+	DECQ         CX
+	JNZ          segment
+
+stored:
+	MOVQ    ldc+56(FP), R9
+	SHLQ    $0x02, R9
+	MOVQ    rows+64(FP), R10
+	MOVQ    cols+72(FP), R12
+	SUBQ    $0x20, R12
+	MOVQ    $-1, R11
+	BZHIQ   R12, R11, R11
+	KMOVW   R11, K1
+	MOVQ    add+80(FP), R11
+	TESTQ   R11, R11
+	JNZ     add
+	VMOVUPS Z8, (DX)
+	VMOVUPS Z9, 64(DX)
+	VMOVUPS Z10, K1, 128(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z11, (DX)
+	VMOVUPS Z12, 64(DX)
+	VMOVUPS Z13, K1, 128(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z14, (DX)
+	VMOVUPS Z15, 64(DX)
+	VMOVUPS Z16, K1, 128(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z17, (DX)
+	VMOVUPS Z18, 64(DX)
+	VMOVUPS Z19, K1, 128(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z20, (DX)
+	VMOVUPS Z21, 64(DX)
+	VMOVUPS Z22, K1, 128(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z23, (DX)
+	VMOVUPS Z24, 64(DX)
+	VMOVUPS Z25, K1, 128(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z26, (DX)
+	VMOVUPS Z27, 64(DX)
+	VMOVUPS Z28, K1, 128(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z29, (DX)
+	VMOVUPS Z30, 64(DX)
+	VMOVUPS Z31, K1, 128(DX)
+	JMP     done
+
+add:
+	VADDPS    (DX), Z8, Z8
+	VMOVUPS   Z8, (DX)
+	VADDPS    64(DX), Z9, Z9
+	VMOVUPS   Z9, 64(DX)
+	VMOVUPS.Z 128(DX), K1, Z0
+	VADDPS    Z0, Z10, Z10
+	VMOVUPS   Z10, K1, 128(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VADDPS    (DX), Z11, Z11
+	VMOVUPS   Z11, (DX)
+	VADDPS    64(DX), Z12, Z12
+	VMOVUPS   Z12, 64(DX)
+	VMOVUPS.Z 128(DX), K1, Z0
+	VADDPS    Z0, Z13, Z13
+	VMOVUPS   Z13, K1, 128(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VADDPS    (DX), Z14, Z14
+	VMOVUPS   Z14, (DX)
+	VADDPS    64(DX), Z15, Z15
+	VMOVUPS   Z15, 64(DX)
+	VMOVUPS.Z 128(DX), K1, Z0
+	VADDPS    Z0, Z16, Z16
+	VMOVUPS   Z16, K1, 128(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VADDPS    (DX), Z17, Z17
+	VMOVUPS   Z17, (DX)
+	VADDPS    64(DX), Z18, Z18
+	VMOVUPS   Z18, 64(DX)
+	VMOVUPS.Z 128(DX), K1, Z0
+	VADDPS    Z0, Z19, Z19
+	VMOVUPS   Z19, K1, 128(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VADDPS    (DX), Z20, Z20
+	VMOVUPS   Z20, (DX)
+	VADDPS    64(DX), Z21, Z21
+	VMOVUPS   Z21, 64(DX)
+	VMOVUPS.Z 128(DX), K1, Z0
+	VADDPS    Z0, Z22, Z22
+	VMOVUPS   Z22, K1, 128(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VADDPS    (DX), Z23, Z23
+	VMOVUPS   Z23, (DX)
+	VADDPS    64(DX), Z24, Z24
+	VMOVUPS   Z24, 64(DX)
+	VMOVUPS.Z 128(DX), K1, Z0
+	VADDPS    Z0, Z25, Z25
+	VMOVUPS   Z25, K1, 128(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VADDPS    (DX), Z26, Z26
+	VMOVUPS   Z26, (DX)
+	VADDPS    64(DX), Z27, Z27
+	VMOVUPS   Z27, 64(DX)
+	VMOVUPS.Z 128(DX), K1, Z0
+	VADDPS    Z0, Z28, Z28
+	VMOVUPS   Z28, K1, 128(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VADDPS    (DX), Z29, Z29
+	VMOVUPS   Z29, (DX)
+	VADDPS    64(DX), Z30, Z30
+	VMOVUPS   Z30, 64(DX)
+	VMOVUPS.Z 128(DX), K1, Z0
+	VADDPS    Z0, Z31, Z31
+	VMOVUPS   Z31, K1, 128(DX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func rowsBF16Z3(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *uint32, ldc int, rows int, cols int, add int, fetch uintptr, step int)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·rowsBF16Z3(SB), NOSPLIT, $0-104
+	MOVQ       k+0(FP), R13
+	MOVQ       segs+8(FP), CX
+	MOVQ       seg+16(FP), BX
+	MOVQ       a+24(FP), SI
+	MOVQ       b+40(FP), DI
+	MOVQ       c+48(FP), DX
+	MOVQ       fetch+88(FP), R14
+	MOVQ       step+96(FP), R15
+	MOVQ       ldc+56(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       rows+64(FP), R10
+	MOVQ       DX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	PREFETCHT0 128(R11)
+	ADDQ       R9, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	PREFETCHT0 128(R11)
+	ADDQ       R9, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	PREFETCHT0 128(R11)
+	ADDQ       R9, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	PREFETCHT0 128(R11)
+	ADDQ       R9, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	PREFETCHT0 128(R11)
+	ADDQ       R9, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	PREFETCHT0 128(R11)
+	ADDQ       R9, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	PREFETCHT0 128(R11)
+	ADDQ       R9, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	PREFETCHT0 128(R11)
+	MOVQ       lda+32(FP), R9
+	LEAQ       (R9)(R9*2), R10
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	VPXORD     Z20, Z20, Z20
+	VPXORD     Z21, Z21, Z21
+	VPXORD     Z22, Z22, Z22
+	VPXORD     Z23, Z23, Z23
+	VPXORD     Z24, Z24, Z24
+	VPXORD     Z25, Z25, Z25
+	VPXORD     Z26, Z26, Z26
+	VPXORD     Z27, Z27, Z27
+	VPXORD     Z28, Z28, Z28
+	VPXORD     Z29, Z29, Z29
+	VPXORD     Z30, Z30, Z30
+	VPXORD     Z31, Z31, Z31
+	TESTQ      CX, CX
+	JZ         stored
+
+segment:
+	MOVL (BX), R8
+	ADDQ $0x04, BX
+	ADDQ SI, R8
+	LEAQ (R8)(R9*4), R11
+	MOVQ R13, AX
+
+unit:
+	VMOVUPS      (DI), Z1
+	VMOVUPS      64(DI), Z2
+	VMOVUPS      128(DI), Z3
+	VBROADCASTSS (R8), Z0
+
+	// VDPBF16PS Z1, Z0, Z8
+	LONG $0x487e7262
+	WORD $0xc152
+
+	// VDPBF16PS Z2, Z0, Z9
+	LONG $0x487e7262
+	WORD $0xca52
+
+	// VDPBF16PS Z3, Z0, Z10
+	LONG         $0x487e7262
+	WORD         $0xd352
+	VBROADCASTSS (R8)(R9*1), Z0
+
+	// VDPBF16PS Z1, Z0, Z11
+	LONG $0x487e7262
+	WORD $0xd952
+
+	// VDPBF16PS Z2, Z0, Z12
+	LONG $0x487e7262
+	WORD $0xe252
+
+	// VDPBF16PS Z3, Z0, Z13
+	LONG         $0x487e7262
+	WORD         $0xeb52
+	VBROADCASTSS (R8)(R9*2), Z0
+
+	// VDPBF16PS Z1, Z0, Z14
+	LONG $0x487e7262
+	WORD $0xf152
+
+	// VDPBF16PS Z2, Z0, Z15
+	LONG $0x487e7262
+	WORD $0xfa52
+
+	// VDPBF16PS Z3, Z0, Z16
+	LONG         $0x487ee262
+	WORD         $0xc352
+	VBROADCASTSS (R8)(R10*1), Z0
+
+	// VDPBF16PS Z1, Z0, Z17
+	LONG $0x487ee262
+	WORD $0xc952
+
+	// VDPBF16PS Z2, Z0, Z18
+	LONG $0x487ee262
+	WORD $0xd252
+
+	// VDPBF16PS Z3, Z0, Z19
+	LONG         $0x487ee262
+	WORD         $0xdb52
+	VBROADCASTSS (R11), Z0
+
+	// VDPBF16PS Z1, Z0, Z20
+	LONG $0x487ee262
+	WORD $0xe152
+
+	// VDPBF16PS Z2, Z0, Z21
+	LONG $0x487ee262
+	WORD $0xea52
+
+	// VDPBF16PS Z3, Z0, Z22
+	LONG         $0x487ee262
+	WORD         $0xf352
+	VBROADCASTSS (R11)(R9*1), Z0
+
+	// VDPBF16PS Z1, Z0, Z23
+	LONG $0x487ee262
+	WORD $0xf952
+
+	// VDPBF16PS Z2, Z0, Z24
+	LONG $0x487e6262
+	WORD $0xc252
+
+	// VDPBF16PS Z3, Z0, Z25
+	LONG         $0x487e6262
+	WORD         $0xcb52
+	VBROADCASTSS (R11)(R9*2), Z0
+
+	// VDPBF16PS Z1, Z0, Z26
+	LONG $0x487e6262
+	WORD $0xd152
+
+	// VDPBF16PS Z2, Z0, Z27
+	LONG $0x487e6262
+	WORD $0xda52
+
+	// VDPBF16PS Z3, Z0, Z28
+	LONG         $0x487e6262
+	WORD         $0xe352
+	VBROADCASTSS (R11)(R10*1), Z0
+
+	// VDPBF16PS Z1, Z0, Z29
+	LONG $0x487e6262
+	WORD $0xe952
+
+	// VDPBF16PS Z2, Z0, Z30
+	LONG $0x487e6262
+	WORD $0xf252
+
+	// VDPBF16PS Z3, Z0, Z31
+	LONG       $0x487e6262
+	WORD       $0xfb52
+	PREFETCHT0 3072(DI)
+	PREFETCHT0 3136(DI)
+	PREFETCHT0 3200(DI)
+	PREFETCHT1 (R14)
+	ADDQ       R15, R14
+	ADDQ       $0x04, R8
+	ADDQ       $0x04, R11
+	ADDQ       $0x000000c0, DI
+	DECQ       AX
+	JNZ        unit
+	DECQ       CX
+	JNZ        segment
+
+stored:
+	MOVQ    ldc+56(FP), R9
+	SHLQ    $0x02, R9
+	MOVQ    rows+64(FP), R10
+	MOVQ    cols+72(FP), R12
+	SUBQ    $0x20, R12
+	MOVQ    $-1, R11
+	BZHIQ   R12, R11, R11
+	KMOVW   R11, K1
+	MOVQ    add+80(FP), R11
+	TESTQ   R11, R11
+	JNZ     add
+	VMOVUPS Z8, (DX)
+	VMOVUPS Z9, 64(DX)
+	VMOVUPS Z10, K1, 128(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z11, (DX)
+	VMOVUPS Z12, 64(DX)
+	VMOVUPS Z13, K1, 128(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z14, (DX)
+	VMOVUPS Z15, 64(DX)
+	VMOVUPS Z16, K1, 128(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z17, (DX)
+	VMOVUPS Z18, 64(DX)
+	VMOVUPS Z19, K1, 128(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z20, (DX)
+	VMOVUPS Z21, 64(DX)
+	VMOVUPS Z22, K1, 128(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z23, (DX)
+	VMOVUPS Z24, 64(DX)
+	VMOVUPS Z25, K1, 128(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z26, (DX)
+	VMOVUPS Z27, 64(DX)
+	VMOVUPS Z28, K1, 128(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z29, (DX)
+	VMOVUPS Z30, 64(DX)
+	VMOVUPS Z31, K1, 128(DX)
+	JMP     done
+
+add:
+	VADDPS    (DX), Z8, Z8
+	VMOVUPS   Z8, (DX)
+	VADDPS    64(DX), Z9, Z9
+	VMOVUPS   Z9, 64(DX)
+	VMOVUPS.Z 128(DX), K1, Z0
+	VADDPS    Z0, Z10, Z10
+	VMOVUPS   Z10, K1, 128(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VADDPS    (DX), Z11, Z11
+	VMOVUPS   Z11, (DX)
+	VADDPS    64(DX), Z12, Z12
+	VMOVUPS   Z12, 64(DX)
+	VMOVUPS.Z 128(DX), K1, Z0
+	VADDPS    Z0, Z13, Z13
+	VMOVUPS   Z13, K1, 128(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VADDPS    (DX), Z14, Z14
+	VMOVUPS   Z14, (DX)
+	VADDPS    64(DX), Z15, Z15
+	VMOVUPS   Z15, 64(DX)
+	VMOVUPS.Z 128(DX), K1, Z0
+	VADDPS    Z0, Z16, Z16
+	VMOVUPS   Z16, K1, 128(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VADDPS    (DX), Z17, Z17
+	VMOVUPS   Z17, (DX)
+	VADDPS    64(DX), Z18, Z18
+	VMOVUPS   Z18, 64(DX)
+	VMOVUPS.Z 128(DX), K1, Z0
+	VADDPS    Z0, Z19, Z19
+	VMOVUPS   Z19, K1, 128(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VADDPS    (DX), Z20, Z20
+	VMOVUPS   Z20, (DX)
+	VADDPS    64(DX), Z21, Z21
+	VMOVUPS   Z21, 64(DX)
+	VMOVUPS.Z 128(DX), K1, Z0
+	VADDPS    Z0, Z22, Z22
+	VMOVUPS   Z22, K1, 128(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VADDPS    (DX), Z23, Z23
+	VMOVUPS   Z23, (DX)
+	VADDPS    64(DX), Z24, Z24
+	VMOVUPS   Z24, 64(DX)
+	VMOVUPS.Z 128(DX), K1, Z0
+	VADDPS    Z0, Z25, Z25
+	VMOVUPS   Z25, K1, 128(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VADDPS    (DX), Z26, Z26
+	VMOVUPS   Z26, (DX)
+	VADDPS    64(DX), Z27, Z27
+	VMOVUPS   Z27, 64(DX)
+	VMOVUPS.Z 128(DX), K1, Z0
+	VADDPS    Z0, Z28, Z28
+	VMOVUPS   Z28, K1, 128(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VADDPS    (DX), Z29, Z29
+	VMOVUPS   Z29, (DX)
+	VADDPS    64(DX), Z30, Z30
+	VMOVUPS   Z30, 64(DX)
+	VMOVUPS.Z 128(DX), K1, Z0
+	VADDPS    Z0, Z31, Z31
+	VMOVUPS   Z31, K1, 128(DX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func tileI8Z3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, fetch uintptr, step int)
 // Requires: AVX, AVX512F, AVX512VNNI, BMI2, MMX+
-TEXT ·tileI8Z3(SB), NOSPLIT, $0-88
+TEXT ·tileI8Z3(SB), NOSPLIT, $0-96
 	MOVQ       k+0(FP), R13
 	MOVQ       segs+8(FP), CX
 	MOVQ       seg+16(FP), BX
 	MOVQ       a+24(FP), SI
 	MOVQ       b+32(FP), DI
 	MOVQ       c+40(FP), DX
+	MOVQ       fetch+80(FP), R14
+	MOVQ       step+88(FP), R15
 	MOVQ       ldc+48(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+56(FP), R10
-	MOVQ       ahead+80(FP), R14
 	MOVQ       DX, R11
 	PREFETCHT0 (R11)
 	PREFETCHT0 64(R11)
@@ -2406,9 +3923,11 @@ unit:
 	VPDPBUSD     Z1, Z0, Z29
 	VPDPBUSD     Z2, Z0, Z30
 	VPDPBUSD     Z3, Z0, Z31
-	PREFETCHT0   (DI)(R14*1)
-	PREFETCHT0   64(DI)(R14*1)
-	PREFETCHT0   128(DI)(R14*1)
+	PREFETCHT0   3072(DI)
+	PREFETCHT0   3136(DI)
+	PREFETCHT0   3200(DI)
+	PREFETCHT1   (R14)
+	ADDQ         R15, R14
 	ADDQ         $0x20, R8
 	ADDQ         $0x000000c0, DI
 	DECQ         AX
@@ -2555,19 +4074,20 @@ done:
 	VZEROUPPER
 	RET
 
-// func tileF32Y3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
+// func tileF32Y3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, fetch uintptr, step int)
 // Requires: AVX, FMA3, MMX+
-TEXT ·tileF32Y3(SB), NOSPLIT, $0-88
+TEXT ·tileF32Y3(SB), NOSPLIT, $0-96
 	MOVQ       k+0(FP), R13
 	MOVQ       segs+8(FP), CX
 	MOVQ       seg+16(FP), BX
 	MOVQ       a+24(FP), SI
 	MOVQ       b+32(FP), DI
 	MOVQ       c+40(FP), DX
+	MOVQ       fetch+80(FP), R14
+	MOVQ       step+88(FP), R15
 	MOVQ       ldc+48(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+56(FP), R10
-	MOVQ       ahead+80(FP), R14
 	MOVQ       DX, R11
 	PREFETCHT0 (R11)
 	PREFETCHT0 64(R11)
@@ -2621,9 +4141,11 @@ unit:
 	VFMADD231PS  Y1, Y0, Y13
 	VFMADD231PS  Y2, Y0, Y14
 	VFMADD231PS  Y3, Y0, Y15
-	PREFETCHT0   (DI)(R14*1)
-	PREFETCHT0   32(DI)(R14*1)
-	PREFETCHT0   64(DI)(R14*1)
+	PREFETCHT0   3072(DI)
+	PREFETCHT0   3104(DI)
+	PREFETCHT0   3136(DI)
+	PREFETCHT1   (R14)
+	ADDQ         R15, R14
 	ADDQ         $0x20, R8
 	ADDQ         $0x00000060, DI
 	DECQ         AX
@@ -2706,19 +4228,20 @@ done:
 	VZEROUPPER
 	RET
 
-// func tileI16Y3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
+// func tileI16Y3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, fetch uintptr, step int)
 // Requires: AVX, AVX2, MMX+
-TEXT ·tileI16Y3(SB), NOSPLIT, $0-88
+TEXT ·tileI16Y3(SB), NOSPLIT, $0-96
 	MOVQ       k+0(FP), R13
 	MOVQ       segs+8(FP), CX
 	MOVQ       seg+16(FP), BX
 	MOVQ       a+24(FP), SI
 	MOVQ       b+32(FP), DI
 	MOVQ       c+40(FP), DX
+	MOVQ       fetch+80(FP), R14
+	MOVQ       step+88(FP), R15
 	MOVQ       ldc+48(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+56(FP), R10
-	MOVQ       ahead+80(FP), R14
 	MOVQ       DX, R11
 	PREFETCHT0 (R11)
 	PREFETCHT0 64(R11)
@@ -2793,9 +4316,11 @@ unit:
 	VMOVUPS      64(DI), Y2
 	VPMADDWD     Y2, Y1, Y0
 	VPADDD       Y0, Y15, Y15
-	PREFETCHT0   (DI)(R14*1)
-	PREFETCHT0   32(DI)(R14*1)
-	PREFETCHT0   64(DI)(R14*1)
+	PREFETCHT0   3072(DI)
+	PREFETCHT0   3104(DI)
+	PREFETCHT0   3136(DI)
+	PREFETCHT1   (R14)
+	ADDQ         R15, R14
 	ADDQ         $0x20, R8
 	ADDQ         $0x00000060, DI
 	DECQ         AX
@@ -2968,16 +4493,19 @@ loop:
 	VZEROUPPER
 	RET
 
-// func packCols32(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)
+// func packCols32(dst *uint32, stride int, apart int, per int, next int, src *byte, ld int, n int, w int)
 // Requires: AVX, MMX+
-TEXT ·packCols32(SB), NOSPLIT, $0-56
+TEXT ·packCols32(SB), NOSPLIT, $0-72
 	MOVQ dst+0(FP), DI
-	MOVQ stride+8(FP), R8
-	MOVQ next+16(FP), R13
-	MOVQ src+24(FP), SI
-	MOVQ ld+32(FP), R9
-	MOVQ n+40(FP), R10
-	MOVQ w+48(FP), R12
+	MOVQ src+40(FP), SI
+	MOVQ ld+48(FP), R9
+	MOVQ n+56(FP), R10
+	MOVQ apart+16(FP), R13
+	MOVQ per+24(FP), CX
+	MOVQ next+32(FP), R8
+	MOVQ CX, R15
+	SHLQ $0x06, R15
+	SUBQ R15, R8
 	LEAQ (R9)(R9*2), DX
 	MOVQ R9, R14
 	SHLQ $0x02, R14
@@ -2985,26 +4513,33 @@ TEXT ·packCols32(SB), NOSPLIT, $0-56
 unit:
 	MOVQ SI, AX
 	MOVQ DI, BX
-	MOVQ R12, R11
+	MOVQ CX, R12
+	MOVQ w+64(FP), R11
 	SHRQ $0x01, R11
 	JZ   last
 
-block:
+pair:
 	LEAQ       (AX)(R14*1), R15
 	PREFETCHT0 (R15)
 	VMOVUPS    (AX), Y0
 	VMOVUPS    Y0, (BX)
-	ADDQ       R13, BX
 	ADDQ       $0x20, AX
 	VMOVUPS    (AX), Y0
-	VMOVUPS    Y0, (BX)
-	ADDQ       R13, BX
+	VMOVUPS    Y0, (BX)(R13*1)
 	ADDQ       $0x20, AX
-	DECQ       R11
-	JNZ        block
+	ADDQ       $0x40, BX
+	DECQ       R12
+	JNZ        same
+	ADDQ       R8, BX
+	MOVQ       CX, R12
+
+same:
+	DECQ R11
+	JNZ  pair
 
 last:
-	TESTQ      $0x00000001, R12
+	MOVQ       w+64(FP), R15
+	TESTQ      $0x00000001, R15
 	JZ         next
 	LEAQ       (AX)(R14*1), R15
 	PREFETCHT0 (R15)
@@ -3013,7 +4548,8 @@ last:
 
 next:
 	ADDQ R9, SI
-	ADDQ R8, DI
+	MOVQ stride+8(FP), R15
+	ADDQ R15, DI
 	DECQ R10
 	JNZ  unit
 	VZEROUPPER
@@ -3107,16 +4643,19 @@ loop:
 	VZEROUPPER
 	RET
 
-// func packColsBF16(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)
+// func packColsBF16(dst *uint32, stride int, apart int, per int, next int, src *byte, ld int, n int, w int)
 // Requires: AVX, AVX2, MMX+
-TEXT ·packColsBF16(SB), NOSPLIT, $0-56
+TEXT ·packColsBF16(SB), NOSPLIT, $0-72
 	MOVQ dst+0(FP), DI
-	MOVQ stride+8(FP), R8
-	MOVQ next+16(FP), R13
-	MOVQ src+24(FP), SI
-	MOVQ ld+32(FP), R9
-	MOVQ n+40(FP), R10
-	MOVQ w+48(FP), R12
+	MOVQ src+40(FP), SI
+	MOVQ ld+48(FP), R9
+	MOVQ n+56(FP), R10
+	MOVQ apart+16(FP), R13
+	MOVQ per+24(FP), CX
+	MOVQ next+32(FP), R8
+	MOVQ CX, R15
+	SHLQ $0x06, R15
+	SUBQ R15, R8
 	LEAQ (R9)(R9*2), DX
 	MOVQ R9, R14
 	SHLQ $0x02, R14
@@ -3124,28 +4663,35 @@ TEXT ·packColsBF16(SB), NOSPLIT, $0-56
 unit:
 	MOVQ SI, AX
 	MOVQ DI, BX
-	MOVQ R12, R11
+	MOVQ CX, R12
+	MOVQ w+64(FP), R11
 	SHRQ $0x01, R11
 	JZ   last
 
-block:
+pair:
 	LEAQ       (AX)(R14*1), R15
 	PREFETCHT0 (R15)
 	VPMOVZXWD  (AX), Y0
 	VPSLLD     $0x10, Y0, Y0
 	VMOVUPS    Y0, (BX)
-	ADDQ       R13, BX
 	ADDQ       $0x10, AX
 	VPMOVZXWD  (AX), Y0
 	VPSLLD     $0x10, Y0, Y0
-	VMOVUPS    Y0, (BX)
-	ADDQ       R13, BX
+	VMOVUPS    Y0, (BX)(R13*1)
 	ADDQ       $0x10, AX
-	DECQ       R11
-	JNZ        block
+	ADDQ       $0x40, BX
+	DECQ       R12
+	JNZ        same
+	ADDQ       R8, BX
+	MOVQ       CX, R12
+
+same:
+	DECQ R11
+	JNZ  pair
 
 last:
-	TESTQ      $0x00000001, R12
+	MOVQ       w+64(FP), R15
+	TESTQ      $0x00000001, R15
 	JZ         next
 	LEAQ       (AX)(R14*1), R15
 	PREFETCHT0 (R15)
@@ -3155,7 +4701,8 @@ last:
 
 next:
 	ADDQ R9, SI
-	ADDQ R8, DI
+	MOVQ stride+8(FP), R15
+	ADDQ R15, DI
 	DECQ R10
 	JNZ  unit
 	VZEROUPPER
@@ -3241,16 +4788,19 @@ loop:
 	VZEROUPPER
 	RET
 
-// func packColsF16(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)
+// func packColsF16(dst *uint32, stride int, apart int, per int, next int, src *byte, ld int, n int, w int)
 // Requires: AVX, F16C, MMX+
-TEXT ·packColsF16(SB), NOSPLIT, $0-56
+TEXT ·packColsF16(SB), NOSPLIT, $0-72
 	MOVQ dst+0(FP), DI
-	MOVQ stride+8(FP), R8
-	MOVQ next+16(FP), R13
-	MOVQ src+24(FP), SI
-	MOVQ ld+32(FP), R9
-	MOVQ n+40(FP), R10
-	MOVQ w+48(FP), R12
+	MOVQ src+40(FP), SI
+	MOVQ ld+48(FP), R9
+	MOVQ n+56(FP), R10
+	MOVQ apart+16(FP), R13
+	MOVQ per+24(FP), CX
+	MOVQ next+32(FP), R8
+	MOVQ CX, R15
+	SHLQ $0x06, R15
+	SUBQ R15, R8
 	LEAQ (R9)(R9*2), DX
 	MOVQ R9, R14
 	SHLQ $0x02, R14
@@ -3258,26 +4808,33 @@ TEXT ·packColsF16(SB), NOSPLIT, $0-56
 unit:
 	MOVQ SI, AX
 	MOVQ DI, BX
-	MOVQ R12, R11
+	MOVQ CX, R12
+	MOVQ w+64(FP), R11
 	SHRQ $0x01, R11
 	JZ   last
 
-block:
+pair:
 	LEAQ       (AX)(R14*1), R15
 	PREFETCHT0 (R15)
 	VCVTPH2PS  (AX), Y0
 	VMOVUPS    Y0, (BX)
-	ADDQ       R13, BX
 	ADDQ       $0x10, AX
 	VCVTPH2PS  (AX), Y0
-	VMOVUPS    Y0, (BX)
-	ADDQ       R13, BX
+	VMOVUPS    Y0, (BX)(R13*1)
 	ADDQ       $0x10, AX
-	DECQ       R11
-	JNZ        block
+	ADDQ       $0x40, BX
+	DECQ       R12
+	JNZ        same
+	ADDQ       R8, BX
+	MOVQ       CX, R12
+
+same:
+	DECQ R11
+	JNZ  pair
 
 last:
-	TESTQ      $0x00000001, R12
+	MOVQ       w+64(FP), R15
+	TESTQ      $0x00000001, R15
 	JZ         next
 	LEAQ       (AX)(R14*1), R15
 	PREFETCHT0 (R15)
@@ -3286,7 +4843,8 @@ last:
 
 next:
 	ADDQ R9, SI
-	ADDQ R8, DI
+	MOVQ stride+8(FP), R15
+	ADDQ R15, DI
 	DECQ R10
 	JNZ  unit
 	VZEROUPPER
@@ -3372,16 +4930,19 @@ loop:
 	VZEROUPPER
 	RET
 
-// func packColsI16(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)
+// func packColsI16(dst *uint32, stride int, apart int, per int, next int, src *byte, ld int, n int, w int)
 // Requires: AVX, MMX+
-TEXT ·packColsI16(SB), NOSPLIT, $0-56
+TEXT ·packColsI16(SB), NOSPLIT, $0-72
 	MOVQ dst+0(FP), DI
-	MOVQ stride+8(FP), R8
-	MOVQ next+16(FP), R13
-	MOVQ src+24(FP), SI
-	MOVQ ld+32(FP), R9
-	MOVQ n+40(FP), R10
-	MOVQ w+48(FP), R12
+	MOVQ src+40(FP), SI
+	MOVQ ld+48(FP), R9
+	MOVQ n+56(FP), R10
+	MOVQ apart+16(FP), R13
+	MOVQ per+24(FP), CX
+	MOVQ next+32(FP), R8
+	MOVQ CX, R15
+	SHLQ $0x06, R15
+	SUBQ R15, R8
 	LEAQ (R9)(R9*2), DX
 	MOVQ R9, R14
 	SHLQ $0x03, R14
@@ -3389,11 +4950,12 @@ TEXT ·packColsI16(SB), NOSPLIT, $0-56
 unit:
 	MOVQ SI, AX
 	MOVQ DI, BX
-	MOVQ R12, R11
+	MOVQ CX, R12
+	MOVQ w+64(FP), R11
 	SHRQ $0x01, R11
 	JZ   last
 
-block:
+pair:
 	LEAQ       (AX)(R14*1), R15
 	PREFETCHT0 (R15)
 	PREFETCHT0 (R15)(R9*1)
@@ -3403,21 +4965,27 @@ block:
 	VPUNPCKHWD X1, X0, X3
 	VMOVUPS    X2, (BX)
 	VMOVUPS    X3, 16(BX)
-	ADDQ       R13, BX
 	ADDQ       $0x08, AX
 	VPMOVSXBW  (AX), X0
 	VPMOVSXBW  (AX)(R9*1), X1
 	VPUNPCKLWD X1, X0, X2
 	VPUNPCKHWD X1, X0, X3
-	VMOVUPS    X2, (BX)
-	VMOVUPS    X3, 16(BX)
-	ADDQ       R13, BX
+	VMOVUPS    X2, (BX)(R13*1)
+	VMOVUPS    X3, 16(BX)(R13*1)
 	ADDQ       $0x08, AX
-	DECQ       R11
-	JNZ        block
+	ADDQ       $0x40, BX
+	DECQ       R12
+	JNZ        same
+	ADDQ       R8, BX
+	MOVQ       CX, R12
+
+same:
+	DECQ R11
+	JNZ  pair
 
 last:
-	TESTQ      $0x00000001, R12
+	MOVQ       w+64(FP), R15
+	TESTQ      $0x00000001, R15
 	JZ         next
 	LEAQ       (AX)(R14*1), R15
 	PREFETCHT0 (R15)
@@ -3432,7 +5000,8 @@ last:
 next:
 	ADDQ R9, SI
 	ADDQ R9, SI
-	ADDQ R8, DI
+	MOVQ stride+8(FP), R15
+	ADDQ R15, DI
 	DECQ R10
 	JNZ  unit
 	VZEROUPPER
@@ -3526,16 +5095,19 @@ loop:
 	VZEROUPPER
 	RET
 
-// func packColsU8(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)
+// func packColsU8(dst *uint32, stride int, apart int, per int, next int, src *byte, ld int, n int, w int)
 // Requires: AVX, MMX+
-TEXT ·packColsU8(SB), NOSPLIT, $0-56
+TEXT ·packColsU8(SB), NOSPLIT, $0-72
 	MOVQ dst+0(FP), DI
-	MOVQ stride+8(FP), R8
-	MOVQ next+16(FP), R13
-	MOVQ src+24(FP), SI
-	MOVQ ld+32(FP), R9
-	MOVQ n+40(FP), R10
-	MOVQ w+48(FP), R12
+	MOVQ src+40(FP), SI
+	MOVQ ld+48(FP), R9
+	MOVQ n+56(FP), R10
+	MOVQ apart+16(FP), R13
+	MOVQ per+24(FP), CX
+	MOVQ next+32(FP), R8
+	MOVQ CX, R15
+	SHLQ $0x06, R15
+	SUBQ R15, R8
 	LEAQ (R9)(R9*2), DX
 	MOVQ R9, R14
 	SHLQ $0x04, R14
@@ -3543,11 +5115,12 @@ TEXT ·packColsU8(SB), NOSPLIT, $0-56
 unit:
 	MOVQ SI, AX
 	MOVQ DI, BX
-	MOVQ R12, R11
+	MOVQ CX, R12
+	MOVQ w+64(FP), R11
 	SHRQ $0x01, R11
 	JZ   last
 
-block:
+pair:
 	LEAQ       (AX)(R14*1), R15
 	PREFETCHT0 (R15)
 	PREFETCHT0 (R15)(R9*1)
@@ -3565,7 +5138,6 @@ block:
 	VPUNPCKHWD X1, X0, X3
 	VMOVUPS    X2, (BX)
 	VMOVUPS    X3, 16(BX)
-	ADDQ       R13, BX
 	ADDQ       $0x08, AX
 	VMOVQ      (AX), X0
 	VMOVQ      (AX)(R9*1), X1
@@ -3577,15 +5149,22 @@ block:
 	VPXOR      flip<>+0(SB), X1, X1
 	VPUNPCKLWD X1, X0, X2
 	VPUNPCKHWD X1, X0, X3
-	VMOVUPS    X2, (BX)
-	VMOVUPS    X3, 16(BX)
-	ADDQ       R13, BX
+	VMOVUPS    X2, (BX)(R13*1)
+	VMOVUPS    X3, 16(BX)(R13*1)
 	ADDQ       $0x08, AX
-	DECQ       R11
-	JNZ        block
+	ADDQ       $0x40, BX
+	DECQ       R12
+	JNZ        same
+	ADDQ       R8, BX
+	MOVQ       CX, R12
+
+same:
+	DECQ R11
+	JNZ  pair
 
 last:
-	TESTQ      $0x00000001, R12
+	MOVQ       w+64(FP), R15
+	TESTQ      $0x00000001, R15
 	JZ         next
 	LEAQ       (AX)(R14*1), R15
 	PREFETCHT0 (R15)
@@ -3610,22 +5189,26 @@ next:
 	ADDQ R9, SI
 	ADDQ R9, SI
 	ADDQ R9, SI
-	ADDQ R8, DI
+	MOVQ stride+8(FP), R15
+	ADDQ R15, DI
 	DECQ R10
 	JNZ  unit
 	VZEROUPPER
 	RET
 
-// func packColsPairs(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)
+// func packColsPairs(dst *uint32, stride int, apart int, per int, next int, src *byte, ld int, n int, w int)
 // Requires: AVX, MMX+
-TEXT ·packColsPairs(SB), NOSPLIT, $0-56
+TEXT ·packColsPairs(SB), NOSPLIT, $0-72
 	MOVQ dst+0(FP), DI
-	MOVQ stride+8(FP), R8
-	MOVQ next+16(FP), R13
-	MOVQ src+24(FP), SI
-	MOVQ ld+32(FP), R9
-	MOVQ n+40(FP), R10
-	MOVQ w+48(FP), R12
+	MOVQ src+40(FP), SI
+	MOVQ ld+48(FP), R9
+	MOVQ n+56(FP), R10
+	MOVQ apart+16(FP), R13
+	MOVQ per+24(FP), CX
+	MOVQ next+32(FP), R8
+	MOVQ CX, R15
+	SHLQ $0x06, R15
+	SUBQ R15, R8
 	LEAQ (R9)(R9*2), DX
 	MOVQ R9, R14
 	SHLQ $0x03, R14
@@ -3633,11 +5216,12 @@ TEXT ·packColsPairs(SB), NOSPLIT, $0-56
 unit:
 	MOVQ SI, AX
 	MOVQ DI, BX
-	MOVQ R12, R11
+	MOVQ CX, R12
+	MOVQ w+64(FP), R11
 	SHRQ $0x01, R11
 	JZ   last
 
-block:
+pair:
 	LEAQ       (AX)(R14*1), R15
 	PREFETCHT0 (R15)
 	PREFETCHT0 (R15)(R9*1)
@@ -3647,21 +5231,27 @@ block:
 	VPUNPCKHWD X1, X0, X3
 	VMOVUPS    X2, (BX)
 	VMOVUPS    X3, 16(BX)
-	ADDQ       R13, BX
 	ADDQ       $0x10, AX
 	VMOVUPS    (AX), X0
 	VMOVUPS    (AX)(R9*1), X1
 	VPUNPCKLWD X1, X0, X2
 	VPUNPCKHWD X1, X0, X3
-	VMOVUPS    X2, (BX)
-	VMOVUPS    X3, 16(BX)
-	ADDQ       R13, BX
+	VMOVUPS    X2, (BX)(R13*1)
+	VMOVUPS    X3, 16(BX)(R13*1)
 	ADDQ       $0x10, AX
-	DECQ       R11
-	JNZ        block
+	ADDQ       $0x40, BX
+	DECQ       R12
+	JNZ        same
+	ADDQ       R8, BX
+	MOVQ       CX, R12
+
+same:
+	DECQ R11
+	JNZ  pair
 
 last:
-	TESTQ      $0x00000001, R12
+	MOVQ       w+64(FP), R15
+	TESTQ      $0x00000001, R15
 	JZ         next
 	LEAQ       (AX)(R14*1), R15
 	PREFETCHT0 (R15)
@@ -3676,22 +5266,26 @@ last:
 next:
 	ADDQ R9, SI
 	ADDQ R9, SI
-	ADDQ R8, DI
+	MOVQ stride+8(FP), R15
+	ADDQ R15, DI
 	DECQ R10
 	JNZ  unit
 	VZEROUPPER
 	RET
 
-// func packColsQuads(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)
+// func packColsQuads(dst *uint32, stride int, apart int, per int, next int, src *byte, ld int, n int, w int)
 // Requires: AVX, MMX+
-TEXT ·packColsQuads(SB), NOSPLIT, $0-56
+TEXT ·packColsQuads(SB), NOSPLIT, $0-72
 	MOVQ dst+0(FP), DI
-	MOVQ stride+8(FP), R8
-	MOVQ next+16(FP), R13
-	MOVQ src+24(FP), SI
-	MOVQ ld+32(FP), R9
-	MOVQ n+40(FP), R10
-	MOVQ w+48(FP), R12
+	MOVQ src+40(FP), SI
+	MOVQ ld+48(FP), R9
+	MOVQ n+56(FP), R10
+	MOVQ apart+16(FP), R13
+	MOVQ per+24(FP), CX
+	MOVQ next+32(FP), R8
+	MOVQ CX, R15
+	SHLQ $0x06, R15
+	SUBQ R15, R8
 	LEAQ (R9)(R9*2), DX
 	MOVQ R9, R14
 	SHLQ $0x04, R14
@@ -3699,11 +5293,12 @@ TEXT ·packColsQuads(SB), NOSPLIT, $0-56
 unit:
 	MOVQ SI, AX
 	MOVQ DI, BX
-	MOVQ R12, R11
+	MOVQ CX, R12
+	MOVQ w+64(FP), R11
 	SHRQ $0x01, R11
 	JZ   last
 
-block:
+pair:
 	LEAQ       (AX)(R14*1), R15
 	PREFETCHT0 (R15)
 	PREFETCHT0 (R15)(R9*1)
@@ -3719,7 +5314,6 @@ block:
 	VPUNPCKHWD X1, X0, X3
 	VMOVUPS    X2, (BX)
 	VMOVUPS    X3, 16(BX)
-	ADDQ       R13, BX
 	ADDQ       $0x08, AX
 	VMOVQ      (AX), X0
 	VMOVQ      (AX)(R9*1), X1
@@ -3729,15 +5323,22 @@ block:
 	VPUNPCKLBW X3, X2, X1
 	VPUNPCKLWD X1, X0, X2
 	VPUNPCKHWD X1, X0, X3
-	VMOVUPS    X2, (BX)
-	VMOVUPS    X3, 16(BX)
-	ADDQ       R13, BX
+	VMOVUPS    X2, (BX)(R13*1)
+	VMOVUPS    X3, 16(BX)(R13*1)
 	ADDQ       $0x08, AX
-	DECQ       R11
-	JNZ        block
+	ADDQ       $0x40, BX
+	DECQ       R12
+	JNZ        same
+	ADDQ       R8, BX
+	MOVQ       CX, R12
+
+same:
+	DECQ R11
+	JNZ  pair
 
 last:
-	TESTQ      $0x00000001, R12
+	MOVQ       w+64(FP), R15
+	TESTQ      $0x00000001, R15
 	JZ         next
 	LEAQ       (AX)(R14*1), R15
 	PREFETCHT0 (R15)
@@ -3760,7 +5361,8 @@ next:
 	ADDQ R9, SI
 	ADDQ R9, SI
 	ADDQ R9, SI
-	ADDQ R8, DI
+	MOVQ stride+8(FP), R15
+	ADDQ R15, DI
 	DECQ R10
 	JNZ  unit
 	VZEROUPPER

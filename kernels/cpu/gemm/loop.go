@@ -55,7 +55,7 @@ type worker struct {
 	zero uint32 // the one segment of a dense product
 
 	lines lineSet
-	next  stretch
+	next  fetcher
 }
 
 func (w *worker) bytes() int64 {
@@ -72,8 +72,8 @@ func (j *job) part(w *worker, id, _ int) {
 // multiply computes a rectangle of C slab by slab.
 func (w *worker) multiply(j *job, r rect) {
 	units := ceil(j.kc, j.eng.depth())
-	w.a.grow(j.mc * units)
-	w.b.grow(roundUp(j.nc, j.eng.width()) * (units + j.eng.head()))
+	w.a.grow(ceil(j.mc, panel) * stripWords(panel, units))
+	w.b.grow(ceil(j.nc, j.eng.width()) * stripWords(j.eng.width(), units+j.eng.head()))
 	switch {
 	case j.direct:
 	case j.kc < j.K:
@@ -93,7 +93,7 @@ func (w *worker) multiply(j *job, r rect) {
 func (w *worker) slab(j *job, s rect) {
 	for k0 := 0; ; k0 += j.kc {
 		k := min(j.kc, j.K-k0)
-		j.eng.a.packPanels(w.a.data, j.a.part(s.row0, k0), s.row1-s.row0, k, &w.lines)
+		j.eng.a.packStrips(w.a.data, panel, stripWords(panel, ceil(k, j.eng.depth())), j.a.part(s.row0, k0), s.row1-s.row0, k, &w.lines)
 		for c := s.col0; c < s.col1; c += j.nc {
 			w.block(j, s, rect{s.row0, s.row1, c, min(c+j.nc, s.col1)}, k0, k)
 		}
@@ -110,7 +110,7 @@ func (w *worker) block(j *job, s, b rect, k0, k int) {
 	w.packB(j, b, k0, k)
 	for row := b.row0; row < b.row1; row += panel {
 		rows := min(panel, b.row1-row)
-		a := w.a.data[(row-b.row0)*units:]
+		a := w.a.data[(row-b.row0)/panel*stripWords(panel, units):]
 		if j.mask != nil && j.eng.masked != nil {
 			w.sweepMasked(j, a, rect{row, row + rows, b.col0, b.col1}, units)
 			continue
@@ -124,16 +124,19 @@ func (w *worker) block(j *job, s, b rect, k0, k int) {
 }
 
 func (w *worker) packB(j *job, b rect, k0, k int) {
-	units, head, at := ceil(k, j.eng.depth()), j.eng.head(), 0
+	e := j.eng
+	units, head, at := ceil(k, e.depth()), e.head(), 0
 	for c := b.col0; c < b.col1; {
-		cols := j.eng.columns(b.col1 - c)
-		width := roundUp(cols, j.eng.lanes)
-		j.eng.b.pack(w.b.data[at+head*width:], width, j.b.part(c, k0), cols, k, &w.lines)
-		if head > 0 {
-			j.eng.start[width/j.eng.lanes-1](&w.b.data[at], units)
+		width, lines := e.strips(b.col1 - c)
+		stride := stripWords(width, head+units)
+		e.b.packStrips(w.b.data[at+head*width:], width, stride, j.b.part(c, k0), lines, k, &w.lines)
+		for end := c + lines; c < end; c += width {
+			if head > 0 {
+				e.start[width/e.lanes-1](&w.b.data[at], units)
+			}
+			at += stride
 		}
-		at += width * (head + units)
-		c += cols
+		c = min(c, b.col1)
 	}
 }
 
@@ -163,7 +166,7 @@ func (w *worker) sweep(e *engine, a []uint32, b rect, rows, units int, c unsafe.
 		cols := e.columns(n - col)
 		vectors := ceil(cols, e.lanes)
 		e.strip(units, segs, &w.zero, &a[0], &w.b.data[at], after((*uint32)(c), col), ldc, rows, cols, flag, &w.next)
-		at += vectors * e.lanes * (e.head() + units)
+		at += stripWords(vectors*e.lanes, e.head()+units)
 		col += cols
 	}
 }
