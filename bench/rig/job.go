@@ -44,7 +44,7 @@ func (r *Rig) launch(ctx context.Context, o order, c workload.Case, recorded boo
 		l = r.recorded(c)
 	}
 	if !r.joined(c) {
-		return l.Run(ctx, strategy(c), b)
+		return l.Run(ctx, c.Strategy(), b)
 	}
 	if err := r.job.Lost(); err != nil {
 		return fmt.Errorf("an earlier case cost the job a rank (%w); run with --launcher, which gives each case a job of its own", err)
@@ -63,7 +63,7 @@ func (r *Rig) launch(ctx context.Context, o order, c workload.Case, recorded boo
 	if recorded {
 		p.Wrap = func(c comm.Communicator) comm.Communicator { return trace.Connect([]comm.Communicator{c})[0] }
 	}
-	return p.Run(ctx, strategy(c), b)
+	return p.Run(ctx, c.Strategy(), b)
 }
 
 // Follow takes part, in a process that is not the first, in what that measures, until it has ended.

@@ -101,7 +101,7 @@ func (r *Rig) measureRank(ctx context.Context, c workload.Case, rank *parallel.R
 	if err != nil {
 		return m, err
 	}
-	cfg := trainerConfig(c)
+	cfg := c.Training()
 	if c.Cut == workload.ByMeasurement {
 		if cfg.Costs, err = measureCosts(ctx, c, rank, x); err != nil {
 			return m, err
@@ -219,4 +219,4 @@ func meanPhases(reports []trainer.Report) (phases, int64) {
 }
 
 // work is what all ranks of a case compute together in one step.
-func work(c workload.Case) block.Work { return trainerConfig(c).Model.TotalWork() }
+func work(c workload.Case) block.Work { return c.Training().Model.TotalWork() }

@@ -14,7 +14,7 @@ import (
 func (s *run) search(ctx context.Context, p workload.Planned) error {
 	from := p.Case.Size(p.Largest)
 	var last results.Row // that did not fit, or failed; since ever smaller ones are refused, in the end the next larger one
-	n, err := largest(from, func(n int) (bool, error) {
+	n, err := largest(from, predicted(p), func(n int) (bool, error) {
 		c := p.Case.Sized(p.Largest, n)
 		Stage(ctx, fmt.Sprintf("trying L=%d B=%d", c.Model.L, c.Model.B))
 		row := s.row(c, p.Largest)
@@ -58,23 +58,25 @@ func (s *run) try(ctx context.Context, c workload.Case, row *results.Row) {
 	s.runner.Probe(ctx, c, row)
 }
 
-// largest is the largest n for which fits is true, from which on it is not, or from-1 if not even from fits: steps away from there double until one does not fit, then
-// the gap is halved. There must be an n that does not fit.
-func largest(from int, fits func(n int) (bool, error)) (int, error) {
-	good, bad := from-1, 0
-	for step := 1; bad == 0; step *= 2 {
-		ok, err := fits(good + step)
-		if err != nil {
-			return 0, err
+// predicted is how large the memory of a rank's own tensors lets a search's case be: where to look first.
+func predicted(p workload.Planned) int {
+	from := p.Case.Size(p.Largest)
+	n, _ := largest(from, from, func(n int) (bool, error) {
+		c := p.Case.Sized(p.Largest, n)
+		if c.Validate() != nil {
+			return false, nil
 		}
-		if !ok {
-			bad = good + step
-			break
-		}
-		good += step
-	}
-	for bad-good > 1 {
-		n := good + (bad-good)/2
+		need, err := c.RankMemory()
+		return err == nil && need <= int64(c.Memory), nil
+	})
+	return max(from, n)
+}
+
+// largest is the largest n for which fits is true, from which on it is not, or from-1 if not even from fits. It looks at a guess first, then further and further away from there,
+// until it knows one that fits and one that does not; then the gap is halved. There must be an n that does not fit.
+func largest(from, guess int, fits func(n int) (bool, error)) (int, error) {
+	good, bad := from-1, 0 // 0: none is known
+	for n, step := guess, 1; bad == 0 || bad-good > 1; {
 		ok, err := fits(n)
 		if err != nil {
 			return 0, err
@@ -83,6 +85,14 @@ func largest(from int, fits func(n int) (bool, error)) (int, error) {
 			good = n
 		} else {
 			bad = n
+		}
+		switch {
+		case bad == 0:
+			n, step = n+step, 2*step
+		case good < from && n-step >= from:
+			n, step = n-step, 2*step
+		default:
+			n = good + (bad-good)/2
 		}
 	}
 	return good, nil

@@ -13,16 +13,19 @@ import (
 // The answer is the border wherever it lies, found in a logarithm of steps.
 func TestLargest(t *testing.T) {
 	for from := 1; from < 4; from++ {
-		for border := from - 1; border < 300; border++ {
-			asked := 0
-			n, err := largest(from, func(n int) (bool, error) {
-				if asked++; n < from {
-					t.Fatalf("asked for %d, below %d", n, from)
+		for border := from - 1; border < 150; border++ {
+			for guess := from; guess < 160; guess++ {
+				asked := map[int]bool{}
+				n, err := largest(from, guess, func(n int) (bool, error) {
+					if n < from || asked[n] {
+						t.Fatalf("from %d, guess %d: asked for %d after %v", from, guess, n, asked)
+					}
+					asked[n] = true
+					return n <= border, nil
+				})
+				if err != nil || n != border || len(asked) > 18 || guess == border && len(asked) != 2 {
+					t.Fatalf("from %d to %d, guess %d: got %d after %d questions, %v", from, border, guess, n, len(asked), err)
 				}
-				return n <= border, nil
-			})
-			if err != nil || n != border || asked > 18 {
-				t.Errorf("from %d to %d: got %d after %d questions, %v", from, border, n, asked, err)
 			}
 		}
 	}

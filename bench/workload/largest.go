@@ -48,7 +48,7 @@ func (c Case) Smallest(dim string) Case {
 // to tell techniques apart.
 const roomFor = 4
 
-// room is the limit of a search for which the user set none: what one dense fp32 rank needs, by the estimate, for roomFor layers, or roomFor times the model's
+// room is the limit of a search for which the user set none: what one dense fp32 rank needs for roomFor layers, or roomFor times the model's
 // batch. All strategies of a model get the same.
 func (c Case) room(dim string) Bytes {
 	base := BaselineOf(c)
@@ -57,7 +57,11 @@ func (c Case) room(dim string) Bytes {
 	} else {
 		base.Model.B *= roomFor
 	}
-	return roundUp(Bytes(base.memory()))
+	need, err := base.RankMemory()
+	if err != nil { // of a model that makes no sense, as its searches say
+		need = int64(base.memory())
+	}
+	return roundUp(Bytes(need))
 }
 
 // roundUp leaves an amount four significant bits, so that it can be read.
