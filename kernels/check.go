@@ -118,6 +118,27 @@ func CheckAttentionBackward(dqkv, scratch, dout, out, lse, qkv Tensor) {
 	require(apart(dqkv, scratch, dout, out, lse, qkv) && apart(scratch, dout, out, lse, qkv), op+badOverlap)
 }
 
+// CheckAttentionExtendForward checks the operands of Ops.AttentionExtendForward.
+func CheckAttentionExtendForward(out, lse, qkv, kv Tensor) {
+	const op = "kernels: AttentionExtendForward: "
+	require(len(qkv.Shape) == 5 && len(kv.Shape) == 5, op+badRank)
+	b, t, u, nh, hs := qkv.Shape[0], qkv.Shape[1], kv.Shape[1], qkv.Shape[3], qkv.Shape[4]
+	require(is(qkv, b, t, 3, nh, hs) && is(kv, b, u, 2, nh, hs) && is(out, b, t, nh, hs) && is(lse, b, nh, t), op+badShape)
+	require(isFloat(qkv) && typed(qkv.DType(), out, kv) && typed(StatsOf(qkv.DType()), lse), op+badType)
+	require(apart(out, lse, qkv, kv) && apart(lse, qkv, kv), op+badOverlap)
+}
+
+// CheckAttentionExtendBackward checks the operands of Ops.AttentionExtendBackward.
+func CheckAttentionExtendBackward(dqkv, dkv, scratch, dout, lse, qkv, kv Tensor) {
+	const op = "kernels: AttentionExtendBackward: "
+	require(len(qkv.Shape) == 5 && len(kv.Shape) == 5, op+badRank)
+	b, t, u, nh, hs := qkv.Shape[0], qkv.Shape[1], kv.Shape[1], qkv.Shape[3], qkv.Shape[4]
+	require(is(qkv, b, t, 3, nh, hs) && is(dqkv, b, t, 3, nh, hs) && is(kv, b, u, 2, nh, hs) && is(dkv, b, u, 2, nh, hs), op+badShape)
+	require(is(dout, b, t, nh, hs) && is(lse, b, nh, t) && is(scratch, b, nh, t), op+badShape)
+	require(isFloat(qkv) && typed(qkv.DType(), dqkv, dkv, dout, kv) && typed(StatsOf(qkv.DType()), scratch, lse), op+badType)
+	require(apart(dqkv, dkv, scratch, dout, lse, qkv, kv) && apart(dkv, scratch, dout, lse, qkv, kv), op+badOverlap)
+}
+
 // CheckAdd checks the operands of Ops.Add.
 func CheckAdd(out, x, bias, residual Tensor) {
 	const op = "kernels: Add: "

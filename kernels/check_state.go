@@ -65,6 +65,16 @@ func CheckCopy(dst, src Tensor) {
 	require(apart(dst, src), op+badOverlap)
 }
 
+// CheckCopyColumns checks the operands of Ops.CopyColumns.
+func CheckCopyColumns(dst, src Tensor, to, from, n int) {
+	const op = "kernels: CopyColumns: "
+	rows, c := matrix(src, op+badRank)
+	require(!dst.None() && len(dst.Shape) > 1 && dst.Rows() == rows, op+badShape)
+	require(n > 0 && from >= 0 && from+n <= c && to >= 0 && to+n <= dst.Dim(-1), op+badColumns)
+	require(isFloat(src) && typed(src.DType(), dst), op+badType)
+	require(apart(dst, src), op+badOverlap)
+}
+
 // CheckSumParts checks the operands of PeerStream.SumParts.
 func CheckSumParts(dst, parts Tensor) {
 	const op = "kernels: SumParts: "
@@ -93,6 +103,7 @@ const (
 	badAct     = "an activation needs Aux of the output's shape, and nothing else has one"
 	badCount   = "the element count must be positive"
 	badRouting = "the routing's parts do not fit each other"
+	badColumns = "the columns do not lie in both matrices"
 	badOverlap = "an output overlaps another operand"
 )
 

@@ -105,6 +105,17 @@ type Ops interface {
 	// receives Σ dout·out of each row (arXiv:2307.08691, section 3.2).
 	AttentionBackward(dqkv, scratch, dout, out, lse, qkv Tensor)
 
+	// AttentionExtendForward lets every query of qkv (B,T,3,NH,HS) attend to all of kv (B,U,2,NH,HS), keys and values of U further positions, too.
+	// out (B,T,NH,HS) and lse (B,NH,T) hold the attention to what came before, and become that to both (Dao et al., "FlashAttention", arXiv:2205.14135,
+	// section 3.1, the softmax in parts; Liu et al., "Ring Attention", arXiv:2310.01889, section 3):
+	//
+	//	lse' = log(exp(lse) + Σ_u exp(q·k_u/√HS))
+	//	out = exp(lse-lse')·out + Σ_u exp(q·k_u/√HS-lse')·v_u
+	AttentionExtendForward(out, lse, qkv, kv Tensor)
+	// AttentionExtendBackward adds what kv (B,U,2,NH,HS) contributed: the queries of dqkv (B,T,3,NH,HS) and all of dkv (B,U,2,NH,HS) +=. lse (B,NH,T) is
+	// that of the whole attention, after its last AttentionExtendForward; scratch (B,NH,T) is what AttentionBackward left there, for the whole out.
+	AttentionExtendBackward(dqkv, dkv, scratch, dout, lse, qkv, kv Tensor)
+
 	// Add: out = x + bias + residual, each row; bias (C) and residual may be absent, out may be x or residual. x (N,C).
 	Add(out, x, bias, residual Tensor)
 
@@ -135,4 +146,6 @@ type Ops interface {
 	Fill(dst Tensor, v float64)
 	// Copy copies elements of the same type.
 	Copy(dst, src Tensor)
+	// CopyColumns copies n columns of src (N,C), from column from on, over those of dst (N,D) from column to on. Both are of one float type.
+	CopyColumns(dst, src Tensor, to, from, n int)
 }

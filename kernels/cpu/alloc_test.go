@@ -54,6 +54,8 @@ func everyOperator(t *testing.T, dev kernels.Device, s kernels.HostStream, dt ke
 	mean, rstd, gain, bias := alloc(f32, n), alloc(f32, n), alloc(dt, c), alloc(dt, c)
 	dgain, dbias, obias, dobias := alloc(f32, c), alloc(f32, c), alloc(dt, oc), alloc(f32, oc)
 	qkv, dqkv, att, datt := alloc(dt, b, length, 3, nh, hs), alloc(dt, b, length, 3, nh, hs), alloc(dt, b, length, nh, hs), alloc(dt, b, length, nh, hs)
+	kv, dkv := alloc(dt, b, length, 2, nh, hs), alloc(dt, b, length, 2, nh, hs)
+	kvRows, qkvRows := kv.Reshape(n, 2*c), qkv.Reshape(n, 3*c)
 	lse, dots := alloc(f32, b, nh, length), alloc(f32, b, nh, length)
 	loss, state, dense, wide := alloc(f32, 1), alloc(f32, kernels.StateLen), alloc(f32, oc, c), alloc(f32, n, c)
 	var weights []kernels.Weight
@@ -103,6 +105,9 @@ func everyOperator(t *testing.T, dev kernels.Device, s kernels.HostStream, dt ke
 		}
 		s.AttentionForward(att, lse, qkv)
 		s.AttentionBackward(dqkv, dots, datt, att, lse, qkv)
+		s.CopyColumns(kvRows, qkvRows, 0, c, 2*c)
+		s.AttentionExtendForward(att, lse, qkv, kv)
+		s.AttentionExtendBackward(dqkv, dkv, dots, datt, lse, qkv, kv)
 		s.Add(x, x, bias, dx)
 		s.MSE(loss, dx, x, target, n*c, state)
 		s.CrossEntropy(loss, x, x, targets, n, state)

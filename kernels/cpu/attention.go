@@ -8,16 +8,30 @@ import (
 	"ofpeak/kernels/cpu/vec"
 )
 
-// attentionDims are the dims of qkv (B,T,3,NH,HS) and out (B,T,NH,HS).
+// attentionDims are the dims of qkv (B,T,3,NH,HS), out (B,T,NH,HS) and, where the attention extends another, kv (B,U,2,NH,HS), which then has the
+// keys and values. Else they are in qkv, and U is T.
 type attentionDims struct {
-	b, t, nh, hs int
-	wide         int     // hs rounded up to whole panels
-	scale        float32 // 1/√HS
+	b, t, u, nh, hs int
+	extends         bool    // every query sees every key; else those up to its own position
+	wide            int     // hs rounded up to whole panels
+	scale           float32 // 1/√HS
 }
 
-func dimsOf(qkv kernels.Tensor) attentionDims {
+func dimsOf(qkv, kv kernels.Tensor) attentionDims {
 	s := qkv.Shape
-	return attentionDims{b: s[0], t: s[1], nh: s[3], hs: s[4], wide: roundUp(s[4], vec.PanelCols), scale: float32(1 / math.Sqrt(float64(s[4])))}
+	d := attentionDims{b: s[0], t: s[1], u: s[1], nh: s[3], hs: s[4], wide: roundUp(s[4], vec.PanelCols), scale: float32(1 / math.Sqrt(float64(s[4])))}
+	if d.extends = !kv.None(); d.extends {
+		d.u = kv.Dim(1)
+	}
+	return d
+}
+
+// orQKV is the tensor that has keys and values: other, or qkv where that is absent.
+func orQKV(other, qkv kernels.Tensor) kernels.Tensor {
+	if other.None() {
+		return qkv
+	}
+	return other
 }
 
 // roundUp is the next multiple of step from n.
@@ -26,11 +40,27 @@ func roundUp(n, step int) int { return (n + step - 1) / step * step }
 // heads is the number of independent heads of the batch.
 func (d *attentionDims) heads() int { return d.b * d.nh }
 
+// before is the number of keys that at least one of the queries before query t sees.
+func (d *attentionDims) before(t int) int {
+	if d.extends {
+		return d.u
+	}
+	return t
+}
+
+// first is the first query that sees key u, at the start of a tile of queries.
+func (d *attentionDims) first(u int) int {
+	if d.extends {
+		return 0
+	}
+	return u / queryTile * queryTile
+}
+
 // packed is the number of elements of a head in whole tiles of queries, its rows wide apart.
 func (d *attentionDims) packed() int { return roundUp(d.t, queryTile) * d.wide }
 
 // work is the number of multiply-adds of a product of scores.
-func (d *attentionDims) work() int { return d.heads() * d.t * d.t * d.hs }
+func (d *attentionDims) work() int { return d.heads() * d.t * d.u * d.hs }
 
 // The parts of a token's qkv, and its output.
 const (
@@ -40,13 +70,27 @@ const (
 	output
 )
 
-// row is where row t of a part of a head starts in qkv, or in out for the output; head counts over the batch.
+// row is where row t of a part of a head starts in qkv, in kv, or in out for the output; head counts over the batch.
 func (d *attentionDims) row(part, head, t int) int {
-	token, head := head/d.nh*d.t+t, head%d.nh
-	if part == output {
+	token, head := head/d.nh*d.length(part)+t, head%d.nh
+	switch {
+	case part == output:
 		return (token*d.nh + head) * d.hs
+	case d.further(part):
+		return ((token*2+part-key)*d.nh + head) * d.hs
 	}
 	return ((token*3+part)*d.nh + head) * d.hs
+}
+
+// further tells whether a part is in kv.
+func (d *attentionDims) further(part int) bool { return d.extends && (part == key || part == value) }
+
+// length is the number of a part's rows in a head.
+func (d *attentionDims) length(part int) int {
+	if d.further(part) {
+		return d.u
+	}
+	return d.t
 }
 
 // units cuts every head into groups of tiles, so that there are some for each worker, and hands them out to whoever is free: the
@@ -73,10 +117,13 @@ func (u *units) next() (head, group int, ok bool) {
 	return i % u.heads, u.groups - 1 - i/u.heads, i < u.heads*u.groups
 }
 
-// stride is the distance of a head's rows in qkv, or in out for the output.
+// stride is the distance of a head's rows in qkv, in kv, or in out for the output.
 func (d *attentionDims) stride(part int) int {
-	if part == output {
+	switch {
+	case part == output:
 		return d.nh * d.hs
+	case d.further(part):
+		return 2 * d.nh * d.hs
 	}
 	return 3 * d.nh * d.hs
 }

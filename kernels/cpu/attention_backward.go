@@ -6,7 +6,7 @@ import (
 )
 
 type attentionBackward struct {
-	dqkv, scratch, dout, out, lse, qkv kernels.Tensor
+	dqkv, dkv, scratch, dout, out, lse, qkv, kv kernels.Tensor
 
 	dims    attentionDims
 	variant variant
@@ -27,20 +27,29 @@ func (s *Stream) AttentionBackward(dqkv, scratch, dout, out, lse, qkv kernels.Te
 	kernels.CheckAttentionBackward(dqkv, scratch, dout, out, lse, qkv)
 	enqueue(s, &s.pools.attentionBackward, attentionBackward{
 		dqkv: dqkv, scratch: scratch, dout: dout, out: out, lse: lse, qkv: qkv,
-		dims: dimsOf(qkv), variant: s.dev.chosen[kernels.OpAttention],
+		dims: dimsOf(qkv, kernels.Tensor{}), variant: s.dev.chosen[kernels.OpAttention],
+	})
+}
+
+// AttentionExtendBackward adds what kv (B,U,2,NH,HS) contributed to the queries of dqkv and to dkv; see kernels.Ops.
+func (s *Stream) AttentionExtendBackward(dqkv, dkv, scratch, dout, lse, qkv, kv kernels.Tensor) {
+	kernels.CheckAttentionExtendBackward(dqkv, dkv, scratch, dout, lse, qkv, kv)
+	enqueue(s, &s.pools.attentionBackward, attentionBackward{
+		dqkv: dqkv, dkv: dkv, scratch: scratch, dout: dout, lse: lse, qkv: qkv, kv: kv,
+		dims: dimsOf(qkv, kv), variant: s.dev.chosen[kernels.OpAttention], phase: tilePhase,
 	})
 }
 
 func (c *attentionBackward) run(s *Stream) {
 	d := &c.dims
-	tiles := (d.t + gradTile - 1) / gradTile
+	tiles := (d.u + gradTile - 1) / gradTile
 	if c.variant.naive {
 		tiles = 1
 	}
 	s.units.start(d.heads(), tiles, s.workers(d.work()))
 	s.common.reset()
 	c.dq = s.common.take(s.units.groups * d.heads() * d.packed())
-	for c.phase = dotPhase; c.phase <= queryPhase; c.phase++ {
+	for ; c.phase <= queryPhase; c.phase++ {
 		s.share(c, d.work())
 	}
 }
@@ -52,7 +61,7 @@ func (c *attentionBackward) part(s *Stream, worker, workers int) {
 		c.dots(&s.arenas[worker], lo, hi)
 	case c.phase == queryPhase:
 		lo, hi := span(c.dims.heads()*c.dims.t, worker, workers)
-		c.queries(s.units.groups, lo, hi)
+		c.queries(&s.arenas[worker], s.units.groups, lo, hi)
 	case c.variant.naive:
 		c.naive(s, worker)
 	default:
@@ -82,13 +91,20 @@ func (c *attentionBackward) slot(head, group int) []float32 {
 
 // firstQuery is the first query that a group of key tiles adds to.
 func (c *attentionBackward) firstQuery(group, groups int) int {
+	if c.dims.extends {
+		return 0
+	}
 	lo, _ := span((c.dims.t+gradTile-1)/gradTile, group, groups)
 	return lo * gradTile
 }
 
 // queries adds up the groups' gradients of queries lo to hi of (B,NH,T).
-func (c *attentionBackward) queries(groups, lo, hi int) {
+func (c *attentionBackward) queries(a *arena, groups, lo, hi int) {
 	d, set, dqkv := &c.dims, c.variant.set, valuesOf(c.dqkv)
+	var there []float32
+	if d.extends {
+		there = a.take(d.packed())
+	}
 	for lo < hi {
 		head, first := lo/d.t, lo%d.t
 		last := min(d.t, first+hi-lo)
@@ -99,6 +115,11 @@ func (c *attentionBackward) queries(groups, lo, hi int) {
 				set.Add(more, more, c.slot(head, g)[from*d.wide:])
 			}
 		}
+		if d.extends {
+			more, n := sum[first*d.wide:], (last-first-1)*d.wide+d.hs
+			dqkv.gather(set, there, d.wide, d.row(query, head, first), d.stride(query), last-first, d.hs)
+			set.Add(more[:n], more, there)
+		}
 		dqkv.scatter(set, d.row(query, head, first), d.stride(query), sum[first*d.wide:], d.wide, last-first, d.hs)
 		lo += last - first
 	}
@@ -108,7 +129,7 @@ func (c *attentionBackward) queries(groups, lo, hi int) {
 // workers add to the same one.
 func (c *attentionBackward) flash(s *Stream, worker int) {
 	f := newFlashBackward(c, &s.arenas[worker])
-	tiles := (c.dims.t + gradTile - 1) / gradTile
+	tiles := (c.dims.u + gradTile - 1) / gradTile
 	for {
 		head, group, ok := s.units.next()
 		if !ok {
@@ -127,7 +148,7 @@ const gradTile = vec.PanelRows * vec.PanelCols
 type flashBackward struct {
 	tiles
 	qkv, dout values
-	dqkv      values
+	kv, dkv   values // qkv and dqkv where these have the keys and values
 	lse, dots []float32
 	qL, doL   []float32 // the packed head: (T, wide/depth)
 	qR, doR   []float32 // (T/depth, wide)
@@ -145,7 +166,8 @@ func newFlashBackward(c *attentionBackward, a *arena) flashBackward {
 	d, qkv := c.dims, valuesOf(c.qkv)
 	tile, square := gradTile*d.wide, queryTile*gradTile
 	f := flashBackward{
-		tiles: newTiles(d, c.variant, qkv, a), qkv: qkv, dout: valuesOf(c.dout), dqkv: valuesOf(c.dqkv),
+		tiles: newTiles(d, c.variant, qkv, a), qkv: qkv, dout: valuesOf(c.dout),
+		kv: valuesOf(orQKV(c.kv, c.qkv)), dkv: valuesOf(orQKV(c.dkv, c.dqkv)),
 		lse: floats(c.lse), dots: floats(c.scratch),
 		qL: a.take(d.packed()), doL: a.take(d.packed()),
 		kR: a.take(tile), kT: a.take(tile), vT: a.take(tile), dk: a.take(tile), dv: a.take(tile),
@@ -162,10 +184,10 @@ func newFlashBackward(c *attentionBackward, a *arena) flashBackward {
 	return f
 }
 
-// unit does key tiles lo to hi of a head, against all queries from the first key on.
+// unit does key tiles lo to hi of a head, against all queries that see one of them.
 func (f *flashBackward) unit(head, lo, hi int) {
 	rows := roundUp(f.t, queryTile)
-	first := lo * gradTile / queryTile * queryTile
+	first := f.first(lo * gradTile)
 	at := first * f.wide / f.depth
 	f.packLeft(f.qL[at:], f.qkv, query, head, first, rows)
 	f.packLeft(f.doL[at:], f.dout, output, head, first, rows)
@@ -180,24 +202,28 @@ func (f *flashBackward) unit(head, lo, hi int) {
 
 // tile does keys k to k+gradTile.
 func (f *flashBackward) tile(head, k int) {
-	f.packTurned(f.vT, f.qkv, value, head, k, k+gradTile)
-	f.packTurned(f.kT, f.qkv, key, head, k, k+gradTile)
-	f.packRight(f.kR, f.qkv, key, head, k, k+gradTile)
-	for first := k / queryTile * queryTile; first < f.t; first += queryTile {
+	f.packTurned(f.vT, f.kv, value, head, k, k+gradTile)
+	f.packTurned(f.kT, f.kv, key, head, k, k+gradTile)
+	f.packRight(f.kR, f.kv, key, head, k, k+gradTile)
+	if f.extends {
+		f.packFloats(f.dk, f.dkv, key, head, k, k+gradTile)
+		f.packFloats(f.dv, f.dkv, value, head, k, k+gradTile)
+	}
+	for first := f.first(k); first < f.t; first += queryTile {
 		for r := 0; r < queryTile; r += vec.PanelRows {
 			f.scores(head, first, r, k)
 		}
 		f.keys(first, k)
 	}
-	rows := min(gradTile, f.t-k)
-	f.dqkv.scatter(f.set, f.row(key, head, k), f.stride(key), f.dk, f.wide, rows, f.hs)
-	f.dqkv.scatter(f.set, f.row(value, head, k), f.stride(value), f.dv, f.wide, rows, f.hs)
+	rows := min(gradTile, f.u-k)
+	f.dkv.scatter(f.set, f.row(key, head, k), f.stride(key), f.dk, f.wide, rows, f.hs)
+	f.dkv.scatter(f.set, f.row(value, head, k), f.stride(value), f.dv, f.wide, rows, f.hs)
 }
 
 // scores recomputes the probabilities of a panel of queries, their gradients, and what these add to the queries' gradient.
 func (f *flashBackward) scores(head, first, r, k int) {
 	at := first + r
-	keys := min(gradTile, at+vec.PanelRows-k) // even, like all three
+	keys := min(gradTile, roundUp(f.before(at+vec.PanelRows)-k, 2))
 	if keys <= 0 {
 		return
 	}
@@ -211,7 +237,7 @@ func (f *flashBackward) scores(head, first, r, k int) {
 	for i := range vec.PanelRows {
 		seen, row := 0, (r+i)*pitch
 		if at+i < f.t {
-			seen = min(keys, max(0, at+i+1-k))
+			seen = min(keys, max(0, f.before(at+i+1)-k))
 			f.softmaxGrad(head*f.t+at+i, row, s[i*gradTile:][:seen], ds[i*gradTile:])
 		}
 		f.hide(f.pL[row:], seen, keys)
@@ -234,13 +260,15 @@ func (f *flashBackward) softmaxGrad(of, row int, s, ds []float32) {
 // panel do not see it.
 func (f *flashBackward) keys(first, k int) {
 	p, dp := f.right(f.pR, f.pL, queryTile, gradTile), f.right(f.dpR, f.dpL, queryTile, gradTile)
-	for j := 0; j < gradTile; j += vec.PanelRows {
+	for j := 0; j < min(gradTile, f.u-k); j += vec.PanelRows {
 		skip := max(0, k+j-first)
-		if skip >= queryTile {
+		if f.extends {
+			skip = 0
+		} else if skip >= queryTile {
 			return
 		}
 		rows, from, at := queryTile-skip, skip/f.depth*gradTile+j, (first+skip)/f.depth*f.wide
-		seenBefore := first > (k+j)/queryTile*queryTile
+		seenBefore := f.extends || first > f.first(k+j)
 		f.product(f.dv[j*f.wide:], f.wide, p[from:], 1, gradTile, f.doR[at:], f.wide, f.wide, rows, seenBefore)
 		f.product(f.dk[j*f.wide:], f.wide, dp[from:], 1, gradTile, f.qR[at:], f.wide, f.wide, rows, seenBefore)
 	}

@@ -8,16 +8,26 @@ import (
 )
 
 type attentionForward struct {
-	out, lse, qkv kernels.Tensor
-	dims          attentionDims
-	variant       variant
+	out, lse, qkv, kv kernels.Tensor
+	dims              attentionDims
+	variant           variant
 }
 
 // AttentionForward is causal multi-head attention on qkv (B,T,3,NH,HS); see kernels.Ops. Its scratch is two packed heads and a few
 // tiles for each worker.
 func (s *Stream) AttentionForward(out, lse, qkv kernels.Tensor) {
 	kernels.CheckAttentionForward(out, lse, qkv)
-	enqueue(s, &s.pools.attentionForward, attentionForward{out, lse, qkv, dimsOf(qkv), s.dev.chosen[kernels.OpAttention]})
+	s.attend(out, lse, qkv, kernels.Tensor{})
+}
+
+// AttentionExtendForward makes out (B,T,NH,HS) and lse (B,NH,T) the attention to kv (B,U,2,NH,HS) too; see kernels.Ops.
+func (s *Stream) AttentionExtendForward(out, lse, qkv, kv kernels.Tensor) {
+	kernels.CheckAttentionExtendForward(out, lse, qkv, kv)
+	s.attend(out, lse, qkv, kv)
+}
+
+func (s *Stream) attend(out, lse, qkv, kv kernels.Tensor) {
+	enqueue(s, &s.pools.attentionForward, attentionForward{out, lse, qkv, kv, dimsOf(qkv, kv), s.dev.chosen[kernels.OpAttention]})
 }
 
 func (c *attentionForward) run(s *Stream) {
@@ -56,22 +66,22 @@ const (
 // flashForward is a worker's state over a tile of queries.
 type flashForward struct {
 	tiles
-	qkv, dst values
-	lse      []float32
-	kT       []float32 // packed head, transposed tile by tile: (T/keyTile, wide/depth, keyTile)
-	v        []float32 // packed head: (T/depth, wide)
-	q        []float32 // (queryTile, wide/depth)
-	o        []float32 // unnormalized outputs: (queryTile, wide)
-	scores   []float32 // one panel: (PanelRows, keyTile)
-	p        []float32 // its exponentials as a left operand: (PanelRows, keyTile/depth)
-	top, sum []float32 // of each query: the largest score so far, and Σ exp(score-top)
+	qkv, kv, dst values // kv is qkv where that has the keys and values
+	lse          []float32
+	kT           []float32 // packed head, transposed tile by tile: (T/keyTile, wide/depth, keyTile)
+	v            []float32 // packed head: (T/depth, wide)
+	q            []float32 // (queryTile, wide/depth)
+	o            []float32 // unnormalized outputs: (queryTile, wide)
+	scores       []float32 // one panel: (PanelRows, keyTile)
+	p            []float32 // its exponentials as a left operand: (PanelRows, keyTile/depth)
+	top, sum     []float32 // of each query: the largest score so far, and Σ exp(score-top)
 }
 
 func newFlashForward(c *attentionForward, a *arena) flashForward {
 	d, qkv := c.dims, valuesOf(c.qkv)
-	keys, tile, panel := roundUp(d.t, keyTile)*d.wide, queryTile*d.wide, vec.PanelRows*keyTile
+	keys, tile, panel := roundUp(d.u, keyTile)*d.wide, queryTile*d.wide, vec.PanelRows*keyTile
 	f := flashForward{
-		tiles: newTiles(d, c.variant, qkv, a), qkv: qkv, dst: valuesOf(c.out), lse: floats(c.lse),
+		tiles: newTiles(d, c.variant, qkv, a), qkv: qkv, kv: valuesOf(orQKV(c.kv, c.qkv)), dst: valuesOf(c.out), lse: floats(c.lse),
 		kT: a.take(keys), v: a.take(keys), q: a.take(tile), o: a.take(tile), scores: a.take(panel),
 		top: a.take(queryTile), sum: a.take(queryTile),
 	}
@@ -84,9 +94,9 @@ func newFlashForward(c *attentionForward, a *arena) flashForward {
 
 // unit does tiles lo to hi of the queries of a head.
 func (f *flashForward) unit(head, lo, hi int) {
-	for k := 0; k < min(f.t, hi*queryTile); k += keyTile {
-		f.packTurned(f.kT[k*f.wide/f.depth:], f.qkv, key, head, k, k+keyTile)
-		f.packRight(f.v[k*f.wide/f.depth:], f.qkv, value, head, k, k+keyTile)
+	for k := 0; k < min(f.u, f.before(hi*queryTile)); k += keyTile {
+		f.packTurned(f.kT[k*f.wide/f.depth:], f.kv, key, head, k, k+keyTile)
+		f.packRight(f.v[k*f.wide/f.depth:], f.kv, value, head, k, k+keyTile)
 	}
 	for tile := lo; tile < hi; tile++ {
 		f.tile(head, tile*queryTile)
@@ -97,12 +107,10 @@ func (f *flashForward) unit(head, lo, hi int) {
 func (f *flashForward) tile(head, first int) {
 	rows := min(queryTile, roundUp(f.t-first, vec.PanelRows))
 	f.packLeft(f.q, f.qkv, query, head, first, first+rows)
-	for r := range rows {
-		f.top[r], f.sum[r] = float32(math.Inf(-1)), 0
-	}
-	for k := 0; k < min(f.t, first+rows); k += keyTile {
+	f.start(head, first, rows)
+	for k := 0; k < min(f.u, f.before(first+rows)); k += keyTile {
 		for r := 0; r < rows; r += vec.PanelRows {
-			if first+r+vec.PanelRows > k {
+			if f.before(first+r+vec.PanelRows) > k {
 				f.panel(first, r, k)
 			}
 		}
@@ -116,20 +124,36 @@ func (f *flashForward) tile(head, first int) {
 	f.dst.scatter(f.set, f.row(output, head, first), f.stride(output), f.o, f.wide, rows, f.hs)
 }
 
+// start sets the queries from first on to what their attention starts from: nothing, or the attention that it extends.
+func (f *flashForward) start(head, first, rows int) {
+	for r := range rows {
+		f.top[r], f.sum[r] = float32(math.Inf(-1)), 0
+	}
+	if !f.extends {
+		return
+	}
+	there := min(rows, f.t-first)
+	f.packFloats(f.o, f.dst, output, head, first, first+rows)
+	copy(f.top, f.lse[head*f.t+first:][:there])
+	for r := range there {
+		f.sum[r] = 1
+	}
+}
+
 // panel adds keys k to k+keyTile to queries first+r to first+r+PanelRows. A key past the last query of the panel is not touched;
 // one past some query counts as zero there.
 func (f *flashForward) panel(first, r, k int) {
-	keys := min(keyTile, first+r+vec.PanelRows-k) // even, like all three
+	keys := min(keyTile, roundUp(f.before(first+r+vec.PanelRows)-k, 2))
 	wide, at := f.wide/f.depth, k*f.wide/f.depth
 	f.product(f.scores, keyTile, f.q[r*wide:], wide, 1, f.kT[at:], keyTile, roundUp(keys, vec.PanelCols), f.hs, false)
 	for i := range vec.PanelRows {
-		row, seen := f.p[i*keyTile/f.depth:], min(keys, max(0, first+r+i+1-k))
+		row, seen := f.p[i*keyTile/f.depth:], min(keys, max(0, f.before(first+r+i+1)-k))
 		if seen > 0 {
 			f.softmax(r+i, row, f.scores[i*keyTile:][:seen])
 		}
 		f.hide(row, seen, keys)
 	}
-	f.product(f.o[r*f.wide:], f.wide, f.p, keyTile/f.depth, 1, f.v[at:], f.wide, f.wide, keys, k > 0)
+	f.product(f.o[r*f.wide:], f.wide, f.p, keyTile/f.depth, 1, f.v[at:], f.wide, f.wide, keys, k > 0 || f.extends)
 }
 
 // softmax writes exp(scale·score-top) of scores of query r to p. Where top rises, what was summed so far shrinks.

@@ -25,17 +25,22 @@ func newTiles(d attentionDims, v variant, qkv values, a *arena) tiles {
 	return t
 }
 
-// packLeft packs rows lo to hi of a part of a head as a left operand (rows, wide/depth). Columns past HS and rows past T are zero.
+// packLeft packs rows lo to hi of a part of a head as a left operand (rows, wide/depth). Columns past HS and rows past the last are zero.
 func (t *tiles) packLeft(dst []float32, x values, part, head, lo, hi int) {
-	rows := max(0, min(hi, t.t)-lo)
-	if t.depth == 2 {
-		words := halves(dst, (hi-lo)*t.wide)
-		if rows > 0 {
-			t.set.GatherHalves(words, t.wide, x.f16[t.row(part, head, lo):], t.stride(part), rows, t.hs)
-		}
-		clearRest(words, t.wide, rows, t.hs)
+	if t.depth == 1 {
+		t.packFloats(dst, x, part, head, lo, hi)
 		return
 	}
+	rows, words := max(0, min(hi, t.length(part))-lo), halves(dst, (hi-lo)*t.wide)
+	if rows > 0 {
+		t.set.GatherHalves(words, t.wide, x.f16[t.row(part, head, lo):], t.stride(part), rows, t.hs)
+	}
+	clearRest(words, t.wide, rows, t.hs)
+}
+
+// packFloats is packLeft to float32 elements.
+func (t *tiles) packFloats(dst []float32, x values, part, head, lo, hi int) {
+	rows := max(0, min(hi, t.length(part))-lo)
 	if rows > 0 {
 		x.gather(t.set, dst, t.wide, t.row(part, head, lo), t.stride(part), rows, t.hs)
 	}
@@ -48,7 +53,7 @@ func (t *tiles) packRight(dst []float32, x values, part, head, lo, hi int) {
 		t.packLeft(dst, x, part, head, lo, hi)
 		return
 	}
-	rows := max(0, min(hi, t.t)-lo)
+	rows := max(0, min(hi, t.length(part))-lo)
 	if rows > 0 {
 		t.set.Weave(dst, t.wide, x.f16[t.row(part, head, lo):], t.stride(part), rows, t.hs)
 	}

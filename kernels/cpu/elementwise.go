@@ -81,6 +81,32 @@ func (c *copyOp) part(_ *Stream, worker, workers int) {
 	}
 }
 
+type copyColumns struct {
+	dst, src    kernels.Tensor
+	to, from, n int
+}
+
+// CopyColumns copies n columns of src (N,C), from column from on, over those of dst (N,D) from column to on.
+func (s *Stream) CopyColumns(dst, src kernels.Tensor, to, from, n int) {
+	kernels.CheckCopyColumns(dst, src, to, from, n)
+	enqueue(s, &s.pools.copyColumns, copyColumns{dst, src, to, from, n})
+}
+
+func (c *copyColumns) run(s *Stream) { s.share(c, c.src.Rows()*c.n) }
+
+func (c *copyColumns) part(_ *Stream, worker, workers int) {
+	d, x := valuesOf(c.dst), valuesOf(c.src)
+	lo, hi := span(c.src.Rows(), worker, workers)
+	for i := lo; i < hi; i++ {
+		to, from := i*c.dst.Dim(-1)+c.to, i*c.src.Dim(-1)+c.from
+		if d.t == kernels.F32 {
+			copy(d.f32[to:to+c.n], x.f32[from:])
+		} else {
+			copy(d.f16[to:to+c.n], x.f16[from:])
+		}
+	}
+}
+
 type cast struct{ dst, src kernels.Tensor }
 
 // Cast: dst = src, rounded to nearest even into dst's type.

@@ -11,6 +11,7 @@ type pools struct {
 	download             pool[download, *download]
 	fill                 pool[fill, *fill]
 	copy                 pool[copyOp, *copyOp]
+	copyColumns          pool[copyColumns, *copyColumns]
 	cast                 pool[cast, *cast]
 	add                  pool[add, *add]
 	embeddingForward     pool[embeddingForward, *embeddingForward]

@@ -25,7 +25,7 @@ func (s *stream) headSupported(qkv kernels.Tensor) bool {
 	return true
 }
 
-// rowWarps is the shape of a grid with a warp for each row of each head.
+// rowWarps is the shape of a grid with a warp for each row of each head of qkv or kv.
 func rowWarps(qkv kernels.Tensor) shape {
 	return shape{gridX: (qkv.Dim(1) + 7) / 8, gridY: qkv.Dim(0) * qkv.Dim(3), threads: 256}
 }
@@ -70,5 +70,40 @@ func (s *stream) AttentionBackward(dqkv, scratch, dout, out, lse, qkv kernels.Te
 			continue
 		}
 		s.launch("attention_rows", "rows_"+side+"_"+t, rowWarps(qkv), dqkv, qkv, dout, lse, scratch, scoreScale(qkv), length, nh, hs)
+	}
+}
+
+func (s *stream) AttentionExtendForward(out, lse, qkv, kv kernels.Tensor) {
+	kernels.CheckAttentionExtendForward(out, lse, qkv, kv)
+	if !s.headSupported(qkv) {
+		return
+	}
+	t, length, further, nh, hs := suffix(qkv.DType()), qkv.Dim(1), kv.Dim(1), qkv.Dim(3), qkv.Dim(4)
+	if s.flash(qkv, out, kv) {
+		const rows = 64 + 2*2*64
+		s.launch("attention_flash", fmt.Sprintf("flash_extend_forward_%d_%s", hs, t), flashTiles(qkv, rows), out, lse, qkv, kv, scoreScale(qkv), length, further, nh)
+		return
+	}
+	s.launch("attention_rows", "rows_extend_forward_"+t, rowWarps(qkv), out, lse, qkv, kv, scoreScale(qkv), length, further, nh, hs)
+}
+
+func (s *stream) AttentionExtendBackward(dqkv, dkv, scratch, dout, lse, qkv, kv kernels.Tensor) {
+	kernels.CheckAttentionExtendBackward(dqkv, dkv, scratch, dout, lse, qkv, kv)
+	if !s.headSupported(qkv) {
+		return
+	}
+	t, length, further, nh, hs := suffix(qkv.DType()), qkv.Dim(1), kv.Dim(1), qkv.Dim(3), qkv.Dim(4)
+	for _, side := range []struct {
+		name      string
+		grad, own kernels.Tensor // own has the rows that the grid is over
+	}{{"queries", dqkv, qkv}, {"keys", dkv, kv}} {
+		if s.flash(qkv, dqkv, dkv, dout, kv) {
+			const rows = 2*64 + 2*2*32
+			s.launch("attention_flash", fmt.Sprintf("flash_extend_%s_%d_%s", side.name, hs, t), flashTiles(side.own, rows),
+				side.grad, qkv, kv, dout, lse, scratch, scoreScale(qkv), length, further, nh)
+			continue
+		}
+		s.launch("attention_rows", "rows_extend_"+side.name+"_"+t, rowWarps(side.own),
+			side.grad, qkv, kv, dout, lse, scratch, scoreScale(qkv), length, further, nh, hs)
 	}
 }

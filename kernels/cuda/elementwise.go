@@ -41,6 +41,22 @@ func (s *stream) Copy(dst, src kernels.Tensor) {
 	s.fail(s.s.Copy(address(dst), address(src), int64(dst.Size()*dst.DType().Size())))
 }
 
+func (s *stream) CopyColumns(dst, src kernels.Tensor, to, from, n int) {
+	kernels.CheckCopyColumns(dst, src, to, from, n)
+	t, rows, d, c := src.DType(), src.Rows(), dst.Dim(-1), src.Dim(-1)
+	if suffix(t) == "" {
+		s.fail(fmt.Errorf("%w: CopyColumns of %s on CUDA", kernels.ErrUnsupported, t))
+		return
+	}
+	out, x, pack := dst.At(to, 1), src.At(from, 1), 16/t.Size()
+	if n%pack == 0 && d%pack == 0 && c%pack == 0 && aligned(pack, out, x) {
+		n, d, c = n/pack, d/pack, c/pack
+		s.launch("elementwise", "copy_columns_packed", s.over(rows*n), out, x, rows, n, d, c)
+		return
+	}
+	s.launch("elementwise", fmt.Sprintf("copy_columns_u%d", 8*t.Size()), s.over(rows*n), out, x, rows, n, d, c)
+}
+
 func (s *stream) Cast(dst, src kernels.Tensor) {
 	kernels.CheckCast(dst, src)
 	d, from, n := suffix(dst.DType()), suffix(src.DType()), src.Size()

@@ -125,6 +125,36 @@ func TestFlashAttentionOverManyTiles(t *testing.T) {
 	}
 }
 
+func TestFlashAttentionGoesOnOverManyTiles(t *testing.T) {
+	for i, c := range []struct {
+		dt                         kernels.DType
+		b, length, further, nh, hs int
+		spread                     float64
+	}{
+		{kernels.BF16, 1, 70, 200, 2, 64, 1}, {kernels.F16, 2, 129, 65, 1, 64, 3}, {kernels.BF16, 1, 65, 129, 1, 128, 1}, {kernels.F16, 1, 64, 128, 1, 128, 1},
+	} {
+		t.Run(fmt.Sprintf("%s/T=%d/U=%d/HS=%d", c.dt, c.length, c.further, c.hs), func(t *testing.T) {
+			b := newBench(t, uint64(i))
+			qkv, dout := b.make(c.dt, c.spread, c.b, c.length, 3, c.nh, c.hs), b.make(c.dt, 1, c.b, c.length, c.nh, c.hs)
+			kv, dkv := b.make(c.dt, c.spread, c.b, c.further, 2, c.nh, c.hs), b.make(c.dt, 1, c.b, c.further, 2, c.nh, c.hs)
+			out, lse := b.make(c.dt, 1, c.b, c.length, c.nh, c.hs), b.make(kernels.F32, 1, c.b, c.nh, c.length)
+			dqkv, rows := b.make(c.dt, 1, c.b, c.length, 3, c.nh, c.hs), b.make(kernels.F32, 1, c.b, c.nh, c.length)
+			if !b.s.(*stream).flash(qkv.gpu, out.gpu, kv.gpu, dkv.gpu, dqkv.gpu, dout.gpu) {
+				t.Fatal("not the kernel under test")
+			}
+			b.s.AttentionExtendForward(out.gpu, lse.gpu, qkv.gpu, kv.gpu)
+			b.exact.AttentionExtendForward(out.truth, lse.truth, qkv.truth, kv.truth)
+			b.near("out", out, c.dt, c.hs)
+			b.near("lse", lse, kernels.F32, c.hs)
+			b.agree(lse)
+			b.s.AttentionExtendBackward(dqkv.gpu, dkv.gpu, rows.gpu, dout.gpu, lse.gpu, qkv.gpu, kv.gpu)
+			b.exact.AttentionExtendBackward(dqkv.truth, dkv.truth, rows.truth, dout.truth, lse.truth, qkv.truth, kv.truth)
+			b.near("dqkv", dqkv, c.dt, c.further)
+			b.near("dkv", dkv, c.dt, c.length)
+		})
+	}
+}
+
 func TestTensorCoreProductsOverManyTiles(t *testing.T) {
 	pairs := kernels.Layout{Format: kernels.Sparse24}
 	blocks := func(edge int) kernels.Layout {

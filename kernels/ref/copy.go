@@ -53,6 +53,15 @@ func (s *stream) Copy(dst, src kernels.Tensor) {
 	}
 }
 
+func (s *stream) CopyColumns(dst, src kernels.Tensor, to, from, n int) {
+	kernels.CheckCopyColumns(dst, src, to, from, n)
+	d, x := read(dst), read(src)
+	for i := range src.Rows() {
+		copy(row(d, i, dst.Dim(-1))[to:to+n], row(x, i, src.Dim(-1))[from:])
+	}
+	write(dst, d)
+}
+
 func (s *stream) Upload(dst kernels.Tensor, src *tensor.Dense) {
 	if src.DataSize() != dst.Size() {
 		panic("ref: Upload: sizes differ")

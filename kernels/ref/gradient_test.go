@@ -83,7 +83,7 @@ func (d *differentiable) output(r *rand.Rand, shape ...int) {
 
 func TestGradients(t *testing.T) {
 	ops := map[string]func(d *differentiable, r *rand.Rand){
-		"embedding": embeddingGradient, "layernorm": layerNormGradient, "attention": attentionGradient,
+		"embedding": embeddingGradient, "layernorm": layerNormGradient, "attention": attentionGradient, "extended attention": extendedGradient,
 		"experts": expertsGradient, "balance": balanceGradient, "mse": mseGradient, "cross entropy": crossEntropyGradient, "gelu": geluGradient,
 		"dense": func(d *differentiable, r *rand.Rand) { linearGradient(d, r, kernels.Layout{}) },
 		"2:4":   func(d *differentiable, r *rand.Rand) { linearGradient(d, r, kernels.Layout{Format: kernels.Sparse24}) },
@@ -225,6 +225,30 @@ func attentionGradient(d *differentiable, r *rand.Rand) {
 	lse, scratch := d.zeros(kernels.F64, b, nh, length), d.zeros(kernels.F64, b, nh, length)
 	d.forward = func() { d.s.AttentionForward(d.out, lse, qkv) }
 	d.backward = func() { d.s.AttentionBackward(dqkv, scratch, d.dout, d.out, lse, qkv) }
+}
+
+// Attention to positions of its own and then to two further pieces, whose gradients start from what the other pieces left.
+func extendedGradient(d *differentiable, r *rand.Rand) {
+	b, length, nh, hs := 1+r.IntN(2), 1+r.IntN(5), 1+r.IntN(3), 1+r.IntN(4)
+	qkv, dqkv := d.input(r, b, length, 3, nh, hs)
+	var kv, dkv [2]kernels.Tensor
+	for i := range kv {
+		kv[i], dkv[i] = d.input(r, b, 1+r.IntN(5), 2, nh, hs)
+	}
+	d.output(r, b, length, nh, hs)
+	lse, scratch := d.zeros(kernels.F64, b, nh, length), d.zeros(kernels.F64, b, nh, length)
+	d.forward = func() {
+		d.s.AttentionForward(d.out, lse, qkv)
+		for _, piece := range kv {
+			d.s.AttentionExtendForward(d.out, lse, qkv, piece)
+		}
+	}
+	d.backward = func() {
+		d.s.AttentionBackward(dqkv, scratch, d.dout, d.out, lse, qkv)
+		for i := range kv {
+			d.s.AttentionExtendBackward(dqkv, dkv[i], scratch, d.dout, lse, qkv, kv[i])
+		}
+	}
 }
 
 func mseGradient(d *differentiable, r *rand.Rand) {

@@ -83,6 +83,7 @@ func Cases(seed uint64) []Case {
 		l.weights()
 		l.add()
 		l.attention()
+		l.extensions()
 		l.loss()
 		l.experts()
 		l.adamW()

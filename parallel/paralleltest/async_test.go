@@ -176,6 +176,14 @@ func (s *asyncStream) AttentionBackward(dqkv, scratch, dout, out, lse, qkv kerne
 	s.op(func() { s.in.AttentionBackward(dqkv, scratch, dout, out, lse, qkv) })
 }
 
+func (s *asyncStream) AttentionExtendForward(out, lse, qkv, kv kernels.Tensor) {
+	s.op(func() { s.in.AttentionExtendForward(out, lse, qkv, kv) })
+}
+
+func (s *asyncStream) AttentionExtendBackward(dqkv, dkv, scratch, dout, lse, qkv, kv kernels.Tensor) {
+	s.op(func() { s.in.AttentionExtendBackward(dqkv, dkv, scratch, dout, lse, qkv, kv) })
+}
+
 func (s *asyncStream) Add(out, x, bias, residual kernels.Tensor) {
 	s.op(func() { s.in.Add(out, x, bias, residual) })
 }
@@ -211,6 +219,10 @@ func (s *asyncStream) Cast(dst, src kernels.Tensor) { s.op(func() { s.in.Cast(ds
 func (s *asyncStream) Fill(dst kernels.Tensor, v float64) { s.op(func() { s.in.Fill(dst, v) }) }
 
 func (s *asyncStream) Copy(dst, src kernels.Tensor) { s.op(func() { s.in.Copy(dst, src) }) }
+
+func (s *asyncStream) CopyColumns(dst, src kernels.Tensor, to, from, n int) {
+	s.op(func() { s.in.CopyColumns(dst, src, to, from, n) })
+}
 
 func (s *asyncStream) RouteForward(r kernels.Routing, stats, logits kernels.Tensor, groups int) {
 	s.op(func() { s.in.RouteForward(r, stats, logits, groups) })

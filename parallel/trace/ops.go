@@ -98,6 +98,26 @@ func (s *stream) AttentionBackward(dqkv, scratch, dout, out, lse, qkv kernels.Te
 	s.end()
 }
 
+// extension notes the products of every query of qkv with every key of kv.
+func (s *stream) extension(op string, qkv, kv kernels.Tensor, model, executed, bytes float64) {
+	flops := 2 * float64(qkv.Dim(0)*qkv.Dim(1)) * float64(kv.Dim(1)) * float64(qkv.Dim(3)*qkv.Dim(4))
+	s.begin(Span{Op: op, Kind: Attention, DType: qkv.DType(), FLOPs: executed * flops, Model: model * flops, Bytes: bytes})
+}
+
+// AttentionExtendForward notes the call. Of qkv it reads the queries only.
+func (s *stream) AttentionExtendForward(out, lse, qkv, kv kernels.Tensor) {
+	s.extension("attention.extend-forward", qkv, kv, 2, 2, 2*size(out, lse)+size(qkv)/3+size(kv))
+	s.inner.AttentionExtendForward(out, lse, qkv, kv)
+	s.end()
+}
+
+// AttentionExtendBackward notes the call.
+func (s *stream) AttentionExtendBackward(dqkv, dkv, scratch, dout, lse, qkv, kv kernels.Tensor) {
+	s.extension("attention.extend-backward", qkv, kv, 4, 5, 2*size(dkv)+size(dqkv)+size(scratch, dout, lse, kv))
+	s.inner.AttentionExtendBackward(dqkv, dkv, scratch, dout, lse, qkv, kv)
+	s.end()
+}
+
 // Add notes the call.
 func (s *stream) Add(out, x, bias, residual kernels.Tensor) {
 	s.memory("add", size(out, x, bias, residual))
@@ -172,6 +192,13 @@ func (s *stream) Fill(dst kernels.Tensor, v float64) {
 func (s *stream) Copy(dst, src kernels.Tensor) {
 	s.memory("copy", size(dst, src))
 	s.inner.Copy(dst, src)
+	s.end()
+}
+
+// CopyColumns notes the call.
+func (s *stream) CopyColumns(dst, src kernels.Tensor, to, from, n int) {
+	s.memory("copy-columns", 2*float64(src.Rows()*n*src.DType().Size()))
+	s.inner.CopyColumns(dst, src, to, from, n)
 	s.end()
 }
 

@@ -32,6 +32,8 @@ func (nullStream) LinearBackwardInput(_, _ kernels.Tensor, _ kernels.Weight, _ k
 func (nullStream) LinearBackwardWeight(_ kernels.Weight, _, _, _ kernels.Tensor)                 {}
 func (nullStream) AttentionForward(_, _, _ kernels.Tensor)                                       {}
 func (nullStream) AttentionBackward(_, _, _, _, _, _ kernels.Tensor)                             {}
+func (nullStream) AttentionExtendForward(_, _, _, _ kernels.Tensor)                              {}
+func (nullStream) AttentionExtendBackward(_, _, _, _, _, _, _ kernels.Tensor)                    {}
 func (nullStream) Add(_, _, _, _ kernels.Tensor)                                                 {}
 func (nullStream) MSE(_, _, _, _ kernels.Tensor, _ int, _ kernels.Tensor)                        {}
 func (nullStream) CrossEntropy(_, _, _, _ kernels.Tensor, _ int, _ kernels.Tensor)               {}
@@ -49,6 +51,7 @@ func (nullStream) Decode(kernels.Tensor, kernels.Weight)                     {}
 func (nullStream) Cast(_, _ kernels.Tensor)                                  {}
 func (nullStream) Fill(kernels.Tensor, float64)                              {}
 func (nullStream) Copy(_, _ kernels.Tensor)                                  {}
+func (nullStream) CopyColumns(_, _ kernels.Tensor, _, _, _ int)              {}
 func (nullStream) Upload(kernels.Tensor, *tensor.Dense)                      {}
 func (nullStream) Download(*tensor.Dense, kernels.Tensor) error              { return nil }
 func (nullStream) Record(kernels.Event)                                      {}

@@ -1,5 +1,5 @@
-// Causal attention of 16-bit types on tensor cores, for heads of 64 and 128 elements (Dao, "FlashAttention-2", arXiv:2307.08691). Scores live in registers only. The backward
-// pass computes them once for dq and once for dk and dv, instead of adding to dq atomically, so that its sums have a fixed order.
+// Attention of 16-bit types on tensor cores, for heads of 64 and 128 elements (Dao, "FlashAttention-2", arXiv:2307.08691). Scores live in registers only. The backward
+// pass computes them once for dq and once for dk and dv, instead of adding to dq atomically, so that its sums have a fixed order. The attention is causal or, where EXTEND is set, goes on from another with keys and values of u further positions, which every query sees.
 #include "mma.cuh"
 
 extern __shared__ __align__(16) u16 pool[];
@@ -18,10 +18,15 @@ template <typename T> struct Rows {
     INLINE T *at(int row) const { return x + row * stride; }
 };
 
-// which of qkv (B,T,3,NH,D), for the b and h of blockIdx.y.
-template <int D, typename T> INLINE Rows<T> part(T *qkv, int which, int t, int nh) {
+// which of qkv (B,T,3,NH,D), or of PARTS others, for the b and h of blockIdx.y.
+template <int D, int PARTS = 3, typename T> INLINE Rows<T> part(T *qkv, int which, int t, int nh) {
     const i64 b = blockIdx.y / nh, h = blockIdx.y % nh;
-    return {qkv + ((b * t * 3 + which) * nh + h) * D, (i64)3 * nh * D, t};
+    return {qkv + ((b * t * PARTS + which) * nh + h) * D, (i64)PARTS * nh * D, t};
+}
+
+// The keys or values, which is 0 or 1, in qkv or, where EXTEND is set, in kv (B,U,2,NH,D).
+template <int D, bool EXTEND, typename T> INLINE Rows<T> keysOf(T *qkv, T *kv, int which, int t, int u, int nh) {
+    return EXTEND ? part<D, 2>(kv, which, u, nh) : part<D>(qkv, 1 + which, t, nh);
 }
 
 // The same head's rows of out (B,T,NH,D).
@@ -79,6 +84,17 @@ template <int N, int D, typename T> INLINE void accumulate(float (&o)[D / 8][4],
 INLINE int rowOf(int e) { return threadIdx.x / 32 * 16 + threadIdx.x % 32 / 4 + e / 2 * 8; }
 INLINE int colOf(int i, int e) { return 8 * i + threadIdx.x % 4 * 2 + e % 2; }
 
+// take sets the warp's o to rows that are there; rows past the last become zero.
+template <int D, typename T> INLINE void take(float (&o)[D / 8][4], const Rows<T> &rows, int first) {
+#pragma unroll
+    for (int i = 0; i < D / 8; i++)
+#pragma unroll
+        for (int e = 0; e < 4; e++) {
+            const int r = first + rowOf(e);
+            o[i][e] = r < rows.t ? widen(rows.at(r)[colOf(i, e)]) : 0;
+        }
+}
+
 // save stores the warp's rows, times a factor for each of a lane's two.
 template <int D, typename T> INLINE void save(const Rows<T> &out, int first, const float (&o)[D / 8][4], float f0, float f1) {
 #pragma unroll
@@ -99,17 +115,29 @@ INLINE float quadMax(float x) {
     return fmaxf(x, __shfl_xor_sync(~0u, x, 2));
 }
 
-template <int D, typename T> INLINE void forward(T *out, float *lse, const T *qkv, float scale, int t, int nh) {
+template <int D, bool EXTEND, typename T>
+INLINE void forward(T *out, float *lse, const T *qkv, const T *kv, float scale, int t, int u, int nh) {
     enum { KEYS = 64, TILE = 64 * (D + PAD) };
-    const Rows<const T> q = part<D>(qkv, 0, t, nh), k = part<D>(qkv, 1, t, nh), v = part<D>(qkv, 2, t, nh);
+    const Rows<const T> q = part<D>(qkv, 0, t, nh), k = keysOf<D, EXTEND>(qkv, kv, 0, t, u, nh), v = keysOf<D, EXTEND>(qkv, kv, 1, t, u, nh);
+    const Rows<T> y = output<D>(out, t, nh);
     const int first = (gridDim.x - 1 - blockIdx.x) * ROWS; // the longest rows start first
-    const int tiles = first / KEYS + 1;
+    const int tiles = EXTEND ? (u + KEYS - 1) / KEYS : first / KEYS + 1;
+    lse += (i64)blockIdx.y * t;
     u16 *qs = pool, *stages = pool + TILE;
     fetch<ROWS, D>(qs, q, first);
     fetch<KEYS, D>(stages, k, 0);
     fetch<KEYS, D>(stages + TILE, v, 0);
     commitCopies();
     float o[D / 8][4] = {}, top[2] = {LOW, LOW}, sum[2] = {0, 0};
+    if (EXTEND) {
+        take<D>(o, y, first);
+#pragma unroll
+        for (int h = 0; h < 2; h++)
+            if (first + rowOf(2 * h) < t) {
+                top[h] = lse[first + rowOf(2 * h)] * LOG2E;
+                sum[h] = threadIdx.x % 4 == 0; // once for the four lanes of a row
+            }
+    }
     for (int j = 0; j < tiles; j++) {
         waitCopies<0>();
         __syncthreads(); // tile j is there for all, and all are done with the one before
@@ -129,7 +157,7 @@ template <int D, typename T> INLINE void forward(T *out, float *lse, const T *qk
             for (int i = 0; i < KEYS / 8; i++)
 #pragma unroll
                 for (int e = 2 * h; e < 2 * h + 2; e++) {
-                    s[i][e] = j * KEYS + colOf(i, e) <= first + rowOf(e) ? s[i][e] * (scale * LOG2E) : LOW;
+                    s[i][e] = j * KEYS + colOf(i, e) < (EXTEND ? u : first + rowOf(e) + 1) ? s[i][e] * (scale * LOG2E) : LOW;
                     highest = fmaxf(highest, s[i][e]);
                 }
             highest = quadMax(highest);
@@ -153,33 +181,34 @@ template <int D, typename T> INLINE void forward(T *out, float *lse, const T *qk
     }
     sum[0] = quadSum(sum[0]);
     sum[1] = quadSum(sum[1]);
-    save<D>(output<D>(out, t, nh), first, o, 1 / sum[0], 1 / sum[1]);
+    save<D>(y, first, o, 1 / sum[0], 1 / sum[1]);
     if (threadIdx.x % 4 == 0)
         for (int h = 0; h < 2; h++)
-            if (first + rowOf(2 * h) < t) lse[(i64)blockIdx.y * t + first + rowOf(2 * h)] = (top[h] + log2f(sum[h])) / LOG2E;
+            if (first + rowOf(2 * h) < t) lse[first + rowOf(2 * h)] = (top[h] + log2f(sum[h])) / LOG2E;
 }
 
 // gradients turns scores s and gradients g of probabilities into probabilities and gradients of scores. row and column of element e of tile i give query and key.
-template <int N, bool KEYS_ARE_ROWS>
-INLINE void gradients(float (&s)[N / 8][4], float (&g)[N / 8][4], const float *lse, const float *rows, float scale, int row0, int col0, int t) {
+template <int N, bool KEYS_ARE_ROWS, bool EXTEND>
+INLINE void gradients(float (&s)[N / 8][4], float (&g)[N / 8][4], const float *lse, const float *rows, float scale, int row0, int col0, int t, int u) {
 #pragma unroll
     for (int i = 0; i < N / 8; i++)
 #pragma unroll
         for (int e = 0; e < 4; e++) {
             const int row = row0 + rowOf(e), col = col0 + colOf(i, e), query = KEYS_ARE_ROWS ? col : row, key = KEYS_ARE_ROWS ? row : col;
-            const bool seen = key <= query && query < t;
+            const bool seen = key < (EXTEND ? u : query + 1) && query < t;
             const float p = seen ? exp2f((s[i][e] * scale - lse[query]) * LOG2E) : 0;
             s[i][e] = p;
             g[i][e] = seen ? p * (g[i][e] - rows[query]) * scale : 0;
         }
 }
 
-template <int D, typename T>
-INLINE void queries(T *dqkv, const T *qkv, const T *dout, const float *lse, const float *rows, float scale, int t, int nh) {
+template <int D, bool EXTEND, typename T>
+INLINE void queries(T *dqkv, const T *qkv, const T *kv, const T *dout, const float *lse, const float *rows, float scale, int t, int u, int nh) {
     enum { KEYS = 32, TILE = ROWS * (D + PAD), STAGE = KEYS * (D + PAD) };
-    const Rows<const T> q = part<D>(qkv, 0, t, nh), k = part<D>(qkv, 1, t, nh), v = part<D>(qkv, 2, t, nh), d = output<D>(dout, t, nh);
+    const Rows<const T> q = part<D>(qkv, 0, t, nh), d = output<D>(dout, t, nh);
+    const Rows<const T> k = keysOf<D, EXTEND>(qkv, kv, 0, t, u, nh), v = keysOf<D, EXTEND>(qkv, kv, 1, t, u, nh);
     const int first = (gridDim.x - 1 - blockIdx.x) * ROWS;
-    const int tiles = (min(first + ROWS, t) + KEYS - 1) / KEYS;
+    const int tiles = ((EXTEND ? u : min(first + ROWS, t)) + KEYS - 1) / KEYS;
     lse += (i64)blockIdx.y * t;
     rows += (i64)blockIdx.y * t;
     u16 *qs = pool, *ds = pool + TILE, *stages = pool + 2 * TILE;
@@ -189,6 +218,7 @@ INLINE void queries(T *dqkv, const T *qkv, const T *dout, const float *lse, cons
     fetch<KEYS, D>(stages + STAGE, v, 0);
     commitCopies();
     float dq[D / 8][4] = {};
+    if (EXTEND) take<D>(dq, part<D>(dqkv, 0, t, nh), first);
     for (int j = 0; j < tiles; j++) {
         waitCopies<0>();
         __syncthreads();
@@ -202,26 +232,33 @@ INLINE void queries(T *dqkv, const T *qkv, const T *dout, const float *lse, cons
         float s[KEYS / 8][4], g[KEYS / 8][4];
         scores<KEYS, D, T>(s, qs, ks);
         scores<KEYS, D, T>(g, ds, vs);
-        gradients<KEYS, false>(s, g, lse, rows, scale, first, j * KEYS, t);
+        gradients<KEYS, false, EXTEND>(s, g, lse, rows, scale, first, j * KEYS, t, u);
         accumulate<KEYS, D, T>(dq, g, ks);
     }
     save<D>(part<D>(dqkv, 0, t, nh), first, dq, 1, 1);
 }
 
-template <int D, typename T>
-INLINE void keys(T *dqkv, const T *qkv, const T *dout, const float *lse, const float *rows, float scale, int t, int nh) {
+// dkv has the keys' and values' gradients, which are in dqkv unless EXTEND is set.
+template <int D, bool EXTEND, typename T>
+INLINE void keys(T *dqkv, T *dkv, const T *qkv, const T *kv, const T *dout, const float *lse, const float *rows, float scale, int t, int u, int nh) {
     enum { QUERIES = 32, TILE = ROWS * (D + PAD), STAGE = QUERIES * (D + PAD) };
-    const Rows<const T> q = part<D>(qkv, 0, t, nh), k = part<D>(qkv, 1, t, nh), v = part<D>(qkv, 2, t, nh), d = output<D>(dout, t, nh);
-    const int first = blockIdx.x * ROWS, begin = first / QUERIES, tiles = (t + QUERIES - 1) / QUERIES;
+    const Rows<const T> q = part<D>(qkv, 0, t, nh), d = output<D>(dout, t, nh);
+    const Rows<const T> k = keysOf<D, EXTEND>(qkv, kv, 0, t, u, nh), v = keysOf<D, EXTEND>(qkv, kv, 1, t, u, nh);
+    const Rows<T> gk = keysOf<D, EXTEND>(dqkv, dkv, 0, t, u, nh), gv = keysOf<D, EXTEND>(dqkv, dkv, 1, t, u, nh);
+    const int first = blockIdx.x * ROWS, begin = EXTEND ? 0 : first / QUERIES, tiles = (t + QUERIES - 1) / QUERIES;
     lse += (i64)blockIdx.y * t;
     rows += (i64)blockIdx.y * t;
     u16 *ks = pool, *vs = pool + TILE, *stages = pool + 2 * TILE;
     fetch<ROWS, D>(ks, k, first);
     fetch<ROWS, D>(vs, v, first);
-    fetch<QUERIES, D>(stages, q, first);
-    fetch<QUERIES, D>(stages + STAGE, d, first);
+    fetch<QUERIES, D>(stages, q, begin * QUERIES);
+    fetch<QUERIES, D>(stages + STAGE, d, begin * QUERIES);
     commitCopies();
     float dk[D / 8][4] = {}, dv[D / 8][4] = {};
+    if (EXTEND) {
+        take<D>(dk, gk, first);
+        take<D>(dv, gv, first);
+    }
     for (int j = begin; j < tiles; j++) {
         waitCopies<0>();
         __syncthreads();
@@ -235,26 +272,40 @@ INLINE void keys(T *dqkv, const T *qkv, const T *dout, const float *lse, const f
         float s[QUERIES / 8][4], g[QUERIES / 8][4];
         scores<QUERIES, D, T>(s, ks, qs);
         scores<QUERIES, D, T>(g, vs, ds);
-        gradients<QUERIES, true>(s, g, lse, rows, scale, first, j * QUERIES, t);
+        gradients<QUERIES, true, EXTEND>(s, g, lse, rows, scale, first, j * QUERIES, t, u);
         accumulate<QUERIES, D, T>(dv, s, ds);
         accumulate<QUERIES, D, T>(dk, g, qs);
     }
-    save<D>(part<D>(dqkv, 1, t, nh), first, dk, 1, 1);
-    save<D>(part<D>(dqkv, 2, t, nh), first, dv, 1, 1);
+    save<D>(gk, first, dk, 1, 1);
+    save<D>(gv, first, dv, 1, 1);
 }
 
 #define FLASH(D, T)                                                                                                   \
     KERNEL __launch_bounds__(THREADS)                                                                                 \
     flash_forward_##D##_##T(T *out, float *lse, const T *qkv, float scale, int t, int nh) {                           \
-        forward<D>(out, lse, qkv, scale, t, nh);                                                                      \
+        forward<D, false, T>(out, lse, qkv, nullptr, scale, t, t, nh);                                                \
     }                                                                                                                 \
     KERNEL __launch_bounds__(THREADS) flash_queries_##D##_##T(T *dqkv, const T *qkv, const T *dout, const float *lse, \
                                                               const float *rows, float scale, int t, int nh) {        \
-        queries<D>(dqkv, qkv, dout, lse, rows, scale, t, nh);                                                         \
+        queries<D, false, T>(dqkv, qkv, nullptr, dout, lse, rows, scale, t, t, nh);                                   \
     }                                                                                                                 \
     KERNEL __launch_bounds__(THREADS) flash_keys_##D##_##T(T *dqkv, const T *qkv, const T *dout, const float *lse,    \
                                                            const float *rows, float scale, int t, int nh) {           \
-        keys<D>(dqkv, qkv, dout, lse, rows, scale, t, nh);                                                            \
+        keys<D, false, T>(dqkv, nullptr, qkv, nullptr, dout, lse, rows, scale, t, t, nh);                             \
+    }                                                                                                                 \
+    KERNEL __launch_bounds__(THREADS) flash_extend_forward_##D##_##T(T *out, float *lse, const T *qkv, const T *kv,   \
+                                                                     float scale, int t, int u, int nh) {             \
+        forward<D, true, T>(out, lse, qkv, kv, scale, t, u, nh);                                                      \
+    }                                                                                                                 \
+    KERNEL __launch_bounds__(THREADS)                                                                                 \
+    flash_extend_queries_##D##_##T(T *dqkv, const T *qkv, const T *kv, const T *dout, const float *lse,               \
+                                   const float *rows, float scale, int t, int u, int nh) {                            \
+        queries<D, true, T>(dqkv, qkv, kv, dout, lse, rows, scale, t, u, nh);                                         \
+    }                                                                                                                 \
+    KERNEL __launch_bounds__(THREADS)                                                                                 \
+    flash_extend_keys_##D##_##T(T *dkv, const T *qkv, const T *kv, const T *dout, const float *lse,                   \
+                                const float *rows, float scale, int t, int u, int nh) {                               \
+        keys<D, true, T>(nullptr, dkv, qkv, kv, dout, lse, rows, scale, t, u, nh);                                    \
     }
 
 FLASH(64, f16)

@@ -1,4 +1,4 @@
-// Fill, Cast and Add: one pass over memory, in packs of 16 bytes of the wider type where alignment allows (suffix _packed).
+// Fill, Cast, Add and CopyColumns: one pass over memory, in packs of 16 bytes of the wider type where alignment allows (suffix _packed).
 #include "common.cuh"
 
 KERNEL __launch_bounds__(256) fill_u16(u16 *out, u32 v, i64 n) {
@@ -54,3 +54,14 @@ template <typename T, int N> INLINE void add(T *out, const T *x, const T *bias, 
 ADD(float, 4)
 ADD(f16, 8)
 ADD(bf16, 8)
+
+// copyColumns copies rows of n elements from rows of c to rows of d.
+template <typename T> INLINE void copyColumns(T *out, const T *x, i64 rows, i64 n, i64 d, i64 c) {
+    for (i64 i = gridThread(); i < rows * n; i += gridThreads()) out[i / n * d + i % n] = x[i / n * c + i % n];
+}
+
+struct __align__(16) pack { u32 words[4]; };
+
+KERNEL __launch_bounds__(256) copy_columns_u16(u16 *out, const u16 *x, i64 rows, i64 n, i64 d, i64 c) { copyColumns(out, x, rows, n, d, c); }
+KERNEL __launch_bounds__(256) copy_columns_u32(u32 *out, const u32 *x, i64 rows, i64 n, i64 d, i64 c) { copyColumns(out, x, rows, n, d, c); }
+KERNEL __launch_bounds__(256) copy_columns_packed(pack *out, const pack *x, i64 rows, i64 n, i64 d, i64 c) { copyColumns(out, x, rows, n, d, c); }
