@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"ofpeak/bench/rig"
+	"ofpeak/parallel/comm"
 	"ofpeak/results/render"
 )
 
@@ -17,11 +18,11 @@ var sweepSizes = []int64{1 << 10, 16 << 10, 256 << 10, 4 << 20, 64 << 20}
 // a process that is not the job's first it is empty.
 func collectiveTable(ctx context.Context, stderr io.Writer, each time.Duration) (render.Table, error) {
 	t := render.Table{Header: []string{"engine", "collective", "ranks", "bytes", "us", "algbw_gb_per_s", "busbw_gb_per_s"}, Right: []int{2, 3, 4, 5, 6}}
-	job, local, err := join(stderr)
+	job, local, err := join(stderr, comm.DefaultStall)
 	if err != nil {
 		return t, err
 	}
-	r, err := rig.New(rig.Options{Job: job, LocalRank: local})
+	r, err := rig.New(rig.Options{Job: job, LocalRank: local, Stall: comm.DefaultStall})
 	if err != nil {
 		return t, err
 	}

@@ -67,7 +67,7 @@ func TestKilledRanks(t *testing.T) {
 				t.Errorf("%s: %s: %s", row.Case, row.Status, row.Reason)
 			}
 		}
-		if left := ranksOf(binary); len(left) > 0 {
+		if left := running(binary, ""); len(left) > 0 {
 			t.Errorf("processes are left: %v", left)
 		}
 		t.Logf("%d kills; the slowest took %.1f s to a failed row", kills, slowest.Seconds())
@@ -81,7 +81,7 @@ func killOne(binary, out string, n int) (time.Duration, error) {
 		if time.Now().After(end) {
 			return 0, fmt.Errorf("no ranks came")
 		}
-		ranks = ranksOf(binary)
+		ranks = running(binary, "case")
 	}
 	time.Sleep(time.Duration(300+rand.IntN(1500)) * time.Millisecond)
 	signal := syscall.SIGKILL
@@ -102,18 +102,4 @@ func killOne(binary, out string, n int) (time.Duration, error) {
 func lines(path string) int {
 	data, _ := os.ReadFile(path)
 	return bytes.Count(data, []byte("\n"))
-}
-
-// ranksOf are the processes that measure a case of several ranks.
-func ranksOf(binary string) []int {
-	var pids []int
-	dirs, _ := filepath.Glob("/proc/[0-9]*")
-	for _, dir := range dirs {
-		line, _ := os.ReadFile(dir + "/cmdline")
-		if bytes.HasPrefix(line, []byte(binary+"\x00case\x00")) {
-			pid, _ := strconv.Atoi(filepath.Base(dir))
-			pids = append(pids, pid)
-		}
-	}
-	return pids
 }

@@ -31,16 +31,16 @@ const (
 
 // cpu measures on this host's cores, with the other processes of its job if a launcher started it.
 func (o runnerOptions) cpu() (runner, error) {
-	job, local, err := join(o.Stderr)
+	job, local, err := join(o.Stderr, o.Stall)
 	if err != nil {
 		return nil, err
 	}
-	return rig.New(rig.Options{Chip: o.Chip, Data: o.Data, Rule: o.Rule, Trace: o.Trace, Job: job, LocalRank: local})
+	return rig.New(rig.Options{Chip: o.Chip, Data: o.Data, Rule: o.Rule, Trace: o.Trace, Job: job, LocalRank: local, Stall: o.Stall})
 }
 
 // rig measures on so many GPUs of a driver (0: all).
 func (o runnerOptions) rig(d driver.Driver, gpus int) (runner, error) {
-	return rig.New(rig.Options{Chip: o.Chip, Data: o.Data, Rule: o.Rule, Trace: o.Trace, Driver: d, GPUs: gpus})
+	return rig.New(rig.Options{Chip: o.Chip, Data: o.Data, Rule: o.Rule, Trace: o.Trace, Driver: d, GPUs: gpus, Stall: o.Stall})
 }
 
 func choose(o runnerOptions, gpu func(runnerOptions) (runner, error), cpu func() (runner, error)) (runner, error) {

@@ -143,7 +143,7 @@ func (f *runFlags) run(ctx context.Context, stdout, stderr io.Writer, open openF
 	if err := f.sweepFlags.check(f.suite, f.out); err != nil {
 		return err
 	}
-	o := runnerOptions{Device: f.device, GPUs: f.gpus, Chip: f.chip, Data: f.data, Rule: rule, Trace: f.trace, Stderr: stderr}
+	o := runnerOptions{Device: f.device, GPUs: f.gpus, Chip: f.chip, Data: f.data, Rule: rule, Trace: f.trace, Stall: f.stall, Stderr: stderr}
 	r, err := open(o)
 	if err != nil {
 		return err

@@ -19,6 +19,7 @@ func (r *Rig) launcher(c workload.Case) parallel.InProcess {
 	return parallel.InProcess{
 		Open:    func(rank, _ int) (kernels.Device, error) { return r.open(c, rank) },
 		Connect: r.engine(c).connect,
+		Stall:   r.stall,
 	}
 }
 

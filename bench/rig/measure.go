@@ -72,6 +72,8 @@ func (r *Rig) stepped(ctx context.Context, c workload.Case, how steps) (measurem
 		rank.Device.LimitMemory(0) // what goes to the first process passes through the device too
 		return merge(r, c, rank, one.send(), func(other sent) { m = m.join(other.receive()) })
 	})
+	mu.Lock() // a rank that was left behind may still come back
+	defer mu.Unlock()
 	if mine, ok := host.PeakMemory(); ok {
 		m.processBytes, m.processKnown = max(m.processBytes, mine), true
 	}

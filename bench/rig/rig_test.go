@@ -18,6 +18,7 @@ import (
 	"ofpeak/kernels"
 	"ofpeak/kernels/cpu/gemm"
 	"ofpeak/kernels/cpu/peak"
+	"ofpeak/parallel"
 	"ofpeak/parallel/comm"
 	"ofpeak/results"
 )
@@ -207,6 +208,54 @@ func TestPanicIsAFailedRowOfOneLineAndTheNextCaseRuns(t *testing.T) {
 	r.open = sound
 	if row := run(t, r, "model=tiny"); row.Status != results.OK {
 		t.Errorf("after a panic: %s: %s", row.Status, row.Reason)
+	}
+}
+
+// stalls blocks in the middle of its third step.
+type stalls struct {
+	kernels.HostStream
+	calls *int
+	since *time.Time
+	until chan struct{}
+}
+
+func (s stalls) AttentionBackward(dqkv, scratch, dout, out, lse, qkv kernels.Tensor) {
+	if *s.calls++; *s.calls == 3*2 { // two layers
+		s.Do(func() error {
+			*s.since = time.Now()
+			<-s.until
+			return nil
+		})
+	}
+	s.HostStream.AttentionBackward(dqkv, scratch, dout, out, lse, qkv)
+}
+
+// A rank that is stuck in a step costs its case a failed row that names it and what it did, within ten seconds, and the next case runs and says that it is not alone.
+func TestStalledRankIsAFailedRowAndTheNextCaseRuns(t *testing.T) {
+	r := newRig(t)
+	r.stall = comm.DefaultStall
+	var since time.Time
+	until, sound := make(chan struct{}), r.open
+	r.open = func(c workload.Case, rank int) (kernels.Device, error) {
+		dev, err := sound(c, rank)
+		if rank == 1 {
+			dev = broken{dev, func(s kernels.HostStream) kernels.Stream { return stalls{s, new(int), &since, until} }}
+		}
+		return dev, err
+	}
+	row := run(t, r, "model=tiny dp=2")
+	if took := time.Since(since); row.Status != results.Failed || !strings.Contains(row.Reason, "rank 1 stalled: others wait for it; rank 1: ") || took > 10*time.Second {
+		t.Errorf("after %v: %s: %s", took, row.Status, row.Reason)
+	}
+	r.open = sound
+	if row := run(t, r, "model=tiny dp=2"); row.Status != results.OK || !strings.Contains(row.Reason, "ranks of an earlier case (1) did not come back") {
+		t.Errorf("after a stall: %s: %s", row.Status, row.Reason)
+	}
+	close(until)
+	for limit := time.Now().Add(10 * time.Second); parallel.LeftBehind() > 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(limit) {
+			t.Fatal("the rank that came back counts as left behind")
+		}
 	}
 }
 

@@ -50,3 +50,18 @@ type Communicator interface {
 	Counts() Counts
 	Close() error
 }
+
+// As is a communicator, or the first of those that it wraps, which has the methods of T too.
+func As[T any](c Communicator) (T, bool) {
+	for {
+		if t, ok := c.(T); ok {
+			return t, true
+		}
+		w, ok := c.(interface{ Unwrap() Communicator })
+		if !ok {
+			var none T
+			return none, false
+		}
+		c = w.Unwrap()
+	}
+}

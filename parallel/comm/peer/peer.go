@@ -85,6 +85,9 @@ func (c *communicator) Size() int { return len(c.g.world) }
 // Counts is what this rank's calls have moved so far.
 func (c *communicator) Counts() comm.Counts { return c.counts }
 
+// Err is why the world was aborted, or nil.
+func (c *communicator) Err() error { return c.g.fault.Get() }
+
 // Abort makes every communicator of this world fail with err. The first call decides the error.
 func (c *communicator) Abort(err error) { c.g.fault.Set(err) }
 
