@@ -75,7 +75,7 @@ func weight(p workload.Planned) int64 {
 func (p *progress) Begin(c workload.Case) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.what = strings.Join(fields(c.String()), " ")
+	p.what = strings.Join(results.Words(c.String(), "seed", "device"), " ")
 	p.describe("")
 }
 

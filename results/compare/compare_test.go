@@ -256,7 +256,7 @@ func TestThreadsFollowTheHardware(t *testing.T) {
 	warned := base
 	warned.Reason = "oversubscribed"
 	table = mustCompare(t, newFile("a", base), newFile("b", warned))
-	if want := []string{"other oversubscribed"}; !slices.Equal(table.Pairs[0].Notes, want) {
+	if want := []string{"other: oversubscribed"}; !slices.Equal(table.Pairs[0].Notes, want) {
 		t.Errorf("notes %q; want %q", table.Pairs[0].Notes, want)
 	}
 	// Two candidates: neither is the partner.

@@ -196,8 +196,8 @@ func (r *Report) validity() []list {
 	for _, m := range r.Machines {
 		for _, b := range bases {
 			for _, e := range m.measured() {
-				if _, words := b.share(e.Row); words != "" && !slices.Contains(basis, m.Letter+", "+b.name+": "+words) {
-					basis = append(basis, m.Letter+", "+b.name+": "+words)
+				if _, words := b.share(e.Row); words != "" && !slices.Contains(basis, m.Letter+": "+words) {
+					basis = append(basis, m.Letter+": "+words)
 				}
 			}
 		}

@@ -95,7 +95,7 @@ var fields = []field{
 	words("on", func(e *Entry) string { return e.Machine.Letter }),
 	words("technique", func(e *Entry) string { return string(e.Row.Technique) }),
 	words("precision", func(e *Entry) string { return string(e.Row.Precision) }),
-	words("model", func(e *Entry) string { return e.Row.Model }),
+	words("model", func(e *Entry) string { return results.ModelOf(e.Row.Case) }),
 	words("case", (*Entry).What),
 	{column{Name: "status"}, func(e *Entry) cell { return cell{Text: string(e.Row.Status), Class: "status-" + string(e.Row.Status)} }},
 	numbers("step", "median", func(r *results.Row) results.Opt[float64] { return r.StepMedianS }, duration),
@@ -246,7 +246,7 @@ func (r *Report) costTable() table {
 	}
 	slices.SortStableFunc(entries, func(a, b *Entry) int { return better(a.Cost.Or(0), b.Cost.Or(0), true) })
 	for _, e := range entries {
-		t.Rows = append(t.Rows, []cell{{Text: e.Machine.Letter}, {Text: string(e.Row.Technique)}, {Text: string(e.Row.Precision)}, {Text: e.Row.Model}, {Text: e.What()},
+		t.Rows = append(t.Rows, []cell{{Text: e.Machine.Letter}, {Text: string(e.Row.Technique)}, {Text: string(e.Row.Precision)}, {Text: results.ModelOf(e.Row.Case)}, {Text: e.What()},
 			{Text: show(e.Row.TokensPerS, func(v float64) string { return digits(v, 4) }), Value: e.Row.TokensPerS.String()},
 			{Text: e.Machine.Price.Currency}, {Text: digits(e.Cost.Or(0), 3), Value: e.Cost.String()}})
 	}
@@ -307,19 +307,9 @@ func (r *Report) environmentTable() table {
 			}
 			e := rows[0].Row
 			t.Rows = append(t.Rows, []cell{{Text: m.Letter}, {Text: m.Title()}, {Text: m.Chip}, {Text: f.Path}, {Text: fmt.Sprint(len(rows)), Value: fmt.Sprint(len(rows))},
-				{Text: e.OSArch}, {Text: e.CoresUsed.String(), Value: e.CoresUsed.String()}, {Text: short(e.Commit)}, {Text: e.GoVersion},
+				{Text: e.OSArch}, {Text: e.CoresUsed.String(), Value: e.CoresUsed.String()}, {Text: results.ShortCommit(e.Commit)}, {Text: e.GoVersion},
 				{Text: strings.ReplaceAll(e.LibraryVersions, ";", " ")}, {Text: e.UTCTime.Format(time.DateTime)}})
 		}
 	}
 	return t.dropEmpty()
-}
-
-// short keeps twelve characters of a commit, and the mark of a changed tree.
-func short(commit string) string {
-	hash, changed := strings.CutSuffix(commit, "+")
-	hash = hash[:min(12, len(hash))]
-	if changed {
-		hash += "+"
-	}
-	return hash
 }

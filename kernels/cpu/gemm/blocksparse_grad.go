@@ -43,10 +43,10 @@ func (g *blockGradJob) part(w *worker, id, workers int) {
 			all := blockPart{rect{lo, hi, col, min(col+g.span, p.c/p.block)}, k, min(g.kc, g.K-k)}
 			g.packColumns(w, all)
 			next := g.following(all)
-			w.next[1] = g.columnStretch(next)
+			w.next.then = g.columnStretch(next)
 			for rows := all; rows.row0 < hi; rows.row0 = rows.row1 {
 				rows.row1 = min(rows.row0+group, hi)
-				w.next[0] = g.rowStretch(all, next, rows.row1)
+				w.next.first = g.rowStretch(all, next, rows.row1)
 				g.blockRows(w, rows)
 			}
 		}
@@ -69,6 +69,9 @@ func (g *blockGradJob) following(b blockPart) blockPart {
 
 // columnStretch returns the memory of a part's columns.
 func (g *blockGradJob) columnStretch(b blockPart) stretch {
+	if b.n == 0 {
+		return stretch{}
+	}
 	block := g.pattern.block
 	return stretchOf(g.b.part(b.col0*block, b.k), (b.col1-b.col0)*block, b.n, g.eng.b.size)
 }
@@ -78,6 +81,9 @@ func (g *blockGradJob) columnStretch(b blockPart) stretch {
 func (g *blockGradJob) rowStretch(b, next blockPart, row int) stretch {
 	if row == b.row1 {
 		b, row = next, next.row0
+	}
+	if b.n == 0 {
+		return stretch{}
 	}
 	block := g.pattern.block
 	rows := min(g.pattern.rowGroup(), b.row1-row)

@@ -64,7 +64,7 @@ func (b *blockJob) units() int { return b.block / b.eng.depth() }
 // group returns the end of the group of outputs that begins with block o.
 func (b *blockJob) group(o, limit int) int {
 	end := o + 1
-	for end < limit && (b.lists.starts[end+1]-b.lists.starts[o])*b.units()*b.block <= maxUnits*maxColumns {
+	for end < limit && (b.lists.starts[end+1]-b.lists.starts[o])*b.units()*b.block <= maxWords {
 		end++
 	}
 	return end
@@ -120,10 +120,13 @@ func (b *blockJob) rows(w *worker, g rect) {
 		n := min(panel, g.row1-row)
 		a, lda := b.panel(w, row, n)
 		c, ldc := w.target(&b.job, g, row, g.col0)
-		w.next[0] = stretchOf(b.a.part(row+n, 0), min(panel, g.row1-row-n), b.K, b.eng.a.size)
+		if next := row + n; next < g.row1 {
+			w.next.first = stretchOf(b.a.part(next, 0), min(panel, g.row1-next), b.K, b.eng.a.size)
+		}
 		b.sweep(w, g, n, a, lda, c, ldc)
 		w.finish(&b.job, g, rect{row, row + n, g.col0, g.col1})
 	}
+	w.next = fetcher{}
 }
 
 // panel returns a panel of rows as the tiles read it, and their distance if they are
@@ -172,6 +175,5 @@ func (b *blockJob) strip(w *worker, first, kept int, a *uint32, lda int, packed,
 		e.strip(b.units(), kept, segs, a, packed, c, ldc, rows, cols, 0, &w.next)
 		return
 	}
-	fetch, step := w.next.take(packed, kept*b.units())
-	e.inPlace[ceil(cols, e.lanes)-1](b.units(), kept, segs, a, lda, packed, c, ldc, rows, cols, 0, fetch, step)
+	e.inPlace[ceil(cols, e.lanes)-1](b.units(), kept, segs, a, lda, packed, c, ldc, rows, cols, 0, w.next.walk(packed, kept*b.units()))
 }

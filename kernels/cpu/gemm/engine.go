@@ -77,21 +77,20 @@ func (e *engine) head() int { return min(1, len(e.start)) }
 //
 // Segments are runs of K that lie apart in A: one for a dense product. The sums
 // start at zero or, for an engine with start, at the row of B in front of b[0]. A
-// tile may fetch a line for each unit: at the address fetch, and each step bytes on.
-type tileFunc func(k, segs int, seg *uint32, a, b, c *uint32, ldc, rows, cols, add int, fetch uintptr, step int)
+// tile may fetch a line for each unit as a walk says, and move that on.
+type tileFunc func(k, segs int, seg *uint32, a, b, c *uint32, ldc, rows, cols, add int, walk *uintptr)
 
 // inPlaceFunc is a tileFunc for rows of A as they lie in memory, lda bytes apart, with
 // their units along K: the unit of row i is a[i*lda/4+seg[s]/4+u]. It reads panel rows,
 // whatever rows says.
-type inPlaceFunc func(k, segs int, seg, a *uint32, lda int, b, c *uint32, ldc, rows, cols, add int, fetch uintptr, step int)
+type inPlaceFunc func(k, segs int, seg, a *uint32, lda int, b, c *uint32, ldc, rows, cols, add int, walk *uintptr)
 
 // strip computes what a tileFunc of enough vectors does, for all rows of a panel, and
 // fetches some of what comes next.
 func (e *engine) strip(k, segs int, seg *uint32, a, b, c *uint32, ldc, rows, cols, add int, next *fetcher) {
 	vectors := ceil(cols, e.lanes)
 	for r := 0; r < rows; r += e.rows {
-		at, step := next.take(b, k*segs)
-		e.tiles[vectors-1](k, segs, seg, after(a, r), b, after(c, r*ldc), ldc, rows-r, cols, add, at, step)
+		e.tiles[vectors-1](k, segs, seg, after(a, r), b, after(c, r*ldc), ldc, rows-r, cols, add, next.walk(b, k*segs))
 	}
 }
 

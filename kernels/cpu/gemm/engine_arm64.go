@@ -28,7 +28,7 @@ const (
 
 // tileNEON is the tileFunc of so many vectors. The assembly stores whole vectors only; a narrower tile goes through memory of its own.
 func tileNEON(vectors int) tileFunc {
-	return func(k, segs int, seg, a, b, c *uint32, ldc, rows, cols, add int, _ uintptr, _ int) {
+	return func(k, segs int, seg, a, b, c *uint32, ldc, rows, cols, add int, _ *uintptr) {
 		rows = min(rows, neonRows)
 		width := vectors * neonLanes
 		if cols == width {

@@ -2,55 +2,64 @@ package gemm
 
 import "unsafe"
 
-// stretch is memory that is packed next, for tiles to bring into L2 while they
-// multiply: so many rows of so many bytes, pitch bytes apart. It is only ever fetched,
-// so the collector need not know of it.
-type stretch struct {
-	at           uintptr // what is left of the first row
-	width, pitch int
-	rows, row    int // all of them, and those whose line at at was fetched
+// walk is an order of cache lines for tiles to fetch: those of a row of memory, then
+// those of the next. Tiles move it on; their generator knows where its fields are. It
+// is never read through, so the collector need not know of it.
+type walk struct {
+	at        uintptr // the next line
+	left, run int     // lines left in this row, and in each
+	jump      int     // bytes from behind a row to the next
 }
 
-// stretchOf returns the memory of k elements of the first lines of a view.
-func stretchOf(v view, lines, k, size int) stretch {
-	s := stretch{at: uintptr(v.base), width: k * size, rows: lines, pitch: int(v.line)}
-	if v.step != uintptr(size) {
-		s.width, s.rows, s.pitch = lines*size, k, int(v.step)
-	}
-	before := int(s.at % lineBytes) // of the first line
-	if s.rows > 0 && s.width == s.pitch {
-		s.width, s.pitch, s.rows = lineBytes, lineBytes, ceil(before+s.rows*s.pitch, lineBytes)
-	} else {
-		s.width += before
-	}
-	return s
+// stretch is memory that is packed next, for tiles to bring into L2 while they
+// multiply.
+type stretch struct {
+	walk
+	lines int // how many are left
 }
 
 // lineBytes is the size of a cache line.
 const lineBytes = 64
 
-// take returns where the next n fetches begin and the distance from one to the next.
-func (s *stretch) take(n int) (at uintptr, step int) {
-	at = s.at + uintptr(s.row*s.pitch)
-	if s.row += n; s.row >= s.rows {
-		s.row = 0
-		s.at += lineBytes
-		s.width -= lineBytes
+// stretchOf returns the memory of k elements of the first lines of a view.
+func stretchOf(v view, lines, k, size int) stretch {
+	rows, bytes, pitch := lines, k*size, int(v.line)
+	if v.step != uintptr(size) {
+		rows, bytes, pitch = k, lines*size, int(v.step)
 	}
-	return at, s.pitch
+	if rows <= 0 || bytes <= 0 {
+		return stretch{}
+	}
+	run := ceil(int(uintptr(v.base)%lineBytes)+bytes, lineBytes)
+	return stretch{walk{uintptr(v.base), run, run, pitch - run*lineBytes}, rows * run}
 }
 
-// fetcher is what is fetched first, and what after that.
-type fetcher [2]stretch
+// packedStretch returns the memory of n packed words.
+func packedStretch(packed []uint32, n int) stretch {
+	lines := ceil(n, lineWords)
+	return stretch{walk{uintptr(unsafe.Pointer(&packed[0])), lines, lines, 0}, lines}
+}
 
-// take returns where the next n fetches of a tile begin and the distance from one to
-// the next; where nothing is left to be fetched, that is a place that the tile has in
-// cache anyway.
-func (f *fetcher) take(b *uint32, n int) (at uintptr, step int) {
-	for i := range f {
-		if s := &f[i]; s.width > 0 && s.rows > 0 {
-			return s.take(n)
-		}
+// fetcher is what is fetched first, what after that, and where to walk when both are
+// done.
+type fetcher struct {
+	first, then stretch
+	idle        walk
+}
+
+// walk returns the walk for a tile that fetches n lines. Where nothing is left to be
+// fetched, it is along what the tile reads anyway.
+func (f *fetcher) walk(b *uint32, n int) *uintptr {
+	w := &f.idle
+	switch {
+	case f.first.lines > 0:
+		f.first.lines -= n
+		w = &f.first.walk
+	case f.then.lines > 0:
+		f.then.lines -= n
+		w = &f.then.walk
+	default:
+		*w = walk{at: uintptr(unsafe.Pointer(b)), left: n + 1}
 	}
-	return uintptr(unsafe.Pointer(b)), 0
+	return &w.at
 }

@@ -14,10 +14,10 @@ package gemm
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is a*b, and for each unit fetches a line for each vector, step bytes after the last.
+// where dot of two units is a*b, and fetches a line for each unit.
 //
 //go:noescape
-func tileF32Z1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, fetch uintptr, step int)
+func tileF32Z1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 
 // tileBF16Z1 computes, for 0 <= i < min(rows, 8) and 0 <= j < cols <= 16:
 //
@@ -29,10 +29,10 @@ func tileF32Z1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ld
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is a.lo*b.lo + a.hi*b.hi (bfloat16 pairs), and for each unit fetches a line for each vector, step bytes after the last.
+// where dot of two units is a.lo*b.lo + a.hi*b.hi (bfloat16 pairs), and fetches a line for each unit.
 //
 //go:noescape
-func tileBF16Z1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, fetch uintptr, step int)
+func tileBF16Z1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 
 // rowsF32Z1 computes, for 0 <= i < min(rows, 8) and 0 <= j < cols <= 16:
 //
@@ -44,10 +44,10 @@ func tileBF16Z1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, l
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is a*b, and for each unit fetches a line for each vector, step bytes after the last.
+// where dot of two units is a*b, and fetches a line for each unit.
 //
 //go:noescape
-func rowsF32Z1(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *uint32, ldc int, rows int, cols int, add int, fetch uintptr, step int)
+func rowsF32Z1(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 
 // rowsBF16Z1 computes, for 0 <= i < min(rows, 8) and 0 <= j < cols <= 16:
 //
@@ -59,10 +59,10 @@ func rowsF32Z1(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *u
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is a.lo*b.lo + a.hi*b.hi (bfloat16 pairs), and for each unit fetches a line for each vector, step bytes after the last.
+// where dot of two units is a.lo*b.lo + a.hi*b.hi (bfloat16 pairs), and fetches a line for each unit.
 //
 //go:noescape
-func rowsBF16Z1(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *uint32, ldc int, rows int, cols int, add int, fetch uintptr, step int)
+func rowsBF16Z1(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 
 // tileI8Z1 computes, for 0 <= i < min(rows, 8) and 0 <= j < cols <= 16:
 //
@@ -74,10 +74,10 @@ func rowsBF16Z1(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is the sum of four uint8(a)*int8(b), and for each unit fetches a line for each vector, step bytes after the last.
+// where dot of two units is the sum of four uint8(a)*int8(b), and fetches a line for each unit.
 //
 //go:noescape
-func tileI8Z1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, fetch uintptr, step int)
+func tileI8Z1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 
 // tileF32Y1 computes, for 0 <= i < min(rows, 4) and 0 <= j < cols <= 8:
 //
@@ -89,10 +89,10 @@ func tileI8Z1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is a*b, and for each unit fetches a line for each vector, step bytes after the last.
+// where dot of two units is a*b, and fetches a line for each unit.
 //
 //go:noescape
-func tileF32Y1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, fetch uintptr, step int)
+func tileF32Y1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 
 // tileI16Y1 computes, for 0 <= i < min(rows, 4) and 0 <= j < cols <= 8:
 //
@@ -104,10 +104,10 @@ func tileF32Y1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ld
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is a.lo*b.lo + a.hi*b.hi (int16 pairs), and for each unit fetches a line for each vector, step bytes after the last.
+// where dot of two units is a.lo*b.lo + a.hi*b.hi (int16 pairs), and fetches a line for each unit.
 //
 //go:noescape
-func tileI16Y1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, fetch uintptr, step int)
+func tileI16Y1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 
 // tileF32Z2 computes, for 0 <= i < min(rows, 8) and 0 <= j < cols <= 32:
 //
@@ -119,10 +119,10 @@ func tileI16Y1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ld
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is a*b, and for each unit fetches a line for each vector, step bytes after the last.
+// where dot of two units is a*b, and fetches a line for each unit.
 //
 //go:noescape
-func tileF32Z2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, fetch uintptr, step int)
+func tileF32Z2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 
 // tileBF16Z2 computes, for 0 <= i < min(rows, 8) and 0 <= j < cols <= 32:
 //
@@ -134,10 +134,10 @@ func tileF32Z2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ld
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is a.lo*b.lo + a.hi*b.hi (bfloat16 pairs), and for each unit fetches a line for each vector, step bytes after the last.
+// where dot of two units is a.lo*b.lo + a.hi*b.hi (bfloat16 pairs), and fetches a line for each unit.
 //
 //go:noescape
-func tileBF16Z2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, fetch uintptr, step int)
+func tileBF16Z2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 
 // rowsF32Z2 computes, for 0 <= i < min(rows, 8) and 0 <= j < cols <= 32:
 //
@@ -149,10 +149,10 @@ func tileBF16Z2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, l
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is a*b, and for each unit fetches a line for each vector, step bytes after the last.
+// where dot of two units is a*b, and fetches a line for each unit.
 //
 //go:noescape
-func rowsF32Z2(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *uint32, ldc int, rows int, cols int, add int, fetch uintptr, step int)
+func rowsF32Z2(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 
 // rowsBF16Z2 computes, for 0 <= i < min(rows, 8) and 0 <= j < cols <= 32:
 //
@@ -164,10 +164,10 @@ func rowsF32Z2(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *u
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is a.lo*b.lo + a.hi*b.hi (bfloat16 pairs), and for each unit fetches a line for each vector, step bytes after the last.
+// where dot of two units is a.lo*b.lo + a.hi*b.hi (bfloat16 pairs), and fetches a line for each unit.
 //
 //go:noescape
-func rowsBF16Z2(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *uint32, ldc int, rows int, cols int, add int, fetch uintptr, step int)
+func rowsBF16Z2(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 
 // tileI8Z2 computes, for 0 <= i < min(rows, 8) and 0 <= j < cols <= 32:
 //
@@ -179,10 +179,10 @@ func rowsBF16Z2(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is the sum of four uint8(a)*int8(b), and for each unit fetches a line for each vector, step bytes after the last.
+// where dot of two units is the sum of four uint8(a)*int8(b), and fetches a line for each unit.
 //
 //go:noescape
-func tileI8Z2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, fetch uintptr, step int)
+func tileI8Z2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 
 // tileF32Y2 computes, for 0 <= i < min(rows, 4) and 0 <= j < cols <= 16:
 //
@@ -194,10 +194,10 @@ func tileI8Z2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is a*b, and for each unit fetches a line for each vector, step bytes after the last.
+// where dot of two units is a*b, and fetches a line for each unit.
 //
 //go:noescape
-func tileF32Y2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, fetch uintptr, step int)
+func tileF32Y2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 
 // tileI16Y2 computes, for 0 <= i < min(rows, 4) and 0 <= j < cols <= 16:
 //
@@ -209,10 +209,10 @@ func tileF32Y2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ld
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is a.lo*b.lo + a.hi*b.hi (int16 pairs), and for each unit fetches a line for each vector, step bytes after the last.
+// where dot of two units is a.lo*b.lo + a.hi*b.hi (int16 pairs), and fetches a line for each unit.
 //
 //go:noescape
-func tileI16Y2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, fetch uintptr, step int)
+func tileI16Y2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 
 // tileF32Z3 computes, for 0 <= i < min(rows, 8) and 0 <= j < cols <= 48:
 //
@@ -224,10 +224,10 @@ func tileI16Y2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ld
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is a*b, and for each unit fetches a line for each vector, step bytes after the last.
+// where dot of two units is a*b, and fetches a line for each unit.
 //
 //go:noescape
-func tileF32Z3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, fetch uintptr, step int)
+func tileF32Z3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 
 // tileBF16Z3 computes, for 0 <= i < min(rows, 8) and 0 <= j < cols <= 48:
 //
@@ -239,10 +239,10 @@ func tileF32Z3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ld
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is a.lo*b.lo + a.hi*b.hi (bfloat16 pairs), and for each unit fetches a line for each vector, step bytes after the last.
+// where dot of two units is a.lo*b.lo + a.hi*b.hi (bfloat16 pairs), and fetches a line for each unit.
 //
 //go:noescape
-func tileBF16Z3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, fetch uintptr, step int)
+func tileBF16Z3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 
 // rowsF32Z3 computes, for 0 <= i < min(rows, 8) and 0 <= j < cols <= 48:
 //
@@ -254,10 +254,10 @@ func tileBF16Z3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, l
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is a*b, and for each unit fetches a line for each vector, step bytes after the last.
+// where dot of two units is a*b, and fetches a line for each unit.
 //
 //go:noescape
-func rowsF32Z3(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *uint32, ldc int, rows int, cols int, add int, fetch uintptr, step int)
+func rowsF32Z3(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 
 // rowsBF16Z3 computes, for 0 <= i < min(rows, 8) and 0 <= j < cols <= 48:
 //
@@ -269,10 +269,10 @@ func rowsF32Z3(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *u
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is a.lo*b.lo + a.hi*b.hi (bfloat16 pairs), and for each unit fetches a line for each vector, step bytes after the last.
+// where dot of two units is a.lo*b.lo + a.hi*b.hi (bfloat16 pairs), and fetches a line for each unit.
 //
 //go:noescape
-func rowsBF16Z3(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *uint32, ldc int, rows int, cols int, add int, fetch uintptr, step int)
+func rowsBF16Z3(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 
 // tileI8Z3 computes, for 0 <= i < min(rows, 8) and 0 <= j < cols <= 48:
 //
@@ -284,10 +284,10 @@ func rowsBF16Z3(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is the sum of four uint8(a)*int8(b), and for each unit fetches a line for each vector, step bytes after the last.
+// where dot of two units is the sum of four uint8(a)*int8(b), and fetches a line for each unit.
 //
 //go:noescape
-func tileI8Z3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, fetch uintptr, step int)
+func tileI8Z3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 
 // tileF32Y3 computes, for 0 <= i < min(rows, 4) and 0 <= j < cols <= 24:
 //
@@ -299,10 +299,10 @@ func tileI8Z3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is a*b, and for each unit fetches a line for each vector, step bytes after the last.
+// where dot of two units is a*b, and fetches a line for each unit.
 //
 //go:noescape
-func tileF32Y3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, fetch uintptr, step int)
+func tileF32Y3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 
 // tileI16Y3 computes, for 0 <= i < min(rows, 4) and 0 <= j < cols <= 24:
 //
@@ -314,10 +314,10 @@ func tileF32Y3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ld
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is a.lo*b.lo + a.hi*b.hi (int16 pairs), and for each unit fetches a line for each vector, step bytes after the last.
+// where dot of two units is a.lo*b.lo + a.hi*b.hi (int16 pairs), and fetches a line for each unit.
 //
 //go:noescape
-func tileI16Y3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, fetch uintptr, step int)
+func tileI16Y3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 
 // packRows32 writes eight rows side by side, 8n units of each. A unit is a 32-bit word: a float32, two bfloat16 or four int8 of one row:
 //

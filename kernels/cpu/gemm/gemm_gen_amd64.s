@@ -22,17 +22,18 @@ DATA lanemask<>+56(SB)/4, $0x00000000
 DATA lanemask<>+60(SB)/4, $0x00000000
 GLOBL lanemask<>(SB), RODATA|NOPTR, $64
 
-// func tileF32Z1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, fetch uintptr, step int)
+// func tileF32Z1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·tileF32Z1(SB), NOSPLIT, $0-96
+TEXT ·tileF32Z1(SB), NOSPLIT, $0-88
 	MOVQ       k+0(FP), R13
 	MOVQ       segs+8(FP), CX
 	MOVQ       seg+16(FP), BX
 	MOVQ       a+24(FP), SI
 	MOVQ       b+32(FP), DI
 	MOVQ       c+40(FP), DX
-	MOVQ       fetch+80(FP), R14
-	MOVQ       step+88(FP), R15
+	MOVQ       walk+80(FP), R12
+	MOVQ       (R12), R14
+	MOVQ       8(R12), R15
 	MOVQ       ldc+48(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+56(FP), R10
@@ -81,13 +82,21 @@ unit:
 	VFMADD231PS.BCST 28(R8), Z0, Z15
 	PREFETCHT0       3072(DI)
 	PREFETCHT1       (R14)
-	ADDQ             R15, R14
-	ADDQ             $0x20, R8
-	ADDQ             $0x00000040, DI
-	DECQ             AX
-	JNZ              unit
-	DECQ             CX
-	JNZ              segment
+	ADDQ             $0x40, R14
+	DECQ             R15
+	JNZ              fetched
+	ADDQ             24(R12), R14
+	MOVQ             16(R12), R15
+
+fetched:
+	ADDQ $0x20, R8
+	ADDQ $0x00000040, DI
+	DECQ AX
+	JNZ  unit
+	DECQ CX
+	JNZ  segment
+	MOVQ R14, (R12)
+	MOVQ R15, 8(R12)
 
 stored:
 	MOVQ    cols+64(FP), R12
@@ -180,17 +189,18 @@ done:
 	VZEROUPPER
 	RET
 
-// func tileBF16Z1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, fetch uintptr, step int)
+// func tileBF16Z1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·tileBF16Z1(SB), NOSPLIT, $0-96
+TEXT ·tileBF16Z1(SB), NOSPLIT, $0-88
 	MOVQ       k+0(FP), R13
 	MOVQ       segs+8(FP), CX
 	MOVQ       seg+16(FP), BX
 	MOVQ       a+24(FP), SI
 	MOVQ       b+32(FP), DI
 	MOVQ       c+40(FP), DX
-	MOVQ       fetch+80(FP), R14
-	MOVQ       step+88(FP), R15
+	MOVQ       walk+80(FP), R12
+	MOVQ       (R12), R14
+	MOVQ       8(R12), R15
 	MOVQ       ldc+48(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+56(FP), R10
@@ -271,13 +281,21 @@ unit:
 	BYTE       $0x07
 	PREFETCHT0 3072(DI)
 	PREFETCHT1 (R14)
-	ADDQ       R15, R14
-	ADDQ       $0x20, R8
-	ADDQ       $0x00000040, DI
-	DECQ       AX
-	JNZ        unit
-	DECQ       CX
-	JNZ        segment
+	ADDQ       $0x40, R14
+	DECQ       R15
+	JNZ        fetched
+	ADDQ       24(R12), R14
+	MOVQ       16(R12), R15
+
+fetched:
+	ADDQ $0x20, R8
+	ADDQ $0x00000040, DI
+	DECQ AX
+	JNZ  unit
+	DECQ CX
+	JNZ  segment
+	MOVQ R14, (R12)
+	MOVQ R15, 8(R12)
 
 stored:
 	MOVQ    cols+64(FP), R12
@@ -370,17 +388,18 @@ done:
 	VZEROUPPER
 	RET
 
-// func rowsF32Z1(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *uint32, ldc int, rows int, cols int, add int, fetch uintptr, step int)
+// func rowsF32Z1(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·rowsF32Z1(SB), NOSPLIT, $0-104
+TEXT ·rowsF32Z1(SB), NOSPLIT, $0-96
 	MOVQ       k+0(FP), R13
 	MOVQ       segs+8(FP), CX
 	MOVQ       seg+16(FP), BX
 	MOVQ       a+24(FP), SI
 	MOVQ       b+40(FP), DI
 	MOVQ       c+48(FP), DX
-	MOVQ       fetch+88(FP), R14
-	MOVQ       step+96(FP), R15
+	MOVQ       walk+88(FP), R12
+	MOVQ       (R12), R14
+	MOVQ       8(R12), R15
 	MOVQ       ldc+56(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+64(FP), R10
@@ -432,14 +451,22 @@ unit:
 	VFMADD231PS.BCST (R11)(R10*1), Z0, Z15
 	PREFETCHT0       3072(DI)
 	PREFETCHT1       (R14)
-	ADDQ             R15, R14
-	ADDQ             $0x04, R8
-	ADDQ             $0x04, R11
-	ADDQ             $0x00000040, DI
-	DECQ             AX
-	JNZ              unit
-	DECQ             CX
-	JNZ              segment
+	ADDQ             $0x40, R14
+	DECQ             R15
+	JNZ              fetched
+	ADDQ             24(R12), R14
+	MOVQ             16(R12), R15
+
+fetched:
+	ADDQ $0x04, R8
+	ADDQ $0x04, R11
+	ADDQ $0x00000040, DI
+	DECQ AX
+	JNZ  unit
+	DECQ CX
+	JNZ  segment
+	MOVQ R14, (R12)
+	MOVQ R15, 8(R12)
 
 stored:
 	MOVQ    ldc+56(FP), R9
@@ -535,17 +562,18 @@ done:
 	VZEROUPPER
 	RET
 
-// func rowsBF16Z1(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *uint32, ldc int, rows int, cols int, add int, fetch uintptr, step int)
+// func rowsBF16Z1(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·rowsBF16Z1(SB), NOSPLIT, $0-104
+TEXT ·rowsBF16Z1(SB), NOSPLIT, $0-96
 	MOVQ       k+0(FP), R13
 	MOVQ       segs+8(FP), CX
 	MOVQ       seg+16(FP), BX
 	MOVQ       a+24(FP), SI
 	MOVQ       b+40(FP), DI
 	MOVQ       c+48(FP), DX
-	MOVQ       fetch+88(FP), R14
-	MOVQ       step+96(FP), R15
+	MOVQ       walk+88(FP), R12
+	MOVQ       (R12), R14
+	MOVQ       8(R12), R15
 	MOVQ       ldc+56(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+64(FP), R10
@@ -635,14 +663,22 @@ unit:
 	BYTE       $0x00
 	PREFETCHT0 3072(DI)
 	PREFETCHT1 (R14)
-	ADDQ       R15, R14
-	ADDQ       $0x04, R8
-	ADDQ       $0x04, R11
-	ADDQ       $0x00000040, DI
-	DECQ       AX
-	JNZ        unit
-	DECQ       CX
-	JNZ        segment
+	ADDQ       $0x40, R14
+	DECQ       R15
+	JNZ        fetched
+	ADDQ       24(R12), R14
+	MOVQ       16(R12), R15
+
+fetched:
+	ADDQ $0x04, R8
+	ADDQ $0x04, R11
+	ADDQ $0x00000040, DI
+	DECQ AX
+	JNZ  unit
+	DECQ CX
+	JNZ  segment
+	MOVQ R14, (R12)
+	MOVQ R15, 8(R12)
 
 stored:
 	MOVQ    ldc+56(FP), R9
@@ -738,17 +774,18 @@ done:
 	VZEROUPPER
 	RET
 
-// func tileI8Z1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, fetch uintptr, step int)
+// func tileI8Z1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 // Requires: AVX, AVX512F, AVX512VNNI, BMI2, MMX+
-TEXT ·tileI8Z1(SB), NOSPLIT, $0-96
+TEXT ·tileI8Z1(SB), NOSPLIT, $0-88
 	MOVQ       k+0(FP), R13
 	MOVQ       segs+8(FP), CX
 	MOVQ       seg+16(FP), BX
 	MOVQ       a+24(FP), SI
 	MOVQ       b+32(FP), DI
 	MOVQ       c+40(FP), DX
-	MOVQ       fetch+80(FP), R14
-	MOVQ       step+88(FP), R15
+	MOVQ       walk+80(FP), R12
+	MOVQ       (R12), R14
+	MOVQ       8(R12), R15
 	MOVQ       ldc+48(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+56(FP), R10
@@ -806,13 +843,21 @@ unit:
 	VPDPBUSD     Z1, Z0, Z15
 	PREFETCHT0   3072(DI)
 	PREFETCHT1   (R14)
-	ADDQ         R15, R14
-	ADDQ         $0x20, R8
-	ADDQ         $0x00000040, DI
-	DECQ         AX
-	JNZ          unit
-	DECQ         CX
-	JNZ          segment
+	ADDQ         $0x40, R14
+	DECQ         R15
+	JNZ          fetched
+	ADDQ         24(R12), R14
+	MOVQ         16(R12), R15
+
+fetched:
+	ADDQ $0x20, R8
+	ADDQ $0x00000040, DI
+	DECQ AX
+	JNZ  unit
+	DECQ CX
+	JNZ  segment
+	MOVQ R14, (R12)
+	MOVQ R15, 8(R12)
 
 stored:
 	MOVQ    cols+64(FP), R12
@@ -905,17 +950,18 @@ done:
 	VZEROUPPER
 	RET
 
-// func tileF32Y1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, fetch uintptr, step int)
+// func tileF32Y1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 // Requires: AVX, FMA3, MMX+
-TEXT ·tileF32Y1(SB), NOSPLIT, $0-96
+TEXT ·tileF32Y1(SB), NOSPLIT, $0-88
 	MOVQ       k+0(FP), R13
 	MOVQ       segs+8(FP), CX
 	MOVQ       seg+16(FP), BX
 	MOVQ       a+24(FP), SI
 	MOVQ       b+32(FP), DI
 	MOVQ       c+40(FP), DX
-	MOVQ       fetch+80(FP), R14
-	MOVQ       step+88(FP), R15
+	MOVQ       walk+80(FP), R12
+	MOVQ       (R12), R14
+	MOVQ       8(R12), R15
 	MOVQ       ldc+48(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+56(FP), R10
@@ -952,13 +998,21 @@ unit:
 	VFMADD231PS  Y1, Y0, Y7
 	PREFETCHT0   3072(DI)
 	PREFETCHT1   (R14)
-	ADDQ         R15, R14
-	ADDQ         $0x20, R8
-	ADDQ         $0x00000020, DI
-	DECQ         AX
-	JNZ          unit
-	DECQ         CX
-	JNZ          segment
+	ADDQ         $0x40, R14
+	DECQ         R15
+	JNZ          fetched
+	ADDQ         24(R12), R14
+	MOVQ         16(R12), R15
+
+fetched:
+	ADDQ $0x20, R8
+	ADDQ $0x00000020, DI
+	DECQ AX
+	JNZ  unit
+	DECQ CX
+	JNZ  segment
+	MOVQ R14, (R12)
+	MOVQ R15, 8(R12)
 
 stored:
 	MOVQ       cols+64(FP), R12
@@ -1011,17 +1065,18 @@ done:
 	VZEROUPPER
 	RET
 
-// func tileI16Y1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, fetch uintptr, step int)
+// func tileI16Y1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 // Requires: AVX, AVX2, MMX+
-TEXT ·tileI16Y1(SB), NOSPLIT, $0-96
+TEXT ·tileI16Y1(SB), NOSPLIT, $0-88
 	MOVQ       k+0(FP), R13
 	MOVQ       segs+8(FP), CX
 	MOVQ       seg+16(FP), BX
 	MOVQ       a+24(FP), SI
 	MOVQ       b+32(FP), DI
 	MOVQ       c+40(FP), DX
-	MOVQ       fetch+80(FP), R14
-	MOVQ       step+88(FP), R15
+	MOVQ       walk+80(FP), R12
+	MOVQ       (R12), R14
+	MOVQ       8(R12), R15
 	MOVQ       ldc+48(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+56(FP), R10
@@ -1065,13 +1120,21 @@ unit:
 	VPADDD       Y0, Y7, Y7
 	PREFETCHT0   3072(DI)
 	PREFETCHT1   (R14)
-	ADDQ         R15, R14
-	ADDQ         $0x20, R8
-	ADDQ         $0x00000020, DI
-	DECQ         AX
-	JNZ          unit
-	DECQ         CX
-	JNZ          segment
+	ADDQ         $0x40, R14
+	DECQ         R15
+	JNZ          fetched
+	ADDQ         24(R12), R14
+	MOVQ         16(R12), R15
+
+fetched:
+	ADDQ $0x20, R8
+	ADDQ $0x00000020, DI
+	DECQ AX
+	JNZ  unit
+	DECQ CX
+	JNZ  segment
+	MOVQ R14, (R12)
+	MOVQ R15, 8(R12)
 
 stored:
 	MOVQ       cols+64(FP), R12
@@ -1124,17 +1187,18 @@ done:
 	VZEROUPPER
 	RET
 
-// func tileF32Z2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, fetch uintptr, step int)
+// func tileF32Z2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·tileF32Z2(SB), NOSPLIT, $0-96
+TEXT ·tileF32Z2(SB), NOSPLIT, $0-88
 	MOVQ       k+0(FP), R13
 	MOVQ       segs+8(FP), CX
 	MOVQ       seg+16(FP), BX
 	MOVQ       a+24(FP), SI
 	MOVQ       b+32(FP), DI
 	MOVQ       c+40(FP), DX
-	MOVQ       fetch+80(FP), R14
-	MOVQ       step+88(FP), R15
+	MOVQ       walk+80(FP), R12
+	MOVQ       (R12), R14
+	MOVQ       8(R12), R15
 	MOVQ       ldc+48(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+56(FP), R10
@@ -1217,13 +1281,21 @@ unit:
 	PREFETCHT0   3072(DI)
 	PREFETCHT0   3136(DI)
 	PREFETCHT1   (R14)
-	ADDQ         R15, R14
-	ADDQ         $0x20, R8
-	ADDQ         $0x00000080, DI
-	DECQ         AX
-	JNZ          unit
-	DECQ         CX
-	JNZ          segment
+	ADDQ         $0x40, R14
+	DECQ         R15
+	JNZ          fetched
+	ADDQ         24(R12), R14
+	MOVQ         16(R12), R15
+
+fetched:
+	ADDQ $0x20, R8
+	ADDQ $0x00000080, DI
+	DECQ AX
+	JNZ  unit
+	DECQ CX
+	JNZ  segment
+	MOVQ R14, (R12)
+	MOVQ R15, 8(R12)
 
 stored:
 	MOVQ    cols+64(FP), R12
@@ -1340,17 +1412,18 @@ done:
 	VZEROUPPER
 	RET
 
-// func tileBF16Z2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, fetch uintptr, step int)
+// func tileBF16Z2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·tileBF16Z2(SB), NOSPLIT, $0-96
+TEXT ·tileBF16Z2(SB), NOSPLIT, $0-88
 	MOVQ       k+0(FP), R13
 	MOVQ       segs+8(FP), CX
 	MOVQ       seg+16(FP), BX
 	MOVQ       a+24(FP), SI
 	MOVQ       b+32(FP), DI
 	MOVQ       c+40(FP), DX
-	MOVQ       fetch+80(FP), R14
-	MOVQ       step+88(FP), R15
+	MOVQ       walk+80(FP), R12
+	MOVQ       (R12), R14
+	MOVQ       8(R12), R15
 	MOVQ       ldc+48(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+56(FP), R10
@@ -1481,13 +1554,21 @@ unit:
 	PREFETCHT0 3072(DI)
 	PREFETCHT0 3136(DI)
 	PREFETCHT1 (R14)
-	ADDQ       R15, R14
-	ADDQ       $0x20, R8
-	ADDQ       $0x00000080, DI
-	DECQ       AX
-	JNZ        unit
-	DECQ       CX
-	JNZ        segment
+	ADDQ       $0x40, R14
+	DECQ       R15
+	JNZ        fetched
+	ADDQ       24(R12), R14
+	MOVQ       16(R12), R15
+
+fetched:
+	ADDQ $0x20, R8
+	ADDQ $0x00000080, DI
+	DECQ AX
+	JNZ  unit
+	DECQ CX
+	JNZ  segment
+	MOVQ R14, (R12)
+	MOVQ R15, 8(R12)
 
 stored:
 	MOVQ    cols+64(FP), R12
@@ -1604,17 +1685,18 @@ done:
 	VZEROUPPER
 	RET
 
-// func rowsF32Z2(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *uint32, ldc int, rows int, cols int, add int, fetch uintptr, step int)
+// func rowsF32Z2(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·rowsF32Z2(SB), NOSPLIT, $0-104
+TEXT ·rowsF32Z2(SB), NOSPLIT, $0-96
 	MOVQ       k+0(FP), R13
 	MOVQ       segs+8(FP), CX
 	MOVQ       seg+16(FP), BX
 	MOVQ       a+24(FP), SI
 	MOVQ       b+40(FP), DI
 	MOVQ       c+48(FP), DX
-	MOVQ       fetch+88(FP), R14
-	MOVQ       step+96(FP), R15
+	MOVQ       walk+88(FP), R12
+	MOVQ       (R12), R14
+	MOVQ       8(R12), R15
 	MOVQ       ldc+56(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+64(FP), R10
@@ -1700,14 +1782,22 @@ unit:
 	PREFETCHT0   3072(DI)
 	PREFETCHT0   3136(DI)
 	PREFETCHT1   (R14)
-	ADDQ         R15, R14
-	ADDQ         $0x04, R8
-	ADDQ         $0x04, R11
-	ADDQ         $0x00000080, DI
-	DECQ         AX
-	JNZ          unit
-	DECQ         CX
-	JNZ          segment
+	ADDQ         $0x40, R14
+	DECQ         R15
+	JNZ          fetched
+	ADDQ         24(R12), R14
+	MOVQ         16(R12), R15
+
+fetched:
+	ADDQ $0x04, R8
+	ADDQ $0x04, R11
+	ADDQ $0x00000080, DI
+	DECQ AX
+	JNZ  unit
+	DECQ CX
+	JNZ  segment
+	MOVQ R14, (R12)
+	MOVQ R15, 8(R12)
 
 stored:
 	MOVQ    ldc+56(FP), R9
@@ -1827,17 +1917,18 @@ done:
 	VZEROUPPER
 	RET
 
-// func rowsBF16Z2(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *uint32, ldc int, rows int, cols int, add int, fetch uintptr, step int)
+// func rowsBF16Z2(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·rowsBF16Z2(SB), NOSPLIT, $0-104
+TEXT ·rowsBF16Z2(SB), NOSPLIT, $0-96
 	MOVQ       k+0(FP), R13
 	MOVQ       segs+8(FP), CX
 	MOVQ       seg+16(FP), BX
 	MOVQ       a+24(FP), SI
 	MOVQ       b+40(FP), DI
 	MOVQ       c+48(FP), DX
-	MOVQ       fetch+88(FP), R14
-	MOVQ       step+96(FP), R15
+	MOVQ       walk+88(FP), R12
+	MOVQ       (R12), R14
+	MOVQ       8(R12), R15
 	MOVQ       ldc+56(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+64(FP), R10
@@ -1971,14 +2062,22 @@ unit:
 	PREFETCHT0 3072(DI)
 	PREFETCHT0 3136(DI)
 	PREFETCHT1 (R14)
-	ADDQ       R15, R14
-	ADDQ       $0x04, R8
-	ADDQ       $0x04, R11
-	ADDQ       $0x00000080, DI
-	DECQ       AX
-	JNZ        unit
-	DECQ       CX
-	JNZ        segment
+	ADDQ       $0x40, R14
+	DECQ       R15
+	JNZ        fetched
+	ADDQ       24(R12), R14
+	MOVQ       16(R12), R15
+
+fetched:
+	ADDQ $0x04, R8
+	ADDQ $0x04, R11
+	ADDQ $0x00000080, DI
+	DECQ AX
+	JNZ  unit
+	DECQ CX
+	JNZ  segment
+	MOVQ R14, (R12)
+	MOVQ R15, 8(R12)
 
 stored:
 	MOVQ    ldc+56(FP), R9
@@ -2098,17 +2197,18 @@ done:
 	VZEROUPPER
 	RET
 
-// func tileI8Z2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, fetch uintptr, step int)
+// func tileI8Z2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 // Requires: AVX, AVX512F, AVX512VNNI, BMI2, MMX+
-TEXT ·tileI8Z2(SB), NOSPLIT, $0-96
+TEXT ·tileI8Z2(SB), NOSPLIT, $0-88
 	MOVQ       k+0(FP), R13
 	MOVQ       segs+8(FP), CX
 	MOVQ       seg+16(FP), BX
 	MOVQ       a+24(FP), SI
 	MOVQ       b+32(FP), DI
 	MOVQ       c+40(FP), DX
-	MOVQ       fetch+80(FP), R14
-	MOVQ       step+88(FP), R15
+	MOVQ       walk+80(FP), R12
+	MOVQ       (R12), R14
+	MOVQ       8(R12), R15
 	MOVQ       ldc+48(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+56(FP), R10
@@ -2192,13 +2292,21 @@ unit:
 	PREFETCHT0   3072(DI)
 	PREFETCHT0   3136(DI)
 	PREFETCHT1   (R14)
-	ADDQ         R15, R14
-	ADDQ         $0x20, R8
-	ADDQ         $0x00000080, DI
-	DECQ         AX
-	JNZ          unit
-	DECQ         CX
-	JNZ          segment
+	ADDQ         $0x40, R14
+	DECQ         R15
+	JNZ          fetched
+	ADDQ         24(R12), R14
+	MOVQ         16(R12), R15
+
+fetched:
+	ADDQ $0x20, R8
+	ADDQ $0x00000080, DI
+	DECQ AX
+	JNZ  unit
+	DECQ CX
+	JNZ  segment
+	MOVQ R14, (R12)
+	MOVQ R15, 8(R12)
 
 stored:
 	MOVQ    cols+64(FP), R12
@@ -2315,17 +2423,18 @@ done:
 	VZEROUPPER
 	RET
 
-// func tileF32Y2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, fetch uintptr, step int)
+// func tileF32Y2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 // Requires: AVX, FMA3, MMX+
-TEXT ·tileF32Y2(SB), NOSPLIT, $0-96
+TEXT ·tileF32Y2(SB), NOSPLIT, $0-88
 	MOVQ       k+0(FP), R13
 	MOVQ       segs+8(FP), CX
 	MOVQ       seg+16(FP), BX
 	MOVQ       a+24(FP), SI
 	MOVQ       b+32(FP), DI
 	MOVQ       c+40(FP), DX
-	MOVQ       fetch+80(FP), R14
-	MOVQ       step+88(FP), R15
+	MOVQ       walk+80(FP), R12
+	MOVQ       (R12), R14
+	MOVQ       8(R12), R15
 	MOVQ       ldc+48(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+56(FP), R10
@@ -2372,13 +2481,21 @@ unit:
 	PREFETCHT0   3072(DI)
 	PREFETCHT0   3104(DI)
 	PREFETCHT1   (R14)
-	ADDQ         R15, R14
-	ADDQ         $0x20, R8
-	ADDQ         $0x00000040, DI
-	DECQ         AX
-	JNZ          unit
-	DECQ         CX
-	JNZ          segment
+	ADDQ         $0x40, R14
+	DECQ         R15
+	JNZ          fetched
+	ADDQ         24(R12), R14
+	MOVQ         16(R12), R15
+
+fetched:
+	ADDQ $0x20, R8
+	ADDQ $0x00000040, DI
+	DECQ AX
+	JNZ  unit
+	DECQ CX
+	JNZ  segment
+	MOVQ R14, (R12)
+	MOVQ R15, 8(R12)
 
 stored:
 	MOVQ       cols+64(FP), R12
@@ -2443,17 +2560,18 @@ done:
 	VZEROUPPER
 	RET
 
-// func tileI16Y2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, fetch uintptr, step int)
+// func tileI16Y2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 // Requires: AVX, AVX2, MMX+
-TEXT ·tileI16Y2(SB), NOSPLIT, $0-96
+TEXT ·tileI16Y2(SB), NOSPLIT, $0-88
 	MOVQ       k+0(FP), R13
 	MOVQ       segs+8(FP), CX
 	MOVQ       seg+16(FP), BX
 	MOVQ       a+24(FP), SI
 	MOVQ       b+32(FP), DI
 	MOVQ       c+40(FP), DX
-	MOVQ       fetch+80(FP), R14
-	MOVQ       step+88(FP), R15
+	MOVQ       walk+80(FP), R12
+	MOVQ       (R12), R14
+	MOVQ       8(R12), R15
 	MOVQ       ldc+48(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+56(FP), R10
@@ -2514,13 +2632,21 @@ unit:
 	PREFETCHT0   3072(DI)
 	PREFETCHT0   3104(DI)
 	PREFETCHT1   (R14)
-	ADDQ         R15, R14
-	ADDQ         $0x20, R8
-	ADDQ         $0x00000040, DI
-	DECQ         AX
-	JNZ          unit
-	DECQ         CX
-	JNZ          segment
+	ADDQ         $0x40, R14
+	DECQ         R15
+	JNZ          fetched
+	ADDQ         24(R12), R14
+	MOVQ         16(R12), R15
+
+fetched:
+	ADDQ $0x20, R8
+	ADDQ $0x00000040, DI
+	DECQ AX
+	JNZ  unit
+	DECQ CX
+	JNZ  segment
+	MOVQ R14, (R12)
+	MOVQ R15, 8(R12)
 
 stored:
 	MOVQ       cols+64(FP), R12
@@ -2585,17 +2711,18 @@ done:
 	VZEROUPPER
 	RET
 
-// func tileF32Z3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, fetch uintptr, step int)
+// func tileF32Z3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·tileF32Z3(SB), NOSPLIT, $0-96
+TEXT ·tileF32Z3(SB), NOSPLIT, $0-88
 	MOVQ       k+0(FP), R13
 	MOVQ       segs+8(FP), CX
 	MOVQ       seg+16(FP), BX
 	MOVQ       a+24(FP), SI
 	MOVQ       b+32(FP), DI
 	MOVQ       c+40(FP), DX
-	MOVQ       fetch+80(FP), R14
-	MOVQ       step+88(FP), R15
+	MOVQ       walk+80(FP), R12
+	MOVQ       (R12), R14
+	MOVQ       8(R12), R15
 	MOVQ       ldc+48(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+56(FP), R10
@@ -2704,13 +2831,21 @@ unit:
 	PREFETCHT0   3136(DI)
 	PREFETCHT0   3200(DI)
 	PREFETCHT1   (R14)
-	ADDQ         R15, R14
-	ADDQ         $0x20, R8
-	ADDQ         $0x000000c0, DI
-	DECQ         AX
-	JNZ          unit
-	DECQ         CX
-	JNZ          segment
+	ADDQ         $0x40, R14
+	DECQ         R15
+	JNZ          fetched
+	ADDQ         24(R12), R14
+	MOVQ         16(R12), R15
+
+fetched:
+	ADDQ $0x20, R8
+	ADDQ $0x000000c0, DI
+	DECQ AX
+	JNZ  unit
+	DECQ CX
+	JNZ  segment
+	MOVQ R14, (R12)
+	MOVQ R15, 8(R12)
 
 stored:
 	MOVQ    cols+64(FP), R12
@@ -2851,17 +2986,18 @@ done:
 	VZEROUPPER
 	RET
 
-// func tileBF16Z3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, fetch uintptr, step int)
+// func tileBF16Z3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·tileBF16Z3(SB), NOSPLIT, $0-96
+TEXT ·tileBF16Z3(SB), NOSPLIT, $0-88
 	MOVQ       k+0(FP), R13
 	MOVQ       segs+8(FP), CX
 	MOVQ       seg+16(FP), BX
 	MOVQ       a+24(FP), SI
 	MOVQ       b+32(FP), DI
 	MOVQ       c+40(FP), DX
-	MOVQ       fetch+80(FP), R14
-	MOVQ       step+88(FP), R15
+	MOVQ       walk+80(FP), R12
+	MOVQ       (R12), R14
+	MOVQ       8(R12), R15
 	MOVQ       ldc+48(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+56(FP), R10
@@ -3042,13 +3178,21 @@ unit:
 	PREFETCHT0 3136(DI)
 	PREFETCHT0 3200(DI)
 	PREFETCHT1 (R14)
-	ADDQ       R15, R14
-	ADDQ       $0x20, R8
-	ADDQ       $0x000000c0, DI
-	DECQ       AX
-	JNZ        unit
-	DECQ       CX
-	JNZ        segment
+	ADDQ       $0x40, R14
+	DECQ       R15
+	JNZ        fetched
+	ADDQ       24(R12), R14
+	MOVQ       16(R12), R15
+
+fetched:
+	ADDQ $0x20, R8
+	ADDQ $0x000000c0, DI
+	DECQ AX
+	JNZ  unit
+	DECQ CX
+	JNZ  segment
+	MOVQ R14, (R12)
+	MOVQ R15, 8(R12)
 
 stored:
 	MOVQ    cols+64(FP), R12
@@ -3189,17 +3333,18 @@ done:
 	VZEROUPPER
 	RET
 
-// func rowsF32Z3(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *uint32, ldc int, rows int, cols int, add int, fetch uintptr, step int)
+// func rowsF32Z3(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·rowsF32Z3(SB), NOSPLIT, $0-104
+TEXT ·rowsF32Z3(SB), NOSPLIT, $0-96
 	MOVQ       k+0(FP), R13
 	MOVQ       segs+8(FP), CX
 	MOVQ       seg+16(FP), BX
 	MOVQ       a+24(FP), SI
 	MOVQ       b+40(FP), DI
 	MOVQ       c+48(FP), DX
-	MOVQ       fetch+88(FP), R14
-	MOVQ       step+96(FP), R15
+	MOVQ       walk+88(FP), R12
+	MOVQ       (R12), R14
+	MOVQ       8(R12), R15
 	MOVQ       ldc+56(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+64(FP), R10
@@ -3311,14 +3456,22 @@ unit:
 	PREFETCHT0   3136(DI)
 	PREFETCHT0   3200(DI)
 	PREFETCHT1   (R14)
-	ADDQ         R15, R14
-	ADDQ         $0x04, R8
-	ADDQ         $0x04, R11
-	ADDQ         $0x000000c0, DI
-	DECQ         AX
-	JNZ          unit
-	DECQ         CX
-	JNZ          segment
+	ADDQ         $0x40, R14
+	DECQ         R15
+	JNZ          fetched
+	ADDQ         24(R12), R14
+	MOVQ         16(R12), R15
+
+fetched:
+	ADDQ $0x04, R8
+	ADDQ $0x04, R11
+	ADDQ $0x000000c0, DI
+	DECQ AX
+	JNZ  unit
+	DECQ CX
+	JNZ  segment
+	MOVQ R14, (R12)
+	MOVQ R15, 8(R12)
 
 stored:
 	MOVQ    ldc+56(FP), R9
@@ -3462,17 +3615,18 @@ done:
 	VZEROUPPER
 	RET
 
-// func rowsBF16Z3(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *uint32, ldc int, rows int, cols int, add int, fetch uintptr, step int)
+// func rowsBF16Z3(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·rowsBF16Z3(SB), NOSPLIT, $0-104
+TEXT ·rowsBF16Z3(SB), NOSPLIT, $0-96
 	MOVQ       k+0(FP), R13
 	MOVQ       segs+8(FP), CX
 	MOVQ       seg+16(FP), BX
 	MOVQ       a+24(FP), SI
 	MOVQ       b+40(FP), DI
 	MOVQ       c+48(FP), DX
-	MOVQ       fetch+88(FP), R14
-	MOVQ       step+96(FP), R15
+	MOVQ       walk+88(FP), R12
+	MOVQ       (R12), R14
+	MOVQ       8(R12), R15
 	MOVQ       ldc+56(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+64(FP), R10
@@ -3656,14 +3810,22 @@ unit:
 	PREFETCHT0 3136(DI)
 	PREFETCHT0 3200(DI)
 	PREFETCHT1 (R14)
-	ADDQ       R15, R14
-	ADDQ       $0x04, R8
-	ADDQ       $0x04, R11
-	ADDQ       $0x000000c0, DI
-	DECQ       AX
-	JNZ        unit
-	DECQ       CX
-	JNZ        segment
+	ADDQ       $0x40, R14
+	DECQ       R15
+	JNZ        fetched
+	ADDQ       24(R12), R14
+	MOVQ       16(R12), R15
+
+fetched:
+	ADDQ $0x04, R8
+	ADDQ $0x04, R11
+	ADDQ $0x000000c0, DI
+	DECQ AX
+	JNZ  unit
+	DECQ CX
+	JNZ  segment
+	MOVQ R14, (R12)
+	MOVQ R15, 8(R12)
 
 stored:
 	MOVQ    ldc+56(FP), R9
@@ -3807,17 +3969,18 @@ done:
 	VZEROUPPER
 	RET
 
-// func tileI8Z3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, fetch uintptr, step int)
+// func tileI8Z3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 // Requires: AVX, AVX512F, AVX512VNNI, BMI2, MMX+
-TEXT ·tileI8Z3(SB), NOSPLIT, $0-96
+TEXT ·tileI8Z3(SB), NOSPLIT, $0-88
 	MOVQ       k+0(FP), R13
 	MOVQ       segs+8(FP), CX
 	MOVQ       seg+16(FP), BX
 	MOVQ       a+24(FP), SI
 	MOVQ       b+32(FP), DI
 	MOVQ       c+40(FP), DX
-	MOVQ       fetch+80(FP), R14
-	MOVQ       step+88(FP), R15
+	MOVQ       walk+80(FP), R12
+	MOVQ       (R12), R14
+	MOVQ       8(R12), R15
 	MOVQ       ldc+48(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+56(FP), R10
@@ -3927,13 +4090,21 @@ unit:
 	PREFETCHT0   3136(DI)
 	PREFETCHT0   3200(DI)
 	PREFETCHT1   (R14)
-	ADDQ         R15, R14
-	ADDQ         $0x20, R8
-	ADDQ         $0x000000c0, DI
-	DECQ         AX
-	JNZ          unit
-	DECQ         CX
-	JNZ          segment
+	ADDQ         $0x40, R14
+	DECQ         R15
+	JNZ          fetched
+	ADDQ         24(R12), R14
+	MOVQ         16(R12), R15
+
+fetched:
+	ADDQ $0x20, R8
+	ADDQ $0x000000c0, DI
+	DECQ AX
+	JNZ  unit
+	DECQ CX
+	JNZ  segment
+	MOVQ R14, (R12)
+	MOVQ R15, 8(R12)
 
 stored:
 	MOVQ    cols+64(FP), R12
@@ -4074,17 +4245,18 @@ done:
 	VZEROUPPER
 	RET
 
-// func tileF32Y3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, fetch uintptr, step int)
+// func tileF32Y3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 // Requires: AVX, FMA3, MMX+
-TEXT ·tileF32Y3(SB), NOSPLIT, $0-96
+TEXT ·tileF32Y3(SB), NOSPLIT, $0-88
 	MOVQ       k+0(FP), R13
 	MOVQ       segs+8(FP), CX
 	MOVQ       seg+16(FP), BX
 	MOVQ       a+24(FP), SI
 	MOVQ       b+32(FP), DI
 	MOVQ       c+40(FP), DX
-	MOVQ       fetch+80(FP), R14
-	MOVQ       step+88(FP), R15
+	MOVQ       walk+80(FP), R12
+	MOVQ       (R12), R14
+	MOVQ       8(R12), R15
 	MOVQ       ldc+48(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+56(FP), R10
@@ -4145,13 +4317,21 @@ unit:
 	PREFETCHT0   3104(DI)
 	PREFETCHT0   3136(DI)
 	PREFETCHT1   (R14)
-	ADDQ         R15, R14
-	ADDQ         $0x20, R8
-	ADDQ         $0x00000060, DI
-	DECQ         AX
-	JNZ          unit
-	DECQ         CX
-	JNZ          segment
+	ADDQ         $0x40, R14
+	DECQ         R15
+	JNZ          fetched
+	ADDQ         24(R12), R14
+	MOVQ         16(R12), R15
+
+fetched:
+	ADDQ $0x20, R8
+	ADDQ $0x00000060, DI
+	DECQ AX
+	JNZ  unit
+	DECQ CX
+	JNZ  segment
+	MOVQ R14, (R12)
+	MOVQ R15, 8(R12)
 
 stored:
 	MOVQ       cols+64(FP), R12
@@ -4228,17 +4408,18 @@ done:
 	VZEROUPPER
 	RET
 
-// func tileI16Y3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, fetch uintptr, step int)
+// func tileI16Y3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 // Requires: AVX, AVX2, MMX+
-TEXT ·tileI16Y3(SB), NOSPLIT, $0-96
+TEXT ·tileI16Y3(SB), NOSPLIT, $0-88
 	MOVQ       k+0(FP), R13
 	MOVQ       segs+8(FP), CX
 	MOVQ       seg+16(FP), BX
 	MOVQ       a+24(FP), SI
 	MOVQ       b+32(FP), DI
 	MOVQ       c+40(FP), DX
-	MOVQ       fetch+80(FP), R14
-	MOVQ       step+88(FP), R15
+	MOVQ       walk+80(FP), R12
+	MOVQ       (R12), R14
+	MOVQ       8(R12), R15
 	MOVQ       ldc+48(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+56(FP), R10
@@ -4320,13 +4501,21 @@ unit:
 	PREFETCHT0   3104(DI)
 	PREFETCHT0   3136(DI)
 	PREFETCHT1   (R14)
-	ADDQ         R15, R14
-	ADDQ         $0x20, R8
-	ADDQ         $0x00000060, DI
-	DECQ         AX
-	JNZ          unit
-	DECQ         CX
-	JNZ          segment
+	ADDQ         $0x40, R14
+	DECQ         R15
+	JNZ          fetched
+	ADDQ         24(R12), R14
+	MOVQ         16(R12), R15
+
+fetched:
+	ADDQ $0x20, R8
+	ADDQ $0x00000060, DI
+	DECQ AX
+	JNZ  unit
+	DECQ CX
+	JNZ  segment
+	MOVQ R14, (R12)
+	MOVQ R15, 8(R12)
 
 stored:
 	MOVQ       cols+64(FP), R12

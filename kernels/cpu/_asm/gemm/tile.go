@@ -111,8 +111,9 @@ var (
 	rTmp, rCols = reg.R11, reg.R12
 	rA4         = reg.R11 // for A in place: row 4, and the distances to the next row
 	rLda, rLda3 = reg.R9, reg.R10
-	rFetch      = reg.R14 // what to fetch into the cache, and how far apart
-	rStep       = reg.R15
+	rWalk       = reg.R12 // of the fetches, while the units are multiplied
+	rFetch      = reg.R14 // the line to fetch next
+	rRun        = reg.R15 // how many lines are left in its row
 )
 
 func (t tile) generate() {
@@ -143,7 +144,7 @@ func (t tile) header() {
 	if t.started {
 		start, above = " = b[j]", "1+"
 	}
-	TEXT(name, NOSPLIT, "func(k, segs int, seg, a *uint32, "+lda+"b, c *uint32, ldc, rows, cols, add int, fetch uintptr, step int)")
+	TEXT(name, NOSPLIT, "func(k, segs int, seg, a *uint32, "+lda+"b, c *uint32, ldc, rows, cols, add int, walk *uintptr)")
 	Pragma("noescape")
 	Doc(
 		fmt.Sprintf("%s computes, for 0 <= i < min(rows, %d) and 0 <= j < cols <= %d:", name, t.isa.rows, width),
@@ -156,7 +157,7 @@ func (t tile) header() {
 		"\t}",
 		"\tif add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }",
 		"",
-		"where dot of two units is "+t.doc+", and for each unit fetches a line for each vector, step bytes after the last.",
+		"where dot of two units is "+t.doc+", and fetches a line for each unit.",
 	)
 }
 
@@ -167,9 +168,29 @@ func loadArgs() {
 	Load(Param("a"), rA)
 	Load(Param("b"), rB)
 	Load(Param("c"), rC)
-	Load(Param("fetch"), rFetch)
-	Load(Param("step"), rStep)
+	Load(Param("walk"), rWalk)
+	MOVQ(walkAt, rFetch)
+	MOVQ(walkLeft, rRun)
 	loadTarget()
+}
+
+// The fields of a walk (see walk in kernels/cpu/gemm).
+var (
+	walkAt   = Mem{Base: rWalk}
+	walkLeft = Mem{Base: rWalk, Disp: 8}
+	walkRun  = Mem{Base: rWalk, Disp: 16}
+	walkJump = Mem{Base: rWalk, Disp: 24}
+)
+
+// fetch asks for the next line of the walk.
+func fetch() {
+	PREFETCHT1(Mem{Base: rFetch})
+	ADDQ(U8(64), rFetch)
+	DECQ(rRun)
+	JNZ(LabelRef("fetched"))
+	ADDQ(walkJump, rFetch)
+	MOVQ(walkRun, rRun)
+	Label("fetched")
 }
 
 // loadTarget loads what is needed for C only.
@@ -240,8 +261,7 @@ func (t tile) loop() {
 	for v := 0; v < t.vectors; v++ {
 		PREFETCHT0(Mem{Base: rB, Disp: ahead + 4*v*t.isa.lanes})
 	}
-	PREFETCHT1(Mem{Base: rFetch})
-	ADDQ(rStep, rFetch)
+	fetch()
 	if t.inPlace {
 		ADDQ(U8(4), rAk)
 		ADDQ(U8(4), rA4)
@@ -253,6 +273,8 @@ func (t tile) loop() {
 	JNZ(LabelRef("unit"))
 	DECQ(rSegs)
 	JNZ(LabelRef("segment"))
+	MOVQ(rFetch, walkAt)
+	MOVQ(rRun, walkLeft)
 	Label("stored")
 }
 
