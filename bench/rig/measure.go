@@ -168,7 +168,7 @@ func (r *Rig) measureRank(ctx context.Context, c workload.Case, rank *parallel.R
 		m.conditions.clock, err = clockOf(rank.Compute, host.ClockRate)
 	}
 	if err == nil && how.recorded && c.Device != workload.Sim {
-		m.profile, err = profileRank(ctx, rank, t, x, len(m.Samples))
+		m.profile, err = profileRank(ctx, rank, t, x, len(m.Samples), !r.joined(c))
 	}
 	return m, err
 }
