@@ -131,7 +131,7 @@ func (f *runFlags) run(ctx context.Context, stdout, stderr io.Writer, open openF
 	if err != nil {
 		return err
 	}
-	if err := f.checkDevice(); err != nil {
+	if err := checkDevice(f.device, f.gpus); err != nil {
 		return err
 	}
 	if err := checkChip(f.chip); err != nil {
@@ -211,16 +211,16 @@ func failures(rows []results.Row) error {
 var devices = []string{"auto", workload.CPU, workload.CUDA, workload.Sim}
 
 // checkDevice refuses what names no device, and numbers of GPUs that it cannot have.
-func (f *runFlags) checkDevice() error {
+func checkDevice(device string, gpus int) error {
 	switch {
-	case !slices.Contains(devices, f.device):
-		return fmt.Errorf("--device %s is unknown; take auto, cpu, cuda or sim", f.device)
-	case f.gpus < 0:
-		return fmt.Errorf("--gpus %d is negative; pass 0 for all", f.gpus)
-	case f.gpus > 0 && f.device == workload.CPU:
-		return fmt.Errorf("--gpus %d: --device cpu uses none; drop one", f.gpus)
-	case f.gpus > maxSimulated && f.device == workload.Sim:
-		return fmt.Errorf("--gpus %d: at most %d are simulated", f.gpus, maxSimulated)
+	case !slices.Contains(devices, device):
+		return fmt.Errorf("--device %s is unknown; take auto, cpu, cuda or sim", device)
+	case gpus < 0:
+		return fmt.Errorf("--gpus %d is negative; pass 0 for all", gpus)
+	case gpus > 0 && device == workload.CPU:
+		return fmt.Errorf("--gpus %d: --device cpu uses none; drop one", gpus)
+	case gpus > maxSimulated && device == workload.Sim:
+		return fmt.Errorf("--gpus %d: at most %d are simulated", gpus, maxSimulated)
 	}
 	return nil
 }

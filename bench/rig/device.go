@@ -10,7 +10,6 @@ import (
 	"ofpeak/parallel"
 	"ofpeak/parallel/comm"
 	"ofpeak/parallel/comm/local"
-	"ofpeak/parallel/comm/peer"
 	"ofpeak/parallel/trainer"
 )
 
@@ -31,7 +30,7 @@ type engine struct {
 
 func (r *Rig) engine(c workload.Case) engine {
 	if c.OnGPU() {
-		return engine{peer.Name, peer.New}
+		return r.gpus.engine()
 	}
 	if r.joined(c) {
 		return engine{r.job.Version(), nil} // launch connects the processes

@@ -199,6 +199,6 @@ func (r *Rig) rankCores(c workload.Case, rank int) []int {
 // Engine names what moves data between so many ranks.
 func (r *Rig) Engine(ranks int) string {
 	c := workload.Default(workload.Model{})
-	c.DP = ranks
+	c.DP, c.Device = ranks, string(r.machine.Device)
 	return r.engine(c).name
 }
