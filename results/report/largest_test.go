@@ -57,10 +57,10 @@ func TestLargestJudgesClaims(t *testing.T) {
 		verdict  Verdict
 		evidence string
 	}{
-		{"trains models larger", 2, Supported, "2 of 2 cases; best 3.00×, L=12 instead of 4 (model-parallel fp32 custom tp=2 L=12), worst 1.75×, L=7 instead of 4 (data-parallel fp32 custom dp=2 zero=3 L=7)"},
-		{"deep or wide", 1, Supported, "1 of 1 cases; best 3.00×, L=12 instead of 4 (model-parallel fp32 custom tp=2 L=12)"},
-		{"a larger batch", 1, NotSupported, "0 of 1 cases; best 1.00×, B=31 instead of 31 (data-parallel fp32 custom dp=2 B=31)"},
-		{"memory saved", 2, NotSupported, "1 of 2 cases; best 1.94×, B=60 instead of 31 (mixed-precision bf16 custom B=60), worst 1.00×, L=4 instead of 4 (mixed-precision bf16 custom L=4)"},
+		{"trains models larger", 2, Supported, "2 of 2 cases; best 3.00×, L=12 instead of 4 (model-parallel fp32 tiny tp=2 L=12), worst 1.75×, L=7 instead of 4 (data-parallel fp32 tiny dp=2 zero=3 L=7)"},
+		{"deep or wide", 1, Supported, "1 of 1 cases; best 3.00×, L=12 instead of 4 (model-parallel fp32 tiny tp=2 L=12)"},
+		{"a larger batch", 1, NotSupported, "0 of 1 cases; best 1.00×, B=31 instead of 31 (data-parallel fp32 tiny dp=2 B=31)"},
+		{"memory saved", 2, NotSupported, "1 of 2 cases; best 1.94×, B=60 instead of 31 (mixed-precision bf16 tiny B=60), worst 1.00×, L=4 instead of 4 (mixed-precision bf16 tiny L=4)"},
 	} {
 		c := verdicts(t, test.claimed, all...)
 		if len(c.Cases) != test.cases || c.Verdict != test.verdict || c.Evidence() != test.evidence || !strings.HasPrefix(c.Measure, "largest ") {
