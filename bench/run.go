@@ -92,7 +92,7 @@ func (f *runFlags) register(cmd *cobra.Command) {
 
 	p.StringSliceVar(&f.techniques, "technique", nil, "keep only these: "+strings.Join(workload.Techniques, ", "))
 	p.StringArrayVar(&f.models, "model", nil, "presets ("+strings.Join(workload.PresetNames(), ", ")+"), changed as in gpt2,B=8, or C=..,NH=..,T=..,L=..,B=..")
-	p.StringSliceVar(&f.precisions, "precision", nil, "fp32, tf32, bf16, fp16, int8: those that the device has")
+	p.StringSliceVar(&f.precisions, "precision", nil, "fp32, tf32, bf16, fp16, fp8, int8: those that the device has")
 	p.StringSliceVar(&f.passes, "pass", nil, "train, forward")
 	p.StringSliceVar(&f.engines, "engine", nil, "native, gorgonia, gorgonia+blas")
 	p.StringSliceVar(&f.layouts, "layout", nil, "dense, 2:4, block:EDGE@KEEP")

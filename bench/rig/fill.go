@@ -97,9 +97,9 @@ func works(f block.FLOPs, ranks float64) []chips.Work {
 	return ws
 }
 
-// rateTypes are the operand types, as package peak names them, whose multiply-add rate bounds each type: the CPU widens fp16 before it multiplies, and
+// rateTypes are the operand types, as package peak names them, whose multiply-add rate bounds each type: the CPU widens fp16 before it multiplies, fp8 to bf16, and
 // bf16 too where it has no instruction for it.
-var rateTypes = map[string][]string{"fp32": {"float32"}, "fp16": {"float32"}, "bf16": {"bfloat16", "float32"}, "int8": {"int8"}}
+var rateTypes = map[string][]string{"fp32": {"float32"}, "fp16": {"float32"}, "bf16": {"bfloat16", "float32"}, "fp8": {"bfloat16", "float32"}, "int8": {"int8"}}
 
 // measuredPeak is the multiply-add rate of a rank's GPU, or, from registers, of its share of the cores that the case uses.
 func (r *Rig) measuredPeak(c workload.Case) chips.Peak {

@@ -125,6 +125,7 @@ func TestExpand(t *testing.T) {
 			"technique=mixed-precision precision=tf32 model=C=32,NH=4,T=8,L=2,B=8 device=sim",
 			"technique=mixed-precision precision=bf16 model=C=32,NH=4,T=8,L=2,B=8 device=sim",
 			"technique=mixed-precision precision=fp16 model=C=32,NH=4,T=8,L=2,B=8 device=sim",
+			"technique=mixed-precision precision=fp8 model=C=32,NH=4,T=8,L=2,B=8 device=sim",
 			"technique=baseline precision=fp32 model=C=32,NH=4,T=8,L=2,B=8 pass=forward device=sim",
 			"technique=mixed-precision precision=bf16 model=C=32,NH=4,T=8,L=2,B=8 pass=forward device=sim",
 			"technique=mixed-precision precision=int8 model=C=32,NH=4,T=8,L=2,B=8 pass=forward device=sim",
@@ -147,7 +148,7 @@ func TestExpandErrors(t *testing.T) {
 	for want, o := range map[string]Options{
 		"--suite huge is unknown; take one of smoke, quick, parallel, claims, full": {Suite: "huge"},
 		"--technique magic is unknown":                                              {Suite: "smoke", Techniques: []string{"magic"}},
-		"--precision fp8 is unknown":                                                {Suite: "smoke", Override: Settings{Precisions: []string{"fp8"}}},
+		"--precision fp4 is unknown":                                                {Suite: "smoke", Override: Settings{Precisions: []string{"fp4"}}},
 		"--precision fp9 is unknown":                                                {Suite: "smoke", Override: Settings{Precisions: []string{"fp32", "fp9"}}},
 		"--microbatches -1 is outside 1":                                            {Suite: "smoke", Override: Settings{Microbatches: []int{1, -1}}},
 		"--bucket-bytes -1 is outside 1":                                            {Suite: "smoke", Override: Settings{BucketBytes: []int{1, -1}}},

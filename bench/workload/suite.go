@@ -66,7 +66,7 @@ func breadth(on []Model, edge int) []Settings {
 	return []Settings{
 		{Models: on},
 		{Models: on, Engines: []string{Gorgonia, GorgoniaBLAS}},
-		{Models: on, Precisions: []string{"bf16", "fp16"}},
+		{Models: on, Precisions: []string{"bf16", "fp16", "fp8"}},
 		{Models: on, Passes: []string{Forward}, Precisions: []string{"fp32", "int8"}},
 		{Models: on, Axes: []string{"dp", "tp"}, Ranks: []int{2}},
 		{Models: on, Axes: []string{"pp"}, Ranks: []int{2}, Schedules: []string{GPipe, F1B1}},
@@ -140,7 +140,7 @@ var Suites = []Suite{
 		{Models: models("gpt2"), Layouts: []kernels.Layout{twoFour, blocks(32, 0.5)}},
 	}, breadth(models("small"), 32), further(models("small"))),
 		slices.Concat([]Settings{
-			{Models: models("gpt2"), Precisions: []string{"fp32", "tf32", "bf16", "fp16"}},
+			{Models: models("gpt2"), Precisions: []string{"fp32", "tf32", "bf16", "fp16", "fp8"}},
 			{Models: models("gpt2"), Passes: []string{Forward}, Precisions: []string{"fp32", "bf16", "int8"}},
 		}, breadth(models("1b"), 32), further(models("1b")))},
 	{"parallel", "every way to split the small model over ranks, a few minutes", strategies(models("small")), strategies(models("1b"))},

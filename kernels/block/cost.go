@@ -118,7 +118,7 @@ func (c Config) addWork(l *LayerCost) {
 			l.Backward.Executed = l.Backward.Executed.Plus(again)
 		}
 	case LMHead:
-		c.product(l, c.Precision.Factors(), 2*n*float64(c.V)*float64(c.C), 1)
+		c.product(l, c.Precision.Head().Factors(), 2*n*float64(c.V)*float64(c.C), 1)
 	}
 }
 
