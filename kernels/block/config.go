@@ -9,6 +9,7 @@ package block
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"ofpeak/kernels"
@@ -175,6 +176,12 @@ func (c Config) held() []int {
 		}
 	}
 	return ls
+}
+
+// HasBlocks reports whether the stage holds a Transformer block.
+func (c Config) HasBlocks() bool {
+	c = c.normal()
+	return slices.ContainsFunc(c.held(), func(layer int) bool { return c.Layers()[layer] == Block })
 }
 
 // Local is the index, among the stage's layers, of a layer that it holds.

@@ -1,10 +1,6 @@
 package block
 
-import (
-	"slices"
-
-	"ofpeak/kernels"
-)
+import "ofpeak/kernels"
 
 // CostVersion names the formulas below. Results that differ in it are not compared.
 const CostVersion = "v1"
@@ -267,7 +263,7 @@ func (c Config) DataBytes(kind LayerKind) int64 {
 	case MSEHead:
 		return c.InputBytes()
 	}
-	return int64(c.Batch * c.T * kernels.I32.Size())
+	return int64(c.all() * kernels.I32.Size())
 }
 
 // insideBytes are a block's activations but for its input and output.
@@ -326,11 +322,11 @@ func (c Config) ScratchBytes() int64 {
 	if c.Sequence {
 		all = n * cc * int64(c.Precision.Compute.Size())
 	}
-	all += c.ringBytes()
 	mlp := n * 4 * p * int64(c.Precision.Compute.Size())
-	if !slices.ContainsFunc(c.held(), func(layer int) bool { return c.Layers()[layer] == Block }) {
+	if !c.HasBlocks() {
 		return all
 	}
+	all += c.ringBytes()
 	if c.Experts.Count > 0 {
 		all, mlp = all+c.mixtureScratch(), 0
 	}

@@ -173,7 +173,7 @@ func (t *Trainer) connect(h block.Hyper) error {
 	if r.EP.Size() > 1 {
 		st.Exchange = &timed{r.EP, &t.clock, true}
 	}
-	if r.CP.Size() > 1 {
+	if r.CP.Size() > 1 && st.HasBlocks() {
 		ring, err := cp.New(r.Device, &timed{r.CP, &t.clock, false}, r.Ring, st, t.waitExposed)
 		if err != nil {
 			return err
