@@ -17,7 +17,7 @@ var sweepSizes = []int64{1 << 10, 16 << 10, 256 << 10, 4 << 20, 64 << 20}
 // collectiveTable has a row for each collective and size between the processes of this job, or one rank a core: time, and algorithm and bus bandwidth by nccl-tests' factors. In
 // a process that is not the job's first it is empty.
 func collectiveTable(ctx context.Context, stderr io.Writer, each time.Duration) (render.Table, error) {
-	t := render.Table{Header: []string{"engine", "collective", "ranks", "bytes", "us", "algbw_gb_per_s", "busbw_gb_per_s"}, Right: []int{2, 3, 4, 5, 6}}
+	t := bandwidthTable("", nil)
 	job, local, err := join(stderr, comm.DefaultStall)
 	if err != nil {
 		return t, err
@@ -38,8 +38,13 @@ func collectiveTable(ctx context.Context, stderr io.Writer, each time.Duration) 
 		return t, fmt.Errorf("one rank has no one to talk to; take a launcher with -np 2 or more")
 	}
 	measured, err := r.Collectives(ctx, ranks, sweepSizes, each)
+	return bandwidthTable(r.Engine(ranks), measured), err
+}
+
+func bandwidthTable(engine string, measured []rig.Collective) render.Table {
+	t := render.Table{Header: []string{"engine", "collective", "ranks", "bytes", "us", "algbw_gb_per_s", "busbw_gb_per_s"}, Right: []int{2, 3, 4, 5, 6}}
 	for _, c := range measured {
-		t.Rows = append(t.Rows, []string{r.Engine(ranks), c.Op.String(), fmt.Sprint(c.Ranks), fmt.Sprint(c.Bytes), fmt.Sprintf("%.1f", float64(c.Time)/1e3), digits(c.AlgGBps), digits(c.BusGBps)})
+		t.Rows = append(t.Rows, []string{engine, c.Op.String(), fmt.Sprint(c.Ranks), fmt.Sprint(c.Bytes), fmt.Sprintf("%.1f", float64(c.Time)/1e3), digits(c.AlgGBps), digits(c.BusGBps)})
 	}
-	return t, err
+	return t
 }
