@@ -40,7 +40,7 @@ CUDRIVER := kernels/cuda/driver/cudriver
 CUDA_H := $(wildcard $(CUDRIVER)/include/*.h)
 WITH_CUDA = CGO_ENABLED=1 CGO_CFLAGS="-O2 -g -Wno-deprecated-declarations -I$(CURDIR)/$(CUDRIVER)/include -DCUDA_H_SUM=$(firstword $(shell cat $(CUDA_H) | cksum))" \
 	CGO_LDFLAGS="-L$(CURDIR)/bin/stub -Wl,-z,lazy"
-CUDA_TESTED = ./bench ./bench/nvml ./$(CUDRIVER)
+CUDA_TESTED = ./bench ./bench/nvml ./$(CUDRIVER) ./parallel/comm/nccl
 MPI_TESTED = ./bench ./parallel/comm/mpi/...
 
 .PHONY: build cuda gpu-bundle mpi bench smoke test test-arm64 test-cuda test-gpu fuzz lint peers ptx ptx-check generate generate-check clean
@@ -112,7 +112,7 @@ gpu-bundle: build cuda
 	tar czf bin/gpu-bundle.tar.gz bin/ofpeak bin/ofpeak-cuda bin/cudriver.test scripts/gpu-verify.sh
 
 test-gpu: cuda
-	$(WITH_CUDA) $(GO) test -count=1 -tags gpu -run TestGPU ./bench ./$(CUDRIVER)
+	$(WITH_CUDA) $(GO) test -count=1 -tags gpu -run TestGPU ./bench ./$(CUDRIVER) ./parallel/comm/nccl
 
 FUZZTIME ?= 10s
 FUZZERS := ./results:FuzzParse ./results/chips:FuzzParse ./results/compare:FuzzCompare ./results/export:FuzzBenchFmt ./bench:FuzzRunFlags \

@@ -86,6 +86,9 @@ func (r *Rank) open() error {
 		}
 		r.follow(*s.stream)
 	}
+	if err := r.All.Bind(r.Compute); err != nil {
+		return fmt.Errorf("connect: %w", err)
+	}
 	c := r.Coord
 	for _, axis := range []struct {
 		comm *comm.Communicator

@@ -166,11 +166,17 @@ func (r *Rig) cautions(c workload.Case, m measurement, row *results.Row) []strin
 	oversubscribed := c.Device == workload.CPU && c.World()*c.RankThreads(len(r.cores)) > len(r.cores)
 	notes := m.conditions.Cautions(row.ClockRatio, m.conditions.clockChange, oversubscribed)
 	notes = append(notes, nvml.Join(m.conditions.gpus).Cautions()...)
+	if c.OnGPU() && c.World() > 1 {
+		notes = append(notes, r.gpus.cautions()...)
+	}
 	if n := parallel.LeftBehind(); n > 0 {
 		notes = append(notes, fmt.Sprintf("ranks of an earlier case (%d) did not come back and may still run beside this one; pass --isolate", n))
 	}
 	if note := sparsityNote(c, row); note != "" {
 		notes = append(notes, note)
+	}
+	if c.OnGPU() && r.gpus.ceilings.err != nil {
+		notes = append(notes, "no measured ceilings: "+firstLine(r.gpus.ceilings.err))
 	}
 	if m.profile.err != nil {
 		notes = append(notes, "not recorded: "+firstLine(m.profile.err))

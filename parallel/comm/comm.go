@@ -21,6 +21,9 @@ type Communicator interface {
 	Rank() int
 	Size() int
 
+	// Bind tells the communicator of a world the rank's device, by one of its streams. All ranks call it before they call anything else, and wait for each other.
+	Bind(s kernels.Stream) error
+
 	// AllReduce: dst (n) = Σ over ranks of src (n); dst may be src.
 	AllReduce(s kernels.Stream, dst, src kernels.Tensor)
 	// ReduceScatter: dst (n) = part Rank() of Σ over ranks of src (p·n); dst may be part Rank() of src.

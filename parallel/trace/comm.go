@@ -29,6 +29,12 @@ func wrap(c comm.Communicator, group string) *communicator {
 	return &communicator{Communicator: c, group: group, sends: make([]int, c.Size()), recvs: make([]int, c.Size())}
 }
 
+// Bind passes on the stream below.
+func (c *communicator) Bind(s kernels.Stream) error {
+	inner, _ := unwrap(s)
+	return c.Communicator.Bind(inner)
+}
+
 // Unwrap is the communicator itself.
 func (c *communicator) Unwrap() comm.Communicator { return c.Communicator }
 

@@ -82,6 +82,9 @@ func (c *communicator) Rank() int { return c.rank }
 // Size is the number of ranks.
 func (c *communicator) Size() int { return len(c.g.world) }
 
+// Bind has nothing to tell: a call's stream says what device it is on.
+func (c *communicator) Bind(kernels.Stream) error { return nil }
+
 // Counts is what this rank's calls have moved so far.
 func (c *communicator) Counts() comm.Counts { return c.counts }
 

@@ -135,7 +135,7 @@ func seated(raw []C.struct_nccl_seat, contexts []*context) ([]driver.Group, erro
 		if raw[i].made == nil {
 			continue
 		}
-		g := &group{context: contexts[i], handle: raw[i].made, busy: make(chan struct{}, 1)}
+		g := &group{context: contexts[i], handle: raw[i].made, busy: make(chan struct{}, 1), over: make(chan struct{})}
 		var rank, size C.int
 		if err := nccl("ncclCommUserRank", C.nccl_place(g.handle, &rank, &size)); err != nil {
 			for _, made := range raw {
@@ -163,6 +163,7 @@ type group struct {
 	rank, size int
 	busy       chan struct{} // holds one while a call is under way
 	ended      atomic.Bool
+	over       chan struct{} // closed when NCCL has ended it
 }
 
 // stuck is how long an Abort waits for a call that is under way in another goroutine, before it ends the group under it. NCCL allows that, for it is the only way out of a call that
@@ -219,6 +220,7 @@ func (g *group) Err() error {
 
 func (g *group) Abort() error {
 	if g.ended.Swap(true) {
+		<-g.over
 		return nil
 	}
 	select {
@@ -231,6 +233,7 @@ func (g *group) Abort() error {
 
 func (g *group) Close() error {
 	if g.ended.Swap(true) {
+		<-g.over
 		return nil
 	}
 	g.busy <- struct{}{}
@@ -245,6 +248,7 @@ func (g *group) end(call string, f func() C.int) error {
 	delete(c.live, g)
 	lost := c.lost
 	c.mu.Unlock()
+	defer close(g.over)
 	err := onThread(func() error {
 		C.cuCtxSetCurrent(c.raw())
 		return nccl(call, f())
