@@ -15,6 +15,7 @@ import (
 	"ofpeak/bench/isolate"
 	"ofpeak/bench/sweep"
 	"ofpeak/bench/workload"
+	"ofpeak/parallel"
 	"ofpeak/parallel/comm/mpi"
 	"ofpeak/results"
 )
@@ -32,6 +33,7 @@ func isolated(r runner, o runnerOptions, timeout time.Duration, launcher string)
 	}
 	runner := &isolate.Runner{
 		Runner: r, Options: options, Timeout: timeout,
+		Stopped: stopped(o.Stall),
 		Command: func(workload.Case) (*exec.Cmd, error) { return exec.Command(this, "case"), nil },
 	}
 	if launcher != "" {
@@ -39,6 +41,14 @@ func isolated(r runner, o runnerOptions, timeout time.Duration, launcher string)
 		runner.Command, runner.After = j.command, j.after
 	}
 	return runner, nil
+}
+
+// stopped is how long a process of a case may be stopped: so long that ranks which wait for it can say so first.
+func stopped(stall time.Duration) time.Duration {
+	if stall == 0 {
+		return 0
+	}
+	return stall + parallel.Grace
 }
 
 // newCaseCmd is the child: it measures one case and writes the messages of package isolate.
@@ -97,7 +107,11 @@ func runCase(ctx context.Context, to isolate.Writer, open openFunc, job isolate.
 			return to.Row(row, nil)
 		}
 	}
-	r.Run(sweep.OnStage(ctx, func(stage string) { _ = to.Stage(stage) }), c, &row)
+	do := r.Run
+	if job.Probe {
+		do = r.Probe
+	}
+	do(sweep.OnStage(ctx, func(stage string) { _ = to.Stage(stage) }), c, &row)
 	var carry []byte
 	if carrier != nil {
 		if carry, err = carrier.Carry(); err != nil {

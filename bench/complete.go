@@ -11,9 +11,10 @@ import (
 	"ofpeak/kernels"
 	"ofpeak/kernels/cpu/isa"
 	"ofpeak/results/chips"
+	"ofpeak/results/compare"
 )
 
-// flagValues are what the shell offers behind a flag, by the flag's name, on every command that has it.
+// flagValues are what the shell offers behind a flag, by the flag's name, on every command that has it, or by the command's name and the flag's.
 func flagValues() map[string][]string {
 	var suites, precisions, retries []string
 	for _, s := range workload.Suites {
@@ -29,27 +30,34 @@ func flagValues() map[string][]string {
 		"suite": suites, "technique": workload.Techniques, "model": workload.PresetNames(), "precision": precisions, "pass": workload.Passes,
 		"engine": workload.Engines, "layout": {"dense", "2:4", "block:16@0.5", "block:32@0.5"}, "schedule": workload.Schedules,
 		"cut": workload.Cuts, "experts": {"none", "8x1@1.25", "8x2@1.25"}, "recompute": workload.Recomputes,
-		"zero": {"0", "1", "2", "3"}, "memory": {"256MiB", "1GiB"}, "isa": isa.Names(), "device": devices, "chip": chips.Builtin().Names(),
-		"retry": retries, "format": {"text", "csv", "md"},
+		"zero": {"0", "1", "2", "3"}, "memory": {"256MiB", "1GiB"}, "largest": workload.Searched, "isa": isa.Names(), "device": devices, "chip": chips.Builtin().Names(),
+		"retry": retries, "format": {"text", "csv", "md"}, "compare format": {"text", "csv", "md", "json"},
+		"export format": {"benchfmt", "jsonl", "parquet", "openmetrics"}, "compare row": compare.Keys(), "compare col": compare.Keys(),
 	}
 }
 
 // lists are the flags whose value may be several, joined by commas, though their type does not say so.
-var lists = []string{"model"}
+var lists = []string{"model", "row", "col"}
 
 // completeFlags offers values for flags, and files for the commands that read them.
 func completeFlags(root *cobra.Command) {
 	values := flagValues()
 	for _, cmd := range root.Commands() {
 		cmd.Flags().VisitAll(func(f *pflag.Flag) {
-			if known, ok := values[f.Name]; ok {
+			known, ok := values[cmd.Name()+" "+f.Name]
+			if !ok {
+				known, ok = values[f.Name]
+			}
+			if ok {
 				list := strings.HasSuffix(f.Value.Type(), "Slice") || slices.Contains(lists, f.Name)
 				_ = cmd.RegisterFlagCompletionFunc(f.Name, completion(known, list)) // fails only for a flag that is not there
 			}
 		})
 		cmd.ValidArgsFunction = cobra.NoFileCompletions
-		if strings.Contains(cmd.Use, ".csv") {
-			cmd.ValidArgsFunction = cobra.FixedCompletions([]string{"csv"}, cobra.ShellCompDirectiveFilterFileExt)
+		for _, extension := range []string{"csv", "json"} {
+			if strings.Contains(cmd.Use, "."+extension) {
+				cmd.ValidArgsFunction = cobra.FixedCompletions([]string{extension}, cobra.ShellCompDirectiveFilterFileExt)
+			}
 		}
 	}
 }

@@ -29,7 +29,7 @@ func TestCompletion(t *testing.T) {
 		n           int
 		directive   string
 	}{
-		{"run --suite ", "smoke", 4, noFiles},
+		{"run --suite ", "smoke", 5, noFiles},
 		{"run --technique ", "baseline", 6, noFiles},
 		{"run --technique sparse,", "sparse,baseline", 5, noFiles},
 		{"run --technique sparse,mixed-precision,d", "sparse,mixed-precision,data-parallel", 2, noFiles},
@@ -42,6 +42,11 @@ func TestCompletion(t *testing.T) {
 		{"run --device c", "cpu", 2, noFiles},
 		{"chips --format m", "md", 1, noFiles},
 		{"verify --format ", "text", 3, noFiles},
+		{"compare --format j", "json", 1, noFiles},
+		{"compare --row technique,mod", "technique,model", 1, noFiles},
+		{"export --format ", "benchfmt", 4, noFiles},
+		{"explain --row ", "", 0, ":0"},
+		{"trace ", "json", 1, csvFiles},
 		{"run x", "", 0, noFiles},
 		{"compare ", "csv", 1, csvFiles},
 		{"explain ", "csv", 1, csvFiles},
@@ -56,7 +61,7 @@ func TestCompletion(t *testing.T) {
 
 // Every flag of ofpeak run that takes a name offers names.
 func TestFlagsThatTakeNamesOfferThem(t *testing.T) {
-	free := []string{"case", "out", "data", "trace", "gpus", "seed", "seconds", "target", "limit", "timeout", "ranks", "chunks", "microbatches", "bucket-bytes", "threads", "launcher"}
+	free := []string{"case", "out", "data", "trace", "gpus", "seed", "seconds", "target", "limit", "timeout", "stall-timeout", "ranks", "chunks", "microbatches", "bucket-bytes", "threads", "launcher"}
 	newRunCmd(nil, nil, nil).Flags().VisitAll(func(f *pflag.Flag) {
 		if _, known := flagValues()[f.Name]; !known && !slices.Contains(free, f.Name) && !strings.HasPrefix(f.Value.Type(), "bool") {
 			t.Errorf("--%s offers nothing; give it values, or name it free", f.Name)

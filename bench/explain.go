@@ -50,7 +50,7 @@ func (f explainFlags) explain(w io.Writer, path string) error {
 		return err
 	}
 	if rows == nil {
-		return explain.Overview(file.Rows).Write(w, format, render.Width(w))
+		return overview(w, file.Rows, format)
 	}
 	for i, r := range rows {
 		if i > 0 {
@@ -63,6 +63,19 @@ func (f explainFlags) explain(w io.Writer, path string) error {
 	return nil
 }
 
+func overview(w io.Writer, rows []results.Row, format render.Format) error {
+	width := 0
+	if format == render.Text {
+		width = render.Width(w)
+	}
+	t, left := explain.Overview(rows, width)
+	if err := t.Write(w, format, width); err != nil || len(left) == 0 {
+		return err
+	}
+	_, err := fmt.Fprintf(w, "\n%s\n", render.Wrap("left out for want of width: "+strings.Join(left, ", "), width, ""))
+	return err
+}
+
 // choose returns the rows to show in detail; nil: an overview of all.
 func (f explainFlags) choose(file *results.File) ([]*results.Row, error) {
 	var have, rows []*results.Row
@@ -72,7 +85,7 @@ func (f explainFlags) choose(file *results.File) ([]*results.Row, error) {
 			continue
 		}
 		have = append(have, r)
-		if f.row == i+1 || f.text != "" && strings.Contains(r.Case, f.text) {
+		if f.row == i+1 || f.text != "" && strings.Contains(r.Case+"\n"+strings.Join(results.Words(r.Case), " "), f.text) {
 			rows = append(rows, r)
 		}
 	}
@@ -108,7 +121,10 @@ func explainRow(w io.Writer, r *results.Row, format render.Format) error {
 	case render.Markdown:
 		fmt.Fprintf(w, "%s\n\n", strings.ReplaceAll(explain.Title(r), "\n", "  \n"))
 	default:
-		fmt.Fprintf(w, "%s\n\n", explain.Title(r))
+		for line := range strings.Lines(explain.Title(r)) {
+			fmt.Fprintln(w, render.Wrap(strings.TrimSuffix(line, "\n"), render.Width(w), ""))
+		}
+		fmt.Fprintln(w)
 	}
 	for i, t := range []render.Table{parts, explain.Operators(r)} {
 		if i > 0 {

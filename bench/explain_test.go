@@ -50,9 +50,10 @@ func TestExplain(t *testing.T) {
 		has, lacks []string
 		wantError  string
 	}{
-		{args: []string{path}, has: []string{"technique=baseline", "technique=sparse", "ideal%", "25.0", "75.0"}, lacks: []string{"mixed", "comm%", "linear"}},
+		{args: []string{path}, has: []string{"baseline fp32 tiny", "sparse fp32 tiny", "ideal%", "25.0", "75.0"}, lacks: []string{"mixed", "comm%", "linear"}},
 		{args: []string{path, "--row", "3"}, has: []string{"technique=sparse", "matrix products below peak", "75.0", "████", "linear.forward"}, lacks: []string{"baseline"}},
 		{args: []string{path, "--case", "precision=fp32"}, has: []string{"technique=baseline", "technique=sparse", "linear.forward"}},
+		{args: []string{path, "--case", "sparse fp32 tiny"}, has: []string{"technique=sparse", "linear.forward"}, lacks: []string{"baseline"}},
 		{args: []string{path, "--row", "1", "--format", "csv"}, has: []string{"where the step went,time,share%", "linear.forward,"}, lacks: []string{"█"}},
 		{args: []string{path, "--row", "1", "--format", "md"}, has: []string{"technique=baseline precision=fp32 model=tiny  \n", "| linear.forward |"}},
 		{args: []string{path, "--row", "2"}, wantError: "--row 2: this row does not say where its step went; ofpeak explain " + path + " lists those that do"},

@@ -42,15 +42,21 @@ func TestKilledRanks(t *testing.T) {
 		}
 		ended := make(chan error, 1)
 		go func() { ended <- cmd.Wait() }()
-		var slowest time.Duration
+		slowest, late := map[syscall.Signal]time.Duration{}, 0
 		for i := range kills {
-			took, err := killOne(binary, out, i)
+			signal := syscall.SIGKILL
+			if i%4 == 3 {
+				signal = syscall.SIGSTOP
+			}
+			took, err := killOne(binary, out, i, signal)
 			if err != nil {
 				cmd.Process.Kill()
 				<-ended
 				t.Fatalf("kill %d: %v\n%s", i, err, printed.String())
 			}
-			slowest = max(slowest, took)
+			if slowest[signal] = max(slowest[signal], took); took > 10*time.Second {
+				late++
+			}
 		}
 		select {
 		case <-ended:
@@ -67,27 +73,23 @@ func TestKilledRanks(t *testing.T) {
 				t.Errorf("%s: %s: %s", row.Case, row.Status, row.Reason)
 			}
 		}
-		if left := ranksOf(binary); len(left) > 0 {
+		if left := running(binary, ""); len(left) > 0 {
 			t.Errorf("processes are left: %v", left)
 		}
-		t.Logf("%d kills; the slowest took %.1f s to a failed row", kills, slowest.Seconds())
+		t.Logf("%d ranks; the slowest took %.1f s from SIGKILL and %.1f s from SIGSTOP to its failed row, %d more than 10 s", kills, slowest[syscall.SIGKILL].Seconds(), slowest[syscall.SIGSTOP].Seconds(), late)
 	})
 }
 
 // killOne waits for the n-th case's ranks, kills or stops one after a while, and returns how long the row took.
-func killOne(binary, out string, n int) (time.Duration, error) {
+func killOne(binary, out string, n int, signal syscall.Signal) (time.Duration, error) {
 	var ranks []int
 	for end := time.Now().Add(time.Minute); len(ranks) < 2; time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			return 0, fmt.Errorf("no ranks came")
 		}
-		ranks = ranksOf(binary)
+		ranks = running(binary, "case")
 	}
 	time.Sleep(time.Duration(300+rand.IntN(1500)) * time.Millisecond)
-	signal := syscall.SIGKILL
-	if n%10 == 9 {
-		signal = syscall.SIGSTOP
-	}
 	begin := time.Now()
 	_ = syscall.Kill(ranks[rand.IntN(2)], signal)
 	for time.Since(begin) < 30*time.Second {
@@ -102,18 +104,4 @@ func killOne(binary, out string, n int) (time.Duration, error) {
 func lines(path string) int {
 	data, _ := os.ReadFile(path)
 	return bytes.Count(data, []byte("\n"))
-}
-
-// ranksOf are the processes that measure a case of several ranks.
-func ranksOf(binary string) []int {
-	var pids []int
-	dirs, _ := filepath.Glob("/proc/[0-9]*")
-	for _, dir := range dirs {
-		line, _ := os.ReadFile(dir + "/cmdline")
-		if bytes.HasPrefix(line, []byte(binary+"\x00case\x00")) {
-			pid, _ := strconv.Atoi(filepath.Base(dir))
-			pids = append(pids, pid)
-		}
-	}
-	return pids
 }

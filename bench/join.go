@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"ofpeak/parallel/comm"
 	"ofpeak/parallel/comm/mpi"
@@ -38,7 +39,7 @@ func follow(ctx context.Context, r runner) (bool, error) {
 
 // join makes this process one of its job, if a launcher such as mpirun started it, with its number among those of its host. Where MPI cannot be used the job's first process
 // goes on alone, and says why; then, and where there is no job, ranks are goroutines.
-func join(stderr io.Writer) (comm.Processes, int, error) {
+func join(stderr io.Writer, stall time.Duration) (comm.Processes, int, error) {
 	l, launched := mpi.Launched()
 	if !launched {
 		if mpi.Built {
@@ -46,7 +47,7 @@ func join(stderr io.Writer) (comm.Processes, int, error) {
 		}
 		return nil, -1, nil
 	}
-	job, err := mpi.Start()
+	job, err := mpi.Start(stall)
 	if err == nil {
 		if job.Rank() == 0 {
 			fmt.Fprintf(stderr, "measuring with %d processes of %s as ranks, over %s\n", job.Size(), l.By, job.Version())

@@ -15,12 +15,19 @@ import (
 )
 
 // openRunner starts the device named by --device. auto is a GPU if one answers, else the CPU, with a line on stderr that says why.
-func openRunner(o runnerOptions) (runner, error) {
+func openRunner(o runnerOptions) (runner, error) { return openRunnerOr(o, o.cpu) }
+
+// openRunnerOr is openRunner with another way to open the CPU.
+func openRunnerOr(o runnerOptions, cpu func() (runner, error)) (runner, error) {
 	if o.Device == workload.Sim {
-		gpus := cmp.Or(o.GPUs, simulatedGPUs)
-		return o.rig(ptxsim.New(ptxsim.Config{Devices: gpus}), gpus)
+		return openSimulated(o)
 	}
-	return choose(o, openGPU, o.cpu)
+	return choose(o, openGPU, cpu)
+}
+
+func openSimulated(o runnerOptions) (runner, error) {
+	gpus := cmp.Or(o.GPUs, simulatedGPUs)
+	return o.rig(ptxsim.New(ptxsim.Config{Devices: gpus}), gpus)
 }
 
 // Simulated GPUs, unless the user says how many, and at most.
@@ -31,16 +38,16 @@ const (
 
 // cpu measures on this host's cores, with the other processes of its job if a launcher started it.
 func (o runnerOptions) cpu() (runner, error) {
-	job, local, err := join(o.Stderr)
+	job, local, err := join(o.Stderr, o.Stall)
 	if err != nil {
 		return nil, err
 	}
-	return rig.New(rig.Options{Chip: o.Chip, Data: o.Data, Rule: o.Rule, Trace: o.Trace, Job: job, LocalRank: local})
+	return rig.New(rig.Options{Chip: o.Chip, Data: o.Data, Rule: o.Rule, Trace: o.Trace, Job: job, LocalRank: local, Stall: o.Stall})
 }
 
 // rig measures on so many GPUs of a driver (0: all).
 func (o runnerOptions) rig(d driver.Driver, gpus int) (runner, error) {
-	return rig.New(rig.Options{Chip: o.Chip, Data: o.Data, Rule: o.Rule, Trace: o.Trace, Driver: d, GPUs: gpus})
+	return rig.New(rig.Options{Chip: o.Chip, Data: o.Data, Rule: o.Rule, Trace: o.Trace, Driver: d, GPUs: gpus, Stall: o.Stall})
 }
 
 func choose(o runnerOptions, gpu func(runnerOptions) (runner, error), cpu func() (runner, error)) (runner, error) {

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"time"
 
 	"ofpeak/bench/measure"
 	"ofpeak/bench/sweep"
@@ -16,8 +17,9 @@ type runnerOptions struct {
 	Chip   string // row of the chip table; "": as detected
 	Data   string // text of the language-model check; "": the built-in corpus
 	Rule   measure.Rule
-	Trace  string    // file to which a recorded step of each case is added; "": none
-	Stderr io.Writer `json:"-"` // where auto says what it chose, and why
+	Stall  time.Duration // that ranks may wait for one that does nothing; 0: for ever
+	Trace  string        // file to which a recorded step of each case is added; "": none
+	Stderr io.Writer     `json:"-"` // where auto says what it chose, and why
 }
 
 // openFunc starts the device that cases are measured on.

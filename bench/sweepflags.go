@@ -9,14 +9,16 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"ofpeak/bench/sweep"
 	"ofpeak/bench/workload"
+	"ofpeak/parallel/comm"
 	"ofpeak/results"
 )
 
 // sweepFlags are the flags of ofpeak run that say how a long sweep gets to its end.
 type sweepFlags struct {
 	isolate, resume bool
-	timeout         time.Duration
+	timeout, stall  time.Duration
 	launcher        string
 	retry           []string
 	set             *pflag.FlagSet
@@ -29,6 +31,7 @@ func (f *sweepFlags) register(p *pflag.FlagSet) {
 	f.set = p
 	p.BoolVar(&f.isolate, "isolate", false, "measure each case in a process of its own, so that one that crashes costs no other (default for --suite full)")
 	p.DurationVar(&f.timeout, "timeout", 0, "time limit of a case, such as 10m, which needs --isolate; 0: none (default 2h for --suite full)")
+	p.DurationVar(&f.stall, "stall-timeout", comm.DefaultStall, "how long ranks may wait for one that does nothing before their case fails; 0: for ever")
 	p.StringVar(&f.launcher, "launcher", "", "start each case of several ranks in a job of its own by this, such as 'mpirun -np 4'; implies --isolate")
 	p.BoolVar(&f.resume, "resume", false, "go on with the CSV of --out: cases that have a row in it are not measured again")
 	p.StringSliceVar(&f.retry, "retry", nil, "with --resume, measure again the cases whose row is failed, wrong, suspect or skipped")
@@ -40,6 +43,8 @@ func (f *sweepFlags) check(suite, out string) error {
 	switch {
 	case f.timeout < 0:
 		return fmt.Errorf("--timeout %v is negative; pass 0 for no limit", f.timeout)
+	case f.stall < 0:
+		return fmt.Errorf("--stall-timeout %v is negative; pass 0 to wait for ever", f.stall)
 	case f.timeout > 0 && isolation && !f.isolate:
 		return fmt.Errorf("--timeout %v with --isolate=false: only a process can be ended from outside; drop one", f.timeout)
 	case f.resume && out == "":
@@ -73,13 +78,7 @@ var retryable = []results.Status{results.Failed, results.Wrong, results.Suspect,
 
 // goOn opens the CSV of an earlier run. Of the plan's rows it takes out those that --retry names.
 func (f *sweepFlags) goOn(path string, plan []workload.Planned, stderr io.Writer) (*results.Writer, []results.Row, error) {
-	planned := map[string]bool{}
-	for _, p := range plan {
-		planned[p.Case.String()] = true
-	}
-	w, found, err := results.Resume(path, func(r *results.Row) bool {
-		return planned[r.Case] && slices.Contains(f.retry, string(r.Status))
-	})
+	w, found, err := results.Resume(path, sweep.Again(plan, func(s results.Status) bool { return slices.Contains(f.retry, string(s)) }))
 	if err != nil {
 		return nil, nil, err
 	}

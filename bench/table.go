@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"ofpeak/results"
@@ -19,8 +20,10 @@ type column struct {
 var columns = []column{
 	{"technique", false, func(r results.Row) string { return string(r.Technique) }},
 	{"precision", false, func(r results.Row) string { return string(r.Precision) }},
-	{"model", false, func(r results.Row) string { return fields(r.Case)[2] }},
-	{"what", false, func(r results.Row) string { return strings.Join(fields(r.Case)[3:], " ") }},
+	{"model", false, func(r results.Row) string { return results.ModelOf(r.Case) }},
+	{"what", false, func(r results.Row) string {
+		return strings.Join(results.Words(r.Case, "technique", "precision", "model", "seed", "device"), " ")
+	}},
 	{"step", true, func(r results.Row) string { return format(r.StepMedianS, duration) }},
 	{"±%", true, precision},
 	{"tokens/s", true, func(r results.Row) string { return format(r.TokensPerS, count) }},
@@ -35,7 +38,7 @@ var columns = []column{
 }
 
 // leastFirst are the columns that a narrow terminal can do without, those first that say least at a glance.
-var leastFirst = []string{"loss", "TFLOPS", "survey%", "vendor%", "±%", "tokens/s", "scaling", "model"}
+var leastFirst = []string{"loss", "TFLOPS", "survey%", "vendor%", "±%", "tokens/s", "scaling", "model", "speed-up", "step"}
 
 // colours of the statuses, by ANSI's numbers: green, faint, yellow, bold red.
 var colours = map[results.Status]string{results.OK: "32", results.Skipped: "2", results.Suspect: "33", results.Failed: "1;31", results.Wrong: "1;31"}
@@ -58,7 +61,7 @@ func writeTable(w io.Writer, rows []results.Row) error {
 			t.Right = append(t.Right, i)
 		}
 	}
-	notes := ""
+	var notes []string
 	for _, row := range rows {
 		cells := make([]string, len(columns))
 		for i, c := range columns {
@@ -66,7 +69,7 @@ func writeTable(w io.Writer, rows []results.Row) error {
 		}
 		t.Rows = append(t.Rows, cells)
 		if row.Reason != "" {
-			notes += fmt.Sprintf("%s: %s: %s\n", row.Status, row.Case, brief(row.Reason))
+			notes = append(notes, fmt.Sprintf("%s: %s: %s", row.Status, row.Case, brief(row.Reason)))
 		}
 	}
 	if render.Colored(w) {
@@ -78,29 +81,16 @@ func writeTable(w io.Writer, rows []results.Row) error {
 		return err
 	}
 	if len(left) > 0 {
-		notes = fmt.Sprintf("left out for want of width, and in the CSV: %s\n", strings.Join(left, ", ")) + notes
+		notes = slices.Insert(notes, 0, "left out for want of width, and in the CSV: "+strings.Join(left, ", "))
 	}
-	if notes == "" {
+	for i, note := range notes {
+		notes[i] = "\n" + render.Wrap(note, width, "  ")
+	}
+	if len(notes) == 0 {
 		return nil
 	}
-	_, err := fmt.Fprint(w, "\n", notes)
+	_, err := fmt.Fprintln(w, strings.Join(notes, ""))
 	return err
-}
-
-// fields are the values of a case's line, without key where the value speaks for itself, and without seed and device, which all rows share.
-// The first three are technique, precision and model.
-func fields(line string) []string {
-	var values []string
-	for field := range strings.FieldsSeq(line) {
-		switch key, value, _ := strings.Cut(field, "="); key {
-		case "technique", "precision", "model", "engine", "pass", "schedule", "layout", "isa":
-			values = append(values, value)
-		case "seed", "device":
-		default:
-			values = append(values, field)
-		}
-	}
-	return values
 }
 
 // brief cuts a reason that holds a whole stack; the CSV has all of it.

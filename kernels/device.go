@@ -79,6 +79,20 @@ type TimedStream interface {
 	Observe(note func(begin, end time.Time))
 }
 
+// WatchedStream is a Stream that any goroutine may ask what it is doing, for whoever must tell one that stands still from one with much to do.
+type WatchedStream interface {
+	Stream
+	Progress() Progress
+}
+
+// Progress is what a stream has done, and does.
+type Progress struct {
+	Ended   int64         // calls
+	Op      string        // operator under way; "": none, or a call that waits for others
+	Since   time.Time     // that it began
+	Longest time.Duration // that an operator took so far
+}
+
 // HostStream is a Stream over host memory. Collectives between ranks of one process are built on it.
 type HostStream interface {
 	Stream

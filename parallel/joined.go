@@ -44,8 +44,7 @@ func (l Joined) Run(ctx context.Context, s Strategy, body func(ctx context.Conte
 	defer stop()
 	defer l.end(c)()
 
-	w := &ending{errs: make([]error, r.World)}
-	w.working.Add(1)
+	w := newEnding(r.World, 1)
 	w.run(ctx, InProcess{Open: l.Open}, r, func(ctx context.Context, r *Rank) error {
 		if err := body(ctx, r); err != nil {
 			return err
@@ -89,7 +88,7 @@ func (l Joined) end(c comm.Communicator) func() {
 
 // aborted is why a communicator's world has ended, or nil.
 func aborted(c comm.Communicator) error {
-	if e, ok := c.(interface{ Err() error }); ok {
+	if e, ok := comm.As[interface{ Err() error }](c); ok {
 		return e.Err()
 	}
 	return nil

@@ -85,6 +85,10 @@ func (r *Rank) open() error {
 		if *s.stream, err = r.Device.NewStream(); err != nil {
 			return fmt.Errorf("stream: %w", err)
 		}
+		r.follow(*s.stream)
+	}
+	if err := r.All.Bind(r.Compute); err != nil {
+		return fmt.Errorf("connect: %w", err)
 	}
 	c := r.Coord
 	for _, axis := range []struct {
@@ -106,6 +110,15 @@ func (r *Rank) open() error {
 		}
 	}
 	return nil
+}
+
+// follow makes a stream's operators part of what the rank's journal tells.
+func (r *Rank) follow(s kernels.Stream) {
+	if w, ok := s.(kernels.WatchedStream); ok {
+		if j := comm.JournalOf(r.All); j != nil {
+			j.Follow(w)
+		}
+	}
 }
 
 // close releases everything. The world has ended: all ranks' streams are idle.

@@ -1,24 +1,32 @@
 #!/usr/bin/env bash
-# Fetch what the tests of kernels/cuda/driver/cudriver hold ours against, from NVIDIA's Python wheels: cuda.h of several CUDA versions as DIR/VERSION/cuda.h, and of
-# cuBLASLt the headers (DIR/VERSION/include) and for one version the library (DIR/VERSION/lib; 750 MB).
+# Fetch what the tests of kernels/cuda/driver/cudriver hold ours against, from NVIDIA's Python wheels: of several CUDA versions cuda.h as DIR/VERSION/cuda.h, of
+# cuBLASLt the headers (DIR/VERSION/include) and for one version the library (DIR/VERSION/lib; 750 MB), and of NCCL the header and for the oldest version the library (DIR/nccl-VERSION).
 # Needs Python 3 with pip, and no GPU. What is there already is not fetched again.
 set -euo pipefail
 dir=${1:?usage: scripts/cuda-headers.sh DIR}
 
-wheel() { # PACKAGE FOLDER
+wheel() { # PACKAGE FOLDER [PATTERN...]: what of a package fits a pattern, all without one
 	python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: --dest "$2" "$1"
-	python3 -m zipfile -e "$2"/*.whl "$2/wheel"
+	python3 - "$2/wheel" "$2"/*.whl "${@:3}" <<-'PYTHON'
+		import fnmatch, sys, zipfile
+		into, archive, *patterns = sys.argv[1:]
+		with zipfile.ZipFile(archive) as z:
+		    z.extractall(into, [n for n in z.namelist() if any(fnmatch.fnmatch(n, p) for p in patterns or ["*"])])
+	PYTHON
 }
 
-fetch() { # VERSION PACKAGE
-	[ -s "$dir/$1/cuda.h" ] && return
-	local tmp
+# pick PACKAGE FOLDER FILE...: files of a package, wherever they lie in it
+pick() {
+	local tmp into=$dir/$2
+	[ -s "$into/${*: -1}" ] && return
 	tmp=$(mktemp -d)
-	wheel "$2" "$tmp"
-	mkdir -p "$dir/$1"
-	find "$tmp/wheel" -path '*/include/cuda.h' -exec cp {} "$dir/$1/" \;
+	wheel "$1" "$tmp" "${@/#/*/}"
+	mkdir -p "$into"
+	for file in "${@:3}"; do
+		find "$tmp/wheel" -path "*/$file" -exec mv {} "$into/" \;
+		test -s "$into/$file"
+	done
 	rm -r "$tmp"
-	test -s "$dir/$1/cuda.h"
 }
 
 products() { # VERSION LIBRARY PACKAGE...
@@ -27,7 +35,7 @@ products() { # VERSION LIBRARY PACKAGE...
 	mkdir -p "$into/lib"
 	for package in "${@:3}"; do
 		tmp=$(mktemp -d)
-		wheel "$package" "$tmp"
+		wheel "$package" "$tmp" '*/include/*' "*/$library"
 		cp -r "$tmp"/wheel/nvidia/*/include "$into"
 		find "$tmp/wheel" -name "$library" -exec mv {} "$into/lib/" \;
 		rm -r "$tmp"
@@ -35,7 +43,9 @@ products() { # VERSION LIBRARY PACKAGE...
 	test -s "$into/lib/$library"
 }
 
-fetch 11.8 nvidia-cuda-runtime-cu11==11.8.89
-fetch 12.9 nvidia-cuda-runtime-cu12==12.9.79
-fetch 13.5 nvidia-cuda-runtime==13.5.37
+pick nvidia-cuda-runtime-cu11==11.8.89 11.8 cuda.h
+pick nvidia-cuda-runtime-cu12==12.9.79 12.9 cuda.h
+pick nvidia-cuda-runtime==13.5.37 13.5 cuda.h
 products 12.9 libcublasLt.so.12 nvidia-cuda-runtime-cu12==12.9.79 nvidia-cuda-nvcc-cu12==12.9.86 nvidia-cuda-cccl-cu12==12.9.27 nvidia-cublas-cu12==12.9.3.13
+pick nvidia-nccl-cu12==2.18.1 nccl-2.18.1 nccl.h libnccl.so.2
+pick nvidia-nccl-cu13==2.32.3 nccl-2.32.3 nccl.h

@@ -68,6 +68,13 @@ func child(how string) int {
 	case "hangs":
 		_ = w.Stage("verifying")
 		time.Sleep(time.Hour)
+	case "stops":
+		_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+	case "has a stopped child":
+		cmd := exec.Command(os.Args[0], os.Args[1:]...)
+		cmd.Env = append(os.Environ(), behave+"=stops")
+		cmd.Stdin = os.Stdin
+		_ = cmd.Run()
 	case "panics":
 		panic("index out of range")
 	case "says why":
@@ -192,6 +199,21 @@ func TestChildEnds(t *testing.T) {
 	}
 }
 
+// A case of which a process is stopped ends after a while, and a limit that is not reached changes nothing.
+func TestStoppedChild(t *testing.T) {
+	for how, stops := range map[string]bool{"stops": true, "has a stopped child": true, "is good": false} {
+		r := isolated(t, how)
+		r.Stopped = 200 * time.Millisecond
+		row := measured(t.Context(), t, r)
+		if bad := row.Status == results.Failed; bad != stops || bad && !strings.Contains(row.Reason, " was stopped by a signal for 200ms while measuring") {
+			t.Errorf("%s: %s: %s", how, row.Status, row.Reason)
+		}
+		if left := bearing(token); len(left) > 0 {
+			t.Errorf("%s: processes left: %v", how, left)
+		}
+	}
+}
+
 // groupOf names the variable with the control group that a child is to enter.
 const groupOf = "OFPEAK_TEST_CGROUP"
 
@@ -311,11 +333,11 @@ func TestParseJob(t *testing.T) {
 
 func TestReasonOfTheKernelsKill(t *testing.T) {
 	e := ending{signal: "SIGKILL", oomKilled: true}
-	if got := reason(e, "measuring", nil, 0); got != "out of memory while measuring: the kernel killed the process; take a smaller --model or batch" {
+	if got := reason(e, "measuring", nil, limits{}); got != "out of memory while measuring: the kernel killed the process; take a smaller --model or batch" {
 		t.Error(got)
 	}
 	e.oomKilled = false
-	if got := reason(e, "", []string{"last words"}, 0); got != "killed by SIGKILL: last words" {
+	if got := reason(e, "", []string{"last words"}, limits{}); got != "killed by SIGKILL: last words" {
 		t.Error(got)
 	}
 }

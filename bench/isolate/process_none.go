@@ -7,7 +7,6 @@ import (
 	"errors"
 	"os"
 	"os/exec"
-	"time"
 )
 
 // process is a running child; there are none on this system.
@@ -17,7 +16,7 @@ func start(*exec.Cmd) (*process, error) {
 	return nil, errors.New("this system has no process groups; pass --isolate=false")
 }
 
-func (*process) wait(context.Context, time.Duration) ending { return ending{} }
+func (*process) wait(context.Context, limits) ending { return ending{} }
 
 // Enter does nothing: start makes no children here.
 func Enter(*os.File) {}

@@ -2,7 +2,10 @@
 
 package isolate
 
-import "syscall"
+import (
+	"syscall"
+	"time"
+)
 
 // attributes make the child lead a process group. The end of the sweep reaches it through its standard input only.
 func attributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
@@ -14,3 +17,6 @@ func killMarked(string) {}
 
 // oomKills is not known here.
 func oomKills() int { return 0 }
+
+// watchStopped tells nothing: processes' states cannot be read here.
+func watchStopped(int, time.Duration, <-chan struct{}) <-chan int { return nil }

@@ -65,20 +65,28 @@ func start(cmd *exec.Cmd) (*process, error) {
 	return p, err
 }
 
-// wait returns how the child ended: by itself, or killed for the time limit or for ctx. Nothing that it has started is left then.
-func (p *process) wait(ctx context.Context, timeout time.Duration) ending {
+// wait returns how the child ended: by itself, or killed for one of the limits or for ctx. Nothing that it has started is left then.
+func (p *process) wait(ctx context.Context, l limits) ending {
 	var e ending
 	var limit <-chan time.Time
-	if timeout > 0 {
-		t := time.NewTimer(timeout)
+	if l.all > 0 {
+		t := time.NewTimer(l.all)
 		defer t.Stop()
 		limit = t.C
+	}
+	done := make(chan struct{})
+	defer close(done)
+	var stopped <-chan int
+	if l.stopped > 0 {
+		stopped = watchStopped(p.cmd.Process.Pid, l.stopped, done)
 	}
 	var err error
 	select {
 	case err = <-p.ended:
 	case <-limit:
 		e.timedOut = true
+		err = p.kill()
+	case e.stopped = <-stopped:
 		err = p.kill()
 	case <-ctx.Done():
 		err = p.kill()

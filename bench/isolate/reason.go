@@ -6,16 +6,23 @@ import (
 	"time"
 )
 
+// limits are those of a child; 0: none.
+type limits struct {
+	all     time.Duration // from its start to its end
+	stopped time.Duration // that one of its processes may be stopped
+}
+
 // ending is how a child ended.
 type ending struct {
 	signal    string // such as "SIGKILL", or ""
 	status    int    // exit status, if there was no signal
 	timedOut  bool
+	stopped   int  // process that was stopped for too long; 0: none
 	oomKilled bool // the kernel killed something for want of memory meanwhile
 }
 
 // reason says in one line why a child left no row.
-func reason(e ending, stage string, tail []string, timeout time.Duration) string {
+func reason(e ending, stage string, tail []string, l limits) string {
 	while := ""
 	if stage != "" {
 		while = " while " + stage
@@ -23,7 +30,9 @@ func reason(e ending, stage string, tail []string, timeout time.Duration) string
 	cause := cause(tail)
 	switch {
 	case e.timedOut:
-		return fmt.Sprintf("no end within --timeout %v%s; raise it, or take a smaller --model", timeout, while)
+		return fmt.Sprintf("no end within --timeout %v%s; raise it, or take a smaller --model", l.all, while)
+	case e.stopped > 0:
+		return fmt.Sprintf("process %d was stopped by a signal for %v%s", e.stopped, l.stopped, while)
 	case e.signal == "SIGKILL" && e.oomKilled:
 		return fmt.Sprintf("out of memory%s: the kernel killed the process; take a smaller --model or batch", while)
 	case outOfMemory(cause):

@@ -25,6 +25,7 @@ type Runner struct {
 	Command func(c workload.Case) (*exec.Cmd, error)
 	Options json.RawMessage // of every job
 	Timeout time.Duration   // of a case; 0: none
+	Stopped time.Duration   // that a process of a case may be stopped by a signal; 0: for ever
 	// After, unless nil, is called when a child has ended, with its last lines. What it says of one that failed is added to the reason.
 	After func(tail []string, failed bool) string
 	carry json.RawMessage
@@ -32,17 +33,28 @@ type Runner struct {
 
 // Run measures c in a child. A child that ends without a row makes the row a failed one.
 func (r *Runner) Run(ctx context.Context, c workload.Case, row *results.Row) {
-	got, err := r.child(ctx, c)
+	r.settle(ctx, c, row, false)
+}
+
+// Probe takes the first steps of c in a child.
+func (r *Runner) Probe(ctx context.Context, c workload.Case, row *results.Row) {
+	r.settle(ctx, c, row, true)
+}
+
+func (r *Runner) settle(ctx context.Context, c workload.Case, row *results.Row, probe bool) {
+	largest := row.Largest
+	got, err := r.child(ctx, c, probe)
 	switch {
 	case err == nil:
 		*row = got
+		row.Largest = largest // which is no affair of the child
 	case ctx.Err() == nil:
 		row.Settle(results.Failed, err.Error())
 	}
 }
 
-func (r *Runner) child(ctx context.Context, c workload.Case) (results.Row, error) {
-	job, err := json.Marshal(Job{Case: c.String(), Options: r.Options, Carry: r.carry})
+func (r *Runner) child(ctx context.Context, c workload.Case, probe bool) (results.Row, error) {
+	job, err := json.Marshal(Job{Case: c.String(), Probe: probe, Options: r.Options, Carry: r.carry})
 	if err != nil {
 		return results.Row{}, err
 	}
@@ -59,7 +71,7 @@ func (r *Runner) child(ctx context.Context, c workload.Case) (results.Row, error
 	var reading sync.WaitGroup
 	reading.Go(func() { heard.messages(p.out) })
 	reading.Go(func() { heard.words(p.errs) })
-	end := p.wait(ctx, r.Timeout)
+	end := p.wait(ctx, limits{r.Timeout, r.Stopped})
 	for _, f := range []*os.File{p.out, p.errs} {
 		_ = f.SetReadDeadline(time.Now().Add(time.Second)) // whoever still holds it has left the case
 	}
@@ -69,7 +81,7 @@ func (r *Runner) child(ctx context.Context, c workload.Case) (results.Row, error
 		after = r.After(heard.tail, heard.row == "")
 	}
 	if heard.row == "" {
-		return results.Row{}, errors.New(reason(end, heard.stage, heard.tail, r.Timeout) + suffix(after))
+		return results.Row{}, errors.New(reason(end, heard.stage, heard.tail, limits{r.Timeout, r.Stopped}) + suffix(after))
 	}
 	row, err := parseRow(heard.row, c)
 	if err == nil && heard.carry != nil {

@@ -13,24 +13,31 @@ import (
 
 // conditions are what a case was stepped under.
 type conditions struct {
-	validity.Report                      // of the rank that watched
+	validity.Report                      // of the rank that watched; of several processes RunDelayPct is the worst one's, the rest the first's
 	clock           float64              // host.ClockRate of the slowest core; 0: not known
 	clockChange     results.Opt[float64] // validity.ClockChangePct of the core where it changed most
 	gpus            []nvml.Summary       // of each rank's
 }
 
-// join takes what either knows.
+// join takes what either knows, and of what both know the worst.
 func (a conditions) join(b conditions) conditions {
+	delay := larger(a.RunDelayPct, b.RunDelayPct)
 	if a.Report == (validity.Report{}) {
 		a.Report = b.Report
 	}
+	a.RunDelayPct = delay
 	if a.clock == 0 || b.clock > 0 && b.clock < a.clock {
 		a.clock = b.clock
 	}
-	if b.clockChange.Or(-1) > a.clockChange.Or(-1) {
-		a.clockChange = b.clockChange
-	}
+	a.clockChange = larger(a.clockChange, b.clockChange)
 	a.gpus = slices.Concat(a.gpus, b.gpus)
+	return a
+}
+
+func larger(a, b results.Opt[float64]) results.Opt[float64] {
+	if b.Or(-1) > a.Or(-1) {
+		return b
+	}
 	return a
 }
 

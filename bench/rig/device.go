@@ -5,13 +5,11 @@ import (
 
 	"ofpeak/bench/workload"
 	"ofpeak/kernels"
-	"ofpeak/kernels/block"
 	"ofpeak/kernels/cpu"
 	"ofpeak/kernels/ref"
 	"ofpeak/parallel"
 	"ofpeak/parallel/comm"
 	"ofpeak/parallel/comm/local"
-	"ofpeak/parallel/comm/peer"
 	"ofpeak/parallel/trainer"
 )
 
@@ -20,6 +18,7 @@ func (r *Rig) launcher(c workload.Case) parallel.InProcess {
 	return parallel.InProcess{
 		Open:    func(rank, _ int) (kernels.Device, error) { return r.open(c, rank) },
 		Connect: r.engine(c).connect,
+		Stall:   r.stall,
 	}
 }
 
@@ -31,7 +30,7 @@ type engine struct {
 
 func (r *Rig) engine(c workload.Case) engine {
 	if c.OnGPU() {
-		return engine{peer.Name, peer.New}
+		return r.gpus.engine()
 	}
 	if r.joined(c) {
 		return engine{r.job.Version(), nil} // launch connects the processes
@@ -55,11 +54,11 @@ func (r *Rig) supports(c workload.Case) error {
 	if c.IsGorgonia() {
 		return r.checkGorgonia(c)
 	}
-	cfg := trainerConfig(c)
+	cfg := c.Training()
 	if err := r.kernels(c, question{cfg.Model.Precision.Compute, cfg.Model.Precision.Math, cfg.Model.Layout.Format, c.ISA, cfg.Model.Experts.Count > 0}); err != nil {
 		return err
 	}
-	return trainer.Check(cfg, strategy(c))
+	return trainer.Check(cfg, c.Strategy())
 }
 
 // kernels asks a device about the operators of a case. A GPU is asked once about each kind of operands, for it takes long to open.
@@ -99,32 +98,4 @@ func (q question) ask(dev kernels.Device) error {
 		return nil
 	}
 	return dev.Supports(kernels.OpLinear, q.math, q.format)
-}
-
-// trainerConfig is the whole model of a case.
-func trainerConfig(c workload.Case) trainer.Config {
-	p, ok := kernels.PrecisionNamed(c.Precision)
-	if !ok {
-		panic("rig: a case of an unknown precision")
-	}
-	layout := c.Layout
-	if p.Int8 {
-		layout.Format = kernels.Int8
-	}
-	m := c.Model
-	return trainer.Config{
-		Model: block.Config{
-			C: m.C, NH: m.NH, T: m.T, L: m.L, V: m.V, Batch: m.B,
-			Experts:   block.Experts{Count: c.Experts.Count, TopK: c.Experts.TopK, Capacity: c.Experts.Capacity, Parts: c.Experts.Parts},
-			Precision: p, Layout: layout, Seed: uint64(c.Seed), Forward: c.Pass == workload.Forward, Recompute: c.Recompute == workload.Blocks,
-		},
-		Hyper: block.DefaultHyper,
-	}
-}
-
-func strategy(c workload.Case) parallel.Strategy {
-	return parallel.Strategy{
-		DP: c.DP, TP: c.TP, PP: c.PP, Schedule: c.Schedule, Chunks: c.Chunks, Microbatches: c.Microbatches, BucketBytes: int64(c.BucketBytes),
-		ZeRO: c.ZeRO, Sequence: c.Sequence, EP: c.EP, CP: c.CP, EqualStages: c.Cut == workload.ByCount,
-	}
 }

@@ -13,6 +13,8 @@ import (
 	"ofpeak/kernels"
 	"ofpeak/kernels/cuda"
 	"ofpeak/kernels/cuda/driver"
+	"ofpeak/parallel/comm/nccl"
+	"ofpeak/parallel/comm/peer"
 	"ofpeak/results"
 	"ofpeak/results/chips"
 )
@@ -23,7 +25,11 @@ type gpus struct {
 	info      driver.DeviceInfo
 	count     int
 	libraries string // name=version joined by ";"
+	ceilings  gpuCeilings
 	readers   func(pci string) (nvml.Reader, error)
+
+	collectives   driver.Collectives // nil: none
+	noCollectives error              // why
 }
 
 // findGPUs takes the first so many devices of a driver, or all (0) that are of the first one's kind.
@@ -36,6 +42,7 @@ func findGPUs(d driver.Driver, count int) (*gpus, error) {
 		return nil, err
 	}
 	g := &gpus{Driver: d, readers: nvml.Open}
+	g.collectives, g.noCollectives = d.Collectives()
 	if g.info, err = d.Device(0); err != nil {
 		return nil, err
 	}
@@ -79,7 +86,26 @@ func (g *gpus) meet() error {
 	if library, err := dev.Library(); err == nil {
 		g.libraries += ";" + strings.Replace(library, " ", "=", 1)
 	}
+	if g.collectives != nil {
+		g.libraries += ";" + strings.Replace(g.collectives.Library(), " ", "=", 1)
+	}
 	return dev.Close()
+}
+
+// engine is NCCL where that is, else copies of our own.
+func (g *gpus) engine() engine {
+	if g.collectives != nil {
+		return engine{g.collectives.Library(), nccl.New(g.collectives)}
+	}
+	return engine{peer.Name, peer.New}
+}
+
+// cautions are what a reader of a good row of several GPUs should know.
+func (g *gpus) cautions() []string {
+	if g.noCollectives == nil {
+		return nil
+	}
+	return []string{"collectives are copies of our own: " + firstLine(g.noCollectives)}
 }
 
 // use makes a rig measure on GPUs. The chip is the one of the driver's name, unless the user named one.

@@ -58,6 +58,30 @@ func TestSimulatedGPUsAreVerifiedAndTellNoTime(t *testing.T) {
 	}
 }
 
+// A library of collectives is used where there is one, and its row names it; without one a row of real GPUs says so.
+func TestALibraryOfCollectivesIsUsed(t *testing.T) {
+	r, err := New(Options{Rule: brief, Driver: ptxsim.New(ptxsim.Config{Devices: 2, Seed: 4, Collectives: true})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line, want := range map[string]string{"dp=2": "stand-in for NCCL", "": ""} {
+		if row := run(t, r, simulated(line)); row.Status != results.OK || row.Collectives != want {
+			t.Errorf("%s: %s (%s) by %q", line, row.Status, row.Reason, row.Collectives)
+		}
+	}
+	without, _ := onGPUs(t, 2, 0)
+	c, err := workload.ParseCase(simulated("dp=2"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for rig, want := range map[*Rig]bool{r: false, without: true} {
+		notes := strings.Join(rig.cautions(c, measurement{}, &results.Row{}), "; ")
+		if strings.Contains(notes, "collectives are copies of our own: ptxsim: simulated GPUs have no library of collectives") != want {
+			t.Errorf("cautions are %q", notes)
+		}
+	}
+}
+
 func TestWhatGPUsCannotDoIsSaid(t *testing.T) {
 	r, _ := onGPUs(t, 2, 1<<22)
 	for line, want := range map[string]string{

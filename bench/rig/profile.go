@@ -53,9 +53,17 @@ func (p profile) join(q profile) profile {
 	return p
 }
 
-// profileRank records steps like those that were timed. All ranks record equally many; only a step that fails is an error.
-func profileRank(ctx context.Context, rank *parallel.Rank, t *trainer.Trainer, x *exchange, timed int) (profile, error) {
+// profileRank records steps like those that were timed, in times of rank 0's clock, which ranks of one process share. All ranks record equally many; only a step that
+// fails is an error.
+func profileRank(ctx context.Context, rank *parallel.Rank, t *trainer.Trainer, x *exchange, timed int, share bool) (profile, error) {
 	var p profile
+	var ahead time.Duration
+	if !share {
+		var err error
+		if ahead, err = rank.ClockOffset(time.Now); err != nil {
+			return p, err
+		}
+	}
 	dev := rank.Device.(*trace.Device)
 	for range min(maxProfiled, max(1, timed/2)) {
 		if err := ctx.Err(); err != nil {
@@ -71,6 +79,7 @@ func profileRank(ctx context.Context, rank *parallel.Rank, t *trainer.Trainer, x
 		if line.err != nil {
 			p.err = line.err
 		}
+		line.Base = line.Base.Add(-ahead)
 		p.steps = append(p.steps, waterfall.Step{line.Timeline})
 	}
 	return p, nil

@@ -10,6 +10,7 @@ import (
 	"os"
 	"runtime/debug"
 	"strings"
+	"time"
 
 	"ofpeak/bench/host"
 	"ofpeak/bench/measure"
@@ -20,6 +21,7 @@ import (
 	"ofpeak/kernels/cpu/peak"
 	"ofpeak/kernels/cpu/team"
 	"ofpeak/kernels/cuda/driver"
+	"ofpeak/parallel"
 	"ofpeak/parallel/comm"
 	"ofpeak/results"
 	"ofpeak/results/chips"
@@ -33,6 +35,8 @@ type Options struct {
 	// Job is the processes that are the ranks of a case, if it has several; nil: ranks are goroutines. LocalRank is this one's number on its host, or -1.
 	Job       comm.Processes
 	LocalRank int
+	// Stall is how long ranks may wait for one that does nothing before the case fails; 0: for ever.
+	Stall time.Duration
 	// Driver of the GPUs to measure on, one for each rank; nil: the CPU.
 	Driver driver.Driver
 	GPUs   int // how many of them; 0: all
@@ -48,6 +52,7 @@ type Rig struct {
 	cores      []int
 	job        comm.Processes // nil: none
 	localRank  int
+	stall      time.Duration
 	gpus       *gpus // nil: the CPU
 	open       func(c workload.Case, rank int) (kernels.Device, error)
 	answers    map[question]error // of a GPU
@@ -68,7 +73,7 @@ func New(o Options) (*Rig, error) {
 	}
 	cores = cores[:min(len(cores), host.Cores())]
 	r := &Rig{
-		rule: o.Rule, job: o.Job, localRank: o.LocalRank, trace: o.Trace, cores: cores, corpus: workload.DefaultCorpus(),
+		rule: o.Rule, job: o.Job, localRank: o.LocalRank, stall: o.Stall, trace: o.Trace, cores: cores, corpus: workload.DefaultCorpus(),
 		machine: sweep.Machine{Device: results.CPU, Name: host.CPUName(), Chip: o.Chip, Cores: len(cores)},
 		answers: map[question]error{},
 		rates:   map[int][]peak.Rate{}, bandwidths: map[int]float64{}, clocks: map[int]float64{}, refs: map[workload.Case]snapshot{}, learned: map[workload.Case][]float64{},
@@ -161,8 +166,17 @@ func (r *Rig) cautions(c workload.Case, m measurement, row *results.Row) []strin
 	oversubscribed := c.Device == workload.CPU && c.World()*c.RankThreads(len(r.cores)) > len(r.cores)
 	notes := m.conditions.Cautions(row.ClockRatio, m.conditions.clockChange, oversubscribed)
 	notes = append(notes, nvml.Join(m.conditions.gpus).Cautions()...)
+	if c.OnGPU() && c.World() > 1 {
+		notes = append(notes, r.gpus.cautions()...)
+	}
+	if n := parallel.LeftBehind(); n > 0 {
+		notes = append(notes, fmt.Sprintf("ranks of an earlier case (%d) did not come back and may still run beside this one; pass --isolate", n))
+	}
 	if note := sparsityNote(c, row); note != "" {
 		notes = append(notes, note)
+	}
+	if c.OnGPU() && r.gpus.ceilings.err != nil {
+		notes = append(notes, "no measured ceilings: "+firstLine(r.gpus.ceilings.err))
 	}
 	if m.profile.err != nil {
 		notes = append(notes, "not recorded: "+firstLine(m.profile.err))

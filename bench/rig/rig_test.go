@@ -3,12 +3,10 @@ package rig
 import (
 	"context"
 	"errors"
-	"maps"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
-	"reflect"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -16,11 +14,11 @@ import (
 	"ofpeak/bench/measure"
 	"ofpeak/bench/perfetto"
 	"ofpeak/bench/sweep"
-	"ofpeak/bench/validity"
 	"ofpeak/bench/workload"
 	"ofpeak/kernels"
 	"ofpeak/kernels/cpu/gemm"
 	"ofpeak/kernels/cpu/peak"
+	"ofpeak/parallel"
 	"ofpeak/parallel/comm"
 	"ofpeak/results"
 )
@@ -215,6 +213,54 @@ func TestPanicIsAFailedRowOfOneLineAndTheNextCaseRuns(t *testing.T) {
 	}
 }
 
+// stalls blocks in the middle of its third step.
+type stalls struct {
+	kernels.HostStream
+	calls *int
+	since *time.Time
+	until chan struct{}
+}
+
+func (s stalls) AttentionBackward(dqkv, scratch, dout, out, lse, qkv kernels.Tensor) {
+	if *s.calls++; *s.calls == 3*2 { // two layers
+		s.Do(func() error {
+			*s.since = time.Now()
+			<-s.until
+			return nil
+		})
+	}
+	s.HostStream.AttentionBackward(dqkv, scratch, dout, out, lse, qkv)
+}
+
+// A rank that is stuck in a step costs its case a failed row that names it and what it did, within ten seconds, and the next case runs and says that it is not alone.
+func TestStalledRankIsAFailedRowAndTheNextCaseRuns(t *testing.T) {
+	r := newRig(t)
+	r.stall = comm.DefaultStall
+	var since time.Time
+	until, sound := make(chan struct{}), r.open
+	r.open = func(c workload.Case, rank int) (kernels.Device, error) {
+		dev, err := sound(c, rank)
+		if rank == 1 {
+			dev = broken{dev, func(s kernels.HostStream) kernels.Stream { return stalls{s, new(int), &since, until} }}
+		}
+		return dev, err
+	}
+	row := run(t, r, "model=tiny dp=2")
+	if took := time.Since(since); row.Status != results.Failed || !strings.Contains(row.Reason, "rank 1 stalled: others wait for it; rank 1: ") || took > 10*time.Second {
+		t.Errorf("after %v: %s: %s", took, row.Status, row.Reason)
+	}
+	r.open = sound
+	if row := run(t, r, "model=tiny dp=2"); row.Status != results.OK || !strings.Contains(row.Reason, "ranks of an earlier case (1) did not come back") {
+		t.Errorf("after a stall: %s: %s", row.Status, row.Reason)
+	}
+	close(until)
+	for limit := time.Now().Add(10 * time.Second); parallel.LeftBehind() > 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(limit) {
+			t.Fatal("the rank that came back counts as left behind")
+		}
+	}
+}
+
 func TestOutOfMemoryIsAFailedRow(t *testing.T) {
 	r := newRig(t)
 	sound := r.open
@@ -389,48 +435,6 @@ func TestTrace(t *testing.T) {
 	}
 }
 
-// A row says what it was measured under, and a rig that recalls another's ceilings measures none.
-func TestConditions(t *testing.T) {
-	r := measuringRig(t)
-	row := run(t, r, "model=tiny dp=2")
-	if ratio := row.ClockRatio.Or(0); ratio < 0.2 || ratio > 5 {
-		t.Errorf("the clock is %g of that of the peak", ratio)
-	}
-	if runtime.GOOS == "linux" && (!row.StealPct.Known() || !row.InvoluntarySwitches.Known()) {
-		t.Errorf("steal %v, involuntary switches %v", row.StealPct, row.InvoluntarySwitches)
-	}
-	data, err := r.Carry()
-	if err != nil {
-		t.Fatal(err)
-	}
-	other := measuringRig(t)
-	if err := other.Recall(data); err != nil {
-		t.Fatal(err)
-	}
-	if !reflect.DeepEqual(other.rates, r.rates) || !maps.Equal(other.clocks, r.clocks) || len(r.clocks) == 0 || len(r.rates) == 0 {
-		t.Errorf("recalled %v and %v, want %v and %v", other.rates, other.clocks, r.rates, r.clocks)
-	}
-	if err := other.Recall([]byte("{")); err == nil {
-		t.Error("half a message is recalled")
-	}
-}
-
-// Of several ranks the slowest clock counts, and what the one that watched has seen.
-func TestJoinConditions(t *testing.T) {
-	watched := conditions{Report: validity.Report{StealPct: results.Some(3.0)}, clock: 5}
-	for _, other := range []conditions{{}, {clock: 7}, {clock: 4}} {
-		for _, joined := range []conditions{watched.join(other), other.join(watched)} {
-			want := 5.0
-			if other.clock == 4 {
-				want = 4
-			}
-			if joined.clock != want || joined.StealPct.Or(0) != 3 {
-				t.Errorf("%+v with %+v is %+v", watched, other, joined)
-			}
-		}
-	}
-}
-
 // A case trains within its memory limit, and is skipped where the allocator refuses, not failed.
 func TestMemoryLimit(t *testing.T) {
 	r := newRig(t)
@@ -454,5 +458,35 @@ func TestMemoryLimit(t *testing.T) {
 	}
 	if err := row.Validate(); err != nil {
 		t.Error(err)
+	}
+}
+
+// The first steps of a case say whether it fits, and nothing of its speed.
+func TestProbe(t *testing.T) {
+	r := newRig(t)
+	for line, want := range map[string]results.Status{
+		"model=tiny memory=5MiB":                  results.OK,
+		"model=tiny memory=3MiB":                  results.Skipped,
+		"model=tiny dp=2 zero=3 memory=3MiB":      results.OK,
+		"model=tiny precision=bf16 memory=1MiB":   results.Skipped,
+		"model=tiny,V=256 tp=2 memory=4MiB":       results.OK,
+		"model=tiny pass=forward memory=3MiB":     results.OK,
+		"model=tiny,B=1 pass=forward memory=1KiB": results.Skipped,
+	} {
+		c, err := workload.ParseCase(line)
+		if err != nil {
+			t.Fatal(err)
+		}
+		row := sweep.NewRow(c, r.Machine(), sweep.Environment{}, anHour)
+		r.Probe(t.Context(), c, &row)
+		if row.Status != want || row.TokensPerS.Known() || row.PeakBytesPerRank.Or(0) > int64(c.Memory) {
+			t.Errorf("%s: %s %q, peak %v; want %s", line, row.Status, row.Reason, row.PeakBytesPerRank, want)
+		}
+		if want == results.Skipped && !strings.Contains(row.Reason, fmt.Sprintf("of the limit of %d are in use", c.Memory)) {
+			t.Errorf("%s: reason %q", line, row.Reason)
+		}
+		if err := row.Validate(); err != nil {
+			t.Errorf("%s: %v", line, err)
+		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 
 	"ofpeak/bench/measure"
 	"ofpeak/bench/waterfall"
+	"ofpeak/results"
 )
 
 // sent is a measurement on its way to another process.
@@ -20,12 +21,17 @@ type sent struct {
 	Routing              [2]float64
 	Steps                []waterfall.Step
 	NotRecorded          string
+	Clock                float64
+	ClockChange          float64 // as RunDelay in percent, and -1 where it is not known
+	RunDelay             float64
 }
 
 func (m measurement) send() sent {
 	p := m.phases
+	w := m.conditions
 	s := sent{m.Result, m.lossFirst, m.lossLast, m.variants, m.peakBytes, m.commBytes, m.processBytes, m.processKnown,
-		[6]float64{p.forward, p.backward, p.optimizer, p.comm, p.exposed, p.bubble}, m.skippedSteps, [2]float64{m.routing.choices, m.routing.dropped}, m.profile.steps, ""}
+		[6]float64{p.forward, p.backward, p.optimizer, p.comm, p.exposed, p.bubble}, m.skippedSteps, [2]float64{m.routing.choices, m.routing.dropped}, m.profile.steps, "",
+		w.clock, w.clockChange.Or(-1), w.RunDelayPct.Or(-1)}
 	if m.profile.err != nil {
 		s.NotRecorded = m.profile.err.Error()
 	}
@@ -40,5 +46,13 @@ func (s sent) receive() measurement {
 	if s.NotRecorded != "" {
 		m.profile.err = errors.New(s.NotRecorded)
 	}
+	m.conditions.clock, m.conditions.clockChange, m.conditions.RunDelayPct = s.Clock, notNegative(s.ClockChange), notNegative(s.RunDelay)
 	return m
+}
+
+func notNegative(v float64) results.Opt[float64] {
+	if v < 0 {
+		return results.Opt[float64]{}
+	}
+	return results.Some(v)
 }

@@ -9,6 +9,7 @@ package block
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"ofpeak/kernels"
@@ -129,6 +130,8 @@ func (c Config) Check() error {
 		return fmt.Errorf("zero=%d spreads what training keeps, and a forward pass keeps none of it", c.Shards.Level)
 	case c.Recompute && c.Forward:
 		return fmt.Errorf("a forward pass keeps nothing that could be computed again")
+	case c.Precision.Math == kernels.FP8 && c.Layout.Format != kernels.Dense:
+		return fmt.Errorf("fp8 products have dense weights only")
 	case c.Precision.Int8 && !c.Forward:
 		return fmt.Errorf("int8 has no backward pass")
 	}
@@ -173,6 +176,12 @@ func (c Config) held() []int {
 		}
 	}
 	return ls
+}
+
+// HasBlocks reports whether the stage holds a Transformer block.
+func (c Config) HasBlocks() bool {
+	c = c.normal()
+	return slices.ContainsFunc(c.held(), func(layer int) bool { return c.Layers()[layer] == Block })
 }
 
 // Local is the index, among the stage's layers, of a layer that it holds.

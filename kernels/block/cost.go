@@ -115,7 +115,7 @@ func (c Config) addWork(l *LayerCost) {
 			l.Backward.Executed = l.Backward.Executed.Plus(again)
 		}
 	case LMHead:
-		c.product(l, c.Precision.Factors(), 2*n*float64(c.V)*float64(c.C), 1)
+		c.product(l, c.Precision.Head().Factors(), 2*n*float64(c.V)*float64(c.C), 1)
 	}
 }
 
@@ -254,6 +254,18 @@ func (c Config) actBytes(kind LayerKind) int64 {
 	return bytes
 }
 
+// DataBytes is the part of a layer's activations that is a microbatch of the model's data: the embedding's tokens, or a head's targets.
+func (c Config) DataBytes(kind LayerKind) int64 {
+	c = c.normal()
+	switch kind {
+	case Block:
+		return 0
+	case MSEHead:
+		return c.InputBytes()
+	}
+	return int64(c.all() * kernels.I32.Size())
+}
+
 // insideBytes are a block's activations but for its input and output.
 func (c Config) insideBytes() int64 {
 	n, own, cc, p := int64(c.all()), int64(c.tokens()), int64(c.C), int64(c.C/c.TP)
@@ -310,8 +322,11 @@ func (c Config) ScratchBytes() int64 {
 	if c.Sequence {
 		all = n * cc * int64(c.Precision.Compute.Size())
 	}
-	all += c.ringBytes()
 	mlp := n * 4 * p * int64(c.Precision.Compute.Size())
+	if !c.HasBlocks() {
+		return all
+	}
+	all += c.ringBytes()
 	if c.Experts.Count > 0 {
 		all, mlp = all+c.mixtureScratch(), 0
 	}

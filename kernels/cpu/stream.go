@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -47,9 +46,11 @@ type Stream struct {
 	units    units
 	epilogue epilogue
 	slope    activationSlope
+	factors8 factors8
 	expand   expansion
 
-	length atomic.Int64               // commands enqueued and not yet run
+	length atomic.Int64 // commands enqueued and not yet run
+	work   work
 	failed bool                       // an error is pending; written by the goroutine, and by Sync while it is idle
 	note   func(begin, end time.Time) // nil: no one wants to know
 
@@ -197,6 +198,8 @@ func (s *Stream) execute(e entry) {
 		defer func() { s.note(begin, time.Now()) }()
 	}
 	if !s.failed || e.always {
+		s.work.begin(e.cmd)
+		defer s.work.end()
 		e.cmd.run(s)
 	}
 }
@@ -219,7 +222,7 @@ func (s *Stream) fail(err error) {
 
 // describe names the operator that panicked. A failure that the runtime found is a bug, and says where.
 func describe(c command, v any) error {
-	op := strings.TrimPrefix(fmt.Sprintf("%T", c), "*cpu.")
+	op := nameOf(c)
 	stack := debug.Stack()
 	if p, ok := v.(*team.Panic); ok {
 		v, stack = p.Value, p.Stack

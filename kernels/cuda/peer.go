@@ -11,6 +11,15 @@ import (
 // Device is the stream's.
 func (s *stream) Device() kernels.Device { return s.dev }
 
+// Below is what the stream is on the driver, for libraries that enqueue there.
+func (s *stream) Below() (driver.Context, driver.Stream) { return s.dev.ctx, s.s }
+
+// Address is where a tensor of this device starts.
+func (s *stream) Address(t kernels.Tensor) driver.Ptr { return address(t) }
+
+// Guard makes every later Sync fail with what ended says, unless that is nil: the work of a library that is cut short leaves no error on the stream.
+func (s *stream) Guard(ended func() error) { s.ended = ended }
+
 // Err is the first failure since the last Sync that is known by now.
 func (s *stream) Err() error { return s.err }
 

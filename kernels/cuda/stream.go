@@ -23,6 +23,8 @@ type stream struct {
 
 	work     driver.Ptr // see workspace
 	workSize int
+
+	ended func() error // see Guard; nil: none
 }
 
 const (
@@ -82,6 +84,9 @@ func (s *stream) Sync() error {
 		s.fail(s.checkTokens())
 	}
 	s.tokens = false
+	if s.ended != nil {
+		s.fail(s.ended())
+	}
 	err := s.err
 	s.err = nil
 	return err

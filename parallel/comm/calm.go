@@ -9,19 +9,20 @@ const busyShare = 0.03
 // sampling is how far apart processor times are compared: so far that a moment's work, such as a look for messages, does not count.
 const sampling = time.Second
 
-// Calm tells since when a process has neither ended a call nor computed.
+// Calm tells since when a rank has neither ended anything nor computed.
 type Calm struct {
 	since time.Time // zero: nothing is known yet
+	ended time.Time // anything; or since then it is watched
 	at    time.Time // of the last sample
 	cpu   time.Duration
 	done  int64
 }
 
-// Note takes the calls that a process has ended so far and the processor time that it has used, as of now.
+// Note takes what a rank has ended so far and the processor time that its process has used, as of now.
 func (c *Calm) Note(now time.Time, done int64, cpu time.Duration) {
 	switch passed := now.Sub(c.at); {
 	case c.since.IsZero() || done != c.done:
-		*c = Calm{since: now, at: now, cpu: cpu, done: done}
+		*c = Calm{since: now, ended: now, at: now, cpu: cpu, done: done}
 	case passed >= sampling:
 		if (cpu - c.cpu).Seconds() > busyShare*passed.Seconds() {
 			c.since = now
@@ -30,10 +31,13 @@ func (c *Calm) Note(now time.Time, done int64, cpu time.Duration) {
 	}
 }
 
-// For is how long the process has been calm.
-func (c *Calm) For(now time.Time) time.Duration {
+// Still is how long the rank has ended nothing.
+func (c *Calm) Still(now time.Time) time.Duration {
 	if c.since.IsZero() {
 		return 0
 	}
-	return now.Sub(c.since)
+	return now.Sub(c.ended)
 }
+
+// For is how long the rank has been calm, as far as it was looked at.
+func (c *Calm) For() time.Duration { return c.at.Sub(c.since) }

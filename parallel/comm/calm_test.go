@@ -26,11 +26,11 @@ func TestCalm(t *testing.T) {
 			now = start.Add(time.Duration(tick) * 250 * time.Millisecond)
 			c.Note(now, test.done(tick), test.cpu(tick))
 		}
-		if got := c.For(now); got != test.want {
+		if got := c.For(); got != test.want {
 			t.Errorf("%s: calm for %v, want %v", test.name, got, test.want)
 		}
 	}
-	if c := (Calm{}); c.For(start) != 0 {
+	if c := (Calm{}); c.For() != 0 {
 		t.Error("calm before anything is known")
 	}
 }

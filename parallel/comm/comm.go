@@ -21,6 +21,9 @@ type Communicator interface {
 	Rank() int
 	Size() int
 
+	// Bind tells the communicator of a world the rank's device, by one of its streams. All ranks call it before they call anything else, and wait for each other.
+	Bind(s kernels.Stream) error
+
 	// AllReduce: dst (n) = Σ over ranks of src (n); dst may be src.
 	AllReduce(s kernels.Stream, dst, src kernels.Tensor)
 	// ReduceScatter: dst (n) = part Rank() of Σ over ranks of src (p·n); dst may be part Rank() of src.
@@ -49,4 +52,19 @@ type Communicator interface {
 	// Counts is what this rank's calls have moved so far.
 	Counts() Counts
 	Close() error
+}
+
+// As is a communicator, or the first of those that it wraps, which has the methods of T too.
+func As[T any](c Communicator) (T, bool) {
+	for {
+		if t, ok := c.(T); ok {
+			return t, true
+		}
+		w, ok := c.(interface{ Unwrap() Communicator })
+		if !ok {
+			var none T
+			return none, false
+		}
+		c = w.Unwrap()
+	}
 }

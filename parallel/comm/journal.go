@@ -16,6 +16,9 @@ type Action struct {
 	Ranks    int // of the communicator
 }
 
+// bytes are those of the operand.
+func (a Action) bytes() int64 { return int64(a.Elements) * int64(a.Type.Size()) }
+
 // String is such as "all-reduce of 65536 fp32 among 4 ranks".
 func (a Action) String() string {
 	if a.Ranks == 0 {
@@ -31,14 +34,15 @@ func (a Action) String() string {
 // most is how many calls of a rank can be under way at once: one a stream.
 const most = 8
 
-// Journal keeps what one rank does, so that a world that stands still can say where. It allocates nothing.
+// Journal keeps what one rank does, so that a world that stands still can say where. To keep it allocates nothing.
 type Journal struct {
-	mu     sync.Mutex
-	note   string
-	done   int64
-	under  [most]entry
-	last   Action
-	lastAt time.Time
+	mu      sync.Mutex
+	note    string
+	done    int64
+	under   [most]entry
+	last    Action
+	lastAt  time.Time
+	streams []kernels.WatchedStream
 }
 
 type entry struct {
@@ -51,6 +55,21 @@ func (j *Journal) Note(text string) {
 	j.mu.Lock()
 	j.note = text
 	j.mu.Unlock()
+}
+
+// Follow makes a stream's operators part of what the rank does.
+func (j *Journal) Follow(s kernels.WatchedStream) {
+	j.mu.Lock()
+	j.streams = append(j.streams, s)
+	j.mu.Unlock()
+}
+
+// JournalOf is that of a communicator; nil: it keeps none.
+func JournalOf(c Communicator) *Journal {
+	if j, ok := As[interface{ Journal() *Journal }](c); ok {
+		return j.Journal()
+	}
+	return nil
 }
 
 // Begin notes that a call is under way, until End of the number returned.
@@ -80,8 +99,9 @@ func (j *Journal) End(n int) {
 // State is a rank's journal at one moment.
 type State struct {
 	Note    string
-	Done    int64 // calls ended
-	Waiting bool  // a call is under way: Action, the oldest; else Action is what ended last
+	Done    int64            // calls and operators ended
+	Working kernels.Progress // of the stream whose operator is under way longest; Op is "": none is. Longest is that of all streams
+	Waiting bool             // a call is under way: Action, the oldest; else Action is what ended last
 	Action  Action
 	Since   time.Time // that Action began, or ended; zero: there was none
 }
@@ -96,6 +116,15 @@ func (j *Journal) State() State {
 			s.Waiting, s.Action, s.Since = true, e.Action, e.since
 		}
 	}
+	for _, stream := range j.streams {
+		p := stream.Progress()
+		s.Done += p.Ended
+		longest := max(s.Working.Longest, p.Longest)
+		if p.Op != "" && (s.Working.Op == "" || p.Since.Before(s.Working.Since)) {
+			s.Working = p
+		}
+		s.Working.Longest = longest
+	}
 	return s
 }
 
@@ -107,6 +136,9 @@ func (s State) At(now time.Time) string {
 		text = fmt.Sprintf("%.1f s in %v", age, s.Action)
 	case !s.Since.IsZero():
 		text = fmt.Sprintf("%.1f s since %v", age, s.Action)
+	}
+	if s.Working.Op != "" {
+		text = fmt.Sprintf("%.1f s in %s, %s", now.Sub(s.Working.Since).Seconds(), s.Working.Op, text)
 	}
 	if s.Note != "" {
 		text = s.Note + ": " + text

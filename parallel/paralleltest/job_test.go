@@ -23,7 +23,7 @@ func TestMain(m *testing.M) {
 		os.Exit(m.Run())
 	}
 	var err error
-	if job, err = mpi.Start(); err != nil {
+	if job, err = mpi.Start(comm.DefaultStall); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}

@@ -20,6 +20,7 @@ import (
 	"ofpeak/parallel"
 	"ofpeak/parallel/comm"
 	"ofpeak/parallel/comm/local"
+	"ofpeak/parallel/comm/nccl"
 	"ofpeak/parallel/comm/peer"
 	"ofpeak/parallel/paralleltest"
 	"ofpeak/parallel/trainer"
@@ -71,15 +72,15 @@ var techniques = []technique{
 // tolerances bound losses and gradients after the rounding of so short sums, relative to a tensor's largest value.
 var tolerances = map[string]float64{"fp32": 2e-5, "tf32": 0.008, "bf16": 0.06, "fp16": 0.008}
 
-func (c technique) run(t *testing.T, seed uint64) {
+func (c technique) run(t *testing.T, seed uint64, between engine) {
 	p, _ := kernels.PrecisionNamed(c.precision)
-	gpus := &drivertest.Tap{Driver: ptxsim.New(ptxsim.Config{Devices: 4, Seed: seed})}
+	gpus := &drivertest.Tap{Driver: ptxsim.New(ptxsim.Config{Devices: 4, Seed: seed, Collectives: true})}
 	m := block.Config{C: 16, NH: 2, T: 5, L: 2, V: 8, Batch: 4, Seed: 3, Layout: c.layout, Recompute: c.again, Experts: c.experts}
 	if c.CP > 1 {
 		m.T = 8
 	}
 	paralleltest.Run(t, paralleltest.Options{
-		Open: simulated(gpus), Truth: openRef, Connect: peer.New, Precision: p,
+		Open: simulated(gpus), Truth: openRef, Connect: between(gpus), Precision: p,
 		Tolerance: tolerances[c.precision], Drift: 2*paralleltest.Steps*block.DefaultHyper.LR + p.Compute.Eps(),
 		Cases: []paralleltest.Case{{Name: fmt.Sprintf("%s %s seed %d", c.precision, c.layout.Format, seed), Model: m, Strategy: c.Strategy}},
 	})
@@ -92,7 +93,32 @@ func (c technique) run(t *testing.T, seed uint64) {
 func TestSimulatedGPUsTrainAsTheReference(t *testing.T) {
 	quick(t)
 	for i, c := range techniques {
-		c.run(t, uint64(i))
+		c.run(t, uint64(i), copies)
+	}
+}
+
+// engine connects worlds of a driver's GPUs.
+type engine func(d driver.Driver) (connect func(ranks int) []comm.Communicator)
+
+func copies(driver.Driver) func(int) []comm.Communicator { return peer.New }
+
+func library(d driver.Driver) func(int) []comm.Communicator {
+	l, err := d.Collectives()
+	if err != nil {
+		panic(err)
+	}
+	return nccl.New(l)
+}
+
+// The steps are the same where a library such as NCCL moves the data, which orders nothing but its own calls: with one strategy of each kind, or all where there is time.
+func TestSimulatedGPUsTrainOverALibrary(t *testing.T) {
+	quick(t)
+	some := []parallel.Strategy{{EP: 2}, {DP: 2, BucketBytes: 4096}, {DP: 4, ZeRO: 3}, {TP: 2, PP: 2, Microbatches: 2}}
+	for i, c := range techniques {
+		plain := c.precision == "fp32" && c.layout.Format == kernels.Dense && c.Mesh().World() > 1
+		if plain && (os.Getenv("OFPEAK_LONG") != "" || slices.Contains(some, c.Strategy)) {
+			c.run(t, uint64(i), library)
+		}
 	}
 }
 
@@ -178,14 +204,19 @@ func TestNoFailureLeaks(t *testing.T) {
 	if os.Getenv("OFPEAK_LONG") != "" {
 		step = 7
 	}
-	for _, s := range []parallel.Strategy{{DP: 2, ZeRO: 2}, {TP: 2}, {PP: 2, Microbatches: 2}, {CP: 2}} {
-		failed := 0
-		for n := 1; ; n += step {
-			sim := ptxsim.New(ptxsim.Config{Devices: 2, Seed: uint64(n)})
+	for _, c := range []struct {
+		parallel.Strategy
+		engine
+		step int
+	}{{parallel.Strategy{DP: 2, ZeRO: 2}, copies, step}, {parallel.Strategy{TP: 2}, copies, step}, {parallel.Strategy{PP: 2, Microbatches: 2}, copies, step}, {parallel.Strategy{CP: 2}, copies, step},
+		{parallel.Strategy{DP: 2, ZeRO: 2}, library, 2*step + 1}, {parallel.Strategy{PP: 2, Microbatches: 2}, library, 2*step + 1}} {
+		s, failed := c.Strategy, 0
+		for n := 1; ; n += c.step {
+			sim := ptxsim.New(ptxsim.Config{Devices: 2, Seed: uint64(n), Collectives: true})
 			gpus := &drivertest.Tap{Driver: sim}
 			code := []driver.Error{driver.ErrOutOfMemory, driver.ErrIllegalAddress}[n%2]
 			sim.FailAt(n, code)
-			err := within(time.Minute, func() error { _, err := trainOnce(simulated(gpus), peer.New, s, shortest(s)); return err })
+			err := within(time.Minute, func() error { _, err := trainOnce(simulated(gpus), c.engine(gpus), s, shortest(s)); return err })
 			if left := gpus.Alive(); left != "" {
 				t.Errorf("%s: call %d failed (%v), left on the devices: %s", s, n, err, left)
 			}

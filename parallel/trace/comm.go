@@ -29,6 +29,15 @@ func wrap(c comm.Communicator, group string) *communicator {
 	return &communicator{Communicator: c, group: group, sends: make([]int, c.Size()), recvs: make([]int, c.Size())}
 }
 
+// Bind passes on the stream below.
+func (c *communicator) Bind(s kernels.Stream) error {
+	inner, _ := unwrap(s)
+	return c.Communicator.Bind(inner)
+}
+
+// Unwrap is the communicator itself.
+func (c *communicator) Unwrap() comm.Communicator { return c.Communicator }
+
 // Split wraps the new communicator. Since all ranks split in the same order, its name is the same on all its ranks.
 func (c *communicator) Split(color, key int) (comm.Communicator, error) {
 	inner, err := c.Communicator.Split(color, key)

@@ -164,6 +164,14 @@ func (s *stream) Wait(e kernels.Event) {
 	s.end()
 }
 
+// Progress passes on what a kernels.WatchedStream tells; it is nothing of others.
+func (s *stream) Progress() kernels.Progress {
+	if w, ok := s.inner.(kernels.WatchedStream); ok {
+		return w.Progress()
+	}
+	return kernels.Progress{}
+}
+
 // Sync passes on.
 func (s *stream) Sync() error { return s.inner.Sync() }
 

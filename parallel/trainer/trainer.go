@@ -120,9 +120,7 @@ func New(r *parallel.Rank, cfg Config) (*Trainer, error) {
 	c := Microbatch(cfg.Model, r.Strategy)
 	c.Shards.Rank = r.DP.Rank()
 	c.TPRank, c.CPRank, c.Experts.Rank = r.Coord.TP, r.Coord.CP, r.Coord.EP
-	for stage := r.Coord.PP; stage < len(cuts)-1; stage += r.Strategy.PP {
-		c.Chunks = append(c.Chunks, block.Range{Lo: cuts[stage], Hi: cuts[stage+1]})
-	}
+	c.Chunks = chunks(cuts, r.Strategy, r.Coord.PP)
 	t := &Trainer{
 		Cuts: cuts, rank: r, dev: r.Device, compute: r.Compute, pipe: r.Pipe, clock: clock{dev: r.Device}, mark: trace.Marker(r.Device),
 		microbatches: r.Strategy.Microbatches, count: lossCount(cfg.Model),
@@ -175,7 +173,7 @@ func (t *Trainer) connect(h block.Hyper) error {
 	if r.EP.Size() > 1 {
 		st.Exchange = &timed{r.EP, &t.clock, true}
 	}
-	if r.CP.Size() > 1 {
+	if r.CP.Size() > 1 && st.HasBlocks() {
 		ring, err := cp.New(r.Device, &timed{r.CP, &t.clock, false}, r.Ring, st, t.waitExposed)
 		if err != nil {
 			return err
@@ -230,11 +228,14 @@ func (t *Trainer) connectTensor() error {
 		return err
 	}
 	t.tp = tp.Sequence{Comm: c, All: all}
+	if st.Forward {
+		return nil
+	}
 	grads, n := st.Partials(), 0
 	for _, g := range grads {
 		n += g.Size()
 	}
-	if n == 0 || st.Forward {
+	if n == 0 {
 		return nil
 	}
 	packed, err := t.tensor(st.Precision.Stats, n)

@@ -160,9 +160,9 @@ func caution(which string, r *results.Row) []string {
 	case r.Reason == "":
 		return nil
 	case r.Status == results.Imported:
-		return []string{which + " imported, not verified: " + r.Reason}
+		return []string{which + ": imported, not verified: " + r.Reason}
 	}
-	return []string{which + " " + r.Reason}
+	return []string{which + ": " + r.Reason}
 }
 
 // samples are the row's step times; of an imported row without them the one time that is known, which gives a ratio and never a verdict.

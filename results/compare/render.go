@@ -31,7 +31,7 @@ func (t *Table) Write(w io.Writer, f render.Format, width int) error {
 		d.table(t.Matrix(t.Options.rowKeys(), t.Options.colKeys()).table())
 	}
 	d.list("Outliers, far from the others of their technique", t.outliers())
-	d.list("Shares of peak", t.bases())
+	d.list("What the shares divide by", t.bases())
 	d.list("Notes", t.notes())
 	d.list("Not compared", t.refusals())
 	d.list("Not ok", t.failures())
@@ -58,7 +58,7 @@ func (t *Table) legend() []string {
 			r := f.Rows[0]
 			s += fmt.Sprintf(": %s, %s %s", orUnknown(r.Host), r.Device, orUnknown(r.DeviceName))
 			if r.Commit != "" {
-				s += ", commit " + r.Commit
+				s += ", commit " + results.ShortCommit(r.Commit)
 			}
 			s += ", " + r.UTCTime.Format("2006-01-02 15:04")
 		}
@@ -67,20 +67,10 @@ func (t *Table) legend() []string {
 	return out
 }
 
-// label is a row's case without the names of the fields that every case starts with.
-func label(r *results.Row) string {
-	words := strings.Fields(r.Case)
-	for i, w := range words {
-		for _, name := range []string{"technique=", "precision=", "model="} {
-			if rest, ok := strings.CutPrefix(w, name); ok {
-				words[i] = rest
-			}
-		}
-	}
-	return strings.Join(words, " ")
-}
+// label is a row's case in words.
+func label(r *results.Row) string { return strings.Join(results.Words(r.Case), " ") }
 
-// sideBySide has one line per case and file, the base's first. Too narrow a terminal costs it the samples, then the p-values; the verdicts hold both.
+// sideBySide has one line per case and file, the base's first. Too narrow a terminal costs it the samples, then the p-values, which the verdicts hold, then the shares.
 func (t *Table) sideBySide(width int) render.Table {
 	out := render.Table{
 		Header: []string{"case", "file", "tokens/s", "survey %", "vendor %", "meas. %", "ratio", "95% CI", "p", "n", "verdict"},
@@ -93,12 +83,7 @@ func (t *Table) sideBySide(width int) render.Table {
 		out.Rows = append(out.Rows, slices.Concat([]string{""}, speed(p.Other), []string{
 			factor(p.Ratio.Center), interval(p), probability(p.Ratio.P), fmt.Sprint(p.Ratio.NY), string(p.Verdict)}))
 	}
-	out = out.DropEmpty()
-	for _, dispensable := range []string{"n", "p"} {
-		if !out.Fits(width) {
-			out = out.Without(dispensable)
-		}
-	}
+	out, _ = out.DropEmpty().Narrow(width, "n", "p", "survey %", "vendor %", "meas. %")
 	return out
 }
 
@@ -167,19 +152,16 @@ func (t *Table) summary() string {
 		len(t.Pairs), strings.Join(parts, ", "), t.Options.ThresholdPct, len(t.Refused), len(t.NotOK))
 }
 
-// bases says once what each column of shares divides by.
+// bases says once what the shares divide by.
 func (t *Table) bases() []string {
 	var out []string
-	add := func(column, basis string) {
-		if line := column + ": " + basis; basis != "" && !slices.Contains(out, line) {
-			out = append(out, line)
-		}
-	}
 	for _, p := range t.Pairs {
 		for _, r := range []*results.Row{p.Base.Row, p.Other.Row} {
-			add("survey", r.ShareSurveyBasis)
-			add("vendor", r.ShareVendorBasis)
-			add("measured", r.ShareMeasuredBasis)
+			for _, basis := range []string{r.ShareSurveyBasis, r.ShareVendorBasis, r.ShareMeasuredBasis} {
+				if basis != "" && !slices.Contains(out, basis) {
+					out = append(out, basis)
+				}
+			}
 		}
 	}
 	slices.Sort(out)

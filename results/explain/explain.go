@@ -2,8 +2,11 @@
 package explain
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,10 +21,10 @@ var headings = map[string]string{
 }
 
 // Overview has a line for each row that has a waterfall, with the share of the step of each part in percent. A row is named by its number in the
-// file, from 1. Parts that no row has are left out.
-func Overview(rows []results.Row) render.Table {
-	t := render.Table{Header: []string{"row", "case", "step"}, Right: []int{0, 2}}
-	names := columns()
+// file, from 1. Parts that no row has are left out. So are those that matter least where the width, if it is not 0, asks for it: they are returned.
+func Overview(rows []results.Row, width int) (t render.Table, left []string) {
+	t = render.Table{Header: []string{"row", "case", "step"}, Right: []int{0, 2}}
+	names, most := columns(), map[string]float64{}
 	for i, name := range names {
 		t.Header = append(t.Header, headings[name]+"%")
 		t.Right = append(t.Right, 3+i)
@@ -34,17 +37,20 @@ func Overview(rows []results.Row) render.Table {
 		step := rows[i].StepMedianS.Or(0)
 		shares := map[string]string{}
 		for _, p := range parts {
+			heading := headings[p.Column] + "%"
+			most[heading] = max(most[heading], math.Abs(p.Seconds/step))
 			if share := fmt.Sprintf("%.1f", p.Seconds/step*100); share != "0.0" && share != "-0.0" {
 				shares[p.Column] = share
 			}
 		}
-		cells := []string{fmt.Sprint(i + 1), rows[i].Case, seconds(step)}
+		cells := []string{fmt.Sprint(i + 1), strings.Join(results.Words(rows[i].Case), " "), seconds(step)}
 		for _, name := range names {
 			cells = append(cells, shares[name])
 		}
 		t.Rows = append(t.Rows, cells)
 	}
-	return t.DropEmpty()
+	leastFirst := slices.SortedFunc(maps.Keys(most), func(a, b string) int { return cmp.Or(cmp.Compare(most[a], most[b]), strings.Compare(a, b)) })
+	return t.DropEmpty().Narrow(width, leastFirst...)
 }
 
 // columns are the waterfall's, in order.
@@ -121,7 +127,7 @@ func seconds(s float64) string {
 		size time.Duration
 		name string
 	}{{time.Second, "s"}, {time.Millisecond, "ms"}, {time.Microsecond, "µs"}} {
-		if d.Abs() >= unit.size {
+		if float64(d.Abs()) >= 0.9995*float64(unit.size) { // what would round to 1000 of the next
 			return fmt.Sprintf("%.3g %s", float64(d)/float64(unit.size), unit.name)
 		}
 	}

@@ -1,6 +1,7 @@
 package explain
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -79,12 +80,17 @@ func TestOverview(t *testing.T) {
 	none := row()
 	none.WFHostS = results.Opt[float64]{}
 	want := `
-row  case                                       step  ideal%  matmul%  attention%  memory%  optimizer%  comm%  imbalance%  host%
---------------------------------------------------------------------------------------------------------------------------------
-  2  technique=data-parallel model=tiny dp=2  100 ms    50.0     20.0       -10.0      1.0         9.0   20.0         5.0    5.0
+row  case                       step  ideal%  matmul%  attention%  memory%  optimizer%  comm%  imbalance%  host%
+----------------------------------------------------------------------------------------------------------------
+  2  data-parallel tiny dp=2  100 ms    50.0     20.0       -10.0      1.0         9.0   20.0         5.0    5.0
 `
-	if got := "\n" + text(t, Overview([]results.Row{none, row()})); trim(got) != trim(want) {
-		t.Errorf("got%s\nwant%s", got, want)
+	rows := []results.Row{none, row()}
+	all, left := Overview(rows, 0)
+	if got := "\n" + text(t, all); trim(got) != trim(want) || len(left) > 0 {
+		t.Errorf("got%s\nwant%s\nleft out: %q", got, want, left)
+	}
+	if narrow, left := Overview(rows, 60); !narrow.Fits(60) || len(left) == 0 || left[0] != "memory%" || slices.Contains(left, "ideal%") {
+		t.Errorf("in 60 columns: %q, without %q", narrow.Header, left)
 	}
 }
 
@@ -96,6 +102,14 @@ func TestTitle(t *testing.T) {
 	r.ShareMeasuredPct, r.Reason = results.Opt[float64]{}, "stolen"
 	if got, want := Title(&r), "technique=data-parallel model=tiny dp=2\n100 ms a step\nok: stolen"; got != want {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestSeconds(t *testing.T) {
+	for s, want := range map[float64]string{0: "0", 9.6e-8: "96 ns", 1.23456e-4: "123 µs", 9.9961e-4: "1 ms", -0.01: "-10 ms", 0.99994: "1 s", 12: "12 s"} {
+		if got := seconds(s); got != want {
+			t.Errorf("%g s is %q, want %q", s, got, want)
+		}
 	}
 }
 

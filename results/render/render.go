@@ -143,8 +143,9 @@ func (t Table) columns(widths []int, painted bool) []table.ColumnConfig {
 	return configs
 }
 
-// leastText is the width below which a left-aligned column is not wrapped. Right-aligned columns hold numbers and are never wrapped.
-const leastText = 12
+// leastText and mostWord bound the width below which a left-aligned column is not wrapped: that of its longest word between them. Right-aligned columns hold
+// numbers and are never wrapped.
+const leastText, mostWord = 12, 16
 
 // Fits reports whether Write can keep to a width.
 func (t Table) Fits(width int) bool {
@@ -170,13 +171,13 @@ func (t Table) fit(width int) (widths []int, gap int) {
 	return t.shrink(widths, gap, width), gap
 }
 
-// shrink takes from the widest text column until the columns fit or none has more than leastText.
+// shrink takes from the widest text column until the columns fit or none has more than it needs.
 func (t Table) shrink(natural []int, gap, width int) []int {
-	widths := slices.Clone(natural)
+	widths, least := slices.Clone(natural), t.least()
 	for total(widths, gap) > width {
 		widest := -1
 		for c, w := range widths {
-			if w > leastText && !slices.Contains(t.Right, c) && (widest < 0 || w > widths[widest]) {
+			if w > least[c] && !slices.Contains(t.Right, c) && (widest < 0 || w > widths[widest]) {
 				widest = c
 			}
 		}
@@ -186,6 +187,20 @@ func (t Table) shrink(natural []int, gap, width int) []int {
 		widths[widest]--
 	}
 	return widths
+}
+
+// least are the widths below which columns are not wrapped.
+func (t Table) least() []int {
+	least := make([]int, len(t.Header))
+	for c := range least {
+		least[c] = leastText
+		for _, row := range t.Rows {
+			for word := range strings.FieldsSeq(row[c]) {
+				least[c] = max(least[c], min(mostWord, utf8.RuneCountInString(word)))
+			}
+		}
+	}
+	return least
 }
 
 func total(widths []int, gap int) int {
@@ -226,16 +241,27 @@ func Width(w io.Writer) int {
 	return width
 }
 
-// Wrap breaks a paragraph into lines of at most width columns, the later ones indented; 0 means any width.
+// Wrap breaks a paragraph into lines of at most width columns, the later ones indented; 0 means any width. A number stays with its percent sign.
 func Wrap(s string, width int, indent string) string {
 	if width <= len(indent) {
 		return s
 	}
+	const kept = "\ufffc%" // of the width of a blank, and not one
+	return strings.ReplaceAll(wrap(strings.ReplaceAll(s, " %", kept), width, indent), kept, " %")
+}
+
+func wrap(s string, width int, indent string) string {
 	lines := strings.Split(text.WrapSoft(s, width), "\n")
 	if len(lines) == 1 {
 		return s
 	}
 	rest := strings.Join(strings.Fields(strings.TrimPrefix(s, strings.TrimSpace(lines[0]))), " ")
-	rest = text.WrapSoft(rest, width-len(indent))
-	return strings.TrimRight(lines[0], " ") + "\n" + indent + strings.ReplaceAll(rest, "\n", "\n"+indent)
+	lines = lines[:1]
+	for line := range strings.SplitSeq(text.WrapSoft(rest, width-len(indent)), "\n") {
+		lines = append(lines, indent+line)
+	}
+	for i := range lines {
+		lines[i] = strings.TrimRight(lines[i], " ")
+	}
+	return strings.Join(lines, "\n")
 }

@@ -49,7 +49,7 @@ func TestTextFitsTheWidth(t *testing.T) {
 		for _, line := range strings.Split(out.String(), "\n") {
 			widest = max(widest, utf8.RuneCountInString(line))
 		}
-		if fits := width >= 12+5+8+2; sample.Fits(width) != fits || (widest <= width) != fits {
+		if fits := width >= len("data-parallel")+5+8+2; sample.Fits(width) != fits || (widest <= width) != fits {
 			t.Errorf("width %d: Fits is %v, the widest line has %d", width, sample.Fits(width), widest)
 		}
 		if !strings.Contains(out.String(), "12345.5") {
@@ -77,6 +77,9 @@ func TestWrap(t *testing.T) {
 		{0, s},
 		{80, s},
 		{12, "- one two\n  three four\n  five six"},
+	}
+	if got, want := Wrap("threads waited for 7 % of the time, or 12 %", 20, "  "), "threads waited for\n  7 % of the time,\n  or 12 %"; got != want {
+		t.Errorf("%q; want %q", got, want)
 	}
 	for _, test := range tests {
 		if got := Wrap(s, test.width, "  "); got != test.want {

@@ -15,10 +15,11 @@ func (m *Machine) memoryFigure() *figure.Figure {
 		if !memoryOf(e).Known() {
 			continue
 		}
-		if !slices.Contains(order, e.Row.Model) {
-			order = append(order, e.Row.Model)
+		model := results.ModelOf(e.Row.Case)
+		if !slices.Contains(order, model) {
+			order = append(order, model)
 		}
-		models[e.Row.Model] = append(models[e.Row.Model], e)
+		models[model] = append(models[model], e)
 	}
 	if len(order) == 0 {
 		return nil

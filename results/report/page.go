@@ -7,6 +7,7 @@ import (
 	"html/template"
 	"io"
 	"slices"
+	"strings"
 
 	"ofpeak/results"
 	"ofpeak/results/report/figure"
@@ -21,7 +22,10 @@ var (
 	scriptJS string
 )
 
-var page = template.Must(template.New("page").Parse(pageHTML))
+var page = template.Must(template.New("page").Funcs(template.FuncMap{"units": units}).Parse(pageHTML))
+
+// units keeps a line from ending between a number and its percent sign.
+func units(s string) string { return strings.ReplaceAll(s, " %", "\u00a0%") }
 
 // section is a chapter of the page.
 type section struct {
@@ -146,12 +150,12 @@ func (r *Report) sections() []section {
 	charts("losses", "Where the rest went", "Each bar is one step: first the time that its work needs at peak speed, which is the share of peak, then where the rest of the time went. Open a row to see it part by part.",
 		"no row has both a share of peak and phases", (*Machine).lossesFigure)
 	for _, m := range r.Machines {
-		for _, s := range m.steps() {
+		for _, s := range r.steps(m) {
 			out[len(out)-1].Folded = append(out[len(out)-1].Folded, drawing{s.summary, template.HTML(s.figure.SVG())})
 		}
 	}
 	charts("roofline", "Roofline", "What memory and multipliers allow, and what each row and each of its operators makes of it. Both axes are relative to the peak and the memory bandwidth of the row's "+
-		"own precision and cores. A spot over the slope reads from caches; an operator that does not multiply has no place here.",
+		"own precision and cores. A spot over the slope reads from caches. Operators that do not multiply stand in a strip of their own, by their share of the bandwidth.",
 		"no row was profiled beside a measured peak and a measured memory bandwidth", (*Machine).rooflineFigure)
 	charts("scaling", "Scaling", "Speed on several ranks over that on one rank with as many threads. On the dashed line, ranks do not disturb each other at all.",
 		"no row ran on several ranks beside the same on one", (*Machine).scalingFigure)
@@ -192,8 +196,8 @@ func (r *Report) validity() []list {
 	for _, m := range r.Machines {
 		for _, b := range bases {
 			for _, e := range m.measured() {
-				if _, words := b.share(e.Row); words != "" && !slices.Contains(basis, m.Letter+", "+b.name+": "+words) {
-					basis = append(basis, m.Letter+", "+b.name+": "+words)
+				if _, words := b.share(e.Row); words != "" && !slices.Contains(basis, m.Letter+": "+words) {
+					basis = append(basis, m.Letter+": "+words)
 				}
 			}
 		}

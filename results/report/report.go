@@ -8,7 +8,6 @@ package report
 import (
 	"cmp"
 	"errors"
-	"slices"
 	"strings"
 
 	"ofpeak/results"
@@ -119,24 +118,11 @@ func (m *Machine) measured() []*Entry {
 
 // What is the case without what stands in columns of its own.
 func (e *Entry) What() string {
-	var words []string
-	for word := range strings.FieldsSeq(e.Row.Case) {
-		switch key, value, _ := strings.Cut(word, "="); key {
-		case "technique", "precision", "model", "seed", "device":
-		case "engine", "pass", "schedule", "layout", "isa":
-			words = append(words, value)
-		default:
-			words = append(words, word)
-		}
-	}
-	return strings.Join(words, " ")
+	return strings.Join(results.Words(e.Row.Case, "technique", "precision", "model", "seed", "device"), " ")
 }
 
 // Name is the entry in one line of a figure.
-func (e *Entry) Name() string {
-	parts := []string{string(e.Row.Technique), string(e.Row.Precision), e.Row.Model, e.What()}
-	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), " ")
-}
+func (e *Entry) Name() string { return strings.Join(results.Words(e.Row.Case, "seed", "device"), " ") }
 
 // Figures are all charts of the report, machine by machine.
 func (r *Report) Figures() []*figure.Figure {
@@ -147,7 +133,7 @@ func (r *Report) Figures() []*figure.Figure {
 				out = append(out, f)
 			}
 		}
-		for _, s := range m.steps() {
+		for _, s := range r.steps(m) {
 			out = append(out, s.figure)
 		}
 	}

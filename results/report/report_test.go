@@ -214,15 +214,36 @@ func TestProfilesAreShownAsMeasured(t *testing.T) {
 			t.Errorf("%s has no ink", p.name)
 		}
 	}
-	// The peak is 10 GFLOPS, the memory 5 GB/s: they keep pace at 2 FLOPs per byte.
+	// The peak is 10 GFLOPS, the memory 5 GB/s: they keep pace at 2 FLOPs per byte. The LayerNorm moves 10^9/12 bytes in 10 ms.
 	spots := e.spots()
-	if len(spots) != 2 {
-		t.Fatalf("spots %+v; want the product and the row", spots)
+	if len(spots) != 3 {
+		t.Fatalf("spots %+v; want the product, the LayerNorm and the row", spots)
 	}
-	for i, want := range []spot{{intensity: 3, share: 75}, {intensity: 2, share: 50}} {
+	for i, want := range []spot{{intensity: 3, share: 75}, {intensity: 0, share: 100.0 / 0.6}, {intensity: 2, share: 50}} {
 		if got := spots[i]; math.Abs(got.intensity-want.intensity) > 1e-9 || math.Abs(got.share-want.share) > 1e-9 {
 			t.Errorf("spot %d at %v, %v %%; want %v, %v %%", i, got.intensity, got.share, want.intensity, want.share)
 		}
+	}
+}
+
+// TestProfileBesideAPublishedPeak takes what was reached off products and attention as their FLOPs are, where the profile had no peak to do so.
+func TestProfileBesideAPublishedPeak(t *testing.T) {
+	r := newRow(results.Baseline, "fp16", "", 1)
+	profile(&r)
+	r.WFMatmulS, r.WFAttentionS, r.WFIdealS = results.Some(0.45), results.Some(0.24), results.Opt[float64]{}
+	r.Ops = results.OpTimes{{Name: "linear.forward", Seconds: 0.45, FLOPs: 3e9, Bytes: 1}, {Name: "attention.forward", Seconds: 0.24, FLOPs: 1e9, Bytes: 1}}
+	r.ShareMeasuredPct, r.ShareMeasuredBasis = results.Opt[float64]{}, ""
+	r.ShareVendorPct, r.ShareVendorBasis = results.Some(20.0), "vendor"
+	w := waterfallOf(mustBuild(t, Options{}, newFile("a.csv", r)).Machines[0].Entries[0])
+	want := map[string]float64{"matrix products below peak": 0.3, "attention below peak": 0.19, "memory-bound operators": 0.15, "not explained": 0}
+	for _, p := range w.losses {
+		if seconds, ok := want[p.name]; ok && math.Abs(p.seconds-seconds) > 1e-12 {
+			t.Errorf("%s: %v s, want %v", p.name, p.seconds, seconds)
+		}
+		delete(want, p.name)
+	}
+	if len(want) > 0 {
+		t.Errorf("without %v", want)
 	}
 }
 
@@ -244,7 +265,7 @@ func TestFormats(t *testing.T) {
 	tests := []struct{ got, want string }{
 		{percent(81.63), "81.6 %"}, {percent(0.1234), "0.12 %"}, {percent(0), "0.0 %"}, {times(2.306), "2.31×"}, {times(12345), "12345×"},
 		{duration(1.5), "1.50 s"}, {duration(0.0302), "30.2 ms"}, {duration(2e-7), "0.200 µs"}, {size(296087588), "296 MB"}, {size(0), "0 B"},
-		{digits(0, 3), "0"}, {digits(-0.0123, 2), "-0.012"}, {short("0123456789abcdef+"), "0123456789ab+"}, {short("abc"), "abc"}, {letter(0), "A"}, {letter(27), "AB"},
+		{digits(0, 3), "0"}, {digits(-0.0123, 2), "-0.012"}, {letter(0), "A"}, {letter(27), "AB"},
 	}
 	for _, test := range tests {
 		if test.got != test.want {

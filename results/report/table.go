@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"ofpeak/results"
 )
@@ -39,6 +40,30 @@ type filter struct {
 	Values []string
 }
 
+// Lengths in characters from which on the texts of a column may be broken into lines, and from which on it gets room for them.
+const longText, longestText = 24, 60
+
+// Classes are the classes of a cell of a column.
+func (t table) Classes(column int, c cell) string {
+	classes := []string{}
+	longest := 0
+	for _, row := range t.Rows {
+		longest = max(longest, utf8.RuneCountInString(row[column].Text))
+	}
+	switch {
+	case t.Columns[column].Number:
+		classes = append(classes, "number")
+	case longest >= longestText:
+		classes = append(classes, "prose")
+	case longest >= longText:
+		classes = append(classes, "wrap")
+	}
+	if c.Class != "" {
+		classes = append(classes, c.Class)
+	}
+	return strings.Join(classes, " ")
+}
+
 // field makes a column of the table of all rows.
 type field struct {
 	column
@@ -70,7 +95,7 @@ var fields = []field{
 	words("on", func(e *Entry) string { return e.Machine.Letter }),
 	words("technique", func(e *Entry) string { return string(e.Row.Technique) }),
 	words("precision", func(e *Entry) string { return string(e.Row.Precision) }),
-	words("model", func(e *Entry) string { return e.Row.Model }),
+	words("model", func(e *Entry) string { return results.ModelOf(e.Row.Case) }),
 	words("case", (*Entry).What),
 	{column{Name: "status"}, func(e *Entry) cell { return cell{Text: string(e.Row.Status), Class: "status-" + string(e.Row.Status)} }},
 	numbers("step", "median", func(r *results.Row) results.Opt[float64] { return r.StepMedianS }, duration),
@@ -95,7 +120,7 @@ func (r *Report) rowsTable() table {
 	for _, f := range fields {
 		t.Columns = append(t.Columns, f.column)
 	}
-	t.Columns = append(t.Columns, column{Name: "file:line"})
+	t.Columns = append(t.Columns, r.placeColumn())
 	for _, m := range r.Machines {
 		for _, e := range m.Entries {
 			var line []cell
@@ -109,12 +134,19 @@ func (r *Report) rowsTable() table {
 	return t.dropEmpty()
 }
 
-// place is where a row stands: the file's number in the list of files, and the line.
+// place is where a row stands: the file's number in the list of files, where there are several, and the line.
 func (r *Report) place(e *Entry) string {
 	if len(r.Files) == 1 {
-		return fmt.Sprintf("line %d", e.Line)
+		return fmt.Sprint(e.Line)
 	}
 	return fmt.Sprintf("%d:%d", e.File+1, e.Line)
+}
+
+func (r *Report) placeColumn() column {
+	if len(r.Files) == 1 {
+		return column{Name: "line", Help: "of the file"}
+	}
+	return column{Name: "file:line", Help: "the file's number in the list at the end of the page"}
 }
 
 // filterBy offers the values of the named columns.
@@ -214,7 +246,7 @@ func (r *Report) costTable() table {
 	}
 	slices.SortStableFunc(entries, func(a, b *Entry) int { return better(a.Cost.Or(0), b.Cost.Or(0), true) })
 	for _, e := range entries {
-		t.Rows = append(t.Rows, []cell{{Text: e.Machine.Letter}, {Text: string(e.Row.Technique)}, {Text: string(e.Row.Precision)}, {Text: e.Row.Model}, {Text: e.What()},
+		t.Rows = append(t.Rows, []cell{{Text: e.Machine.Letter}, {Text: string(e.Row.Technique)}, {Text: string(e.Row.Precision)}, {Text: results.ModelOf(e.Row.Case)}, {Text: e.What()},
 			{Text: show(e.Row.TokensPerS, func(v float64) string { return digits(v, 4) }), Value: e.Row.TokensPerS.String()},
 			{Text: e.Machine.Price.Currency}, {Text: digits(e.Cost.Or(0), 3), Value: e.Cost.String()}})
 	}
@@ -227,7 +259,7 @@ const noisyPct = 5
 
 // notesTable has what to beware of in each row.
 func (r *Report) notesTable() table {
-	t := table{ID: "notes", Caption: "What to beware of", Columns: []column{{Name: "on"}, {Name: "row"}, {Name: "status"}, {Name: "note"}, {Name: "file:line"}}}
+	t := table{ID: "notes", Caption: "What to beware of", Columns: []column{{Name: "on"}, {Name: "row"}, {Name: "status"}, {Name: "note"}, r.placeColumn()}}
 	for _, m := range r.Machines {
 		for _, e := range m.Entries {
 			for _, note := range notes(e.Row) {
@@ -275,19 +307,9 @@ func (r *Report) environmentTable() table {
 			}
 			e := rows[0].Row
 			t.Rows = append(t.Rows, []cell{{Text: m.Letter}, {Text: m.Title()}, {Text: m.Chip}, {Text: f.Path}, {Text: fmt.Sprint(len(rows)), Value: fmt.Sprint(len(rows))},
-				{Text: e.OSArch}, {Text: e.CoresUsed.String(), Value: e.CoresUsed.String()}, {Text: short(e.Commit)}, {Text: e.GoVersion},
+				{Text: e.OSArch}, {Text: e.CoresUsed.String(), Value: e.CoresUsed.String()}, {Text: results.ShortCommit(e.Commit)}, {Text: e.GoVersion},
 				{Text: strings.ReplaceAll(e.LibraryVersions, ";", " ")}, {Text: e.UTCTime.Format(time.DateTime)}})
 		}
 	}
 	return t.dropEmpty()
-}
-
-// short keeps twelve characters of a commit, and the mark of a changed tree.
-func short(commit string) string {
-	hash, changed := strings.CutSuffix(commit, "+")
-	hash = hash[:min(12, len(hash))]
-	if changed {
-		hash += "+"
-	}
-	return hash
 }

@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"ofpeak/results"
 	"ofpeak/results/report/figure"
@@ -27,7 +28,7 @@ type waterfall struct {
 }
 
 // waterfallOf splits the entry's step by its profile, or else by its phases; nil for a row without a share of peak or without either. The peak is the one
-// measured on the device, or else the vendor's.
+// measured on the device, or else the vendor's, beside which a profile has no ideal.
 func waterfallOf(e *Entry) *waterfall {
 	r := e.Row
 	share, basis := r.ShareMeasuredPct, r.ShareMeasuredBasis
@@ -43,6 +44,8 @@ func waterfallOf(e *Entry) *waterfall {
 	switch {
 	case len(profile) > 0 && profile[0].Column == "wf_ideal_s":
 		w.losses = profiled(profile[1:])
+	case len(profile) > 0:
+		w.losses = profiled(belowPeak(profile, r.Ops, w.reached.seconds))
 	case r.ForwardS.Known():
 		w.losses = phased(r, w.reached.seconds)
 	default:
@@ -63,6 +66,31 @@ func profiled(profile []results.Part) []part {
 	var out []part
 	for _, p := range profile {
 		out = append(out, part{p.Label, profileInks[p.Column], max(0, p.Seconds)})
+	}
+	return out
+}
+
+// belowPeak takes the time that the work needs at peak speed off products and attention, each by its part of the FLOPs.
+func belowPeak(profile []results.Part, ops results.OpTimes, reached float64) []results.Part {
+	attention, all := 0.0, 0.0
+	for _, op := range ops {
+		all += op.FLOPs
+		if strings.HasPrefix(op.Name, "attention.") {
+			attention += op.FLOPs
+		}
+	}
+	share := 0.0
+	if all > 0 {
+		share = attention / all
+	}
+	out := slices.Clone(profile)
+	for i := range out {
+		switch out[i].Column {
+		case "wf_matmul_s":
+			out[i].Seconds -= reached * (1 - share)
+		case "wf_attention_s":
+			out[i].Seconds -= reached * share
+		}
 	}
 	return out
 }
@@ -106,9 +134,9 @@ func (w *waterfall) largest() part {
 	return slices.MaxFunc(w.losses, func(a, b part) int { return better(b.seconds, a.seconds, false) })
 }
 
-// summary is the waterfall in one line.
-func (w *waterfall) summary() string {
-	s := fmt.Sprintf("%s: %s of peak reached", w.entry.Name(), percent(w.share))
+// summary is the waterfall in one line, named as the row is.
+func (w *waterfall) summary(name string) string {
+	s := fmt.Sprintf("%s: %s of peak reached", name, percent(w.share))
 	if l := w.largest(); l.seconds > 0 {
 		s += fmt.Sprintf("; most of the rest: %s, %s of the step", l.name, percent(w.percent(l)))
 	}
@@ -225,11 +253,15 @@ type stepsOf struct {
 	figure  *figure.Figure
 }
 
-// steps are the figures of the machine's waterfalls.
-func (m *Machine) steps() []stepsOf {
+// steps are the figures of the waterfalls. Where there are several machines their letters stand before the rows' names.
+func (r *Report) steps(m *Machine) []stepsOf {
 	var out []stepsOf
 	for i, w := range m.waterfalls() {
-		out = append(out, stepsOf{w.summary(), w.stepsFigure(fmt.Sprintf("steps-%s-%d", m.Letter, i+1))})
+		name := w.entry.Name()
+		if len(r.Machines) > 1 {
+			name = m.Letter + " " + name
+		}
+		out = append(out, stepsOf{w.summary(name), w.stepsFigure(fmt.Sprintf("steps-%s-%d", m.Letter, i+1))})
 	}
 	return out
 }

@@ -31,11 +31,9 @@ type operands struct {
 	x, y, w, dw Matrix
 }
 
-func newOperands(rng *rand.Rand, in Type, l linear) operands {
-	return operands{
-		newArray(rng, in, l.n, l.c, 0).matrix(), newArray(rng, in, l.n, l.oc, 0).matrix(),
-		newArray(rng, in, l.oc, l.c, 0).matrix(), newArray(rng, F32, l.oc, l.c, 0).matrix(),
-	}
+func newOperands(b testing.TB, rng *rand.Rand, in Type, l linear) operands {
+	matrix := func(typ Type, rows, cols int) Matrix { return onDevice(b, newArray(rng, typ, rows, cols, 0)) }
+	return operands{matrix(in, l.n, l.c), matrix(in, l.n, l.oc), matrix(in, l.oc, l.c), matrix(F32, l.oc, l.c)}
 }
 
 // passes returns the products with the given sparse ones.
@@ -99,8 +97,8 @@ func benchSparse24(b *testing.B, tm *team.Team, in Type, variant string, l linea
 		b.Fatal(err)
 	}
 	rng := rand.New(rand.NewPCG(1, 1))
-	w, o := newWeight24(b, rng, in, l.oc, l.c), newOperands(rng, in, l)
-	v, dv := w.values.matrix(), newArray(rng, F32, l.oc, l.c/2, 0).matrix()
+	w, o := newWeight24(b, rng, in, l.oc, l.c), newOperands(b, rng, in, l)
+	v, dv := onDevice(b, w.values), onDevice(b, newArray(rng, F32, l.oc, l.c/2, 0))
 	benchPasses(b, tm, in, l, 0.5, o.passes(ctx, l,
 		func() { ctx.Forward24(w.pattern, v, o.x, o.y, l.n, nil) },
 		func() { ctx.InputGrad24(w.pattern, v, o.y, o.x, l.n, nil) },
@@ -124,8 +122,8 @@ func BenchmarkBlockSparse(b *testing.B) {
 func benchBlockSparse(b *testing.B, tm *team.Team, in Type, l linear, block, keep int) {
 	ctx := NewContext(tm)
 	rng := rand.New(rand.NewPCG(1, 1))
-	w, o := newWeightBlock(b, rng, in, l.oc, l.c, block, keep), newOperands(rng, in, l)
-	v, dv := w.values.matrix(), newArray(rng, F32, w.values.rows, block, 0).matrix()
+	w, o := newWeightBlock(b, rng, in, l.oc, l.c, block, keep), newOperands(b, rng, in, l)
+	v, dv := onDevice(b, w.values), onDevice(b, newArray(rng, F32, w.values.rows, block, 0))
 	density := float64(keep) / float64(l.c/block)
 	benchPasses(b, tm, in, l, density, o.passes(ctx, l,
 		func() { ctx.ForwardBlock(w.pattern, v, o.x, o.y, l.n, nil) },

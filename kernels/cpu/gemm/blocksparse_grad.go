@@ -7,21 +7,28 @@ type blockGradJob struct {
 	span    int // block columns packed at a time
 }
 
-// blockSpan returns how many block columns, and how much of K, a weight gradient
-// packs at a time. All columns at once are best, since the other operand is packed
-// anew for each span; that leaves a shorter part of K, down to a quarter.
+// blockSpan returns how many block columns, and how much of K, a weight gradient packs
+// at a time. Many columns are best, since the other operand is packed anew for each
+// span; that leaves a shorter part of K, so that what is packed fills half of L2.
 func blockSpan(p *PatternBlock, n, depth int) (span, kc int) {
-	const most = 2304
+	const most, words = 1152, 128 << 10
 	span = max(1, evenly(p.c, most, p.block)/p.block)
-	units := min(maxUnits, maxUnits*maxColumns/(span*p.block))
+	units := min(maxUnits, words/(span*p.block))
 	return span, evenly(n, max(8, units/8*8)*depth, 8*depth)
 }
 
 // rowGroup returns how many block rows of the other operand are packed at a time.
-func (p *PatternBlock) rowGroup() int { return max(1, panel*columnBlocks/p.block) }
+func (p *PatternBlock) rowGroup() int { return max(1, across/p.block) }
 
-// part computes the blocks of one worker's block rows, over as many block columns
-// and as much of K at a time as fit L2 when packed.
+// blockPart is what a worker packs at a time: some block rows, some block columns, and
+// n elements of K from k on.
+type blockPart struct {
+	rect
+	k, n int
+}
+
+// part computes the blocks of one worker's block rows. While it multiplies, it fetches
+// what it packs next: with few blocks, waiting for that would take most of the time.
 func (g *blockGradJob) part(w *worker, id, workers int) {
 	p := g.pattern
 	lo, hi := bounds(p.oc/p.block, workers, id)
@@ -29,48 +36,94 @@ func (g *blockGradJob) part(w *worker, id, workers int) {
 		return
 	}
 	units, group := ceil(g.kc, g.eng.depth()), p.rowGroup()
-	w.a.grow(group * p.block * units)
-	w.b.grow(g.span * g.packedColumns() * units)
+	w.a.grow(group * p.block / panel * stripWords(panel, units))
+	w.b.grow(g.span * g.columnWords(units))
 	for k := 0; k < g.K; k += g.kc {
-		n := min(g.kc, g.K-k)
 		for col := 0; col < p.c/p.block; col += g.span {
-			end := min(col+g.span, p.c/p.block)
-			g.packColumns(w, rect{lo, hi, col, end}, k, n)
-			for row := lo; row < hi; row += group {
-				g.blockRows(w, rect{row, min(row+group, hi), col, end}, k, n)
+			all := blockPart{rect{lo, hi, col, min(col+g.span, p.c/p.block)}, k, min(g.kc, g.K-k)}
+			g.packColumns(w, all)
+			next := g.following(all)
+			w.next.then = g.columnStretch(next)
+			for rows := all; rows.row0 < hi; rows.row0 = rows.row1 {
+				rows.row1 = min(rows.row0+group, hi)
+				w.next.first = g.rowStretch(all, next, rows.row1)
+				g.blockRows(w, rows)
 			}
 		}
 	}
+	w.next = fetcher{}
 }
 
-// packedColumns returns the width of a block's packed columns.
-func (g *blockGradJob) packedColumns() int {
-	return roundUp(g.pattern.block, g.eng.lanes)
+// following returns the part after one that has all block rows, with n = 0 if there is
+// none.
+func (g *blockGradJob) following(b blockPart) blockPart {
+	cols := g.pattern.c / g.pattern.block
+	if b.col0 = b.col1; b.col0 == cols {
+		b.col0 = 0
+		b.k += g.kc
+	}
+	b.col1 = min(b.col0+g.span, cols)
+	b.n = max(0, min(g.kc, g.K-b.k))
+	return b
 }
 
-// packStrip is how many units of K of all block columns are packed before the
-// next, so that memory is read row by row.
-const packStrip = 16
+// columnStretch returns the memory of a part's columns.
+func (g *blockGradJob) columnStretch(b blockPart) stretch {
+	if b.n == 0 {
+		return stretch{}
+	}
+	block := g.pattern.block
+	return stretchOf(g.b.part(b.col0*block, b.k), (b.col1-b.col0)*block, b.n, g.eng.b.size)
+}
 
-// packColumns packs K elements k to k+n of the block columns in which the block
-// rows keep anything.
-func (g *blockGradJob) packColumns(w *worker, r rect, k, n int) {
-	p, e := g.pattern, g.eng
-	width, units := e.tileWidth(p.block), ceil(n, e.depth())
-	for done := 0; done < n; done += packStrip * e.depth() {
-		part := min(packStrip*e.depth(), n-done)
-		for i := r.col0; i < r.col1; i++ {
-			if !p.columns.meets(i, r.row0, r.row1) {
-				continue
-			}
-			at := (i - r.col0) * g.packedColumns() * units
-			for c := 0; c < p.block; c += width {
-				cols := min(width, p.block-c)
-				packed := roundUp(cols, e.lanes)
-				e.b.pack(w.b.data[at+done/e.depth()*packed:], packed, g.b.part(i*p.block+c, k+done), cols, part, &w.lines)
-				at += packed * units
-			}
+// rowStretch returns the memory of the group of block rows that starts with row, or
+// else of the first group of the next part.
+func (g *blockGradJob) rowStretch(b, next blockPart, row int) stretch {
+	if row == b.row1 {
+		b, row = next, next.row0
+	}
+	if b.n == 0 {
+		return stretch{}
+	}
+	block := g.pattern.block
+	rows := min(g.pattern.rowGroup(), b.row1-row)
+	return stretchOf(g.a.part(row*block, b.k), rows*block, b.n, g.eng.a.size)
+}
+
+// columnWords returns the size of a packed block column: strips for tiles.
+func (g *blockGradJob) columnWords(units int) int {
+	width := g.eng.tileWidth(g.pattern.block)
+	return ceil(g.pattern.block, width) * stripWords(width, units)
+}
+
+// packColumns packs the block columns in which the block rows keep anything, as many
+// neighbours at a time as there are.
+func (g *blockGradJob) packColumns(w *worker, b blockPart) {
+	columns := &g.pattern.columns
+	for i := b.col0; i < b.col1; {
+		end := i
+		for end < b.col1 && columns.meets(end, b.row0, b.row1) {
+			end++
 		}
+		g.packRun(w, i, end, b)
+		i = end + 1
+	}
+}
+
+// packRun packs neighbouring block columns: at once, if a block is cut into tiles of
+// the same width.
+func (g *blockGradJob) packRun(w *worker, i, end int, b blockPart) {
+	e, block, units := g.eng, g.pattern.block, ceil(b.n, g.eng.depth())
+	width, at := e.tileWidth(block), (i-b.col0)*g.columnWords(units)
+	if block%width == 0 {
+		e.b.packStrips(w.b.data[at:], width, stripWords(width, units), g.b.part(i*block, b.k), (end-i)*block, b.n, &w.lines)
+		return
+	}
+	for c := i * block; c < end*block; {
+		cols := min(width, block-c%block)
+		e.b.pack(w.b.data[at:], roundUp(cols, e.lanes), g.b.part(c, b.k), cols, b.n, &w.lines)
+		at += stripWords(width, units)
+		c += cols
 	}
 }
 
@@ -85,13 +138,13 @@ func (l *blockLists) meets(line, lo, hi int) bool {
 }
 
 // blockRows adds to the kept blocks of a group of block rows.
-func (g *blockGradJob) blockRows(w *worker, r rect, k, n int) {
-	l, block := &g.pattern.rows, g.pattern.block
-	g.eng.a.packPanels(w.a.data, g.a.part(r.row0*block, k), (r.row1-r.row0)*block, n, &w.lines)
-	for row := r.row0; row < r.row1; row++ {
+func (g *blockGradJob) blockRows(w *worker, b blockPart) {
+	l, block, stride := &g.pattern.rows, g.pattern.block, stripWords(panel, ceil(b.n, g.eng.depth()))
+	g.eng.a.packStrips(w.a.data, panel, stride, g.a.part(b.row0*block, b.k), (b.row1-b.row0)*block, b.n, &w.lines)
+	for row := b.row0; row < b.row1; row++ {
 		for i := l.starts[row]; i < l.starts[row+1]; i++ {
-			if col := l.other[i]; col >= r.col0 && col < r.col1 {
-				g.tiles(w, row-r.row0, col-r.col0, l.index[i], n)
+			if col := l.other[i]; col >= b.col0 && col < b.col1 {
+				g.tiles(w, row-b.row0, col-b.col0, l.index[i], b.n)
 			}
 		}
 	}
@@ -101,13 +154,13 @@ func (g *blockGradJob) blockRows(w *worker, r rect, k, n int) {
 // block.
 func (g *blockGradJob) tiles(w *worker, row, col, index, n int) {
 	e, block, units := g.eng, g.pattern.block, ceil(n, g.eng.depth())
-	width, at := e.tileWidth(block), col*g.packedColumns()*units
+	width, at := e.tileWidth(block), col*g.columnWords(units)
 	for c := 0; c < block; c += width {
 		cols := min(width, block-c)
 		for r := 0; r < block; r += panel {
-			e.strip(units, 1, &w.zero, &w.a.data[(row*block+r)*units], &w.b.data[at],
+			e.strip(units, 1, &w.zero, &w.a.data[(row*block+r)/panel*stripWords(panel, units)], &w.b.data[at],
 				(*uint32)(g.C.at(index*block+r, c)), block, panel, cols, 1, &w.next)
 		}
-		at += roundUp(cols, e.lanes) * units
+		at += stripWords(width, units)
 	}
 }

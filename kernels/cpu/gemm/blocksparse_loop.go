@@ -10,6 +10,10 @@ type blockJob struct {
 	lists  *blockLists
 	block  int
 	values Matrix // as the blocks stand: K along rows, outputs along columns
+
+	// Tiles read the dense matrix where it lies: with few blocks, packing it would take
+	// a large share of the time.
+	inPlace bool
 }
 
 // multiplyBlocks computes out (n, outs) from in (n, ins).
@@ -32,6 +36,7 @@ func (c *Context) multiplyBlocks(p *PatternBlock, l *blockLists, values, in, out
 		direct: out.typ == F32, kc: ins, nc: outs,
 	}
 	b.lists, b.block, b.values = l, p.block, values
+	b.inPlace = b.eng.inPlace != nil && !in.trans
 	c.run(b)
 	*b = blockJob{}
 }
@@ -59,7 +64,7 @@ func (b *blockJob) units() int { return b.block / b.eng.depth() }
 // group returns the end of the group of outputs that begins with block o.
 func (b *blockJob) group(o, limit int) int {
 	end := o + 1
-	for end < limit && (b.lists.starts[end+1]-b.lists.starts[o])*b.units()*b.block <= maxUnits*maxColumns {
+	for end < limit && (b.lists.starts[end+1]-b.lists.starts[o])*b.units()*b.block <= maxWords {
 		end++
 	}
 	return end
@@ -79,7 +84,7 @@ func (b *blockJob) packGroup(w *worker, o, end int) {
 	for ; o < end; o++ {
 		lo, hi := b.lists.starts[o], b.lists.starts[o+1]
 		for i := lo; i < hi; i++ {
-			w.segs.data[i-first] = uint32(b.lists.other[i] * units * panel * 4)
+			w.segs.data[i-first] = uint32(b.lists.other[i] * b.segment())
 		}
 		for c := 0; c < b.block; c += width {
 			cols := min(width, b.block-c)
@@ -89,6 +94,14 @@ func (b *blockJob) packGroup(w *worker, o, end int) {
 			}
 		}
 	}
+}
+
+// segment returns the bytes from one block of K to the next in a panel.
+func (b *blockJob) segment() int {
+	if b.inPlace {
+		return 4 * b.units()
+	}
+	return 4 * b.units() * panel
 }
 
 // blockView views a block with its outputs as lines.
@@ -105,12 +118,32 @@ func (b *blockJob) rows(w *worker, g rect) {
 	}
 	for row := g.row0; row < g.row1; row += panel {
 		n := min(panel, g.row1-row)
-		b.packPanel(w, row, n)
+		a, lda := b.panel(w, row, n)
 		c, ldc := w.target(&b.job, g, row, g.col0)
-		w.next = stretchOf(b.a.part(row+n, 0), min(panel, g.row1-row-n), b.K, b.eng.a.size)
-		b.sweep(w, g, n, c, ldc)
+		if next := row + n; next < g.row1 {
+			w.next.first = stretchOf(b.a.part(next, 0), min(panel, g.row1-next), b.K, b.eng.a.size)
+		}
+		b.sweep(w, g, n, a, lda, c, ldc)
 		w.finish(&b.job, g, rect{row, row + n, g.col0, g.col1})
 	}
+	w.next = fetcher{}
+}
+
+// panel returns a panel of rows as the tiles read it, and their distance if they are
+// in place. Tiles read whole panels, so the rows of a smaller one are copied.
+func (b *blockJob) panel(w *worker, row, n int) (a *uint32, lda int) {
+	switch {
+	case !b.inPlace:
+		b.packPanel(w, row, n)
+		return &w.a.data[0], 0
+	case n == panel:
+		return (*uint32)(b.a.at(row, 0)), int(b.a.line)
+	}
+	bytes := b.K * b.eng.a.size
+	for i := range n {
+		copy(unsafe.Slice((*byte)(unsafe.Pointer(&w.a.data[i*bytes/4])), bytes), unsafe.Slice((*byte)(b.a.at(row+i, 0)), bytes))
+	}
+	return &w.a.data[0], bytes
 }
 
 // packPanel packs the whole of K of a panel of rows, a stretch at a time.
@@ -122,16 +155,25 @@ func (b *blockJob) packPanel(w *worker, row, n int) {
 }
 
 // sweep multiplies the packed panel with every packed output.
-func (b *blockJob) sweep(w *worker, g rect, rows int, c unsafe.Pointer, ldc int) {
+func (b *blockJob) sweep(w *worker, g rect, rows int, a *uint32, lda int, c unsafe.Pointer, ldc int) {
 	e, units, width := b.eng, b.units(), b.eng.tileWidth(b.block)
 	first, at := b.lists.starts[g.col0/b.block], 0
 	for o := g.col0 / b.block; o*b.block < g.col1; o++ {
 		lo, hi := b.lists.starts[o], b.lists.starts[o+1]
 		for col := 0; col < b.block; col += width {
 			cols := min(width, b.block-col)
-			e.strip(units, hi-lo, &w.segs.data[lo-first], &w.a.data[0], &w.b.data[at],
-				after((*uint32)(c), o*b.block-g.col0+col), ldc, rows, cols, 0, &w.next)
+			b.strip(w, lo-first, hi-lo, a, lda, &w.b.data[at], after((*uint32)(c), o*b.block-g.col0+col), ldc, rows, cols)
 			at += roundUp(cols, e.lanes) * units * (hi - lo)
 		}
 	}
+}
+
+// strip multiplies the packed panel with kept blocks of one output.
+func (b *blockJob) strip(w *worker, first, kept int, a *uint32, lda int, packed, c *uint32, ldc, rows, cols int) {
+	e, segs := b.eng, &w.segs.data[first]
+	if !b.inPlace {
+		e.strip(b.units(), kept, segs, a, packed, c, ldc, rows, cols, 0, &w.next)
+		return
+	}
+	e.inPlace[ceil(cols, e.lanes)-1](b.units(), kept, segs, a, lda, packed, c, ldc, rows, cols, 0, w.next.walk(packed, kept*b.units()))
 }

@@ -24,11 +24,13 @@ type engine struct {
 
 	// For sparse rows: kernels for panels of 16, 32, 64, ... columns; the
 	// elements, and sums to transpose, as float32 units; to[i] = from[index[i]],
-	// which may look at gatherAhead more of the index.
+	// which may fetch a line of a walk for each eight.
 	sparse      []sparseFunc
 	wide, words packer
 	turn        func(dst *uint32, stride int, src *uint32, ld, n int) // turnWords, or nil
-	gather      func(to []float32, index []uint32, from []float32)
+	gather      func(to []float32, index []uint16, from []float32, walk *uintptr)
+
+	inPlace []inPlaceFunc // of one vector, two, ...; or nil
 
 	masked []maskedFunc // of one vector, two, ...; or nil
 	spread func(dst, a *uint32, k int)
@@ -48,6 +50,16 @@ func (e *engine) columns(n int) int {
 	return min(n, e.width())
 }
 
+// strips returns the width of the next panels of B, and how many of n columns are in
+// panels of that width.
+func (e *engine) strips(n int) (width, columns int) {
+	width = e.columns(n)
+	for columns = width; columns < n && e.columns(n-columns) == width; {
+		columns += width
+	}
+	return roundUp(width, e.lanes), min(columns, n)
+}
+
 // depth returns the elements of K in a unit.
 func (e *engine) depth() int { return e.a.depth }
 
@@ -65,16 +77,20 @@ func (e *engine) head() int { return min(1, len(e.start)) }
 //
 // Segments are runs of K that lie apart in A: one for a dense product. The sums
 // start at zero or, for an engine with start, at the row of B in front of b[0]. A
-// tile may fetch as many bytes as it reads of b into the cache, ahead bytes further.
-type tileFunc func(k, segs int, seg *uint32, a, b, c *uint32, ldc, rows, cols, add, ahead int)
+// tile may fetch a line for each unit as a walk says, and move that on.
+type tileFunc func(k, segs int, seg *uint32, a, b, c *uint32, ldc, rows, cols, add int, walk *uintptr)
+
+// inPlaceFunc is a tileFunc for rows of A as they lie in memory, lda bytes apart, with
+// their units along K: the unit of row i is a[i*lda/4+seg[s]/4+u]. It reads panel rows,
+// whatever rows says.
+type inPlaceFunc func(k, segs int, seg, a *uint32, lda int, b, c *uint32, ldc, rows, cols, add int, walk *uintptr)
 
 // strip computes what a tileFunc of enough vectors does, for all rows of a panel, and
 // fetches some of what comes next.
-func (e *engine) strip(k, segs int, seg *uint32, a, b, c *uint32, ldc, rows, cols, add int, next *stretch) {
+func (e *engine) strip(k, segs int, seg *uint32, a, b, c *uint32, ldc, rows, cols, add int, next *fetcher) {
 	vectors := ceil(cols, e.lanes)
-	ahead := next.ahead(b, 4*k*segs*vectors*e.lanes)
 	for r := 0; r < rows; r += e.rows {
-		e.tiles[vectors-1](k, segs, seg, after(a, r), b, after(c, r*ldc), ldc, rows-r, cols, add, ahead)
+		e.tiles[vectors-1](k, segs, seg, after(a, r), b, after(c, r*ldc), ldc, rows-r, cols, add, next.walk(b, k*segs))
 	}
 }
 
@@ -121,8 +137,9 @@ type selectedFunc func(k int, x *uint16, ldx int, b, control *uint32, c *float32
 //		pair = the next rowPair
 //	}
 //
-// A place is the offset in bytes of a row in a panel of 16 columns.
-type sparseFunc func(pairs int, pair, places *uint16, values, panel, sums *float32, add int)
+// A place is the offset in bytes of a row in a panel of 16 columns. It may fetch
+// walkLines for each pair as a walk says, and move that on.
+type sparseFunc func(pairs int, pair, places *uint16, values, panel, sums *float32, add int, walk *uintptr)
 
 // packer brings elements of one type into units.
 type packer struct {
@@ -133,11 +150,13 @@ type packer struct {
 	unit func(p unsafe.Pointer, step uintptr, n int) uint32
 
 	// rows packs eight lines that run along K, n groups of eight units; cols
-	// packs n units of 8w lines whose elements run across. Nil where only unit
-	// serves. stride is from a packed unit to the next along K, next from eight
-	// lines to the next eight, both in bytes.
+	// packs n units of 8w lines whose elements run across, sixteen lines after
+	// sixteen. Nil where only unit serves. In bytes, stride is from a packed unit to
+	// the next along K and apart from the first eight of sixteen lines to the others;
+	// sixteens follow each other per at a time, and every per of them begin next
+	// further.
 	rows func(dst *uint32, stride int, rows *[8]*byte, n int)
-	cols func(dst *uint32, stride, next int, src *byte, ld, n, w int)
+	cols func(dst *uint32, stride, apart, per, next int, src *byte, ld, n, w int)
 }
 
 // variants holds the engines of each operand type, slowest first.

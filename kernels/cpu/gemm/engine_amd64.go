@@ -29,12 +29,16 @@ func asmEngines(t Type) []*engine {
 	}
 	if isFloat && isa.Best() >= isa.AVX512 {
 		e := avx512("avx512", p, p, p, tileF32Z1, tileF32Z2, tileF32Z3)
+		if t == F32 {
+			e.inPlace = []inPlaceFunc{rowsF32Z1, rowsF32Z2, rowsF32Z3}
+		}
 		e.masked, e.spread = []maskedFunc{maskedF32Z1, maskedF32Z2, maskedF32Z3}, spreadRows
 		list = append(list, e)
 	}
 	if t == BF16 && isa.BF16() {
 		e := avx512("avx512bf16", packPair, packPair, packBF16, tileBF16Z1, tileBF16Z2, tileBF16Z3)
 		e.row.storeBF16 = storeRowBF16
+		e.inPlace = []inPlaceFunc{rowsBF16Z1, rowsBF16Z2, rowsBF16Z3}
 		e.masked, e.spread = []maskedFunc{maskedBF16Z1, maskedBF16Z2, maskedBF16Z3}, spreadRows
 		e.selected = selectedBF16Z
 		list = append(list, e)
@@ -65,12 +69,12 @@ func avx512(name string, a, b, wide packer, tiles ...tileFunc) *engine {
 }
 
 // gatherAsm gathers eight values at a time.
-func gatherAsm(to []float32, index []uint32, from []float32) {
+func gatherAsm(to []float32, index []uint16, from []float32, walk *uintptr) {
 	n := len(to) &^ 7
 	if n > 0 {
-		gatherWords(&to[0], &index[0], &from[0], n/8)
+		gatherWords(&to[0], &index[0], &from[0], n/8, walk)
 	}
-	gatherGo(to[n:], index[n:], from)
+	gatherGo(to[n:], index[n:], from, walk)
 }
 
 // rowY converts rows eight elements at a time, the rest in Go.

@@ -28,7 +28,7 @@ const (
 
 // tileNEON is the tileFunc of so many vectors. The assembly stores whole vectors only; a narrower tile goes through memory of its own.
 func tileNEON(vectors int) tileFunc {
-	return func(k, segs int, seg, a, b, c *uint32, ldc, rows, cols, add, _ int) {
+	return func(k, segs int, seg, a, b, c *uint32, ldc, rows, cols, add int, _ *uintptr) {
 		rows = min(rows, neonRows)
 		width := vectors * neonLanes
 		if cols == width {
@@ -78,10 +78,11 @@ func packRows8(dst *uint32, stride int, rows *[8]*byte, n int) {
 }
 
 // packCols8 is packer.cols of 32-bit units.
-func packCols8(dst *uint32, stride, next int, src *byte, ld, n, w int) {
+func packCols8(dst *uint32, stride, apart, per, next int, src *byte, ld, n, w int) {
 	for u := range n {
 		for j := range w {
-			*(*[8]uint32)(unsafe.Add(unsafe.Pointer(dst), u*stride+j*next)) = *(*[8]uint32)(unsafe.Add(unsafe.Pointer(src), u*ld+32*j))
+			to := u*stride + j/2/per*next + j/2%per*64 + j%2*apart
+			*(*[8]uint32)(unsafe.Add(unsafe.Pointer(dst), to)) = *(*[8]uint32)(unsafe.Add(unsafe.Pointer(src), u*ld+32*j))
 		}
 	}
 }

@@ -2,29 +2,64 @@ package gemm
 
 import "unsafe"
 
-// stretch is memory that is packed next, for tiles to bring into the cache while they
-// multiply: from an address up to another. It is only ever fetched, so the collector
-// need not know of it.
-type stretch struct{ at, end uintptr }
-
-// stretchOf returns the memory of the first rows of a view, of k elements each, if
-// they follow each other without a gap.
-func stretchOf(v view, rows, k, size int) stretch {
-	if rows <= 0 || v.step != uintptr(size) || v.line != uintptr(k*size) {
-		return stretch{}
-	}
-	return stretch{uintptr(v.base), uintptr(v.base) + uintptr(rows)*v.line}
+// walk is an order of cache lines for tiles to fetch: those of a row of memory, then
+// those of the next. Tiles move it on; their generator knows where its fields are. It
+// is never read through, so the collector need not know of it.
+type walk struct {
+	at        uintptr // the next line
+	left, run int     // lines left in this row, and in each
+	jump      int     // bytes from behind a row to the next
 }
 
-// usualAhead is how far ahead in B tiles fetch where nothing is more urgent.
-const usualAhead = 3072
+// stretch is memory that is packed next, for tiles to bring into L2 while they
+// multiply.
+type stretch struct {
+	walk
+	lines int // how many are left
+}
 
-// ahead returns the distance from b to the next n bytes of the stretch.
-func (s *stretch) ahead(b *uint32, n int) int {
-	if s.at >= s.end {
-		return usualAhead
+// lineBytes is the size of a cache line.
+const lineBytes = 64
+
+// stretchOf returns the memory of k elements of the first lines of a view.
+func stretchOf(v view, lines, k, size int) stretch {
+	rows, bytes, pitch := lines, k*size, int(v.line)
+	if v.step != uintptr(size) {
+		rows, bytes, pitch = k, lines*size, int(v.step)
 	}
-	distance := int(s.at) - int(uintptr(unsafe.Pointer(b)))
-	s.at += uintptr(n)
-	return distance
+	if rows <= 0 || bytes <= 0 {
+		return stretch{}
+	}
+	run := ceil(int(uintptr(v.base)%lineBytes)+bytes, lineBytes)
+	return stretch{walk{uintptr(v.base), run, run, pitch - run*lineBytes}, rows * run}
+}
+
+// packedStretch returns the memory of n packed words.
+func packedStretch(packed []uint32, n int) stretch {
+	lines := ceil(n, lineWords)
+	return stretch{walk{uintptr(unsafe.Pointer(&packed[0])), lines, lines, 0}, lines}
+}
+
+// fetcher is what is fetched first, what after that, and where to walk when both are
+// done.
+type fetcher struct {
+	first, then stretch
+	idle        walk
+}
+
+// walk returns the walk for a tile that fetches n lines. Where nothing is left to be
+// fetched, it is along what the tile reads anyway.
+func (f *fetcher) walk(b *uint32, n int) *uintptr {
+	w := &f.idle
+	switch {
+	case f.first.lines > 0:
+		f.first.lines -= n
+		w = &f.first.walk
+	case f.then.lines > 0:
+		f.then.lines -= n
+		w = &f.then.walk
+	default:
+		*w = walk{at: uintptr(unsafe.Pointer(b)), left: n + 1}
+	}
+	return &w.at
 }

@@ -14,10 +14,10 @@ package gemm
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is a*b, and fetches what lies ahead bytes from b on.
+// where dot of two units is a*b, and fetches a line for each unit.
 //
 //go:noescape
-func tileF32Z1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
+func tileF32Z1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 
 // tileBF16Z1 computes, for 0 <= i < min(rows, 8) and 0 <= j < cols <= 16:
 //
@@ -29,10 +29,40 @@ func tileF32Z1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ld
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is a.lo*b.lo + a.hi*b.hi (bfloat16 pairs), and fetches what lies ahead bytes from b on.
+// where dot of two units is a.lo*b.lo + a.hi*b.hi (bfloat16 pairs), and fetches a line for each unit.
 //
 //go:noescape
-func tileBF16Z1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
+func tileBF16Z1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
+
+// rowsF32Z1 computes, for 0 <= i < min(rows, 8) and 0 <= j < cols <= 16:
+//
+//	var acc float32
+//	for s := range segs {
+//		for u := range k {
+//			acc += dot(a[i*lda/4+seg[s]/4+u], b[(s*k+u)*16+j])
+//		}
+//	}
+//	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
+//
+// where dot of two units is a*b, and fetches a line for each unit.
+//
+//go:noescape
+func rowsF32Z1(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
+
+// rowsBF16Z1 computes, for 0 <= i < min(rows, 8) and 0 <= j < cols <= 16:
+//
+//	var acc float32
+//	for s := range segs {
+//		for u := range k {
+//			acc += dot(a[i*lda/4+seg[s]/4+u], b[(s*k+u)*16+j])
+//		}
+//	}
+//	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
+//
+// where dot of two units is a.lo*b.lo + a.hi*b.hi (bfloat16 pairs), and fetches a line for each unit.
+//
+//go:noescape
+func rowsBF16Z1(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 
 // tileI8Z1 computes, for 0 <= i < min(rows, 8) and 0 <= j < cols <= 16:
 //
@@ -44,10 +74,10 @@ func tileBF16Z1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, l
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is the sum of four uint8(a)*int8(b), and fetches what lies ahead bytes from b on.
+// where dot of two units is the sum of four uint8(a)*int8(b), and fetches a line for each unit.
 //
 //go:noescape
-func tileI8Z1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
+func tileI8Z1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 
 // tileF32Y1 computes, for 0 <= i < min(rows, 4) and 0 <= j < cols <= 8:
 //
@@ -59,10 +89,10 @@ func tileI8Z1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is a*b, and fetches what lies ahead bytes from b on.
+// where dot of two units is a*b, and fetches a line for each unit.
 //
 //go:noescape
-func tileF32Y1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
+func tileF32Y1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 
 // tileI16Y1 computes, for 0 <= i < min(rows, 4) and 0 <= j < cols <= 8:
 //
@@ -74,10 +104,10 @@ func tileF32Y1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ld
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is a.lo*b.lo + a.hi*b.hi (int16 pairs), and fetches what lies ahead bytes from b on.
+// where dot of two units is a.lo*b.lo + a.hi*b.hi (int16 pairs), and fetches a line for each unit.
 //
 //go:noescape
-func tileI16Y1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
+func tileI16Y1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 
 // tileF32Z2 computes, for 0 <= i < min(rows, 8) and 0 <= j < cols <= 32:
 //
@@ -89,10 +119,10 @@ func tileI16Y1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ld
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is a*b, and fetches what lies ahead bytes from b on.
+// where dot of two units is a*b, and fetches a line for each unit.
 //
 //go:noescape
-func tileF32Z2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
+func tileF32Z2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 
 // tileBF16Z2 computes, for 0 <= i < min(rows, 8) and 0 <= j < cols <= 32:
 //
@@ -104,10 +134,40 @@ func tileF32Z2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ld
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is a.lo*b.lo + a.hi*b.hi (bfloat16 pairs), and fetches what lies ahead bytes from b on.
+// where dot of two units is a.lo*b.lo + a.hi*b.hi (bfloat16 pairs), and fetches a line for each unit.
 //
 //go:noescape
-func tileBF16Z2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
+func tileBF16Z2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
+
+// rowsF32Z2 computes, for 0 <= i < min(rows, 8) and 0 <= j < cols <= 32:
+//
+//	var acc float32
+//	for s := range segs {
+//		for u := range k {
+//			acc += dot(a[i*lda/4+seg[s]/4+u], b[(s*k+u)*32+j])
+//		}
+//	}
+//	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
+//
+// where dot of two units is a*b, and fetches a line for each unit.
+//
+//go:noescape
+func rowsF32Z2(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
+
+// rowsBF16Z2 computes, for 0 <= i < min(rows, 8) and 0 <= j < cols <= 32:
+//
+//	var acc float32
+//	for s := range segs {
+//		for u := range k {
+//			acc += dot(a[i*lda/4+seg[s]/4+u], b[(s*k+u)*32+j])
+//		}
+//	}
+//	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
+//
+// where dot of two units is a.lo*b.lo + a.hi*b.hi (bfloat16 pairs), and fetches a line for each unit.
+//
+//go:noescape
+func rowsBF16Z2(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 
 // tileI8Z2 computes, for 0 <= i < min(rows, 8) and 0 <= j < cols <= 32:
 //
@@ -119,10 +179,10 @@ func tileBF16Z2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, l
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is the sum of four uint8(a)*int8(b), and fetches what lies ahead bytes from b on.
+// where dot of two units is the sum of four uint8(a)*int8(b), and fetches a line for each unit.
 //
 //go:noescape
-func tileI8Z2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
+func tileI8Z2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 
 // tileF32Y2 computes, for 0 <= i < min(rows, 4) and 0 <= j < cols <= 16:
 //
@@ -134,10 +194,10 @@ func tileI8Z2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is a*b, and fetches what lies ahead bytes from b on.
+// where dot of two units is a*b, and fetches a line for each unit.
 //
 //go:noescape
-func tileF32Y2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
+func tileF32Y2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 
 // tileI16Y2 computes, for 0 <= i < min(rows, 4) and 0 <= j < cols <= 16:
 //
@@ -149,10 +209,10 @@ func tileF32Y2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ld
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is a.lo*b.lo + a.hi*b.hi (int16 pairs), and fetches what lies ahead bytes from b on.
+// where dot of two units is a.lo*b.lo + a.hi*b.hi (int16 pairs), and fetches a line for each unit.
 //
 //go:noescape
-func tileI16Y2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
+func tileI16Y2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 
 // tileF32Z3 computes, for 0 <= i < min(rows, 8) and 0 <= j < cols <= 48:
 //
@@ -164,10 +224,10 @@ func tileI16Y2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ld
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is a*b, and fetches what lies ahead bytes from b on.
+// where dot of two units is a*b, and fetches a line for each unit.
 //
 //go:noescape
-func tileF32Z3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
+func tileF32Z3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 
 // tileBF16Z3 computes, for 0 <= i < min(rows, 8) and 0 <= j < cols <= 48:
 //
@@ -179,10 +239,40 @@ func tileF32Z3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ld
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is a.lo*b.lo + a.hi*b.hi (bfloat16 pairs), and fetches what lies ahead bytes from b on.
+// where dot of two units is a.lo*b.lo + a.hi*b.hi (bfloat16 pairs), and fetches a line for each unit.
 //
 //go:noescape
-func tileBF16Z3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
+func tileBF16Z3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
+
+// rowsF32Z3 computes, for 0 <= i < min(rows, 8) and 0 <= j < cols <= 48:
+//
+//	var acc float32
+//	for s := range segs {
+//		for u := range k {
+//			acc += dot(a[i*lda/4+seg[s]/4+u], b[(s*k+u)*48+j])
+//		}
+//	}
+//	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
+//
+// where dot of two units is a*b, and fetches a line for each unit.
+//
+//go:noescape
+func rowsF32Z3(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
+
+// rowsBF16Z3 computes, for 0 <= i < min(rows, 8) and 0 <= j < cols <= 48:
+//
+//	var acc float32
+//	for s := range segs {
+//		for u := range k {
+//			acc += dot(a[i*lda/4+seg[s]/4+u], b[(s*k+u)*48+j])
+//		}
+//	}
+//	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
+//
+// where dot of two units is a.lo*b.lo + a.hi*b.hi (bfloat16 pairs), and fetches a line for each unit.
+//
+//go:noescape
+func rowsBF16Z3(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 
 // tileI8Z3 computes, for 0 <= i < min(rows, 8) and 0 <= j < cols <= 48:
 //
@@ -194,10 +284,10 @@ func tileBF16Z3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, l
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is the sum of four uint8(a)*int8(b), and fetches what lies ahead bytes from b on.
+// where dot of two units is the sum of four uint8(a)*int8(b), and fetches a line for each unit.
 //
 //go:noescape
-func tileI8Z3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
+func tileI8Z3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 
 // tileF32Y3 computes, for 0 <= i < min(rows, 4) and 0 <= j < cols <= 24:
 //
@@ -209,10 +299,10 @@ func tileI8Z3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is a*b, and fetches what lies ahead bytes from b on.
+// where dot of two units is a*b, and fetches a line for each unit.
 //
 //go:noescape
-func tileF32Y3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
+func tileF32Y3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 
 // tileI16Y3 computes, for 0 <= i < min(rows, 4) and 0 <= j < cols <= 24:
 //
@@ -224,10 +314,10 @@ func tileF32Y3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ld
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is a.lo*b.lo + a.hi*b.hi (int16 pairs), and fetches what lies ahead bytes from b on.
+// where dot of two units is a.lo*b.lo + a.hi*b.hi (int16 pairs), and fetches a line for each unit.
 //
 //go:noescape
-func tileI16Y3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
+func tileI16Y3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 
 // packRows32 writes eight rows side by side, 8n units of each. A unit is a 32-bit word: a float32, two bfloat16 or four int8 of one row:
 //
@@ -240,16 +330,18 @@ func tileI16Y3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ld
 //go:noescape
 func packRows32(dst *uint32, stride int, rows *[8]*byte, n int)
 
-// packCols32 writes 8w columns, n units of each. A unit is a 32-bit word: a float32, two bfloat16 or four int8 of one row:
+// packCols32 writes 8w columns, n units of each, two eights at a time. A unit is a 32-bit word: a float32, two bfloat16 or four int8 of one row:
 //
 //	for u := range n {
 //		for j := range 8 * w {
-//			dst[u*stride/4+j/8*next/4+j%8] = unit(src[u*1*ld:], j)
+//			pair, half := j/16, j/8%2
+//			to := u*stride + pair/per*next + pair%per*64 + half*apart // bytes
+//			dst[to/4+j%8] = unit(src[u*1*ld:], j)
 //		}
 //	}
 //
 //go:noescape
-func packCols32(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)
+func packCols32(dst *uint32, stride int, apart int, per int, next int, src *byte, ld int, n int, w int)
 
 // packRowsBF16 writes eight rows side by side, 8n units of each. A unit is a bfloat16 widened to float32:
 //
@@ -262,16 +354,18 @@ func packCols32(dst *uint32, stride int, next int, src *byte, ld int, n int, w i
 //go:noescape
 func packRowsBF16(dst *uint32, stride int, rows *[8]*byte, n int)
 
-// packColsBF16 writes 8w columns, n units of each. A unit is a bfloat16 widened to float32:
+// packColsBF16 writes 8w columns, n units of each, two eights at a time. A unit is a bfloat16 widened to float32:
 //
 //	for u := range n {
 //		for j := range 8 * w {
-//			dst[u*stride/4+j/8*next/4+j%8] = unit(src[u*1*ld:], j)
+//			pair, half := j/16, j/8%2
+//			to := u*stride + pair/per*next + pair%per*64 + half*apart // bytes
+//			dst[to/4+j%8] = unit(src[u*1*ld:], j)
 //		}
 //	}
 //
 //go:noescape
-func packColsBF16(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)
+func packColsBF16(dst *uint32, stride int, apart int, per int, next int, src *byte, ld int, n int, w int)
 
 // packRowsF16 writes eight rows side by side, 8n units of each. A unit is a float16 widened to float32:
 //
@@ -284,16 +378,18 @@ func packColsBF16(dst *uint32, stride int, next int, src *byte, ld int, n int, w
 //go:noescape
 func packRowsF16(dst *uint32, stride int, rows *[8]*byte, n int)
 
-// packColsF16 writes 8w columns, n units of each. A unit is a float16 widened to float32:
+// packColsF16 writes 8w columns, n units of each, two eights at a time. A unit is a float16 widened to float32:
 //
 //	for u := range n {
 //		for j := range 8 * w {
-//			dst[u*stride/4+j/8*next/4+j%8] = unit(src[u*1*ld:], j)
+//			pair, half := j/16, j/8%2
+//			to := u*stride + pair/per*next + pair%per*64 + half*apart // bytes
+//			dst[to/4+j%8] = unit(src[u*1*ld:], j)
 //		}
 //	}
 //
 //go:noescape
-func packColsF16(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)
+func packColsF16(dst *uint32, stride int, apart int, per int, next int, src *byte, ld int, n int, w int)
 
 // packRowsI16 writes eight rows side by side, 8n units of each. A unit is two int8 widened to int16:
 //
@@ -306,16 +402,18 @@ func packColsF16(dst *uint32, stride int, next int, src *byte, ld int, n int, w 
 //go:noescape
 func packRowsI16(dst *uint32, stride int, rows *[8]*byte, n int)
 
-// packColsI16 writes 8w columns, n units of each. A unit is two int8 widened to int16:
+// packColsI16 writes 8w columns, n units of each, two eights at a time. A unit is two int8 widened to int16:
 //
 //	for u := range n {
 //		for j := range 8 * w {
-//			dst[u*stride/4+j/8*next/4+j%8] = unit(src[u*2*ld:], j)
+//			pair, half := j/16, j/8%2
+//			to := u*stride + pair/per*next + pair%per*64 + half*apart // bytes
+//			dst[to/4+j%8] = unit(src[u*2*ld:], j)
 //		}
 //	}
 //
 //go:noescape
-func packColsI16(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)
+func packColsI16(dst *uint32, stride int, apart int, per int, next int, src *byte, ld int, n int, w int)
 
 // packRowsU8 writes eight rows side by side, 8n units of each. A unit is four int8, 128 added to each to make uint8:
 //
@@ -328,38 +426,44 @@ func packColsI16(dst *uint32, stride int, next int, src *byte, ld int, n int, w 
 //go:noescape
 func packRowsU8(dst *uint32, stride int, rows *[8]*byte, n int)
 
-// packColsU8 writes 8w columns, n units of each. A unit is four int8, 128 added to each to make uint8:
+// packColsU8 writes 8w columns, n units of each, two eights at a time. A unit is four int8, 128 added to each to make uint8:
 //
 //	for u := range n {
 //		for j := range 8 * w {
-//			dst[u*stride/4+j/8*next/4+j%8] = unit(src[u*4*ld:], j)
+//			pair, half := j/16, j/8%2
+//			to := u*stride + pair/per*next + pair%per*64 + half*apart // bytes
+//			dst[to/4+j%8] = unit(src[u*4*ld:], j)
 //		}
 //	}
 //
 //go:noescape
-func packColsU8(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)
+func packColsU8(dst *uint32, stride int, apart int, per int, next int, src *byte, ld int, n int, w int)
 
-// packColsPairs writes 8w columns, n units of each. A unit is two bfloat16 from two rows:
+// packColsPairs writes 8w columns, n units of each, two eights at a time. A unit is two bfloat16 from two rows:
 //
 //	for u := range n {
 //		for j := range 8 * w {
-//			dst[u*stride/4+j/8*next/4+j%8] = unit(src[u*2*ld:], j)
+//			pair, half := j/16, j/8%2
+//			to := u*stride + pair/per*next + pair%per*64 + half*apart // bytes
+//			dst[to/4+j%8] = unit(src[u*2*ld:], j)
 //		}
 //	}
 //
 //go:noescape
-func packColsPairs(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)
+func packColsPairs(dst *uint32, stride int, apart int, per int, next int, src *byte, ld int, n int, w int)
 
-// packColsQuads writes 8w columns, n units of each. A unit is four int8 from four rows:
+// packColsQuads writes 8w columns, n units of each, two eights at a time. A unit is four int8 from four rows:
 //
 //	for u := range n {
 //		for j := range 8 * w {
-//			dst[u*stride/4+j/8*next/4+j%8] = unit(src[u*4*ld:], j)
+//			pair, half := j/16, j/8%2
+//			to := u*stride + pair/per*next + pair%per*64 + half*apart // bytes
+//			dst[to/4+j%8] = unit(src[u*4*ld:], j)
 //		}
 //	}
 //
 //go:noescape
-func packColsQuads(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)
+func packColsQuads(dst *uint32, stride int, apart int, per int, next int, src *byte, ld int, n int, w int)
 
 // turnWords transposes 8n rows of eight words:
 //
@@ -444,36 +548,36 @@ func startZ3(b *uint32, k int)
 // sparsePairsZ1 is a sparseFunc for panels of 16 columns.
 //
 //go:noescape
-func sparsePairsZ1(pairs int, pair *uint16, places *uint16, values *float32, panel *float32, sums *float32, add int)
+func sparsePairsZ1(pairs int, pair *uint16, places *uint16, values *float32, panel *float32, sums *float32, add int, walk *uintptr)
 
 // sparsePairsZ2 is a sparseFunc for panels of 32 columns.
 //
 //go:noescape
-func sparsePairsZ2(pairs int, pair *uint16, places *uint16, values *float32, panel *float32, sums *float32, add int)
+func sparsePairsZ2(pairs int, pair *uint16, places *uint16, values *float32, panel *float32, sums *float32, add int, walk *uintptr)
 
 // sparsePairsZ4 is a sparseFunc for panels of 64 columns.
 //
 //go:noescape
-func sparsePairsZ4(pairs int, pair *uint16, places *uint16, values *float32, panel *float32, sums *float32, add int)
+func sparsePairsZ4(pairs int, pair *uint16, places *uint16, values *float32, panel *float32, sums *float32, add int, walk *uintptr)
 
 // sparsePairsY2 is a sparseFunc for panels of 16 columns.
 //
 //go:noescape
-func sparsePairsY2(pairs int, pair *uint16, places *uint16, values *float32, panel *float32, sums *float32, add int)
+func sparsePairsY2(pairs int, pair *uint16, places *uint16, values *float32, panel *float32, sums *float32, add int, walk *uintptr)
 
 // sparsePairsY4 is a sparseFunc for panels of 32 columns.
 //
 //go:noescape
-func sparsePairsY4(pairs int, pair *uint16, places *uint16, values *float32, panel *float32, sums *float32, add int)
+func sparsePairsY4(pairs int, pair *uint16, places *uint16, values *float32, panel *float32, sums *float32, add int, walk *uintptr)
 
 // gatherWords is
 //
 //	for i := range 8 * n { to[i] = from[index[i]] }
 //
-// It reads index up to 256 entries further.
+// It fetches a line for each eight.
 //
 //go:noescape
-func gatherWords(to *float32, index *uint32, from *float32, n int)
+func gatherWords(to *float32, index *uint16, from *float32, n int, walk *uintptr)
 
 // spreadRows is
 //

@@ -22,7 +22,7 @@ DATA lanemask<>+56(SB)/4, $0x00000000
 DATA lanemask<>+60(SB)/4, $0x00000000
 GLOBL lanemask<>(SB), RODATA|NOPTR, $64
 
-// func tileF32Z1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
+// func tileF32Z1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 // Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tileF32Z1(SB), NOSPLIT, $0-88
 	MOVQ       k+0(FP), R13
@@ -31,10 +31,12 @@ TEXT ·tileF32Z1(SB), NOSPLIT, $0-88
 	MOVQ       a+24(FP), SI
 	MOVQ       b+32(FP), DI
 	MOVQ       c+40(FP), DX
+	MOVQ       walk+80(FP), R12
+	MOVQ       (R12), R14
+	MOVQ       8(R12), R15
 	MOVQ       ldc+48(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+56(FP), R10
-	MOVQ       ahead+80(FP), R14
 	MOVQ       DX, R11
 	PREFETCHT0 (R11)
 	ADDQ       R9, R11
@@ -78,13 +80,23 @@ unit:
 	VFMADD231PS.BCST 20(R8), Z0, Z13
 	VFMADD231PS.BCST 24(R8), Z0, Z14
 	VFMADD231PS.BCST 28(R8), Z0, Z15
-	PREFETCHT0       (DI)(R14*1)
-	ADDQ             $0x20, R8
-	ADDQ             $0x00000040, DI
-	DECQ             AX
-	JNZ              unit
-	DECQ             CX
-	JNZ              segment
+	PREFETCHT0       3072(DI)
+	PREFETCHT1       (R14)
+	ADDQ             $0x40, R14
+	DECQ             R15
+	JNZ              fetched
+	ADDQ             24(R12), R14
+	MOVQ             16(R12), R15
+
+fetched:
+	ADDQ $0x20, R8
+	ADDQ $0x00000040, DI
+	DECQ AX
+	JNZ  unit
+	DECQ CX
+	JNZ  segment
+	MOVQ R14, (R12)
+	MOVQ R15, 8(R12)
 
 stored:
 	MOVQ    cols+64(FP), R12
@@ -177,7 +189,7 @@ done:
 	VZEROUPPER
 	RET
 
-// func tileBF16Z1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
+// func tileBF16Z1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 // Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tileBF16Z1(SB), NOSPLIT, $0-88
 	MOVQ       k+0(FP), R13
@@ -186,10 +198,12 @@ TEXT ·tileBF16Z1(SB), NOSPLIT, $0-88
 	MOVQ       a+24(FP), SI
 	MOVQ       b+32(FP), DI
 	MOVQ       c+40(FP), DX
+	MOVQ       walk+80(FP), R12
+	MOVQ       (R12), R14
+	MOVQ       8(R12), R15
 	MOVQ       ldc+48(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+56(FP), R10
-	MOVQ       ahead+80(FP), R14
 	MOVQ       DX, R11
 	PREFETCHT0 (R11)
 	ADDQ       R9, R11
@@ -265,13 +279,23 @@ unit:
 	LONG       $0x587e5262
 	WORD       $0x7852
 	BYTE       $0x07
-	PREFETCHT0 (DI)(R14*1)
-	ADDQ       $0x20, R8
-	ADDQ       $0x00000040, DI
-	DECQ       AX
-	JNZ        unit
-	DECQ       CX
-	JNZ        segment
+	PREFETCHT0 3072(DI)
+	PREFETCHT1 (R14)
+	ADDQ       $0x40, R14
+	DECQ       R15
+	JNZ        fetched
+	ADDQ       24(R12), R14
+	MOVQ       16(R12), R15
+
+fetched:
+	ADDQ $0x20, R8
+	ADDQ $0x00000040, DI
+	DECQ AX
+	JNZ  unit
+	DECQ CX
+	JNZ  segment
+	MOVQ R14, (R12)
+	MOVQ R15, 8(R12)
 
 stored:
 	MOVQ    cols+64(FP), R12
@@ -364,7 +388,393 @@ done:
 	VZEROUPPER
 	RET
 
-// func tileI8Z1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
+// func rowsF32Z1(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·rowsF32Z1(SB), NOSPLIT, $0-96
+	MOVQ       k+0(FP), R13
+	MOVQ       segs+8(FP), CX
+	MOVQ       seg+16(FP), BX
+	MOVQ       a+24(FP), SI
+	MOVQ       b+40(FP), DI
+	MOVQ       c+48(FP), DX
+	MOVQ       walk+88(FP), R12
+	MOVQ       (R12), R14
+	MOVQ       8(R12), R15
+	MOVQ       ldc+56(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       rows+64(FP), R10
+	MOVQ       DX, R11
+	PREFETCHT0 (R11)
+	ADDQ       R9, R11
+	PREFETCHT0 (R11)
+	ADDQ       R9, R11
+	PREFETCHT0 (R11)
+	ADDQ       R9, R11
+	PREFETCHT0 (R11)
+	ADDQ       R9, R11
+	PREFETCHT0 (R11)
+	ADDQ       R9, R11
+	PREFETCHT0 (R11)
+	ADDQ       R9, R11
+	PREFETCHT0 (R11)
+	ADDQ       R9, R11
+	PREFETCHT0 (R11)
+	MOVQ       lda+32(FP), R9
+	LEAQ       (R9)(R9*2), R10
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	TESTQ      CX, CX
+	JZ         stored
+
+segment:
+	MOVL (BX), R8
+	ADDQ $0x04, BX
+	ADDQ SI, R8
+	LEAQ (R8)(R9*4), R11
+	MOVQ R13, AX
+
+unit:
+	VMOVUPS          (DI), Z0
+	VFMADD231PS.BCST (R8), Z0, Z8
+	VFMADD231PS.BCST (R8)(R9*1), Z0, Z9
+	VFMADD231PS.BCST (R8)(R9*2), Z0, Z10
+	VFMADD231PS.BCST (R8)(R10*1), Z0, Z11
+	VFMADD231PS.BCST (R11), Z0, Z12
+	VFMADD231PS.BCST (R11)(R9*1), Z0, Z13
+	VFMADD231PS.BCST (R11)(R9*2), Z0, Z14
+	VFMADD231PS.BCST (R11)(R10*1), Z0, Z15
+	PREFETCHT0       3072(DI)
+	PREFETCHT1       (R14)
+	ADDQ             $0x40, R14
+	DECQ             R15
+	JNZ              fetched
+	ADDQ             24(R12), R14
+	MOVQ             16(R12), R15
+
+fetched:
+	ADDQ $0x04, R8
+	ADDQ $0x04, R11
+	ADDQ $0x00000040, DI
+	DECQ AX
+	JNZ  unit
+	DECQ CX
+	JNZ  segment
+	MOVQ R14, (R12)
+	MOVQ R15, 8(R12)
+
+stored:
+	MOVQ    ldc+56(FP), R9
+	SHLQ    $0x02, R9
+	MOVQ    rows+64(FP), R10
+	MOVQ    cols+72(FP), R12
+	SUBQ    $0x00, R12
+	MOVQ    $-1, R11
+	BZHIQ   R12, R11, R11
+	KMOVW   R11, K1
+	MOVQ    add+80(FP), R11
+	TESTQ   R11, R11
+	JNZ     add
+	VMOVUPS Z8, K1, (DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z9, K1, (DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z10, K1, (DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z11, K1, (DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z12, K1, (DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z13, K1, (DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z14, K1, (DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z15, K1, (DX)
+	JMP     done
+
+add:
+	VMOVUPS.Z (DX), K1, Z0
+	VADDPS    Z0, Z8, Z8
+	VMOVUPS   Z8, K1, (DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VMOVUPS.Z (DX), K1, Z0
+	VADDPS    Z0, Z9, Z9
+	VMOVUPS   Z9, K1, (DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VMOVUPS.Z (DX), K1, Z0
+	VADDPS    Z0, Z10, Z10
+	VMOVUPS   Z10, K1, (DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VMOVUPS.Z (DX), K1, Z0
+	VADDPS    Z0, Z11, Z11
+	VMOVUPS   Z11, K1, (DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VMOVUPS.Z (DX), K1, Z0
+	VADDPS    Z0, Z12, Z12
+	VMOVUPS   Z12, K1, (DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VMOVUPS.Z (DX), K1, Z0
+	VADDPS    Z0, Z13, Z13
+	VMOVUPS   Z13, K1, (DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VMOVUPS.Z (DX), K1, Z0
+	VADDPS    Z0, Z14, Z14
+	VMOVUPS   Z14, K1, (DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VMOVUPS.Z (DX), K1, Z0
+	VADDPS    Z0, Z15, Z15
+	VMOVUPS   Z15, K1, (DX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func rowsBF16Z1(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·rowsBF16Z1(SB), NOSPLIT, $0-96
+	MOVQ       k+0(FP), R13
+	MOVQ       segs+8(FP), CX
+	MOVQ       seg+16(FP), BX
+	MOVQ       a+24(FP), SI
+	MOVQ       b+40(FP), DI
+	MOVQ       c+48(FP), DX
+	MOVQ       walk+88(FP), R12
+	MOVQ       (R12), R14
+	MOVQ       8(R12), R15
+	MOVQ       ldc+56(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       rows+64(FP), R10
+	MOVQ       DX, R11
+	PREFETCHT0 (R11)
+	ADDQ       R9, R11
+	PREFETCHT0 (R11)
+	ADDQ       R9, R11
+	PREFETCHT0 (R11)
+	ADDQ       R9, R11
+	PREFETCHT0 (R11)
+	ADDQ       R9, R11
+	PREFETCHT0 (R11)
+	ADDQ       R9, R11
+	PREFETCHT0 (R11)
+	ADDQ       R9, R11
+	PREFETCHT0 (R11)
+	ADDQ       R9, R11
+	PREFETCHT0 (R11)
+	MOVQ       lda+32(FP), R9
+	LEAQ       (R9)(R9*2), R10
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	TESTQ      CX, CX
+	JZ         stored
+
+segment:
+	MOVL (BX), R8
+	ADDQ $0x04, BX
+	ADDQ SI, R8
+	LEAQ (R8)(R9*4), R11
+	MOVQ R13, AX
+
+unit:
+	VMOVUPS (DI), Z0
+
+	// VDPBF16PS.BCST (R8), Z0, Z8
+	LONG $0x587e5262
+	WORD $0x4052
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (R8)(R9*1), Z0, Z9
+	LONG $0x587e1262
+	WORD $0x4c52
+	BYTE $0x08
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (R8)(R9*2), Z0, Z10
+	LONG $0x587e1262
+	WORD $0x5452
+	BYTE $0x48
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (R8)(R10*1), Z0, Z11
+	LONG $0x587e1262
+	WORD $0x5c52
+	BYTE $0x10
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (R11), Z0, Z12
+	LONG $0x587e5262
+	WORD $0x6352
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (R11)(R9*1), Z0, Z13
+	LONG $0x587e1262
+	WORD $0x6c52
+	BYTE $0x0b
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (R11)(R9*2), Z0, Z14
+	LONG $0x587e1262
+	WORD $0x7452
+	BYTE $0x4b
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (R11)(R10*1), Z0, Z15
+	LONG       $0x587e1262
+	WORD       $0x7c52
+	BYTE       $0x13
+	BYTE       $0x00
+	PREFETCHT0 3072(DI)
+	PREFETCHT1 (R14)
+	ADDQ       $0x40, R14
+	DECQ       R15
+	JNZ        fetched
+	ADDQ       24(R12), R14
+	MOVQ       16(R12), R15
+
+fetched:
+	ADDQ $0x04, R8
+	ADDQ $0x04, R11
+	ADDQ $0x00000040, DI
+	DECQ AX
+	JNZ  unit
+	DECQ CX
+	JNZ  segment
+	MOVQ R14, (R12)
+	MOVQ R15, 8(R12)
+
+stored:
+	MOVQ    ldc+56(FP), R9
+	SHLQ    $0x02, R9
+	MOVQ    rows+64(FP), R10
+	MOVQ    cols+72(FP), R12
+	SUBQ    $0x00, R12
+	MOVQ    $-1, R11
+	BZHIQ   R12, R11, R11
+	KMOVW   R11, K1
+	MOVQ    add+80(FP), R11
+	TESTQ   R11, R11
+	JNZ     add
+	VMOVUPS Z8, K1, (DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z9, K1, (DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z10, K1, (DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z11, K1, (DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z12, K1, (DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z13, K1, (DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z14, K1, (DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z15, K1, (DX)
+	JMP     done
+
+add:
+	VMOVUPS.Z (DX), K1, Z0
+	VADDPS    Z0, Z8, Z8
+	VMOVUPS   Z8, K1, (DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VMOVUPS.Z (DX), K1, Z0
+	VADDPS    Z0, Z9, Z9
+	VMOVUPS   Z9, K1, (DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VMOVUPS.Z (DX), K1, Z0
+	VADDPS    Z0, Z10, Z10
+	VMOVUPS   Z10, K1, (DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VMOVUPS.Z (DX), K1, Z0
+	VADDPS    Z0, Z11, Z11
+	VMOVUPS   Z11, K1, (DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VMOVUPS.Z (DX), K1, Z0
+	VADDPS    Z0, Z12, Z12
+	VMOVUPS   Z12, K1, (DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VMOVUPS.Z (DX), K1, Z0
+	VADDPS    Z0, Z13, Z13
+	VMOVUPS   Z13, K1, (DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VMOVUPS.Z (DX), K1, Z0
+	VADDPS    Z0, Z14, Z14
+	VMOVUPS   Z14, K1, (DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VMOVUPS.Z (DX), K1, Z0
+	VADDPS    Z0, Z15, Z15
+	VMOVUPS   Z15, K1, (DX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func tileI8Z1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 // Requires: AVX, AVX512F, AVX512VNNI, BMI2, MMX+
 TEXT ·tileI8Z1(SB), NOSPLIT, $0-88
 	MOVQ       k+0(FP), R13
@@ -373,10 +783,12 @@ TEXT ·tileI8Z1(SB), NOSPLIT, $0-88
 	MOVQ       a+24(FP), SI
 	MOVQ       b+32(FP), DI
 	MOVQ       c+40(FP), DX
+	MOVQ       walk+80(FP), R12
+	MOVQ       (R12), R14
+	MOVQ       8(R12), R15
 	MOVQ       ldc+48(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+56(FP), R10
-	MOVQ       ahead+80(FP), R14
 	MOVQ       DX, R11
 	PREFETCHT0 (R11)
 	ADDQ       R9, R11
@@ -429,13 +841,23 @@ unit:
 	VPDPBUSD     Z1, Z0, Z14
 	VBROADCASTSS 28(R8), Z0
 	VPDPBUSD     Z1, Z0, Z15
-	PREFETCHT0   (DI)(R14*1)
-	ADDQ         $0x20, R8
-	ADDQ         $0x00000040, DI
-	DECQ         AX
-	JNZ          unit
-	DECQ         CX
-	JNZ          segment
+	PREFETCHT0   3072(DI)
+	PREFETCHT1   (R14)
+	ADDQ         $0x40, R14
+	DECQ         R15
+	JNZ          fetched
+	ADDQ         24(R12), R14
+	MOVQ         16(R12), R15
+
+fetched:
+	ADDQ $0x20, R8
+	ADDQ $0x00000040, DI
+	DECQ AX
+	JNZ  unit
+	DECQ CX
+	JNZ  segment
+	MOVQ R14, (R12)
+	MOVQ R15, 8(R12)
 
 stored:
 	MOVQ    cols+64(FP), R12
@@ -528,7 +950,7 @@ done:
 	VZEROUPPER
 	RET
 
-// func tileF32Y1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
+// func tileF32Y1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 // Requires: AVX, FMA3, MMX+
 TEXT ·tileF32Y1(SB), NOSPLIT, $0-88
 	MOVQ       k+0(FP), R13
@@ -537,10 +959,12 @@ TEXT ·tileF32Y1(SB), NOSPLIT, $0-88
 	MOVQ       a+24(FP), SI
 	MOVQ       b+32(FP), DI
 	MOVQ       c+40(FP), DX
+	MOVQ       walk+80(FP), R12
+	MOVQ       (R12), R14
+	MOVQ       8(R12), R15
 	MOVQ       ldc+48(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+56(FP), R10
-	MOVQ       ahead+80(FP), R14
 	MOVQ       DX, R11
 	PREFETCHT0 (R11)
 	ADDQ       R9, R11
@@ -572,13 +996,23 @@ unit:
 	VFMADD231PS  Y1, Y0, Y6
 	VBROADCASTSS 12(R8), Y0
 	VFMADD231PS  Y1, Y0, Y7
-	PREFETCHT0   (DI)(R14*1)
-	ADDQ         $0x20, R8
-	ADDQ         $0x00000020, DI
-	DECQ         AX
-	JNZ          unit
-	DECQ         CX
-	JNZ          segment
+	PREFETCHT0   3072(DI)
+	PREFETCHT1   (R14)
+	ADDQ         $0x40, R14
+	DECQ         R15
+	JNZ          fetched
+	ADDQ         24(R12), R14
+	MOVQ         16(R12), R15
+
+fetched:
+	ADDQ $0x20, R8
+	ADDQ $0x00000020, DI
+	DECQ AX
+	JNZ  unit
+	DECQ CX
+	JNZ  segment
+	MOVQ R14, (R12)
+	MOVQ R15, 8(R12)
 
 stored:
 	MOVQ       cols+64(FP), R12
@@ -631,7 +1065,7 @@ done:
 	VZEROUPPER
 	RET
 
-// func tileI16Y1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
+// func tileI16Y1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 // Requires: AVX, AVX2, MMX+
 TEXT ·tileI16Y1(SB), NOSPLIT, $0-88
 	MOVQ       k+0(FP), R13
@@ -640,10 +1074,12 @@ TEXT ·tileI16Y1(SB), NOSPLIT, $0-88
 	MOVQ       a+24(FP), SI
 	MOVQ       b+32(FP), DI
 	MOVQ       c+40(FP), DX
+	MOVQ       walk+80(FP), R12
+	MOVQ       (R12), R14
+	MOVQ       8(R12), R15
 	MOVQ       ldc+48(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+56(FP), R10
-	MOVQ       ahead+80(FP), R14
 	MOVQ       DX, R11
 	PREFETCHT0 (R11)
 	ADDQ       R9, R11
@@ -682,13 +1118,23 @@ unit:
 	VMOVUPS      (DI), Y2
 	VPMADDWD     Y2, Y1, Y0
 	VPADDD       Y0, Y7, Y7
-	PREFETCHT0   (DI)(R14*1)
-	ADDQ         $0x20, R8
-	ADDQ         $0x00000020, DI
-	DECQ         AX
-	JNZ          unit
-	DECQ         CX
-	JNZ          segment
+	PREFETCHT0   3072(DI)
+	PREFETCHT1   (R14)
+	ADDQ         $0x40, R14
+	DECQ         R15
+	JNZ          fetched
+	ADDQ         24(R12), R14
+	MOVQ         16(R12), R15
+
+fetched:
+	ADDQ $0x20, R8
+	ADDQ $0x00000020, DI
+	DECQ AX
+	JNZ  unit
+	DECQ CX
+	JNZ  segment
+	MOVQ R14, (R12)
+	MOVQ R15, 8(R12)
 
 stored:
 	MOVQ       cols+64(FP), R12
@@ -741,7 +1187,7 @@ done:
 	VZEROUPPER
 	RET
 
-// func tileF32Z2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
+// func tileF32Z2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 // Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tileF32Z2(SB), NOSPLIT, $0-88
 	MOVQ       k+0(FP), R13
@@ -750,10 +1196,12 @@ TEXT ·tileF32Z2(SB), NOSPLIT, $0-88
 	MOVQ       a+24(FP), SI
 	MOVQ       b+32(FP), DI
 	MOVQ       c+40(FP), DX
+	MOVQ       walk+80(FP), R12
+	MOVQ       (R12), R14
+	MOVQ       8(R12), R15
 	MOVQ       ldc+48(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+56(FP), R10
-	MOVQ       ahead+80(FP), R14
 	MOVQ       DX, R11
 	PREFETCHT0 (R11)
 	PREFETCHT0 64(R11)
@@ -830,14 +1278,24 @@ unit:
 	VBROADCASTSS 28(R8), Z0
 	VFMADD231PS  Z1, Z0, Z22
 	VFMADD231PS  Z2, Z0, Z23
-	PREFETCHT0   (DI)(R14*1)
-	PREFETCHT0   64(DI)(R14*1)
-	ADDQ         $0x20, R8
-	ADDQ         $0x00000080, DI
-	DECQ         AX
-	JNZ          unit
-	DECQ         CX
-	JNZ          segment
+	PREFETCHT0   3072(DI)
+	PREFETCHT0   3136(DI)
+	PREFETCHT1   (R14)
+	ADDQ         $0x40, R14
+	DECQ         R15
+	JNZ          fetched
+	ADDQ         24(R12), R14
+	MOVQ         16(R12), R15
+
+fetched:
+	ADDQ $0x20, R8
+	ADDQ $0x00000080, DI
+	DECQ AX
+	JNZ  unit
+	DECQ CX
+	JNZ  segment
+	MOVQ R14, (R12)
+	MOVQ R15, 8(R12)
 
 stored:
 	MOVQ    cols+64(FP), R12
@@ -954,7 +1412,7 @@ done:
 	VZEROUPPER
 	RET
 
-// func tileBF16Z2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
+// func tileBF16Z2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 // Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tileBF16Z2(SB), NOSPLIT, $0-88
 	MOVQ       k+0(FP), R13
@@ -963,10 +1421,12 @@ TEXT ·tileBF16Z2(SB), NOSPLIT, $0-88
 	MOVQ       a+24(FP), SI
 	MOVQ       b+32(FP), DI
 	MOVQ       c+40(FP), DX
+	MOVQ       walk+80(FP), R12
+	MOVQ       (R12), R14
+	MOVQ       8(R12), R15
 	MOVQ       ldc+48(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+56(FP), R10
-	MOVQ       ahead+80(FP), R14
 	MOVQ       DX, R11
 	PREFETCHT0 (R11)
 	PREFETCHT0 64(R11)
@@ -1091,14 +1551,24 @@ unit:
 	// VDPBF16PS Z2, Z0, Z23
 	LONG       $0x487ee262
 	WORD       $0xfa52
-	PREFETCHT0 (DI)(R14*1)
-	PREFETCHT0 64(DI)(R14*1)
-	ADDQ       $0x20, R8
-	ADDQ       $0x00000080, DI
-	DECQ       AX
-	JNZ        unit
-	DECQ       CX
-	JNZ        segment
+	PREFETCHT0 3072(DI)
+	PREFETCHT0 3136(DI)
+	PREFETCHT1 (R14)
+	ADDQ       $0x40, R14
+	DECQ       R15
+	JNZ        fetched
+	ADDQ       24(R12), R14
+	MOVQ       16(R12), R15
+
+fetched:
+	ADDQ $0x20, R8
+	ADDQ $0x00000080, DI
+	DECQ AX
+	JNZ  unit
+	DECQ CX
+	JNZ  segment
+	MOVQ R14, (R12)
+	MOVQ R15, 8(R12)
 
 stored:
 	MOVQ    cols+64(FP), R12
@@ -1215,7 +1685,519 @@ done:
 	VZEROUPPER
 	RET
 
-// func tileI8Z2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
+// func rowsF32Z2(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·rowsF32Z2(SB), NOSPLIT, $0-96
+	MOVQ       k+0(FP), R13
+	MOVQ       segs+8(FP), CX
+	MOVQ       seg+16(FP), BX
+	MOVQ       a+24(FP), SI
+	MOVQ       b+40(FP), DI
+	MOVQ       c+48(FP), DX
+	MOVQ       walk+88(FP), R12
+	MOVQ       (R12), R14
+	MOVQ       8(R12), R15
+	MOVQ       ldc+56(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       rows+64(FP), R10
+	MOVQ       DX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R9, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R9, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R9, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R9, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R9, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R9, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R9, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	MOVQ       lda+32(FP), R9
+	LEAQ       (R9)(R9*2), R10
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	VPXORD     Z20, Z20, Z20
+	VPXORD     Z21, Z21, Z21
+	VPXORD     Z22, Z22, Z22
+	VPXORD     Z23, Z23, Z23
+	TESTQ      CX, CX
+	JZ         stored
+
+segment:
+	MOVL (BX), R8
+	ADDQ $0x04, BX
+	ADDQ SI, R8
+	LEAQ (R8)(R9*4), R11
+	MOVQ R13, AX
+
+unit:
+	VMOVUPS      (DI), Z1
+	VMOVUPS      64(DI), Z2
+	VBROADCASTSS (R8), Z0
+	VFMADD231PS  Z1, Z0, Z8
+	VFMADD231PS  Z2, Z0, Z9
+	VBROADCASTSS (R8)(R9*1), Z0
+	VFMADD231PS  Z1, Z0, Z10
+	VFMADD231PS  Z2, Z0, Z11
+	VBROADCASTSS (R8)(R9*2), Z0
+	VFMADD231PS  Z1, Z0, Z12
+	VFMADD231PS  Z2, Z0, Z13
+	VBROADCASTSS (R8)(R10*1), Z0
+	VFMADD231PS  Z1, Z0, Z14
+	VFMADD231PS  Z2, Z0, Z15
+	VBROADCASTSS (R11), Z0
+	VFMADD231PS  Z1, Z0, Z16
+	VFMADD231PS  Z2, Z0, Z17
+	VBROADCASTSS (R11)(R9*1), Z0
+	VFMADD231PS  Z1, Z0, Z18
+	VFMADD231PS  Z2, Z0, Z19
+	VBROADCASTSS (R11)(R9*2), Z0
+	VFMADD231PS  Z1, Z0, Z20
+	VFMADD231PS  Z2, Z0, Z21
+	VBROADCASTSS (R11)(R10*1), Z0
+	VFMADD231PS  Z1, Z0, Z22
+	VFMADD231PS  Z2, Z0, Z23
+	PREFETCHT0   3072(DI)
+	PREFETCHT0   3136(DI)
+	PREFETCHT1   (R14)
+	ADDQ         $0x40, R14
+	DECQ         R15
+	JNZ          fetched
+	ADDQ         24(R12), R14
+	MOVQ         16(R12), R15
+
+fetched:
+	ADDQ $0x04, R8
+	ADDQ $0x04, R11
+	ADDQ $0x00000080, DI
+	DECQ AX
+	JNZ  unit
+	DECQ CX
+	JNZ  segment
+	MOVQ R14, (R12)
+	MOVQ R15, 8(R12)
+
+stored:
+	MOVQ    ldc+56(FP), R9
+	SHLQ    $0x02, R9
+	MOVQ    rows+64(FP), R10
+	MOVQ    cols+72(FP), R12
+	SUBQ    $0x10, R12
+	MOVQ    $-1, R11
+	BZHIQ   R12, R11, R11
+	KMOVW   R11, K1
+	MOVQ    add+80(FP), R11
+	TESTQ   R11, R11
+	JNZ     add
+	VMOVUPS Z8, (DX)
+	VMOVUPS Z9, K1, 64(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z10, (DX)
+	VMOVUPS Z11, K1, 64(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z12, (DX)
+	VMOVUPS Z13, K1, 64(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z14, (DX)
+	VMOVUPS Z15, K1, 64(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z16, (DX)
+	VMOVUPS Z17, K1, 64(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z18, (DX)
+	VMOVUPS Z19, K1, 64(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z20, (DX)
+	VMOVUPS Z21, K1, 64(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z22, (DX)
+	VMOVUPS Z23, K1, 64(DX)
+	JMP     done
+
+add:
+	VADDPS    (DX), Z8, Z8
+	VMOVUPS   Z8, (DX)
+	VMOVUPS.Z 64(DX), K1, Z0
+	VADDPS    Z0, Z9, Z9
+	VMOVUPS   Z9, K1, 64(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VADDPS    (DX), Z10, Z10
+	VMOVUPS   Z10, (DX)
+	VMOVUPS.Z 64(DX), K1, Z0
+	VADDPS    Z0, Z11, Z11
+	VMOVUPS   Z11, K1, 64(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VADDPS    (DX), Z12, Z12
+	VMOVUPS   Z12, (DX)
+	VMOVUPS.Z 64(DX), K1, Z0
+	VADDPS    Z0, Z13, Z13
+	VMOVUPS   Z13, K1, 64(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VADDPS    (DX), Z14, Z14
+	VMOVUPS   Z14, (DX)
+	VMOVUPS.Z 64(DX), K1, Z0
+	VADDPS    Z0, Z15, Z15
+	VMOVUPS   Z15, K1, 64(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VADDPS    (DX), Z16, Z16
+	VMOVUPS   Z16, (DX)
+	VMOVUPS.Z 64(DX), K1, Z0
+	VADDPS    Z0, Z17, Z17
+	VMOVUPS   Z17, K1, 64(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VADDPS    (DX), Z18, Z18
+	VMOVUPS   Z18, (DX)
+	VMOVUPS.Z 64(DX), K1, Z0
+	VADDPS    Z0, Z19, Z19
+	VMOVUPS   Z19, K1, 64(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VADDPS    (DX), Z20, Z20
+	VMOVUPS   Z20, (DX)
+	VMOVUPS.Z 64(DX), K1, Z0
+	VADDPS    Z0, Z21, Z21
+	VMOVUPS   Z21, K1, 64(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VADDPS    (DX), Z22, Z22
+	VMOVUPS   Z22, (DX)
+	VMOVUPS.Z 64(DX), K1, Z0
+	VADDPS    Z0, Z23, Z23
+	VMOVUPS   Z23, K1, 64(DX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func rowsBF16Z2(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·rowsBF16Z2(SB), NOSPLIT, $0-96
+	MOVQ       k+0(FP), R13
+	MOVQ       segs+8(FP), CX
+	MOVQ       seg+16(FP), BX
+	MOVQ       a+24(FP), SI
+	MOVQ       b+40(FP), DI
+	MOVQ       c+48(FP), DX
+	MOVQ       walk+88(FP), R12
+	MOVQ       (R12), R14
+	MOVQ       8(R12), R15
+	MOVQ       ldc+56(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       rows+64(FP), R10
+	MOVQ       DX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R9, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R9, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R9, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R9, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R9, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R9, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R9, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	MOVQ       lda+32(FP), R9
+	LEAQ       (R9)(R9*2), R10
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	VPXORD     Z20, Z20, Z20
+	VPXORD     Z21, Z21, Z21
+	VPXORD     Z22, Z22, Z22
+	VPXORD     Z23, Z23, Z23
+	TESTQ      CX, CX
+	JZ         stored
+
+segment:
+	MOVL (BX), R8
+	ADDQ $0x04, BX
+	ADDQ SI, R8
+	LEAQ (R8)(R9*4), R11
+	MOVQ R13, AX
+
+unit:
+	VMOVUPS      (DI), Z1
+	VMOVUPS      64(DI), Z2
+	VBROADCASTSS (R8), Z0
+
+	// VDPBF16PS Z1, Z0, Z8
+	LONG $0x487e7262
+	WORD $0xc152
+
+	// VDPBF16PS Z2, Z0, Z9
+	LONG         $0x487e7262
+	WORD         $0xca52
+	VBROADCASTSS (R8)(R9*1), Z0
+
+	// VDPBF16PS Z1, Z0, Z10
+	LONG $0x487e7262
+	WORD $0xd152
+
+	// VDPBF16PS Z2, Z0, Z11
+	LONG         $0x487e7262
+	WORD         $0xda52
+	VBROADCASTSS (R8)(R9*2), Z0
+
+	// VDPBF16PS Z1, Z0, Z12
+	LONG $0x487e7262
+	WORD $0xe152
+
+	// VDPBF16PS Z2, Z0, Z13
+	LONG         $0x487e7262
+	WORD         $0xea52
+	VBROADCASTSS (R8)(R10*1), Z0
+
+	// VDPBF16PS Z1, Z0, Z14
+	LONG $0x487e7262
+	WORD $0xf152
+
+	// VDPBF16PS Z2, Z0, Z15
+	LONG         $0x487e7262
+	WORD         $0xfa52
+	VBROADCASTSS (R11), Z0
+
+	// VDPBF16PS Z1, Z0, Z16
+	LONG $0x487ee262
+	WORD $0xc152
+
+	// VDPBF16PS Z2, Z0, Z17
+	LONG         $0x487ee262
+	WORD         $0xca52
+	VBROADCASTSS (R11)(R9*1), Z0
+
+	// VDPBF16PS Z1, Z0, Z18
+	LONG $0x487ee262
+	WORD $0xd152
+
+	// VDPBF16PS Z2, Z0, Z19
+	LONG         $0x487ee262
+	WORD         $0xda52
+	VBROADCASTSS (R11)(R9*2), Z0
+
+	// VDPBF16PS Z1, Z0, Z20
+	LONG $0x487ee262
+	WORD $0xe152
+
+	// VDPBF16PS Z2, Z0, Z21
+	LONG         $0x487ee262
+	WORD         $0xea52
+	VBROADCASTSS (R11)(R10*1), Z0
+
+	// VDPBF16PS Z1, Z0, Z22
+	LONG $0x487ee262
+	WORD $0xf152
+
+	// VDPBF16PS Z2, Z0, Z23
+	LONG       $0x487ee262
+	WORD       $0xfa52
+	PREFETCHT0 3072(DI)
+	PREFETCHT0 3136(DI)
+	PREFETCHT1 (R14)
+	ADDQ       $0x40, R14
+	DECQ       R15
+	JNZ        fetched
+	ADDQ       24(R12), R14
+	MOVQ       16(R12), R15
+
+fetched:
+	ADDQ $0x04, R8
+	ADDQ $0x04, R11
+	ADDQ $0x00000080, DI
+	DECQ AX
+	JNZ  unit
+	DECQ CX
+	JNZ  segment
+	MOVQ R14, (R12)
+	MOVQ R15, 8(R12)
+
+stored:
+	MOVQ    ldc+56(FP), R9
+	SHLQ    $0x02, R9
+	MOVQ    rows+64(FP), R10
+	MOVQ    cols+72(FP), R12
+	SUBQ    $0x10, R12
+	MOVQ    $-1, R11
+	BZHIQ   R12, R11, R11
+	KMOVW   R11, K1
+	MOVQ    add+80(FP), R11
+	TESTQ   R11, R11
+	JNZ     add
+	VMOVUPS Z8, (DX)
+	VMOVUPS Z9, K1, 64(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z10, (DX)
+	VMOVUPS Z11, K1, 64(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z12, (DX)
+	VMOVUPS Z13, K1, 64(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z14, (DX)
+	VMOVUPS Z15, K1, 64(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z16, (DX)
+	VMOVUPS Z17, K1, 64(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z18, (DX)
+	VMOVUPS Z19, K1, 64(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z20, (DX)
+	VMOVUPS Z21, K1, 64(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z22, (DX)
+	VMOVUPS Z23, K1, 64(DX)
+	JMP     done
+
+add:
+	VADDPS    (DX), Z8, Z8
+	VMOVUPS   Z8, (DX)
+	VMOVUPS.Z 64(DX), K1, Z0
+	VADDPS    Z0, Z9, Z9
+	VMOVUPS   Z9, K1, 64(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VADDPS    (DX), Z10, Z10
+	VMOVUPS   Z10, (DX)
+	VMOVUPS.Z 64(DX), K1, Z0
+	VADDPS    Z0, Z11, Z11
+	VMOVUPS   Z11, K1, 64(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VADDPS    (DX), Z12, Z12
+	VMOVUPS   Z12, (DX)
+	VMOVUPS.Z 64(DX), K1, Z0
+	VADDPS    Z0, Z13, Z13
+	VMOVUPS   Z13, K1, 64(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VADDPS    (DX), Z14, Z14
+	VMOVUPS   Z14, (DX)
+	VMOVUPS.Z 64(DX), K1, Z0
+	VADDPS    Z0, Z15, Z15
+	VMOVUPS   Z15, K1, 64(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VADDPS    (DX), Z16, Z16
+	VMOVUPS   Z16, (DX)
+	VMOVUPS.Z 64(DX), K1, Z0
+	VADDPS    Z0, Z17, Z17
+	VMOVUPS   Z17, K1, 64(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VADDPS    (DX), Z18, Z18
+	VMOVUPS   Z18, (DX)
+	VMOVUPS.Z 64(DX), K1, Z0
+	VADDPS    Z0, Z19, Z19
+	VMOVUPS   Z19, K1, 64(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VADDPS    (DX), Z20, Z20
+	VMOVUPS   Z20, (DX)
+	VMOVUPS.Z 64(DX), K1, Z0
+	VADDPS    Z0, Z21, Z21
+	VMOVUPS   Z21, K1, 64(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VADDPS    (DX), Z22, Z22
+	VMOVUPS   Z22, (DX)
+	VMOVUPS.Z 64(DX), K1, Z0
+	VADDPS    Z0, Z23, Z23
+	VMOVUPS   Z23, K1, 64(DX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func tileI8Z2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 // Requires: AVX, AVX512F, AVX512VNNI, BMI2, MMX+
 TEXT ·tileI8Z2(SB), NOSPLIT, $0-88
 	MOVQ       k+0(FP), R13
@@ -1224,10 +2206,12 @@ TEXT ·tileI8Z2(SB), NOSPLIT, $0-88
 	MOVQ       a+24(FP), SI
 	MOVQ       b+32(FP), DI
 	MOVQ       c+40(FP), DX
+	MOVQ       walk+80(FP), R12
+	MOVQ       (R12), R14
+	MOVQ       8(R12), R15
 	MOVQ       ldc+48(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+56(FP), R10
-	MOVQ       ahead+80(FP), R14
 	MOVQ       DX, R11
 	PREFETCHT0 (R11)
 	PREFETCHT0 64(R11)
@@ -1305,14 +2289,24 @@ unit:
 	VBROADCASTSS 28(R8), Z0
 	VPDPBUSD     Z1, Z0, Z22
 	VPDPBUSD     Z2, Z0, Z23
-	PREFETCHT0   (DI)(R14*1)
-	PREFETCHT0   64(DI)(R14*1)
-	ADDQ         $0x20, R8
-	ADDQ         $0x00000080, DI
-	DECQ         AX
-	JNZ          unit
-	DECQ         CX
-	JNZ          segment
+	PREFETCHT0   3072(DI)
+	PREFETCHT0   3136(DI)
+	PREFETCHT1   (R14)
+	ADDQ         $0x40, R14
+	DECQ         R15
+	JNZ          fetched
+	ADDQ         24(R12), R14
+	MOVQ         16(R12), R15
+
+fetched:
+	ADDQ $0x20, R8
+	ADDQ $0x00000080, DI
+	DECQ AX
+	JNZ  unit
+	DECQ CX
+	JNZ  segment
+	MOVQ R14, (R12)
+	MOVQ R15, 8(R12)
 
 stored:
 	MOVQ    cols+64(FP), R12
@@ -1429,7 +2423,7 @@ done:
 	VZEROUPPER
 	RET
 
-// func tileF32Y2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
+// func tileF32Y2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 // Requires: AVX, FMA3, MMX+
 TEXT ·tileF32Y2(SB), NOSPLIT, $0-88
 	MOVQ       k+0(FP), R13
@@ -1438,10 +2432,12 @@ TEXT ·tileF32Y2(SB), NOSPLIT, $0-88
 	MOVQ       a+24(FP), SI
 	MOVQ       b+32(FP), DI
 	MOVQ       c+40(FP), DX
+	MOVQ       walk+80(FP), R12
+	MOVQ       (R12), R14
+	MOVQ       8(R12), R15
 	MOVQ       ldc+48(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+56(FP), R10
-	MOVQ       ahead+80(FP), R14
 	MOVQ       DX, R11
 	PREFETCHT0 (R11)
 	ADDQ       R9, R11
@@ -1482,14 +2478,24 @@ unit:
 	VBROADCASTSS 12(R8), Y0
 	VFMADD231PS  Y1, Y0, Y10
 	VFMADD231PS  Y2, Y0, Y11
-	PREFETCHT0   (DI)(R14*1)
-	PREFETCHT0   32(DI)(R14*1)
-	ADDQ         $0x20, R8
-	ADDQ         $0x00000040, DI
-	DECQ         AX
-	JNZ          unit
-	DECQ         CX
-	JNZ          segment
+	PREFETCHT0   3072(DI)
+	PREFETCHT0   3104(DI)
+	PREFETCHT1   (R14)
+	ADDQ         $0x40, R14
+	DECQ         R15
+	JNZ          fetched
+	ADDQ         24(R12), R14
+	MOVQ         16(R12), R15
+
+fetched:
+	ADDQ $0x20, R8
+	ADDQ $0x00000040, DI
+	DECQ AX
+	JNZ  unit
+	DECQ CX
+	JNZ  segment
+	MOVQ R14, (R12)
+	MOVQ R15, 8(R12)
 
 stored:
 	MOVQ       cols+64(FP), R12
@@ -1554,7 +2560,7 @@ done:
 	VZEROUPPER
 	RET
 
-// func tileI16Y2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
+// func tileI16Y2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 // Requires: AVX, AVX2, MMX+
 TEXT ·tileI16Y2(SB), NOSPLIT, $0-88
 	MOVQ       k+0(FP), R13
@@ -1563,10 +2569,12 @@ TEXT ·tileI16Y2(SB), NOSPLIT, $0-88
 	MOVQ       a+24(FP), SI
 	MOVQ       b+32(FP), DI
 	MOVQ       c+40(FP), DX
+	MOVQ       walk+80(FP), R12
+	MOVQ       (R12), R14
+	MOVQ       8(R12), R15
 	MOVQ       ldc+48(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+56(FP), R10
-	MOVQ       ahead+80(FP), R14
 	MOVQ       DX, R11
 	PREFETCHT0 (R11)
 	ADDQ       R9, R11
@@ -1621,14 +2629,24 @@ unit:
 	VMOVUPS      32(DI), Y3
 	VPMADDWD     Y3, Y1, Y0
 	VPADDD       Y0, Y11, Y11
-	PREFETCHT0   (DI)(R14*1)
-	PREFETCHT0   32(DI)(R14*1)
-	ADDQ         $0x20, R8
-	ADDQ         $0x00000040, DI
-	DECQ         AX
-	JNZ          unit
-	DECQ         CX
-	JNZ          segment
+	PREFETCHT0   3072(DI)
+	PREFETCHT0   3104(DI)
+	PREFETCHT1   (R14)
+	ADDQ         $0x40, R14
+	DECQ         R15
+	JNZ          fetched
+	ADDQ         24(R12), R14
+	MOVQ         16(R12), R15
+
+fetched:
+	ADDQ $0x20, R8
+	ADDQ $0x00000040, DI
+	DECQ AX
+	JNZ  unit
+	DECQ CX
+	JNZ  segment
+	MOVQ R14, (R12)
+	MOVQ R15, 8(R12)
 
 stored:
 	MOVQ       cols+64(FP), R12
@@ -1693,7 +2711,7 @@ done:
 	VZEROUPPER
 	RET
 
-// func tileF32Z3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
+// func tileF32Z3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 // Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tileF32Z3(SB), NOSPLIT, $0-88
 	MOVQ       k+0(FP), R13
@@ -1702,10 +2720,12 @@ TEXT ·tileF32Z3(SB), NOSPLIT, $0-88
 	MOVQ       a+24(FP), SI
 	MOVQ       b+32(FP), DI
 	MOVQ       c+40(FP), DX
+	MOVQ       walk+80(FP), R12
+	MOVQ       (R12), R14
+	MOVQ       8(R12), R15
 	MOVQ       ldc+48(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+56(FP), R10
-	MOVQ       ahead+80(FP), R14
 	MOVQ       DX, R11
 	PREFETCHT0 (R11)
 	PREFETCHT0 64(R11)
@@ -1807,15 +2827,25 @@ unit:
 	VFMADD231PS  Z1, Z0, Z29
 	VFMADD231PS  Z2, Z0, Z30
 	VFMADD231PS  Z3, Z0, Z31
-	PREFETCHT0   (DI)(R14*1)
-	PREFETCHT0   64(DI)(R14*1)
-	PREFETCHT0   128(DI)(R14*1)
-	ADDQ         $0x20, R8
-	ADDQ         $0x000000c0, DI
-	DECQ         AX
-	JNZ          unit
-	DECQ         CX
-	JNZ          segment
+	PREFETCHT0   3072(DI)
+	PREFETCHT0   3136(DI)
+	PREFETCHT0   3200(DI)
+	PREFETCHT1   (R14)
+	ADDQ         $0x40, R14
+	DECQ         R15
+	JNZ          fetched
+	ADDQ         24(R12), R14
+	MOVQ         16(R12), R15
+
+fetched:
+	ADDQ $0x20, R8
+	ADDQ $0x000000c0, DI
+	DECQ AX
+	JNZ  unit
+	DECQ CX
+	JNZ  segment
+	MOVQ R14, (R12)
+	MOVQ R15, 8(R12)
 
 stored:
 	MOVQ    cols+64(FP), R12
@@ -1956,7 +2986,7 @@ done:
 	VZEROUPPER
 	RET
 
-// func tileBF16Z3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
+// func tileBF16Z3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 // Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tileBF16Z3(SB), NOSPLIT, $0-88
 	MOVQ       k+0(FP), R13
@@ -1965,10 +2995,12 @@ TEXT ·tileBF16Z3(SB), NOSPLIT, $0-88
 	MOVQ       a+24(FP), SI
 	MOVQ       b+32(FP), DI
 	MOVQ       c+40(FP), DX
+	MOVQ       walk+80(FP), R12
+	MOVQ       (R12), R14
+	MOVQ       8(R12), R15
 	MOVQ       ldc+48(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+56(FP), R10
-	MOVQ       ahead+80(FP), R14
 	MOVQ       DX, R11
 	PREFETCHT0 (R11)
 	PREFETCHT0 64(R11)
@@ -2142,15 +3174,25 @@ unit:
 	// VDPBF16PS Z3, Z0, Z31
 	LONG       $0x487e6262
 	WORD       $0xfb52
-	PREFETCHT0 (DI)(R14*1)
-	PREFETCHT0 64(DI)(R14*1)
-	PREFETCHT0 128(DI)(R14*1)
-	ADDQ       $0x20, R8
-	ADDQ       $0x000000c0, DI
-	DECQ       AX
-	JNZ        unit
-	DECQ       CX
-	JNZ        segment
+	PREFETCHT0 3072(DI)
+	PREFETCHT0 3136(DI)
+	PREFETCHT0 3200(DI)
+	PREFETCHT1 (R14)
+	ADDQ       $0x40, R14
+	DECQ       R15
+	JNZ        fetched
+	ADDQ       24(R12), R14
+	MOVQ       16(R12), R15
+
+fetched:
+	ADDQ $0x20, R8
+	ADDQ $0x000000c0, DI
+	DECQ AX
+	JNZ  unit
+	DECQ CX
+	JNZ  segment
+	MOVQ R14, (R12)
+	MOVQ R15, 8(R12)
 
 stored:
 	MOVQ    cols+64(FP), R12
@@ -2291,7 +3333,643 @@ done:
 	VZEROUPPER
 	RET
 
-// func tileI8Z3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
+// func rowsF32Z3(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·rowsF32Z3(SB), NOSPLIT, $0-96
+	MOVQ       k+0(FP), R13
+	MOVQ       segs+8(FP), CX
+	MOVQ       seg+16(FP), BX
+	MOVQ       a+24(FP), SI
+	MOVQ       b+40(FP), DI
+	MOVQ       c+48(FP), DX
+	MOVQ       walk+88(FP), R12
+	MOVQ       (R12), R14
+	MOVQ       8(R12), R15
+	MOVQ       ldc+56(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       rows+64(FP), R10
+	MOVQ       DX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	PREFETCHT0 128(R11)
+	ADDQ       R9, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	PREFETCHT0 128(R11)
+	ADDQ       R9, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	PREFETCHT0 128(R11)
+	ADDQ       R9, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	PREFETCHT0 128(R11)
+	ADDQ       R9, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	PREFETCHT0 128(R11)
+	ADDQ       R9, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	PREFETCHT0 128(R11)
+	ADDQ       R9, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	PREFETCHT0 128(R11)
+	ADDQ       R9, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	PREFETCHT0 128(R11)
+	MOVQ       lda+32(FP), R9
+	LEAQ       (R9)(R9*2), R10
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	VPXORD     Z20, Z20, Z20
+	VPXORD     Z21, Z21, Z21
+	VPXORD     Z22, Z22, Z22
+	VPXORD     Z23, Z23, Z23
+	VPXORD     Z24, Z24, Z24
+	VPXORD     Z25, Z25, Z25
+	VPXORD     Z26, Z26, Z26
+	VPXORD     Z27, Z27, Z27
+	VPXORD     Z28, Z28, Z28
+	VPXORD     Z29, Z29, Z29
+	VPXORD     Z30, Z30, Z30
+	VPXORD     Z31, Z31, Z31
+	TESTQ      CX, CX
+	JZ         stored
+
+segment:
+	MOVL (BX), R8
+	ADDQ $0x04, BX
+	ADDQ SI, R8
+	LEAQ (R8)(R9*4), R11
+	MOVQ R13, AX
+
+unit:
+	VMOVUPS      (DI), Z1
+	VMOVUPS      64(DI), Z2
+	VMOVUPS      128(DI), Z3
+	VBROADCASTSS (R8), Z0
+	VFMADD231PS  Z1, Z0, Z8
+	VFMADD231PS  Z2, Z0, Z9
+	VFMADD231PS  Z3, Z0, Z10
+	VBROADCASTSS (R8)(R9*1), Z0
+	VFMADD231PS  Z1, Z0, Z11
+	VFMADD231PS  Z2, Z0, Z12
+	VFMADD231PS  Z3, Z0, Z13
+	VBROADCASTSS (R8)(R9*2), Z0
+	VFMADD231PS  Z1, Z0, Z14
+	VFMADD231PS  Z2, Z0, Z15
+	VFMADD231PS  Z3, Z0, Z16
+	VBROADCASTSS (R8)(R10*1), Z0
+	VFMADD231PS  Z1, Z0, Z17
+	VFMADD231PS  Z2, Z0, Z18
+	VFMADD231PS  Z3, Z0, Z19
+	VBROADCASTSS (R11), Z0
+	VFMADD231PS  Z1, Z0, Z20
+	VFMADD231PS  Z2, Z0, Z21
+	VFMADD231PS  Z3, Z0, Z22
+	VBROADCASTSS (R11)(R9*1), Z0
+	VFMADD231PS  Z1, Z0, Z23
+	VFMADD231PS  Z2, Z0, Z24
+	VFMADD231PS  Z3, Z0, Z25
+	VBROADCASTSS (R11)(R9*2), Z0
+	VFMADD231PS  Z1, Z0, Z26
+	VFMADD231PS  Z2, Z0, Z27
+	VFMADD231PS  Z3, Z0, Z28
+	VBROADCASTSS (R11)(R10*1), Z0
+	VFMADD231PS  Z1, Z0, Z29
+	VFMADD231PS  Z2, Z0, Z30
+	VFMADD231PS  Z3, Z0, Z31
+	PREFETCHT0   3072(DI)
+	PREFETCHT0   3136(DI)
+	PREFETCHT0   3200(DI)
+	PREFETCHT1   (R14)
+	ADDQ         $0x40, R14
+	DECQ         R15
+	JNZ          fetched
+	ADDQ         24(R12), R14
+	MOVQ         16(R12), R15
+
+fetched:
+	ADDQ $0x04, R8
+	ADDQ $0x04, R11
+	ADDQ $0x000000c0, DI
+	DECQ AX
+	JNZ  unit
+	DECQ CX
+	JNZ  segment
+	MOVQ R14, (R12)
+	MOVQ R15, 8(R12)
+
+stored:
+	MOVQ    ldc+56(FP), R9
+	SHLQ    $0x02, R9
+	MOVQ    rows+64(FP), R10
+	MOVQ    cols+72(FP), R12
+	SUBQ    $0x20, R12
+	MOVQ    $-1, R11
+	BZHIQ   R12, R11, R11
+	KMOVW   R11, K1
+	MOVQ    add+80(FP), R11
+	TESTQ   R11, R11
+	JNZ     add
+	VMOVUPS Z8, (DX)
+	VMOVUPS Z9, 64(DX)
+	VMOVUPS Z10, K1, 128(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z11, (DX)
+	VMOVUPS Z12, 64(DX)
+	VMOVUPS Z13, K1, 128(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z14, (DX)
+	VMOVUPS Z15, 64(DX)
+	VMOVUPS Z16, K1, 128(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z17, (DX)
+	VMOVUPS Z18, 64(DX)
+	VMOVUPS Z19, K1, 128(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z20, (DX)
+	VMOVUPS Z21, 64(DX)
+	VMOVUPS Z22, K1, 128(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z23, (DX)
+	VMOVUPS Z24, 64(DX)
+	VMOVUPS Z25, K1, 128(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z26, (DX)
+	VMOVUPS Z27, 64(DX)
+	VMOVUPS Z28, K1, 128(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z29, (DX)
+	VMOVUPS Z30, 64(DX)
+	VMOVUPS Z31, K1, 128(DX)
+	JMP     done
+
+add:
+	VADDPS    (DX), Z8, Z8
+	VMOVUPS   Z8, (DX)
+	VADDPS    64(DX), Z9, Z9
+	VMOVUPS   Z9, 64(DX)
+	VMOVUPS.Z 128(DX), K1, Z0
+	VADDPS    Z0, Z10, Z10
+	VMOVUPS   Z10, K1, 128(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VADDPS    (DX), Z11, Z11
+	VMOVUPS   Z11, (DX)
+	VADDPS    64(DX), Z12, Z12
+	VMOVUPS   Z12, 64(DX)
+	VMOVUPS.Z 128(DX), K1, Z0
+	VADDPS    Z0, Z13, Z13
+	VMOVUPS   Z13, K1, 128(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VADDPS    (DX), Z14, Z14
+	VMOVUPS   Z14, (DX)
+	VADDPS    64(DX), Z15, Z15
+	VMOVUPS   Z15, 64(DX)
+	VMOVUPS.Z 128(DX), K1, Z0
+	VADDPS    Z0, Z16, Z16
+	VMOVUPS   Z16, K1, 128(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VADDPS    (DX), Z17, Z17
+	VMOVUPS   Z17, (DX)
+	VADDPS    64(DX), Z18, Z18
+	VMOVUPS   Z18, 64(DX)
+	VMOVUPS.Z 128(DX), K1, Z0
+	VADDPS    Z0, Z19, Z19
+	VMOVUPS   Z19, K1, 128(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VADDPS    (DX), Z20, Z20
+	VMOVUPS   Z20, (DX)
+	VADDPS    64(DX), Z21, Z21
+	VMOVUPS   Z21, 64(DX)
+	VMOVUPS.Z 128(DX), K1, Z0
+	VADDPS    Z0, Z22, Z22
+	VMOVUPS   Z22, K1, 128(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VADDPS    (DX), Z23, Z23
+	VMOVUPS   Z23, (DX)
+	VADDPS    64(DX), Z24, Z24
+	VMOVUPS   Z24, 64(DX)
+	VMOVUPS.Z 128(DX), K1, Z0
+	VADDPS    Z0, Z25, Z25
+	VMOVUPS   Z25, K1, 128(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VADDPS    (DX), Z26, Z26
+	VMOVUPS   Z26, (DX)
+	VADDPS    64(DX), Z27, Z27
+	VMOVUPS   Z27, 64(DX)
+	VMOVUPS.Z 128(DX), K1, Z0
+	VADDPS    Z0, Z28, Z28
+	VMOVUPS   Z28, K1, 128(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VADDPS    (DX), Z29, Z29
+	VMOVUPS   Z29, (DX)
+	VADDPS    64(DX), Z30, Z30
+	VMOVUPS   Z30, 64(DX)
+	VMOVUPS.Z 128(DX), K1, Z0
+	VADDPS    Z0, Z31, Z31
+	VMOVUPS   Z31, K1, 128(DX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func rowsBF16Z3(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·rowsBF16Z3(SB), NOSPLIT, $0-96
+	MOVQ       k+0(FP), R13
+	MOVQ       segs+8(FP), CX
+	MOVQ       seg+16(FP), BX
+	MOVQ       a+24(FP), SI
+	MOVQ       b+40(FP), DI
+	MOVQ       c+48(FP), DX
+	MOVQ       walk+88(FP), R12
+	MOVQ       (R12), R14
+	MOVQ       8(R12), R15
+	MOVQ       ldc+56(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       rows+64(FP), R10
+	MOVQ       DX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	PREFETCHT0 128(R11)
+	ADDQ       R9, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	PREFETCHT0 128(R11)
+	ADDQ       R9, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	PREFETCHT0 128(R11)
+	ADDQ       R9, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	PREFETCHT0 128(R11)
+	ADDQ       R9, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	PREFETCHT0 128(R11)
+	ADDQ       R9, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	PREFETCHT0 128(R11)
+	ADDQ       R9, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	PREFETCHT0 128(R11)
+	ADDQ       R9, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	PREFETCHT0 128(R11)
+	MOVQ       lda+32(FP), R9
+	LEAQ       (R9)(R9*2), R10
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	VPXORD     Z20, Z20, Z20
+	VPXORD     Z21, Z21, Z21
+	VPXORD     Z22, Z22, Z22
+	VPXORD     Z23, Z23, Z23
+	VPXORD     Z24, Z24, Z24
+	VPXORD     Z25, Z25, Z25
+	VPXORD     Z26, Z26, Z26
+	VPXORD     Z27, Z27, Z27
+	VPXORD     Z28, Z28, Z28
+	VPXORD     Z29, Z29, Z29
+	VPXORD     Z30, Z30, Z30
+	VPXORD     Z31, Z31, Z31
+	TESTQ      CX, CX
+	JZ         stored
+
+segment:
+	MOVL (BX), R8
+	ADDQ $0x04, BX
+	ADDQ SI, R8
+	LEAQ (R8)(R9*4), R11
+	MOVQ R13, AX
+
+unit:
+	VMOVUPS      (DI), Z1
+	VMOVUPS      64(DI), Z2
+	VMOVUPS      128(DI), Z3
+	VBROADCASTSS (R8), Z0
+
+	// VDPBF16PS Z1, Z0, Z8
+	LONG $0x487e7262
+	WORD $0xc152
+
+	// VDPBF16PS Z2, Z0, Z9
+	LONG $0x487e7262
+	WORD $0xca52
+
+	// VDPBF16PS Z3, Z0, Z10
+	LONG         $0x487e7262
+	WORD         $0xd352
+	VBROADCASTSS (R8)(R9*1), Z0
+
+	// VDPBF16PS Z1, Z0, Z11
+	LONG $0x487e7262
+	WORD $0xd952
+
+	// VDPBF16PS Z2, Z0, Z12
+	LONG $0x487e7262
+	WORD $0xe252
+
+	// VDPBF16PS Z3, Z0, Z13
+	LONG         $0x487e7262
+	WORD         $0xeb52
+	VBROADCASTSS (R8)(R9*2), Z0
+
+	// VDPBF16PS Z1, Z0, Z14
+	LONG $0x487e7262
+	WORD $0xf152
+
+	// VDPBF16PS Z2, Z0, Z15
+	LONG $0x487e7262
+	WORD $0xfa52
+
+	// VDPBF16PS Z3, Z0, Z16
+	LONG         $0x487ee262
+	WORD         $0xc352
+	VBROADCASTSS (R8)(R10*1), Z0
+
+	// VDPBF16PS Z1, Z0, Z17
+	LONG $0x487ee262
+	WORD $0xc952
+
+	// VDPBF16PS Z2, Z0, Z18
+	LONG $0x487ee262
+	WORD $0xd252
+
+	// VDPBF16PS Z3, Z0, Z19
+	LONG         $0x487ee262
+	WORD         $0xdb52
+	VBROADCASTSS (R11), Z0
+
+	// VDPBF16PS Z1, Z0, Z20
+	LONG $0x487ee262
+	WORD $0xe152
+
+	// VDPBF16PS Z2, Z0, Z21
+	LONG $0x487ee262
+	WORD $0xea52
+
+	// VDPBF16PS Z3, Z0, Z22
+	LONG         $0x487ee262
+	WORD         $0xf352
+	VBROADCASTSS (R11)(R9*1), Z0
+
+	// VDPBF16PS Z1, Z0, Z23
+	LONG $0x487ee262
+	WORD $0xf952
+
+	// VDPBF16PS Z2, Z0, Z24
+	LONG $0x487e6262
+	WORD $0xc252
+
+	// VDPBF16PS Z3, Z0, Z25
+	LONG         $0x487e6262
+	WORD         $0xcb52
+	VBROADCASTSS (R11)(R9*2), Z0
+
+	// VDPBF16PS Z1, Z0, Z26
+	LONG $0x487e6262
+	WORD $0xd152
+
+	// VDPBF16PS Z2, Z0, Z27
+	LONG $0x487e6262
+	WORD $0xda52
+
+	// VDPBF16PS Z3, Z0, Z28
+	LONG         $0x487e6262
+	WORD         $0xe352
+	VBROADCASTSS (R11)(R10*1), Z0
+
+	// VDPBF16PS Z1, Z0, Z29
+	LONG $0x487e6262
+	WORD $0xe952
+
+	// VDPBF16PS Z2, Z0, Z30
+	LONG $0x487e6262
+	WORD $0xf252
+
+	// VDPBF16PS Z3, Z0, Z31
+	LONG       $0x487e6262
+	WORD       $0xfb52
+	PREFETCHT0 3072(DI)
+	PREFETCHT0 3136(DI)
+	PREFETCHT0 3200(DI)
+	PREFETCHT1 (R14)
+	ADDQ       $0x40, R14
+	DECQ       R15
+	JNZ        fetched
+	ADDQ       24(R12), R14
+	MOVQ       16(R12), R15
+
+fetched:
+	ADDQ $0x04, R8
+	ADDQ $0x04, R11
+	ADDQ $0x000000c0, DI
+	DECQ AX
+	JNZ  unit
+	DECQ CX
+	JNZ  segment
+	MOVQ R14, (R12)
+	MOVQ R15, 8(R12)
+
+stored:
+	MOVQ    ldc+56(FP), R9
+	SHLQ    $0x02, R9
+	MOVQ    rows+64(FP), R10
+	MOVQ    cols+72(FP), R12
+	SUBQ    $0x20, R12
+	MOVQ    $-1, R11
+	BZHIQ   R12, R11, R11
+	KMOVW   R11, K1
+	MOVQ    add+80(FP), R11
+	TESTQ   R11, R11
+	JNZ     add
+	VMOVUPS Z8, (DX)
+	VMOVUPS Z9, 64(DX)
+	VMOVUPS Z10, K1, 128(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z11, (DX)
+	VMOVUPS Z12, 64(DX)
+	VMOVUPS Z13, K1, 128(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z14, (DX)
+	VMOVUPS Z15, 64(DX)
+	VMOVUPS Z16, K1, 128(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z17, (DX)
+	VMOVUPS Z18, 64(DX)
+	VMOVUPS Z19, K1, 128(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z20, (DX)
+	VMOVUPS Z21, 64(DX)
+	VMOVUPS Z22, K1, 128(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z23, (DX)
+	VMOVUPS Z24, 64(DX)
+	VMOVUPS Z25, K1, 128(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z26, (DX)
+	VMOVUPS Z27, 64(DX)
+	VMOVUPS Z28, K1, 128(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z29, (DX)
+	VMOVUPS Z30, 64(DX)
+	VMOVUPS Z31, K1, 128(DX)
+	JMP     done
+
+add:
+	VADDPS    (DX), Z8, Z8
+	VMOVUPS   Z8, (DX)
+	VADDPS    64(DX), Z9, Z9
+	VMOVUPS   Z9, 64(DX)
+	VMOVUPS.Z 128(DX), K1, Z0
+	VADDPS    Z0, Z10, Z10
+	VMOVUPS   Z10, K1, 128(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VADDPS    (DX), Z11, Z11
+	VMOVUPS   Z11, (DX)
+	VADDPS    64(DX), Z12, Z12
+	VMOVUPS   Z12, 64(DX)
+	VMOVUPS.Z 128(DX), K1, Z0
+	VADDPS    Z0, Z13, Z13
+	VMOVUPS   Z13, K1, 128(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VADDPS    (DX), Z14, Z14
+	VMOVUPS   Z14, (DX)
+	VADDPS    64(DX), Z15, Z15
+	VMOVUPS   Z15, 64(DX)
+	VMOVUPS.Z 128(DX), K1, Z0
+	VADDPS    Z0, Z16, Z16
+	VMOVUPS   Z16, K1, 128(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VADDPS    (DX), Z17, Z17
+	VMOVUPS   Z17, (DX)
+	VADDPS    64(DX), Z18, Z18
+	VMOVUPS   Z18, 64(DX)
+	VMOVUPS.Z 128(DX), K1, Z0
+	VADDPS    Z0, Z19, Z19
+	VMOVUPS   Z19, K1, 128(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VADDPS    (DX), Z20, Z20
+	VMOVUPS   Z20, (DX)
+	VADDPS    64(DX), Z21, Z21
+	VMOVUPS   Z21, 64(DX)
+	VMOVUPS.Z 128(DX), K1, Z0
+	VADDPS    Z0, Z22, Z22
+	VMOVUPS   Z22, K1, 128(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VADDPS    (DX), Z23, Z23
+	VMOVUPS   Z23, (DX)
+	VADDPS    64(DX), Z24, Z24
+	VMOVUPS   Z24, 64(DX)
+	VMOVUPS.Z 128(DX), K1, Z0
+	VADDPS    Z0, Z25, Z25
+	VMOVUPS   Z25, K1, 128(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VADDPS    (DX), Z26, Z26
+	VMOVUPS   Z26, (DX)
+	VADDPS    64(DX), Z27, Z27
+	VMOVUPS   Z27, 64(DX)
+	VMOVUPS.Z 128(DX), K1, Z0
+	VADDPS    Z0, Z28, Z28
+	VMOVUPS   Z28, K1, 128(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VADDPS    (DX), Z29, Z29
+	VMOVUPS   Z29, (DX)
+	VADDPS    64(DX), Z30, Z30
+	VMOVUPS   Z30, 64(DX)
+	VMOVUPS.Z 128(DX), K1, Z0
+	VADDPS    Z0, Z31, Z31
+	VMOVUPS   Z31, K1, 128(DX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func tileI8Z3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 // Requires: AVX, AVX512F, AVX512VNNI, BMI2, MMX+
 TEXT ·tileI8Z3(SB), NOSPLIT, $0-88
 	MOVQ       k+0(FP), R13
@@ -2300,10 +3978,12 @@ TEXT ·tileI8Z3(SB), NOSPLIT, $0-88
 	MOVQ       a+24(FP), SI
 	MOVQ       b+32(FP), DI
 	MOVQ       c+40(FP), DX
+	MOVQ       walk+80(FP), R12
+	MOVQ       (R12), R14
+	MOVQ       8(R12), R15
 	MOVQ       ldc+48(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+56(FP), R10
-	MOVQ       ahead+80(FP), R14
 	MOVQ       DX, R11
 	PREFETCHT0 (R11)
 	PREFETCHT0 64(R11)
@@ -2406,15 +4086,25 @@ unit:
 	VPDPBUSD     Z1, Z0, Z29
 	VPDPBUSD     Z2, Z0, Z30
 	VPDPBUSD     Z3, Z0, Z31
-	PREFETCHT0   (DI)(R14*1)
-	PREFETCHT0   64(DI)(R14*1)
-	PREFETCHT0   128(DI)(R14*1)
-	ADDQ         $0x20, R8
-	ADDQ         $0x000000c0, DI
-	DECQ         AX
-	JNZ          unit
-	DECQ         CX
-	JNZ          segment
+	PREFETCHT0   3072(DI)
+	PREFETCHT0   3136(DI)
+	PREFETCHT0   3200(DI)
+	PREFETCHT1   (R14)
+	ADDQ         $0x40, R14
+	DECQ         R15
+	JNZ          fetched
+	ADDQ         24(R12), R14
+	MOVQ         16(R12), R15
+
+fetched:
+	ADDQ $0x20, R8
+	ADDQ $0x000000c0, DI
+	DECQ AX
+	JNZ  unit
+	DECQ CX
+	JNZ  segment
+	MOVQ R14, (R12)
+	MOVQ R15, 8(R12)
 
 stored:
 	MOVQ    cols+64(FP), R12
@@ -2555,7 +4245,7 @@ done:
 	VZEROUPPER
 	RET
 
-// func tileF32Y3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
+// func tileF32Y3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 // Requires: AVX, FMA3, MMX+
 TEXT ·tileF32Y3(SB), NOSPLIT, $0-88
 	MOVQ       k+0(FP), R13
@@ -2564,10 +4254,12 @@ TEXT ·tileF32Y3(SB), NOSPLIT, $0-88
 	MOVQ       a+24(FP), SI
 	MOVQ       b+32(FP), DI
 	MOVQ       c+40(FP), DX
+	MOVQ       walk+80(FP), R12
+	MOVQ       (R12), R14
+	MOVQ       8(R12), R15
 	MOVQ       ldc+48(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+56(FP), R10
-	MOVQ       ahead+80(FP), R14
 	MOVQ       DX, R11
 	PREFETCHT0 (R11)
 	PREFETCHT0 64(R11)
@@ -2621,15 +4313,25 @@ unit:
 	VFMADD231PS  Y1, Y0, Y13
 	VFMADD231PS  Y2, Y0, Y14
 	VFMADD231PS  Y3, Y0, Y15
-	PREFETCHT0   (DI)(R14*1)
-	PREFETCHT0   32(DI)(R14*1)
-	PREFETCHT0   64(DI)(R14*1)
-	ADDQ         $0x20, R8
-	ADDQ         $0x00000060, DI
-	DECQ         AX
-	JNZ          unit
-	DECQ         CX
-	JNZ          segment
+	PREFETCHT0   3072(DI)
+	PREFETCHT0   3104(DI)
+	PREFETCHT0   3136(DI)
+	PREFETCHT1   (R14)
+	ADDQ         $0x40, R14
+	DECQ         R15
+	JNZ          fetched
+	ADDQ         24(R12), R14
+	MOVQ         16(R12), R15
+
+fetched:
+	ADDQ $0x20, R8
+	ADDQ $0x00000060, DI
+	DECQ AX
+	JNZ  unit
+	DECQ CX
+	JNZ  segment
+	MOVQ R14, (R12)
+	MOVQ R15, 8(R12)
 
 stored:
 	MOVQ       cols+64(FP), R12
@@ -2706,7 +4408,7 @@ done:
 	VZEROUPPER
 	RET
 
-// func tileI16Y3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, ahead int)
+// func tileI16Y3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 // Requires: AVX, AVX2, MMX+
 TEXT ·tileI16Y3(SB), NOSPLIT, $0-88
 	MOVQ       k+0(FP), R13
@@ -2715,10 +4417,12 @@ TEXT ·tileI16Y3(SB), NOSPLIT, $0-88
 	MOVQ       a+24(FP), SI
 	MOVQ       b+32(FP), DI
 	MOVQ       c+40(FP), DX
+	MOVQ       walk+80(FP), R12
+	MOVQ       (R12), R14
+	MOVQ       8(R12), R15
 	MOVQ       ldc+48(FP), R9
 	SHLQ       $0x02, R9
 	MOVQ       rows+56(FP), R10
-	MOVQ       ahead+80(FP), R14
 	MOVQ       DX, R11
 	PREFETCHT0 (R11)
 	PREFETCHT0 64(R11)
@@ -2793,15 +4497,25 @@ unit:
 	VMOVUPS      64(DI), Y2
 	VPMADDWD     Y2, Y1, Y0
 	VPADDD       Y0, Y15, Y15
-	PREFETCHT0   (DI)(R14*1)
-	PREFETCHT0   32(DI)(R14*1)
-	PREFETCHT0   64(DI)(R14*1)
-	ADDQ         $0x20, R8
-	ADDQ         $0x00000060, DI
-	DECQ         AX
-	JNZ          unit
-	DECQ         CX
-	JNZ          segment
+	PREFETCHT0   3072(DI)
+	PREFETCHT0   3104(DI)
+	PREFETCHT0   3136(DI)
+	PREFETCHT1   (R14)
+	ADDQ         $0x40, R14
+	DECQ         R15
+	JNZ          fetched
+	ADDQ         24(R12), R14
+	MOVQ         16(R12), R15
+
+fetched:
+	ADDQ $0x20, R8
+	ADDQ $0x00000060, DI
+	DECQ AX
+	JNZ  unit
+	DECQ CX
+	JNZ  segment
+	MOVQ R14, (R12)
+	MOVQ R15, 8(R12)
 
 stored:
 	MOVQ       cols+64(FP), R12
@@ -2968,16 +4682,19 @@ loop:
 	VZEROUPPER
 	RET
 
-// func packCols32(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)
+// func packCols32(dst *uint32, stride int, apart int, per int, next int, src *byte, ld int, n int, w int)
 // Requires: AVX, MMX+
-TEXT ·packCols32(SB), NOSPLIT, $0-56
+TEXT ·packCols32(SB), NOSPLIT, $0-72
 	MOVQ dst+0(FP), DI
-	MOVQ stride+8(FP), R8
-	MOVQ next+16(FP), R13
-	MOVQ src+24(FP), SI
-	MOVQ ld+32(FP), R9
-	MOVQ n+40(FP), R10
-	MOVQ w+48(FP), R12
+	MOVQ src+40(FP), SI
+	MOVQ ld+48(FP), R9
+	MOVQ n+56(FP), R10
+	MOVQ apart+16(FP), R13
+	MOVQ per+24(FP), CX
+	MOVQ next+32(FP), R8
+	MOVQ CX, R15
+	SHLQ $0x06, R15
+	SUBQ R15, R8
 	LEAQ (R9)(R9*2), DX
 	MOVQ R9, R14
 	SHLQ $0x02, R14
@@ -2985,26 +4702,33 @@ TEXT ·packCols32(SB), NOSPLIT, $0-56
 unit:
 	MOVQ SI, AX
 	MOVQ DI, BX
-	MOVQ R12, R11
+	MOVQ CX, R12
+	MOVQ w+64(FP), R11
 	SHRQ $0x01, R11
 	JZ   last
 
-block:
+pair:
 	LEAQ       (AX)(R14*1), R15
 	PREFETCHT0 (R15)
 	VMOVUPS    (AX), Y0
 	VMOVUPS    Y0, (BX)
-	ADDQ       R13, BX
 	ADDQ       $0x20, AX
 	VMOVUPS    (AX), Y0
-	VMOVUPS    Y0, (BX)
-	ADDQ       R13, BX
+	VMOVUPS    Y0, (BX)(R13*1)
 	ADDQ       $0x20, AX
-	DECQ       R11
-	JNZ        block
+	ADDQ       $0x40, BX
+	DECQ       R12
+	JNZ        same
+	ADDQ       R8, BX
+	MOVQ       CX, R12
+
+same:
+	DECQ R11
+	JNZ  pair
 
 last:
-	TESTQ      $0x00000001, R12
+	MOVQ       w+64(FP), R15
+	TESTQ      $0x00000001, R15
 	JZ         next
 	LEAQ       (AX)(R14*1), R15
 	PREFETCHT0 (R15)
@@ -3013,7 +4737,8 @@ last:
 
 next:
 	ADDQ R9, SI
-	ADDQ R8, DI
+	MOVQ stride+8(FP), R15
+	ADDQ R15, DI
 	DECQ R10
 	JNZ  unit
 	VZEROUPPER
@@ -3107,16 +4832,19 @@ loop:
 	VZEROUPPER
 	RET
 
-// func packColsBF16(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)
+// func packColsBF16(dst *uint32, stride int, apart int, per int, next int, src *byte, ld int, n int, w int)
 // Requires: AVX, AVX2, MMX+
-TEXT ·packColsBF16(SB), NOSPLIT, $0-56
+TEXT ·packColsBF16(SB), NOSPLIT, $0-72
 	MOVQ dst+0(FP), DI
-	MOVQ stride+8(FP), R8
-	MOVQ next+16(FP), R13
-	MOVQ src+24(FP), SI
-	MOVQ ld+32(FP), R9
-	MOVQ n+40(FP), R10
-	MOVQ w+48(FP), R12
+	MOVQ src+40(FP), SI
+	MOVQ ld+48(FP), R9
+	MOVQ n+56(FP), R10
+	MOVQ apart+16(FP), R13
+	MOVQ per+24(FP), CX
+	MOVQ next+32(FP), R8
+	MOVQ CX, R15
+	SHLQ $0x06, R15
+	SUBQ R15, R8
 	LEAQ (R9)(R9*2), DX
 	MOVQ R9, R14
 	SHLQ $0x02, R14
@@ -3124,28 +4852,35 @@ TEXT ·packColsBF16(SB), NOSPLIT, $0-56
 unit:
 	MOVQ SI, AX
 	MOVQ DI, BX
-	MOVQ R12, R11
+	MOVQ CX, R12
+	MOVQ w+64(FP), R11
 	SHRQ $0x01, R11
 	JZ   last
 
-block:
+pair:
 	LEAQ       (AX)(R14*1), R15
 	PREFETCHT0 (R15)
 	VPMOVZXWD  (AX), Y0
 	VPSLLD     $0x10, Y0, Y0
 	VMOVUPS    Y0, (BX)
-	ADDQ       R13, BX
 	ADDQ       $0x10, AX
 	VPMOVZXWD  (AX), Y0
 	VPSLLD     $0x10, Y0, Y0
-	VMOVUPS    Y0, (BX)
-	ADDQ       R13, BX
+	VMOVUPS    Y0, (BX)(R13*1)
 	ADDQ       $0x10, AX
-	DECQ       R11
-	JNZ        block
+	ADDQ       $0x40, BX
+	DECQ       R12
+	JNZ        same
+	ADDQ       R8, BX
+	MOVQ       CX, R12
+
+same:
+	DECQ R11
+	JNZ  pair
 
 last:
-	TESTQ      $0x00000001, R12
+	MOVQ       w+64(FP), R15
+	TESTQ      $0x00000001, R15
 	JZ         next
 	LEAQ       (AX)(R14*1), R15
 	PREFETCHT0 (R15)
@@ -3155,7 +4890,8 @@ last:
 
 next:
 	ADDQ R9, SI
-	ADDQ R8, DI
+	MOVQ stride+8(FP), R15
+	ADDQ R15, DI
 	DECQ R10
 	JNZ  unit
 	VZEROUPPER
@@ -3241,16 +4977,19 @@ loop:
 	VZEROUPPER
 	RET
 
-// func packColsF16(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)
+// func packColsF16(dst *uint32, stride int, apart int, per int, next int, src *byte, ld int, n int, w int)
 // Requires: AVX, F16C, MMX+
-TEXT ·packColsF16(SB), NOSPLIT, $0-56
+TEXT ·packColsF16(SB), NOSPLIT, $0-72
 	MOVQ dst+0(FP), DI
-	MOVQ stride+8(FP), R8
-	MOVQ next+16(FP), R13
-	MOVQ src+24(FP), SI
-	MOVQ ld+32(FP), R9
-	MOVQ n+40(FP), R10
-	MOVQ w+48(FP), R12
+	MOVQ src+40(FP), SI
+	MOVQ ld+48(FP), R9
+	MOVQ n+56(FP), R10
+	MOVQ apart+16(FP), R13
+	MOVQ per+24(FP), CX
+	MOVQ next+32(FP), R8
+	MOVQ CX, R15
+	SHLQ $0x06, R15
+	SUBQ R15, R8
 	LEAQ (R9)(R9*2), DX
 	MOVQ R9, R14
 	SHLQ $0x02, R14
@@ -3258,26 +4997,33 @@ TEXT ·packColsF16(SB), NOSPLIT, $0-56
 unit:
 	MOVQ SI, AX
 	MOVQ DI, BX
-	MOVQ R12, R11
+	MOVQ CX, R12
+	MOVQ w+64(FP), R11
 	SHRQ $0x01, R11
 	JZ   last
 
-block:
+pair:
 	LEAQ       (AX)(R14*1), R15
 	PREFETCHT0 (R15)
 	VCVTPH2PS  (AX), Y0
 	VMOVUPS    Y0, (BX)
-	ADDQ       R13, BX
 	ADDQ       $0x10, AX
 	VCVTPH2PS  (AX), Y0
-	VMOVUPS    Y0, (BX)
-	ADDQ       R13, BX
+	VMOVUPS    Y0, (BX)(R13*1)
 	ADDQ       $0x10, AX
-	DECQ       R11
-	JNZ        block
+	ADDQ       $0x40, BX
+	DECQ       R12
+	JNZ        same
+	ADDQ       R8, BX
+	MOVQ       CX, R12
+
+same:
+	DECQ R11
+	JNZ  pair
 
 last:
-	TESTQ      $0x00000001, R12
+	MOVQ       w+64(FP), R15
+	TESTQ      $0x00000001, R15
 	JZ         next
 	LEAQ       (AX)(R14*1), R15
 	PREFETCHT0 (R15)
@@ -3286,7 +5032,8 @@ last:
 
 next:
 	ADDQ R9, SI
-	ADDQ R8, DI
+	MOVQ stride+8(FP), R15
+	ADDQ R15, DI
 	DECQ R10
 	JNZ  unit
 	VZEROUPPER
@@ -3372,16 +5119,19 @@ loop:
 	VZEROUPPER
 	RET
 
-// func packColsI16(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)
+// func packColsI16(dst *uint32, stride int, apart int, per int, next int, src *byte, ld int, n int, w int)
 // Requires: AVX, MMX+
-TEXT ·packColsI16(SB), NOSPLIT, $0-56
+TEXT ·packColsI16(SB), NOSPLIT, $0-72
 	MOVQ dst+0(FP), DI
-	MOVQ stride+8(FP), R8
-	MOVQ next+16(FP), R13
-	MOVQ src+24(FP), SI
-	MOVQ ld+32(FP), R9
-	MOVQ n+40(FP), R10
-	MOVQ w+48(FP), R12
+	MOVQ src+40(FP), SI
+	MOVQ ld+48(FP), R9
+	MOVQ n+56(FP), R10
+	MOVQ apart+16(FP), R13
+	MOVQ per+24(FP), CX
+	MOVQ next+32(FP), R8
+	MOVQ CX, R15
+	SHLQ $0x06, R15
+	SUBQ R15, R8
 	LEAQ (R9)(R9*2), DX
 	MOVQ R9, R14
 	SHLQ $0x03, R14
@@ -3389,11 +5139,12 @@ TEXT ·packColsI16(SB), NOSPLIT, $0-56
 unit:
 	MOVQ SI, AX
 	MOVQ DI, BX
-	MOVQ R12, R11
+	MOVQ CX, R12
+	MOVQ w+64(FP), R11
 	SHRQ $0x01, R11
 	JZ   last
 
-block:
+pair:
 	LEAQ       (AX)(R14*1), R15
 	PREFETCHT0 (R15)
 	PREFETCHT0 (R15)(R9*1)
@@ -3403,21 +5154,27 @@ block:
 	VPUNPCKHWD X1, X0, X3
 	VMOVUPS    X2, (BX)
 	VMOVUPS    X3, 16(BX)
-	ADDQ       R13, BX
 	ADDQ       $0x08, AX
 	VPMOVSXBW  (AX), X0
 	VPMOVSXBW  (AX)(R9*1), X1
 	VPUNPCKLWD X1, X0, X2
 	VPUNPCKHWD X1, X0, X3
-	VMOVUPS    X2, (BX)
-	VMOVUPS    X3, 16(BX)
-	ADDQ       R13, BX
+	VMOVUPS    X2, (BX)(R13*1)
+	VMOVUPS    X3, 16(BX)(R13*1)
 	ADDQ       $0x08, AX
-	DECQ       R11
-	JNZ        block
+	ADDQ       $0x40, BX
+	DECQ       R12
+	JNZ        same
+	ADDQ       R8, BX
+	MOVQ       CX, R12
+
+same:
+	DECQ R11
+	JNZ  pair
 
 last:
-	TESTQ      $0x00000001, R12
+	MOVQ       w+64(FP), R15
+	TESTQ      $0x00000001, R15
 	JZ         next
 	LEAQ       (AX)(R14*1), R15
 	PREFETCHT0 (R15)
@@ -3432,7 +5189,8 @@ last:
 next:
 	ADDQ R9, SI
 	ADDQ R9, SI
-	ADDQ R8, DI
+	MOVQ stride+8(FP), R15
+	ADDQ R15, DI
 	DECQ R10
 	JNZ  unit
 	VZEROUPPER
@@ -3526,16 +5284,19 @@ loop:
 	VZEROUPPER
 	RET
 
-// func packColsU8(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)
+// func packColsU8(dst *uint32, stride int, apart int, per int, next int, src *byte, ld int, n int, w int)
 // Requires: AVX, MMX+
-TEXT ·packColsU8(SB), NOSPLIT, $0-56
+TEXT ·packColsU8(SB), NOSPLIT, $0-72
 	MOVQ dst+0(FP), DI
-	MOVQ stride+8(FP), R8
-	MOVQ next+16(FP), R13
-	MOVQ src+24(FP), SI
-	MOVQ ld+32(FP), R9
-	MOVQ n+40(FP), R10
-	MOVQ w+48(FP), R12
+	MOVQ src+40(FP), SI
+	MOVQ ld+48(FP), R9
+	MOVQ n+56(FP), R10
+	MOVQ apart+16(FP), R13
+	MOVQ per+24(FP), CX
+	MOVQ next+32(FP), R8
+	MOVQ CX, R15
+	SHLQ $0x06, R15
+	SUBQ R15, R8
 	LEAQ (R9)(R9*2), DX
 	MOVQ R9, R14
 	SHLQ $0x04, R14
@@ -3543,11 +5304,12 @@ TEXT ·packColsU8(SB), NOSPLIT, $0-56
 unit:
 	MOVQ SI, AX
 	MOVQ DI, BX
-	MOVQ R12, R11
+	MOVQ CX, R12
+	MOVQ w+64(FP), R11
 	SHRQ $0x01, R11
 	JZ   last
 
-block:
+pair:
 	LEAQ       (AX)(R14*1), R15
 	PREFETCHT0 (R15)
 	PREFETCHT0 (R15)(R9*1)
@@ -3565,7 +5327,6 @@ block:
 	VPUNPCKHWD X1, X0, X3
 	VMOVUPS    X2, (BX)
 	VMOVUPS    X3, 16(BX)
-	ADDQ       R13, BX
 	ADDQ       $0x08, AX
 	VMOVQ      (AX), X0
 	VMOVQ      (AX)(R9*1), X1
@@ -3577,15 +5338,22 @@ block:
 	VPXOR      flip<>+0(SB), X1, X1
 	VPUNPCKLWD X1, X0, X2
 	VPUNPCKHWD X1, X0, X3
-	VMOVUPS    X2, (BX)
-	VMOVUPS    X3, 16(BX)
-	ADDQ       R13, BX
+	VMOVUPS    X2, (BX)(R13*1)
+	VMOVUPS    X3, 16(BX)(R13*1)
 	ADDQ       $0x08, AX
-	DECQ       R11
-	JNZ        block
+	ADDQ       $0x40, BX
+	DECQ       R12
+	JNZ        same
+	ADDQ       R8, BX
+	MOVQ       CX, R12
+
+same:
+	DECQ R11
+	JNZ  pair
 
 last:
-	TESTQ      $0x00000001, R12
+	MOVQ       w+64(FP), R15
+	TESTQ      $0x00000001, R15
 	JZ         next
 	LEAQ       (AX)(R14*1), R15
 	PREFETCHT0 (R15)
@@ -3610,22 +5378,26 @@ next:
 	ADDQ R9, SI
 	ADDQ R9, SI
 	ADDQ R9, SI
-	ADDQ R8, DI
+	MOVQ stride+8(FP), R15
+	ADDQ R15, DI
 	DECQ R10
 	JNZ  unit
 	VZEROUPPER
 	RET
 
-// func packColsPairs(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)
+// func packColsPairs(dst *uint32, stride int, apart int, per int, next int, src *byte, ld int, n int, w int)
 // Requires: AVX, MMX+
-TEXT ·packColsPairs(SB), NOSPLIT, $0-56
+TEXT ·packColsPairs(SB), NOSPLIT, $0-72
 	MOVQ dst+0(FP), DI
-	MOVQ stride+8(FP), R8
-	MOVQ next+16(FP), R13
-	MOVQ src+24(FP), SI
-	MOVQ ld+32(FP), R9
-	MOVQ n+40(FP), R10
-	MOVQ w+48(FP), R12
+	MOVQ src+40(FP), SI
+	MOVQ ld+48(FP), R9
+	MOVQ n+56(FP), R10
+	MOVQ apart+16(FP), R13
+	MOVQ per+24(FP), CX
+	MOVQ next+32(FP), R8
+	MOVQ CX, R15
+	SHLQ $0x06, R15
+	SUBQ R15, R8
 	LEAQ (R9)(R9*2), DX
 	MOVQ R9, R14
 	SHLQ $0x03, R14
@@ -3633,11 +5405,12 @@ TEXT ·packColsPairs(SB), NOSPLIT, $0-56
 unit:
 	MOVQ SI, AX
 	MOVQ DI, BX
-	MOVQ R12, R11
+	MOVQ CX, R12
+	MOVQ w+64(FP), R11
 	SHRQ $0x01, R11
 	JZ   last
 
-block:
+pair:
 	LEAQ       (AX)(R14*1), R15
 	PREFETCHT0 (R15)
 	PREFETCHT0 (R15)(R9*1)
@@ -3647,21 +5420,27 @@ block:
 	VPUNPCKHWD X1, X0, X3
 	VMOVUPS    X2, (BX)
 	VMOVUPS    X3, 16(BX)
-	ADDQ       R13, BX
 	ADDQ       $0x10, AX
 	VMOVUPS    (AX), X0
 	VMOVUPS    (AX)(R9*1), X1
 	VPUNPCKLWD X1, X0, X2
 	VPUNPCKHWD X1, X0, X3
-	VMOVUPS    X2, (BX)
-	VMOVUPS    X3, 16(BX)
-	ADDQ       R13, BX
+	VMOVUPS    X2, (BX)(R13*1)
+	VMOVUPS    X3, 16(BX)(R13*1)
 	ADDQ       $0x10, AX
-	DECQ       R11
-	JNZ        block
+	ADDQ       $0x40, BX
+	DECQ       R12
+	JNZ        same
+	ADDQ       R8, BX
+	MOVQ       CX, R12
+
+same:
+	DECQ R11
+	JNZ  pair
 
 last:
-	TESTQ      $0x00000001, R12
+	MOVQ       w+64(FP), R15
+	TESTQ      $0x00000001, R15
 	JZ         next
 	LEAQ       (AX)(R14*1), R15
 	PREFETCHT0 (R15)
@@ -3676,22 +5455,26 @@ last:
 next:
 	ADDQ R9, SI
 	ADDQ R9, SI
-	ADDQ R8, DI
+	MOVQ stride+8(FP), R15
+	ADDQ R15, DI
 	DECQ R10
 	JNZ  unit
 	VZEROUPPER
 	RET
 
-// func packColsQuads(dst *uint32, stride int, next int, src *byte, ld int, n int, w int)
+// func packColsQuads(dst *uint32, stride int, apart int, per int, next int, src *byte, ld int, n int, w int)
 // Requires: AVX, MMX+
-TEXT ·packColsQuads(SB), NOSPLIT, $0-56
+TEXT ·packColsQuads(SB), NOSPLIT, $0-72
 	MOVQ dst+0(FP), DI
-	MOVQ stride+8(FP), R8
-	MOVQ next+16(FP), R13
-	MOVQ src+24(FP), SI
-	MOVQ ld+32(FP), R9
-	MOVQ n+40(FP), R10
-	MOVQ w+48(FP), R12
+	MOVQ src+40(FP), SI
+	MOVQ ld+48(FP), R9
+	MOVQ n+56(FP), R10
+	MOVQ apart+16(FP), R13
+	MOVQ per+24(FP), CX
+	MOVQ next+32(FP), R8
+	MOVQ CX, R15
+	SHLQ $0x06, R15
+	SUBQ R15, R8
 	LEAQ (R9)(R9*2), DX
 	MOVQ R9, R14
 	SHLQ $0x04, R14
@@ -3699,11 +5482,12 @@ TEXT ·packColsQuads(SB), NOSPLIT, $0-56
 unit:
 	MOVQ SI, AX
 	MOVQ DI, BX
-	MOVQ R12, R11
+	MOVQ CX, R12
+	MOVQ w+64(FP), R11
 	SHRQ $0x01, R11
 	JZ   last
 
-block:
+pair:
 	LEAQ       (AX)(R14*1), R15
 	PREFETCHT0 (R15)
 	PREFETCHT0 (R15)(R9*1)
@@ -3719,7 +5503,6 @@ block:
 	VPUNPCKHWD X1, X0, X3
 	VMOVUPS    X2, (BX)
 	VMOVUPS    X3, 16(BX)
-	ADDQ       R13, BX
 	ADDQ       $0x08, AX
 	VMOVQ      (AX), X0
 	VMOVQ      (AX)(R9*1), X1
@@ -3729,15 +5512,22 @@ block:
 	VPUNPCKLBW X3, X2, X1
 	VPUNPCKLWD X1, X0, X2
 	VPUNPCKHWD X1, X0, X3
-	VMOVUPS    X2, (BX)
-	VMOVUPS    X3, 16(BX)
-	ADDQ       R13, BX
+	VMOVUPS    X2, (BX)(R13*1)
+	VMOVUPS    X3, 16(BX)(R13*1)
 	ADDQ       $0x08, AX
-	DECQ       R11
-	JNZ        block
+	ADDQ       $0x40, BX
+	DECQ       R12
+	JNZ        same
+	ADDQ       R8, BX
+	MOVQ       CX, R12
+
+same:
+	DECQ R11
+	JNZ  pair
 
 last:
-	TESTQ      $0x00000001, R12
+	MOVQ       w+64(FP), R15
+	TESTQ      $0x00000001, R15
 	JZ         next
 	LEAQ       (AX)(R14*1), R15
 	PREFETCHT0 (R15)
@@ -3760,7 +5550,8 @@ next:
 	ADDQ R9, SI
 	ADDQ R9, SI
 	ADDQ R9, SI
-	ADDQ R8, DI
+	MOVQ stride+8(FP), R15
+	ADDQ R15, DI
 	DECQ R10
 	JNZ  unit
 	VZEROUPPER
@@ -4092,9 +5883,9 @@ DATA lanes<>+8(SB)/4, $0x00000002
 DATA lanes<>+12(SB)/4, $0x00000003
 GLOBL lanes<>(SB), RODATA|NOPTR, $16
 
-// func sparsePairsZ1(pairs int, pair *uint16, places *uint16, values *float32, panel *float32, sums *float32, add int)
-// Requires: AVX, AVX512F
-TEXT ·sparsePairsZ1(SB), NOSPLIT, $0-56
+// func sparsePairsZ1(pairs int, pair *uint16, places *uint16, values *float32, panel *float32, sums *float32, add int, walk *uintptr)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·sparsePairsZ1(SB), NOSPLIT, $0-64
 	MOVQ         pairs+0(FP), AX
 	MOVQ         pair+8(FP), BX
 	MOVQ         places+16(FP), CX
@@ -4108,14 +5899,61 @@ TEXT ·sparsePairsZ1(SB), NOSPLIT, $0-56
 	VPBROADCASTD lanes<>+12(SB), Z31
 	NEGQ         R9
 	KMOVW        R9, K1
+	MOVQ         walk+56(FP), R9
 
 pair:
-	MOVWLZX   (BX), R10
-	SHLQ      $0x06, R10
-	ADDQ      R8, R10
-	MOVWLZX   2(BX), R11
-	SHLQ      $0x06, R11
-	ADDQ      R8, R11
+	MOVWLZX    (BX), R10
+	SHLQ       $0x06, R10
+	ADDQ       R8, R10
+	MOVWLZX    2(BX), R11
+	SHLQ       $0x06, R11
+	ADDQ       R8, R11
+	PREFETCHT0 1024(SI)
+	PREFETCHT0 1088(SI)
+	PREFETCHT0 1152(SI)
+	PREFETCHT0 1216(SI)
+	PREFETCHT0 1280(SI)
+	PREFETCHT0 1344(SI)
+	PREFETCHT0 1408(SI)
+	PREFETCHT0 512(CX)
+	PREFETCHT0 576(CX)
+	PREFETCHT0 640(CX)
+	MOVQ       (R9), R14
+	MOVQ       8(R9), R12
+	PREFETCHT1 (R14)
+	ADDQ       $0x40, R14
+	DECQ       R12
+	JNZ        fetched0
+	ADDQ       24(R9), R14
+	MOVQ       16(R9), R12
+
+fetched0:
+	PREFETCHT1 (R14)
+	ADDQ       $0x40, R14
+	DECQ       R12
+	JNZ        fetched1
+	ADDQ       24(R9), R14
+	MOVQ       16(R9), R12
+
+fetched1:
+	PREFETCHT1 (R14)
+	ADDQ       $0x40, R14
+	DECQ       R12
+	JNZ        fetched2
+	ADDQ       24(R9), R14
+	MOVQ       16(R9), R12
+
+fetched2:
+	PREFETCHT1 (R14)
+	ADDQ       $0x40, R14
+	DECQ       R12
+	JNZ        fetched3
+	ADDQ       24(R9), R14
+	MOVQ       16(R9), R12
+
+fetched3:
+	MOVQ      R14, (R9)
+	MOVQ      R12, 8(R9)
 	VMOVUPS.Z (R10), K1, Z8
 	VMOVUPS.Z (R11), K1, Z9
 	MOVWLZX   4(BX), R15
@@ -4168,9 +6006,9 @@ singledone:
 	VZEROUPPER
 	RET
 
-// func sparsePairsZ2(pairs int, pair *uint16, places *uint16, values *float32, panel *float32, sums *float32, add int)
-// Requires: AVX, AVX512F
-TEXT ·sparsePairsZ2(SB), NOSPLIT, $0-56
+// func sparsePairsZ2(pairs int, pair *uint16, places *uint16, values *float32, panel *float32, sums *float32, add int, walk *uintptr)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·sparsePairsZ2(SB), NOSPLIT, $0-64
 	MOVQ         pairs+0(FP), AX
 	MOVQ         pair+8(FP), BX
 	MOVQ         places+16(FP), CX
@@ -4184,14 +6022,61 @@ TEXT ·sparsePairsZ2(SB), NOSPLIT, $0-56
 	VPBROADCASTD lanes<>+12(SB), Z31
 	NEGQ         R9
 	KMOVW        R9, K1
+	MOVQ         walk+56(FP), R9
 
 pair:
-	MOVWLZX   (BX), R10
-	SHLQ      $0x07, R10
-	ADDQ      R8, R10
-	MOVWLZX   2(BX), R11
-	SHLQ      $0x07, R11
-	ADDQ      R8, R11
+	MOVWLZX    (BX), R10
+	SHLQ       $0x07, R10
+	ADDQ       R8, R10
+	MOVWLZX    2(BX), R11
+	SHLQ       $0x07, R11
+	ADDQ       R8, R11
+	PREFETCHT0 1024(SI)
+	PREFETCHT0 1088(SI)
+	PREFETCHT0 1152(SI)
+	PREFETCHT0 1216(SI)
+	PREFETCHT0 1280(SI)
+	PREFETCHT0 1344(SI)
+	PREFETCHT0 1408(SI)
+	PREFETCHT0 512(CX)
+	PREFETCHT0 576(CX)
+	PREFETCHT0 640(CX)
+	MOVQ       (R9), R14
+	MOVQ       8(R9), R12
+	PREFETCHT1 (R14)
+	ADDQ       $0x40, R14
+	DECQ       R12
+	JNZ        fetched0
+	ADDQ       24(R9), R14
+	MOVQ       16(R9), R12
+
+fetched0:
+	PREFETCHT1 (R14)
+	ADDQ       $0x40, R14
+	DECQ       R12
+	JNZ        fetched1
+	ADDQ       24(R9), R14
+	MOVQ       16(R9), R12
+
+fetched1:
+	PREFETCHT1 (R14)
+	ADDQ       $0x40, R14
+	DECQ       R12
+	JNZ        fetched2
+	ADDQ       24(R9), R14
+	MOVQ       16(R9), R12
+
+fetched2:
+	PREFETCHT1 (R14)
+	ADDQ       $0x40, R14
+	DECQ       R12
+	JNZ        fetched3
+	ADDQ       24(R9), R14
+	MOVQ       16(R9), R12
+
+fetched3:
+	MOVQ      R14, (R9)
+	MOVQ      R12, 8(R9)
 	VMOVUPS.Z (R10), K1, Z8
 	VMOVUPS.Z 64(R10), K1, Z9
 	VMOVUPS.Z (R11), K1, Z10
@@ -4255,9 +6140,9 @@ singledone:
 	VZEROUPPER
 	RET
 
-// func sparsePairsZ4(pairs int, pair *uint16, places *uint16, values *float32, panel *float32, sums *float32, add int)
-// Requires: AVX, AVX512F
-TEXT ·sparsePairsZ4(SB), NOSPLIT, $0-56
+// func sparsePairsZ4(pairs int, pair *uint16, places *uint16, values *float32, panel *float32, sums *float32, add int, walk *uintptr)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·sparsePairsZ4(SB), NOSPLIT, $0-64
 	MOVQ         pairs+0(FP), AX
 	MOVQ         pair+8(FP), BX
 	MOVQ         places+16(FP), CX
@@ -4271,14 +6156,61 @@ TEXT ·sparsePairsZ4(SB), NOSPLIT, $0-56
 	VPBROADCASTD lanes<>+12(SB), Z31
 	NEGQ         R9
 	KMOVW        R9, K1
+	MOVQ         walk+56(FP), R9
 
 pair:
-	MOVWLZX   (BX), R10
-	SHLQ      $0x08, R10
-	ADDQ      R8, R10
-	MOVWLZX   2(BX), R11
-	SHLQ      $0x08, R11
-	ADDQ      R8, R11
+	MOVWLZX    (BX), R10
+	SHLQ       $0x08, R10
+	ADDQ       R8, R10
+	MOVWLZX    2(BX), R11
+	SHLQ       $0x08, R11
+	ADDQ       R8, R11
+	PREFETCHT0 1024(SI)
+	PREFETCHT0 1088(SI)
+	PREFETCHT0 1152(SI)
+	PREFETCHT0 1216(SI)
+	PREFETCHT0 1280(SI)
+	PREFETCHT0 1344(SI)
+	PREFETCHT0 1408(SI)
+	PREFETCHT0 512(CX)
+	PREFETCHT0 576(CX)
+	PREFETCHT0 640(CX)
+	MOVQ       (R9), R14
+	MOVQ       8(R9), R12
+	PREFETCHT1 (R14)
+	ADDQ       $0x40, R14
+	DECQ       R12
+	JNZ        fetched0
+	ADDQ       24(R9), R14
+	MOVQ       16(R9), R12
+
+fetched0:
+	PREFETCHT1 (R14)
+	ADDQ       $0x40, R14
+	DECQ       R12
+	JNZ        fetched1
+	ADDQ       24(R9), R14
+	MOVQ       16(R9), R12
+
+fetched1:
+	PREFETCHT1 (R14)
+	ADDQ       $0x40, R14
+	DECQ       R12
+	JNZ        fetched2
+	ADDQ       24(R9), R14
+	MOVQ       16(R9), R12
+
+fetched2:
+	PREFETCHT1 (R14)
+	ADDQ       $0x40, R14
+	DECQ       R12
+	JNZ        fetched3
+	ADDQ       24(R9), R14
+	MOVQ       16(R9), R12
+
+fetched3:
+	MOVQ      R14, (R9)
+	MOVQ      R12, 8(R9)
 	VMOVUPS.Z (R10), K1, Z8
 	VMOVUPS.Z 64(R10), K1, Z9
 	VMOVUPS.Z 128(R10), K1, Z10
@@ -4364,9 +6296,9 @@ singledone:
 	VZEROUPPER
 	RET
 
-// func sparsePairsY2(pairs int, pair *uint16, places *uint16, values *float32, panel *float32, sums *float32, add int)
-// Requires: AVX, FMA3
-TEXT ·sparsePairsY2(SB), NOSPLIT, $0-56
+// func sparsePairsY2(pairs int, pair *uint16, places *uint16, values *float32, panel *float32, sums *float32, add int, walk *uintptr)
+// Requires: AVX, FMA3, MMX+
+TEXT ·sparsePairsY2(SB), NOSPLIT, $0-64
 	MOVQ pairs+0(FP), AX
 	MOVQ pair+8(FP), BX
 	MOVQ places+16(FP), CX
@@ -4376,22 +6308,32 @@ TEXT ·sparsePairsY2(SB), NOSPLIT, $0-56
 	MOVQ add+48(FP), R9
 
 pair:
-	MOVWLZX (BX), R10
-	SHLQ    $0x06, R10
-	ADDQ    R8, R10
-	MOVWLZX 2(BX), R11
-	SHLQ    $0x06, R11
-	ADDQ    R8, R11
-	VXORPS  Y8, Y8, Y8
-	VXORPS  Y9, Y9, Y9
-	VXORPS  Y10, Y10, Y10
-	VXORPS  Y11, Y11, Y11
-	TESTQ   R9, R9
-	JZ      begun
-	VMOVUPS (R10), Y8
-	VMOVUPS 32(R10), Y9
-	VMOVUPS (R11), Y10
-	VMOVUPS 32(R11), Y11
+	MOVWLZX    (BX), R10
+	SHLQ       $0x06, R10
+	ADDQ       R8, R10
+	MOVWLZX    2(BX), R11
+	SHLQ       $0x06, R11
+	ADDQ       R8, R11
+	PREFETCHT0 1024(SI)
+	PREFETCHT0 1088(SI)
+	PREFETCHT0 1152(SI)
+	PREFETCHT0 1216(SI)
+	PREFETCHT0 1280(SI)
+	PREFETCHT0 1344(SI)
+	PREFETCHT0 1408(SI)
+	PREFETCHT0 512(CX)
+	PREFETCHT0 576(CX)
+	PREFETCHT0 640(CX)
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	TESTQ      R9, R9
+	JZ         begun
+	VMOVUPS    (R10), Y8
+	VMOVUPS    32(R10), Y9
+	VMOVUPS    (R11), Y10
+	VMOVUPS    32(R11), Y11
 
 begun:
 	MOVWLZX 4(BX), R15
@@ -4451,9 +6393,9 @@ singledone:
 	VZEROUPPER
 	RET
 
-// func sparsePairsY4(pairs int, pair *uint16, places *uint16, values *float32, panel *float32, sums *float32, add int)
-// Requires: AVX, FMA3
-TEXT ·sparsePairsY4(SB), NOSPLIT, $0-56
+// func sparsePairsY4(pairs int, pair *uint16, places *uint16, values *float32, panel *float32, sums *float32, add int, walk *uintptr)
+// Requires: AVX, FMA3, MMX+
+TEXT ·sparsePairsY4(SB), NOSPLIT, $0-64
 	MOVQ pairs+0(FP), AX
 	MOVQ pair+8(FP), BX
 	MOVQ places+16(FP), CX
@@ -4463,30 +6405,40 @@ TEXT ·sparsePairsY4(SB), NOSPLIT, $0-56
 	MOVQ add+48(FP), R9
 
 pair:
-	MOVWLZX (BX), R10
-	SHLQ    $0x07, R10
-	ADDQ    R8, R10
-	MOVWLZX 2(BX), R11
-	SHLQ    $0x07, R11
-	ADDQ    R8, R11
-	VXORPS  Y8, Y8, Y8
-	VXORPS  Y9, Y9, Y9
-	VXORPS  Y10, Y10, Y10
-	VXORPS  Y11, Y11, Y11
-	VXORPS  Y12, Y12, Y12
-	VXORPS  Y13, Y13, Y13
-	VXORPS  Y14, Y14, Y14
-	VXORPS  Y15, Y15, Y15
-	TESTQ   R9, R9
-	JZ      begun
-	VMOVUPS (R10), Y8
-	VMOVUPS 32(R10), Y9
-	VMOVUPS 64(R10), Y10
-	VMOVUPS 96(R10), Y11
-	VMOVUPS (R11), Y12
-	VMOVUPS 32(R11), Y13
-	VMOVUPS 64(R11), Y14
-	VMOVUPS 96(R11), Y15
+	MOVWLZX    (BX), R10
+	SHLQ       $0x07, R10
+	ADDQ       R8, R10
+	MOVWLZX    2(BX), R11
+	SHLQ       $0x07, R11
+	ADDQ       R8, R11
+	PREFETCHT0 1024(SI)
+	PREFETCHT0 1088(SI)
+	PREFETCHT0 1152(SI)
+	PREFETCHT0 1216(SI)
+	PREFETCHT0 1280(SI)
+	PREFETCHT0 1344(SI)
+	PREFETCHT0 1408(SI)
+	PREFETCHT0 512(CX)
+	PREFETCHT0 576(CX)
+	PREFETCHT0 640(CX)
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	VXORPS     Y14, Y14, Y14
+	VXORPS     Y15, Y15, Y15
+	TESTQ      R9, R9
+	JZ         begun
+	VMOVUPS    (R10), Y8
+	VMOVUPS    32(R10), Y9
+	VMOVUPS    64(R10), Y10
+	VMOVUPS    96(R10), Y11
+	VMOVUPS    (R11), Y12
+	VMOVUPS    32(R11), Y13
+	VMOVUPS    64(R11), Y14
+	VMOVUPS    96(R11), Y15
 
 begun:
 	MOVWLZX 4(BX), R15
@@ -4564,51 +6516,58 @@ singledone:
 	VZEROUPPER
 	RET
 
-// func gatherWords(to *float32, index *uint32, from *float32, n int)
+// func gatherWords(to *float32, index *uint16, from *float32, n int, walk *uintptr)
 // Requires: MMX+
-TEXT ·gatherWords(SB), NOSPLIT, $0-32
+TEXT ·gatherWords(SB), NOSPLIT, $0-40
 	MOVQ to+0(FP), DI
 	MOVQ index+8(FP), SI
 	MOVQ from+16(FP), BX
 	MOVQ n+24(FP), CX
+	MOVQ walk+32(FP), AX
+	MOVQ (AX), R14
+	MOVQ 8(AX), R15
 
 loop:
-	MOVL       (SI), AX
-	MOVL       4(SI), DX
-	MOVL       8(SI), R8
-	MOVL       12(SI), R9
-	MOVL       16(SI), R10
-	MOVL       20(SI), R11
-	MOVL       24(SI), R12
-	MOVL       28(SI), R13
-	MOVL       (BX)(AX*4), AX
-	MOVL       AX, (DI)
-	MOVL       (BX)(DX*4), DX
-	MOVL       DX, 4(DI)
-	MOVL       (BX)(R8*4), R8
-	MOVL       R8, 8(DI)
-	MOVL       (BX)(R9*4), R9
-	MOVL       R9, 12(DI)
-	MOVL       (BX)(R10*4), R10
-	MOVL       R10, 16(DI)
-	MOVL       (BX)(R11*4), R11
-	MOVL       R11, 20(DI)
-	MOVL       (BX)(R12*4), R12
-	MOVL       R12, 24(DI)
-	MOVL       (BX)(R13*4), R13
-	MOVL       R13, 28(DI)
-	MOVL       1024(SI), AX
-	PREFETCHT0 (BX)(AX*4)
-	MOVL       1028(SI), DX
-	PREFETCHT0 (BX)(DX*4)
-	MOVL       1040(SI), R10
-	PREFETCHT0 (BX)(R10*4)
-	MOVL       1044(SI), R11
-	PREFETCHT0 (BX)(R11*4)
-	ADDQ       $0x20, DI
-	ADDQ       $0x20, SI
-	DECQ       CX
-	JNZ        loop
+	MOVQ       walk+32(FP), AX
+	PREFETCHT1 (R14)
+	ADDQ       $0x40, R14
+	DECQ       R15
+	JNZ        fetched
+	ADDQ       24(AX), R14
+	MOVQ       16(AX), R15
+
+fetched:
+	MOVWLZX (SI), AX
+	MOVWLZX 2(SI), DX
+	MOVWLZX 4(SI), R8
+	MOVWLZX 6(SI), R9
+	MOVWLZX 8(SI), R10
+	MOVWLZX 10(SI), R11
+	MOVWLZX 12(SI), R12
+	MOVWLZX 14(SI), R13
+	MOVL    (BX)(AX*4), AX
+	MOVL    AX, (DI)
+	MOVL    (BX)(DX*4), DX
+	MOVL    DX, 4(DI)
+	MOVL    (BX)(R8*4), R8
+	MOVL    R8, 8(DI)
+	MOVL    (BX)(R9*4), R9
+	MOVL    R9, 12(DI)
+	MOVL    (BX)(R10*4), R10
+	MOVL    R10, 16(DI)
+	MOVL    (BX)(R11*4), R11
+	MOVL    R11, 20(DI)
+	MOVL    (BX)(R12*4), R12
+	MOVL    R12, 24(DI)
+	MOVL    (BX)(R13*4), R13
+	MOVL    R13, 28(DI)
+	ADDQ    $0x20, DI
+	ADDQ    $0x10, SI
+	DECQ    CX
+	JNZ     loop
+	MOVQ    walk+32(FP), AX
+	MOVQ    R14, (AX)
+	MOVQ    R15, 8(AX)
 	RET
 
 // func spreadRows(dst *uint32, a *uint32, k int)

@@ -3,15 +3,18 @@ package gemm
 import "unsafe"
 
 // Block sizes. A panel of A takes panel*maxUnits*4 bytes, to stay in L1; a block
-// of B at most maxUnits*maxColumns*4, to stay in L2. A is packed maxRows rows at
-// a time. Sums over parts of K that are not kept in C itself cover at most
-// maxSumRows by maxSpan.
+// of B at most maxUnits*maxColumns*4, to stay in L2 beside what is fetched for the
+// next one. A is packed maxRows rows at a time. Sums over parts of K that are not
+// kept in C itself cover at most maxRows by maxSpan.
 const (
 	maxUnits   = 512 // units of K
-	maxColumns = 336
-	maxRows    = 2048
-	maxSumRows = 1024
-	maxSpan    = 3 * maxColumns
+	maxColumns = 240
+	maxRows    = 1024
+	maxSpan    = 1008
+
+	// maxWords is how much of an operand is packed to stay in L2 where nothing is
+	// fetched for the next.
+	maxWords = 168 << 10
 )
 
 // job is a product with all that is decided about it before the work starts.
@@ -35,7 +38,7 @@ func (j *job) plan(p Product, e *engine, m *mask, workers int) {
 	rows, cols := j.grid.largest()
 	j.mc, j.span = evenly(rows, maxRows, panel), cols
 	if !j.direct && j.kc < p.K {
-		j.mc, j.span = evenly(rows, maxSumRows, panel), evenly(cols, maxSpan, e.width())
+		j.span = evenly(cols, maxSpan, e.width())
 	}
 	j.nc = evenly(j.span, maxColumns, e.width())
 }
@@ -55,7 +58,7 @@ type worker struct {
 	zero uint32 // the one segment of a dense product
 
 	lines lineSet
-	next  stretch
+	next  fetcher
 }
 
 func (w *worker) bytes() int64 {
@@ -72,8 +75,8 @@ func (j *job) part(w *worker, id, _ int) {
 // multiply computes a rectangle of C slab by slab.
 func (w *worker) multiply(j *job, r rect) {
 	units := ceil(j.kc, j.eng.depth())
-	w.a.grow(j.mc * units)
-	w.b.grow(roundUp(j.nc, j.eng.width()) * (units + j.eng.head()))
+	w.a.grow(ceil(j.mc, panel) * stripWords(panel, units))
+	w.b.grow(ceil(j.nc, j.eng.width()) * stripWords(j.eng.width(), units+j.eng.head()))
 	switch {
 	case j.direct:
 	case j.kc < j.K:
@@ -93,7 +96,6 @@ func (w *worker) multiply(j *job, r rect) {
 func (w *worker) slab(j *job, s rect) {
 	for k0 := 0; ; k0 += j.kc {
 		k := min(j.kc, j.K-k0)
-		j.eng.a.packPanels(w.a.data, j.a.part(s.row0, k0), s.row1-s.row0, k, &w.lines)
 		for c := s.col0; c < s.col1; c += j.nc {
 			w.block(j, s, rect{s.row0, s.row1, c, min(c+j.nc, s.col1)}, k0, k)
 		}
@@ -103,14 +105,22 @@ func (w *worker) slab(j *job, s rect) {
 	}
 }
 
-// block adds a part of K to one block of columns of a slab, and finishes the
-// rows if it is the last.
+// block adds a part of K to one block of columns of a slab, and finishes the rows if
+// it is the last. The first block packs A's rows, group by group. While tiles
+// multiply, they fetch what is packed or read next: of the next block of B as late as
+// they can, since it takes room in L2.
 func (w *worker) block(j *job, s, b rect, k0, k int) {
 	units := ceil(k, j.eng.depth())
 	w.packB(j, b, k0, k)
+	next := j.nextB(s, b, k0, k)
+	takes := 1 + 2*next.lines/max(1, units*ceil(b.col1-b.col0, j.eng.width()))
 	for row := b.row0; row < b.row1; row += panel {
 		rows := min(panel, b.row1-row)
-		a := w.a.data[(row-b.row0)*units:]
+		w.prepareA(j, s, b, row, k0, k)
+		if next.lines > 0 && row+takes*panel >= b.row1 {
+			w.next.then, next = next, stretch{}
+		}
+		a := w.a.data[(row-b.row0)/panel*stripWords(panel, units):]
 		if j.mask != nil && j.eng.masked != nil {
 			w.sweepMasked(j, a, rect{row, row + rows, b.col0, b.col1}, units)
 			continue
@@ -121,19 +131,56 @@ func (w *worker) block(j *job, s, b rect, k0, k int) {
 			w.finish(j, s, rect{row, row + rows, b.col0, b.col1})
 		}
 	}
+	w.next = fetcher{}
+}
+
+// nextB returns what is packed after a block of B.
+func (j *job) nextB(s, b rect, k0, k int) stretch {
+	col := b.col1
+	if col == s.col1 {
+		col, k0 = s.col0, k0+k
+	}
+	if k0 == j.K {
+		return stretch{}
+	}
+	return stretchOf(j.b.part(col, k0), min(j.nc, s.col1-col), min(j.kc, j.K-k0), j.eng.b.size)
+}
+
+// prepareA packs the group of A's rows that starts with row, for the first block of
+// columns, and has the next fetched: for the others, the next packed panel.
+func (w *worker) prepareA(j *job, s, b rect, row, k0, k int) {
+	e, units := j.eng, ceil(k, j.eng.depth())
+	stride := stripWords(panel, units)
+	if b.col0 > s.col0 {
+		if row+panel < s.row1 {
+			w.next.first = packedStretch(w.a.data[(row+panel-s.row0)/panel*stride:], panel*units)
+		}
+		return
+	}
+	if (row-s.row0)%across > 0 {
+		return
+	}
+	end := min(row+across, s.row1)
+	e.a.packStrips(w.a.data[(row-s.row0)/panel*stride:], panel, stride, j.a.part(row, k0), end-row, k, &w.lines)
+	if end < s.row1 {
+		w.next.first = stretchOf(j.a.part(end, k0), min(across, s.row1-end), k, e.a.size)
+	}
 }
 
 func (w *worker) packB(j *job, b rect, k0, k int) {
-	units, head, at := ceil(k, j.eng.depth()), j.eng.head(), 0
+	e := j.eng
+	units, head, at := ceil(k, e.depth()), e.head(), 0
 	for c := b.col0; c < b.col1; {
-		cols := j.eng.columns(b.col1 - c)
-		width := roundUp(cols, j.eng.lanes)
-		j.eng.b.pack(w.b.data[at+head*width:], width, j.b.part(c, k0), cols, k, &w.lines)
-		if head > 0 {
-			j.eng.start[width/j.eng.lanes-1](&w.b.data[at], units)
+		width, lines := e.strips(b.col1 - c)
+		stride := stripWords(width, head+units)
+		e.b.packStrips(w.b.data[at+head*width:], width, stride, j.b.part(c, k0), lines, k, &w.lines)
+		for end := c + lines; c < end; c += width {
+			if head > 0 {
+				e.start[width/e.lanes-1](&w.b.data[at], units)
+			}
+			at += stride
 		}
-		at += width * (head + units)
-		c += cols
+		c = min(c, b.col1)
 	}
 }
 
@@ -163,7 +210,7 @@ func (w *worker) sweep(e *engine, a []uint32, b rect, rows, units int, c unsafe.
 		cols := e.columns(n - col)
 		vectors := ceil(cols, e.lanes)
 		e.strip(units, segs, &w.zero, &a[0], &w.b.data[at], after((*uint32)(c), col), ldc, rows, cols, flag, &w.next)
-		at += vectors * e.lanes * (e.head() + units)
+		at += stripWords(vectors*e.lanes, e.head()+units)
 		col += cols
 	}
 }

@@ -59,7 +59,7 @@ func (p *packer) pack(dst []uint32, width int, v view, lines, k int, set *lineSe
 	case p.cols != nil && v.line == uintptr(p.size):
 		whole, blocks := k/p.depth, lines/8
 		if whole > 0 && blocks > 0 {
-			p.cols(&dst[0], 4*width, 32, (*byte)(v.base), int(v.step), whole, blocks)
+			p.cols(&dst[0], 4*width, 32, ceil(blocks, 2), 0, (*byte)(v.base), int(v.step), whole, blocks)
 			p.fill(dst[:whole*width], width, v, lines, whole*p.depth, 8*blocks, 0)
 			p.fill(dst, width, v, lines, k, 0, whole)
 			return
@@ -70,23 +70,44 @@ func (p *packer) pack(dst []uint32, width int, v view, lines, k int, set *lineSe
 	}
 }
 
-// columnBlocks is how many panels are packed from one row of K at a time, to use
-// whole cache lines of it: 128 float32.
-const columnBlocks = 16
+// stripWords returns the distance of packed strips of lines, so many side by side. For
+// the usual parts of K it is no multiple of a page, so that strips that are written in
+// turn do not drive each other out of L1.
+func stripWords(width, units int) int { return width*units + lineWords }
 
-// packPanels packs lines as panels of eight, one behind the other.
-func (p *packer) packPanels(dst []uint32, v view, lines, k int, set *lineSet) {
-	size := panel * ceil(k, p.depth)
-	for l := 0; l < lines; {
-		n := min(panel*columnBlocks, lines-l) / panel
-		if p.cols == nil || v.line != uintptr(p.size) || n == 0 || k%p.depth != 0 {
-			p.pack(dst[l/panel*size:], panel, v.part(l, 0), min(panel, lines-l), k, set)
-			l += panel
-			continue
-		}
-		p.cols(&dst[l/panel*size], 4*panel, 4*size, (*byte)(v.at(l, 0)), int(v.step), k/p.depth, n)
-		l += n * panel
+// packStrips packs lines as strips stride words apart, width lines side by side in
+// each. Where elements run across, it reads them row by row: a strip alone would read
+// a little of each row, and rows are often pages apart and compete for the same lines
+// of L1.
+func (p *packer) packStrips(dst []uint32, width, stride int, v view, lines, k int, set *lineSet) {
+	done := 0
+	if p.cols != nil && v.line == uintptr(p.size) && k%p.depth == 0 && k > 0 {
+		done = p.packAcross(dst, width, stride, v, lines, k)
 	}
+	for l := done; l < lines; l += width {
+		p.pack(dst[l/width*stride:], width, v.part(l, 0), min(width, lines-l), k, set)
+	}
+}
+
+// across is how many lines are packed from one row of K at a time.
+const across = 128
+
+// packAcross packs the whole strips of lines whose elements run across, and returns
+// how many lines they have.
+func (p *packer) packAcross(dst []uint32, width, stride int, v view, lines, k int) int {
+	apart, per, next := 4*stride, 1, 8*stride
+	if width > panel {
+		apart, per, next = 32, width/16, 4*stride
+	}
+	if width%16 != 0 && width != panel {
+		return 0
+	}
+	whole := lines / width * width
+	step := max(across/width, 1) * width
+	for l := 0; l < whole; l += step {
+		p.cols(&dst[l/width*stride], 4*width, apart, per, next, (*byte)(v.at(l, 0)), int(v.step), k/p.depth, min(step, whole-l)/8)
+	}
+	return whole
 }
 
 // packRows packs whole groups of eight units, eight lines at a time.

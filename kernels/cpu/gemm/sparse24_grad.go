@@ -28,7 +28,7 @@ func (w *worker) sweepMasked(j *job, a []uint32, b rect, units int) {
 		vectors := ceil(cols, j.eng.lanes)
 		j.eng.masked[vectors-1](units, &w.sums.data[0], &w.b.data[at], &p.meta[b.row0*stride+col/8], stride,
 			(*float32)(values.at(b.row0, col/2)), values.stride, b.row1-b.row0, cols)
-		at += vectors * j.eng.lanes * units
+		at += stripWords(vectors*j.eng.lanes, units)
 		col += cols
 	}
 }

@@ -63,7 +63,7 @@ func (c *Context) multiplySelected(p *Pattern24, values, x, out Matrix, n int, e
 		grid: newGrid(n, p.oc, selectedRows, selectedColumns, c.team.Size()), direct: out.typ == F32, kc: p.c,
 	}
 	panelWords := p.c / 2 * selectedColumns // weights and controls
-	s.nc = selectedColumns * max(1, maxUnits*maxColumns/panelWords)
+	s.nc = selectedColumns * max(1, maxWords/panelWords)
 	s.x, s.weights, s.controls = x, values.rowView(), p.controlWords()
 	c.run(s)
 	*s = selectedJob{}

@@ -26,7 +26,7 @@ func goEngine(tile tileFunc, p packer, float bool) *engine {
 }
 
 // tileGo is the portable tileFunc of eight rows by goColumns.
-func tileGo[T float32 | int32](k, segs int, seg *uint32, a, b, c *uint32, ldc, rows, cols, add, _ int) {
+func tileGo[T float32 | int32](k, segs int, seg *uint32, a, b, c *uint32, ldc, rows, cols, add int, _ *uintptr) {
 	var sums [panel][goColumns]T
 	offsets := unsafe.Slice(seg, segs)
 	for s, offset := range offsets {

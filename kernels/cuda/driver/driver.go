@@ -23,6 +23,8 @@ type Driver interface {
 	Device(i int) (DeviceInfo, error)
 	// NewContext opens device i.
 	NewContext(i int) (Context, error)
+	// Collectives opens the library of collectives between devices. The error is ErrNotSupported, wrapped with the reason, where it is not installed.
+	Collectives() (Collectives, error)
 }
 
 // DeviceInfo is what the driver tells of a device.

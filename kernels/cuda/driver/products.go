@@ -10,19 +10,28 @@ type Products interface {
 	Close() error
 }
 
-// Type is the type of a matrix's elements; the numbers are those of cudaDataType.
+// Type is the type of elements; the numbers are those of cudaDataType. Products take the first three.
 type Type int32
 
 const (
 	Float32  Type = 0
 	Float16  Type = 2
 	BFloat16 Type = 14
+	Float64  Type = 1
+	Int8     Type = 3
+	Uint8    Type = 8
+	Int32    Type = 10
 )
 
 // Size is an element's size in bytes.
 func (t Type) Size() int {
-	if t == Float32 {
+	switch t {
+	case Float64:
+		return 8
+	case Float32, Int32:
 		return 4
+	case Int8, Uint8:
+		return 1
 	}
 	return 2
 }

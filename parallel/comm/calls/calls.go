@@ -70,6 +70,9 @@ func (f *Front) Rank() int { return f.rank }
 // Size is the number of ranks.
 func (f *Front) Size() int { return f.size }
 
+// Bind has nothing to tell: every rank's memory is the host's.
+func (f *Front) Bind(kernels.Stream) error { return nil }
+
 // Journal tells what this rank's communicators do.
 func (f *Front) Journal() *comm.Journal { return f.journal }
 

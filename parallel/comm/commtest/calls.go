@@ -27,7 +27,7 @@ func testGroup(t *testing.T, most int, w World) {
 				if err := s.Sync(); err != nil {
 					return err
 				}
-				if err := expect(dst, func(i int) float64 { return value((me+p-1)%p, i) }); err != nil {
+				if err := expect(dst, func(i int) float64 { return Value((me+p-1)%p, i) }); err != nil {
 					return err
 				}
 				all := NewTensor(kernels.F64, n*p)
@@ -49,7 +49,7 @@ func testGroup(t *testing.T, most int, w World) {
 					if i/n == me {
 						return 0
 					}
-					return value(i/n, i%n)
+					return Value(i/n, i%n)
 				}); err != nil {
 					return err
 				}
@@ -174,7 +174,7 @@ func testStreams(t *testing.T, most int, w World) {
 		if err := errors.Join(s.Sync(), second.Sync()); err != nil {
 			return err
 		}
-		return errors.Join(expect(x, func(i int) float64 { return value(0, i) }), expect(y, func(i int) float64 { return value(ranks-1, i) }))
+		return errors.Join(expect(x, func(i int) float64 { return Value(0, i) }), expect(y, func(i int) float64 { return Value(ranks-1, i) }))
 	})
 }
 

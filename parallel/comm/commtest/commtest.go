@@ -64,12 +64,12 @@ func (w World) try(ranks int, body func(c comm.Communicator, s *Stream) error) e
 	}
 }
 
-// value is a small whole number, so that sums are exact in every type.
-func value(rank, i int) float64 { return float64((rank*7+i*3)%11 - 5) }
+// Value is a small whole number, so that sums are exact in every type.
+func Value(rank, i int) float64 { return float64((rank*7+i*3)%11 - 5) }
 
 func fill(x kernels.Tensor, rank int) {
 	for i := range x.Size() {
-		Set(x, i, value(rank, i))
+		Set(x, i, Value(rank, i))
 	}
 }
 
@@ -85,7 +85,7 @@ func expect(x kernels.Tensor, want func(i int) float64) error {
 func sumOf(p, i int) float64 {
 	var sum float64
 	for r := range p {
-		sum += value(r, i)
+		sum += Value(r, i)
 	}
 	return sum
 }
@@ -124,7 +124,7 @@ var collectives = map[string]func(c comm.Communicator, s *Stream, t kernels.DTyp
 			return err
 		}
 		return errors.Join(expect(dst, func(i int) float64 { return sumOf(c.Size(), i) }),
-			expect(src, func(i int) float64 { return value(c.Rank(), i) }))
+			expect(src, func(i int) float64 { return Value(c.Rank(), i) }))
 	},
 	"all-reduce in place": func(c comm.Communicator, s *Stream, t kernels.DType, n int) error {
 		x := NewTensor(t, n+6).At(3, n) // an odd offset, and guards
@@ -149,7 +149,7 @@ var collectives = map[string]func(c comm.Communicator, s *Stream, t kernels.DTyp
 			return err
 		}
 		return errors.Join(expect(dst, func(i int) float64 { return sumOf(c.Size(), c.Rank()*n+i) }),
-			expect(src, func(i int) float64 { return value(c.Rank(), i) }))
+			expect(src, func(i int) float64 { return Value(c.Rank(), i) }))
 	},
 	"reduce-scatter in place": func(c comm.Communicator, s *Stream, t kernels.DType, n int) error {
 		src := NewTensor(t, n*c.Size())
@@ -168,7 +168,7 @@ var collectives = map[string]func(c comm.Communicator, s *Stream, t kernels.DTyp
 		if err := s.Sync(); err != nil {
 			return err
 		}
-		return expect(dst, func(i int) float64 { return value(i/n, i%n) })
+		return expect(dst, func(i int) float64 { return Value(i/n, i%n) })
 	},
 	"all-gather in place": func(c comm.Communicator, s *Stream, t kernels.DType, n int) error {
 		dst := NewTensor(t, n*c.Size())
@@ -178,7 +178,7 @@ var collectives = map[string]func(c comm.Communicator, s *Stream, t kernels.DTyp
 		if err := s.Sync(); err != nil {
 			return err
 		}
-		return expect(dst, func(i int) float64 { return value(i/n, i%n) })
+		return expect(dst, func(i int) float64 { return Value(i/n, i%n) })
 	},
 	"all-to-all": func(c comm.Communicator, s *Stream, t kernels.DType, n int) error {
 		src, dst := NewTensor(t, n*c.Size()), NewTensor(t, n*c.Size())
@@ -187,7 +187,7 @@ var collectives = map[string]func(c comm.Communicator, s *Stream, t kernels.DTyp
 		if err := s.Sync(); err != nil {
 			return err
 		}
-		return expect(dst, func(i int) float64 { return value(i/n, c.Rank()*n+i%n) })
+		return expect(dst, func(i int) float64 { return Value(i/n, c.Rank()*n+i%n) })
 	},
 	"broadcast": func(c comm.Communicator, s *Stream, t kernels.DType, n int) error {
 		x := NewTensor(t, n)
@@ -197,7 +197,7 @@ var collectives = map[string]func(c comm.Communicator, s *Stream, t kernels.DTyp
 			if err := s.Sync(); err != nil {
 				return err
 			}
-			if err := expect(x, func(i int) float64 { return value(2*root, i) }); err != nil {
+			if err := expect(x, func(i int) float64 { return Value(2*root, i) }); err != nil {
 				return err
 			}
 		}
@@ -221,6 +221,6 @@ var collectives = map[string]func(c comm.Communicator, s *Stream, t kernels.DTyp
 		if err := s.Sync(); err != nil {
 			return err
 		}
-		return expect(dst, func(i int) float64 { return value((c.Rank()+p-1)%p, i) })
+		return expect(dst, func(i int) float64 { return Value((c.Rank()+p-1)%p, i) })
 	},
 }

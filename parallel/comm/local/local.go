@@ -105,6 +105,8 @@ func (c *communicator) Split(color, key int) (comm.Communicator, error) {
 	if err := g.fault.Get(); err != nil {
 		return nil, err
 	}
+	journal := c.Journal()
+	defer journal.End(journal.Begin(comm.Action{Op: comm.Barrier, Ranks: c.Size()}))
 	g.asks[c.Rank()] = rendezvous.Ask{Rank: c.Rank(), Color: color, Key: key}
 	if !g.host.Wait(c.Rank(), g.fault.Done()) {
 		return nil, g.fault.Get()

@@ -51,7 +51,10 @@ func (c *communicator) split(color, key int) (*communicator, error) {
 	if err := c.f.get(); err != nil {
 		return nil, err
 	}
-	if err := c.do(comm.Barrier, nil); err != nil {
+	n := c.f.journal.Begin(comm.Action{Op: comm.Barrier, Ranks: c.Size()})
+	err := c.do(comm.Barrier, nil)
+	c.f.journal.End(n)
+	if err != nil {
 		return nil, err
 	}
 	h, rank, size, err := c.w.lib.split(c.h, color, key)

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"ofpeak/parallel/comm"
 	"ofpeak/parallel/comm/mpi"
 	"ofpeak/parallel/comm/mpi/mpitest"
 )
@@ -56,7 +57,7 @@ func TestStartWithoutALauncher(t *testing.T) {
 	for _, name := range []string{"OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS", "PMIX_RANK", "PMI_RANK"} {
 		t.Setenv(name, "")
 	}
-	if _, err := mpi.Start(); err == nil {
+	if _, err := mpi.Start(comm.DefaultStall); err == nil {
 		t.Error("a world of nothing")
 	}
 }

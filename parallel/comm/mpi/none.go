@@ -4,6 +4,7 @@ package mpi
 
 import (
 	"errors"
+	"time"
 
 	"ofpeak/parallel/comm"
 )
@@ -12,6 +13,6 @@ import (
 const Built = false
 
 // Start says that this build cannot.
-func Start() (comm.Processes, error) {
+func Start(time.Duration) (comm.Processes, error) {
 	return nil, errors.New("this build opens no MPI library; make mpi builds bin/ofpeak-mpi, which does")
 }

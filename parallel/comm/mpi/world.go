@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"ofpeak/parallel/comm"
 )
@@ -32,8 +33,9 @@ type World struct {
 	watch *watch
 }
 
-// Start opens the MPI library of the launcher that started this process, and meets the other processes. Its errors say what is missing.
-func Start() (comm.Processes, error) {
+// Start opens the MPI library of the launcher that started this process, and meets the other processes. A world that stands still for as long as stall, unless
+// that is 0, is aborted. Its errors say what is missing.
+func Start(stall time.Duration) (comm.Processes, error) {
 	l, ok := Launched()
 	if !ok {
 		return nil, errors.New("no MPI launcher started this process")
@@ -50,7 +52,7 @@ func Start() (comm.Processes, error) {
 		return nil, fmt.Errorf("%s started %d processes, but %s does not see the others: start it with the launcher of this MPI, or srun with --mpi=pmix or --mpi=pmi2", l.By, l.Processes, w.version)
 	}
 	w.base = newCommunicator(w, &fault{stop: w.lib.newFlag(), journal: &comm.Journal{}}, nil, w.rank, w.size)
-	w.watch = startWatch(w)
+	w.watch = startWatch(w, stall)
 	return w, nil
 }
 
@@ -82,6 +84,16 @@ func (w *World) Connect(ranks int) (comm.Communicator, error) {
 		return nil, err
 	}
 	return c, nil
+}
+
+// watched is the state of the world that is connected, or of the job.
+func (w *World) watched() *fault {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.current == nil {
+		return w.base.f
+	}
+	return w.current
 }
 
 // newFault begins the next world, which may have been aborted already.

@@ -19,7 +19,7 @@ func TestMain(m *testing.M) {
 	status := 0
 	if _, ok := mpi.Launched(); ok {
 		var err error
-		if job, err = mpi.Start(); err != nil {
+		if job, err = mpi.Start(comm.DefaultStall); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}

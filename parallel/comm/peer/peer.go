@@ -82,8 +82,14 @@ func (c *communicator) Rank() int { return c.rank }
 // Size is the number of ranks.
 func (c *communicator) Size() int { return len(c.g.world) }
 
+// Bind has nothing to tell: a call's stream says what device it is on.
+func (c *communicator) Bind(kernels.Stream) error { return nil }
+
 // Counts is what this rank's calls have moved so far.
 func (c *communicator) Counts() comm.Counts { return c.counts }
+
+// Err is why the world was aborted, or nil.
+func (c *communicator) Err() error { return c.g.fault.Get() }
 
 // Abort makes every communicator of this world fail with err. The first call decides the error.
 func (c *communicator) Abort(err error) { c.g.fault.Set(err) }

@@ -6,6 +6,8 @@ package evex
 import (
 	"encoding/binary"
 	"fmt"
+	"math/bits"
+	"slices"
 
 	"github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/ir"
@@ -20,8 +22,11 @@ func VDPBF16PS(y, x, acc reg.VecPhysical) { emit("VDPBF16PS", prefixF3, 0x52, y,
 // VDPBF16PSBroadcast does the same with the pair at m as all of y's.
 func VDPBF16PSBroadcast(m operand.Mem, x, acc reg.VecPhysical) {
 	code := EncodeBroadcast(prefixF3, 0x52, byte(m.Base.(reg.Physical).PhysicalIndex()), int8(m.Disp/4), number(x), number(acc))
+	if m.Index != nil {
+		code = Indexed(code, byte(m.Index.(reg.Physical).PhysicalIndex()), m.Scale)
+	}
 	build.Commentf("VDPBF16PS.BCST %s, %s, %s", m.Asm(), x.Asm(), acc.Asm())
-	write(code[:], []operand.Op{m, x, acc}, acc)
+	write(code, []operand.Op{m, x, acc}, acc)
 }
 
 // VCVTNEPS2BF16 rounds 16 float32 of x to the bfloat16 in the low half of dst
@@ -60,14 +65,30 @@ func Encode(pp, opcode, rm, vvvv, reg byte) [6]byte {
 // EncodeBroadcast returns the seven bytes of such an instruction whose last source
 // is a 32-bit word in memory, in every lane: 4*disp bytes from a general register,
 // but none of SP, BP, R12 and R13, whose encoding differs.
-func EncodeBroadcast(pp, opcode, base byte, disp int8, vvvv, reg byte) [7]byte {
+func EncodeBroadcast(pp, opcode, base byte, disp int8, vvvv, reg byte) []byte {
 	if base&7 == 4 || base&7 == 5 {
 		panic("evex: base register with an encoding of its own")
 	}
 	code := Encode(pp, opcode, base, vvvv, reg)
 	code[3] |= 1 << 4       // broadcast
 	code[5] ^= (3 ^ 1) << 6 // a displacement of one byte, counted in words
-	return [7]byte(append(code[:], byte(disp)))
+	return append(code[:], byte(disp))
+}
+
+// Indexed returns the instruction of EncodeBroadcast with a second general register in
+// its address, times a scale of 1, 2, 4 or 8: any but SP. A byte between ModRM and the
+// displacement names both registers (Intel SDM vol. 2, 2.1.5).
+func Indexed(code []byte, index, scale byte) []byte {
+	const escape = 4 // in ModRM
+	if index == escape {
+		panic("evex: SP cannot be an index")
+	}
+	modRM := len(code) - 2
+	sib := byte(bits.TrailingZeros8(scale))<<6 | index&7<<3 | code[modRM]&7
+	code = slices.Insert(slices.Clone(code), modRM+1, sib)
+	code[modRM] = code[modRM]&^7 | escape
+	code[1] ^= index >> 3 & 1 << 6 // stored inverted, as all high bits
+	return code
 }
 
 // emit writes an instruction with its text as a comment. One of two operands has
@@ -82,7 +103,7 @@ func emit(name string, pp, opcode byte, rm, vvvv, dst reg.VecPhysical) {
 	write(code[:], inputs, dst)
 }
 
-// write emits the six or seven bytes of an instruction as data.
+// write emits the six to eight bytes of an instruction as data.
 func write(code []byte, inputs []operand.Op, output operand.Op) {
 	build.Instruction(&ir.Instruction{
 		Opcode:   "LONG",

@@ -37,7 +37,7 @@ func TestEncodeBroadcast(t *testing.T) {
 		code := EncodeBroadcast(prefixF3, 0x52, base, disp, vvvv, reg)
 		// The assembler leaves out a displacement of zero unless told to keep it.
 		text := fmt.Sprintf("{disp8} vdpbf16ps %d(%%%s){1to16}, %%zmm%d, %%zmm%d", 4*int(disp), bases[base], vvvv, reg)
-		all = append(all, instruction{text, code[:]})
+		all = append(all, instruction{text, code})
 	}
 	for base, name := range bases {
 		if name == "" {
@@ -50,6 +50,26 @@ func TestEncodeBroadcast(t *testing.T) {
 		}
 		for disp := -128; disp < 128; disp++ {
 			add(byte(base), int8(disp), 1, 30)
+		}
+	}
+	compare(t, all)
+}
+
+// TestIndexed does so for all bases with all indexes and scales.
+func TestIndexed(t *testing.T) {
+	names := []string{"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"}
+	var all []instruction
+	for base := range byte(16) {
+		for index := range byte(16) {
+			if base&7 == 4 || base&7 == 5 || names[index] == "rsp" {
+				continue
+			}
+			for scale := byte(1); scale <= 8; scale *= 2 {
+				vvvv, reg := base+index, 31-base
+				code := Indexed(EncodeBroadcast(prefixF3, 0x52, base, int8(index), vvvv, reg), index, scale)
+				text := fmt.Sprintf("{disp8} vdpbf16ps %d(%%%s,%%%s,%d){1to16}, %%zmm%d, %%zmm%d", 4*int(index), names[base], names[index], scale, vvvv, reg)
+				all = append(all, instruction{text, code})
+			}
 		}
 	}
 	compare(t, all)

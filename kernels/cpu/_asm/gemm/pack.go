@@ -242,30 +242,35 @@ func turn() {
 // lie apart, mostly on pages of their own, where the hardware's own prefetching ends.
 const copyAhead = 4
 
-// copy generates the pack of rows of K that run along the panel.
+// copy generates the pack of rows of K that run along the panels.
 func (s source) copy() {
 	name := "packCols" + s.name
-	TEXT(name, NOSPLIT, "func(dst *uint32, stride, next int, src *byte, ld, n, w int)")
+	TEXT(name, NOSPLIT, "func(dst *uint32, stride, apart, per, next int, src *byte, ld, n, w int)")
 	Pragma("noescape")
 	Doc(
-		name+" writes 8w columns, n units of each. A unit is "+s.doc+":",
+		name+" writes 8w columns, n units of each, two eights at a time. A unit is "+s.doc+":",
 		"",
 		"\tfor u := range n {",
 		"\t\tfor j := range 8 * w {",
-		fmt.Sprintf("\t\t\tdst[u*stride/4+j/8*next/4+j%%8] = unit(src[u*%d*ld:], j)", s.rows),
+		"\t\t\tpair, half := j/16, j/8%2",
+		"\t\t\tto := u*stride + pair/per*next + pair%per*64 + half*apart // bytes",
+		fmt.Sprintf("\t\t\tdst[to/4+j%%8] = unit(src[u*%d*ld:], j)", s.rows),
 		"\t\t}",
 		"\t}",
 	)
-	dst, stride, src, ld := reg.RDI, reg.R8, reg.RSI, reg.R9
-	left, w, width, from, to := reg.R10, reg.R11, reg.R12, reg.RAX, reg.RBX
-	ld3, next, ahead := reg.RDX, reg.R13, reg.R14
+	dst, src, ld, from, to := reg.RDI, reg.RSI, reg.R9, reg.RAX, reg.RBX
+	left, pairs, inStrip := reg.R10, reg.R11, reg.R12
+	apart, per, jump, ahead, ld3, tmp := reg.R13, reg.RCX, reg.R8, reg.R14, reg.RDX, reg.R15
 	Load(Param("dst"), dst)
-	Load(Param("stride"), stride)
-	Load(Param("next"), next)
 	Load(Param("src"), src)
 	Load(Param("ld"), ld)
 	Load(Param("n"), left)
-	Load(Param("w"), width)
+	Load(Param("apart"), apart)
+	Load(Param("per"), per)
+	Load(Param("next"), jump)
+	MOVQ(per, tmp)
+	SHLQ(U8(6), tmp)
+	SUBQ(tmp, jump)
 	rowFrom := func(base reg.Register, i int) Mem {
 		return []Mem{
 			{Base: base}, {Base: base, Index: ld, Scale: 1},
@@ -274,9 +279,9 @@ func (s source) copy() {
 	}
 	row := func(i int) Mem { return rowFrom(from, i) }
 	fetch := func() {
-		LEAQ(Mem{Base: from, Index: ahead, Scale: 1}, reg.R15)
+		LEAQ(Mem{Base: from, Index: ahead, Scale: 1}, tmp)
 		for i := range s.rows {
-			PREFETCHT0(rowFrom(reg.R15, i))
+			PREFETCHT0(rowFrom(tmp, i))
 		}
 	}
 	LEAQ(Mem{Base: ld, Index: ld, Scale: 2}, ld3)
@@ -285,20 +290,27 @@ func (s source) copy() {
 	Label("unit")
 	MOVQ(src, from)
 	MOVQ(dst, to)
-	MOVQ(width, w)
-	SHRQ(U8(1), w)
+	MOVQ(per, inStrip)
+	Load(Param("w"), pairs)
+	SHRQ(U8(1), pairs)
 	JZ(LabelRef("last"))
-	Label("block")
+	Label("pair")
 	fetch()
-	for range 2 {
-		s.gather(row, Mem{Base: to})
-		ADDQ(next, to)
-		ADDQ(U8(uint8(s.width)), from)
-	}
-	DECQ(w)
-	JNZ(LabelRef("block"))
+	s.gather(row, Mem{Base: to})
+	ADDQ(U8(uint8(s.width)), from)
+	s.gather(row, Mem{Base: to, Index: apart, Scale: 1})
+	ADDQ(U8(uint8(s.width)), from)
+	ADDQ(U8(64), to)
+	DECQ(inStrip)
+	JNZ(LabelRef("same"))
+	ADDQ(jump, to)
+	MOVQ(per, inStrip)
+	Label("same")
+	DECQ(pairs)
+	JNZ(LabelRef("pair"))
 	Label("last")
-	TESTQ(U32(1), width)
+	Load(Param("w"), tmp)
+	TESTQ(U32(1), tmp)
 	JZ(LabelRef("next"))
 	fetch()
 	s.gather(row, Mem{Base: to})
@@ -306,7 +318,8 @@ func (s source) copy() {
 	for i := 0; i < s.rows; i++ {
 		ADDQ(ld, src)
 	}
-	ADDQ(stride, dst)
+	Load(Param("stride"), tmp)
+	ADDQ(tmp, dst)
 	DECQ(left)
 	JNZ(LabelRef("unit"))
 	VZEROUPPER()

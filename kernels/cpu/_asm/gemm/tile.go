@@ -10,6 +10,9 @@ import (
 	"ofpeak/kernels/cpu/_asm/evex"
 )
 
+// ahead is how many bytes before their use the units of B are fetched into L1.
+const ahead = 3072
+
 // panel is the number of rows in a packed panel of A.
 const panel = 8
 
@@ -23,6 +26,7 @@ type tile struct {
 	doc     string // the product of two units, as Go
 	mac     func(a, b, acc reg.VecPhysical)
 	macMem  func(a Mem, b, acc reg.VecPhysical) // the same for a in memory, for tiles of one vector
+	inPlace bool                                // A is not packed: its rows run along K
 }
 
 // isa is a vector length and how many rows of A fit its registers.
@@ -74,11 +78,13 @@ func tiles() {
 	bf16Mem := func(a Mem, b, acc reg.VecPhysical) { evex.VDPBF16PSBroadcast(a, b, acc) }
 	maskTable()
 	for v := 1; v <= 3; v++ {
-		tile{"F32", zmm, v, true, false, "a*b", fma, fmaMem}.generate()
-		tile{"BF16", zmm, v, true, false, pairs, bf16, bf16Mem}.generate()
-		tile{"I8", zmm, v, false, true, "the sum of four uint8(a)*int8(b)", vnni, nil}.generate()
-		tile{"F32", ymm, v, true, false, "a*b", fma, nil}.generate()
-		tile{"I16", ymm, v, false, false, "a.lo*b.lo + a.hi*b.hi (int16 pairs)", madd, nil}.generate()
+		for _, inPlace := range []bool{false, true} {
+			tile{"F32", zmm, v, true, false, "a*b", fma, fmaMem, inPlace}.generate()
+			tile{"BF16", zmm, v, true, false, pairs, bf16, bf16Mem, inPlace}.generate()
+		}
+		tile{"I8", zmm, v, false, true, "the sum of four uint8(a)*int8(b)", vnni, nil, false}.generate()
+		tile{"F32", ymm, v, true, false, "a*b", fma, nil, false}.generate()
+		tile{"I16", ymm, v, false, false, "a.lo*b.lo + a.hi*b.hi (int16 pairs)", madd, nil, false}.generate()
 	}
 }
 
@@ -103,13 +109,21 @@ var (
 	rRows       = reg.R10
 	rK, rLeft   = reg.R13, reg.RAX // units in a segment, and how many are left
 	rTmp, rCols = reg.R11, reg.R12
-	rAhead      = reg.R14
+	rA4         = reg.R11 // for A in place: row 4, and the distances to the next row
+	rLda, rLda3 = reg.R9, reg.R10
 )
+
+// fetches is the walk of the tiles, while they multiply units.
+var fetches = walk{state: reg.R12, at: reg.R14, left: reg.R15}
 
 func (t tile) generate() {
 	t.header()
 	loadArgs()
 	t.prefetch()
+	if t.inPlace {
+		Load(Param("lda"), rLda)
+		LEAQ(Mem{Base: rLda, Index: rLda, Scale: 2}, rLda3)
+	}
 	t.begin()
 	t.loop()
 	t.store()
@@ -120,14 +134,17 @@ func (t tile) generate() {
 }
 
 func (t tile) header() {
-	name := fmt.Sprintf("tile%s%s%d", t.name, t.isa.suffix, t.vectors)
+	name, a, lda := fmt.Sprintf("tile%s%s%d", t.name, t.isa.suffix, t.vectors), fmt.Sprintf("a[seg[s]/4+u*%d+i]", panel), ""
+	if t.inPlace {
+		name, a, lda = "rows"+name[4:], "a[i*lda/4+seg[s]/4+u]", "lda int, "
+	}
 	elem := map[bool]string{true: "float32", false: "int32"}[t.float]
 	width := t.vectors * t.isa.lanes
 	start, above := "", ""
 	if t.started {
 		start, above = " = b[j]", "1+"
 	}
-	TEXT(name, NOSPLIT, "func(k, segs int, seg *uint32, a, b, c *uint32, ldc, rows, cols, add, ahead int)")
+	TEXT(name, NOSPLIT, "func(k, segs int, seg, a *uint32, "+lda+"b, c *uint32, ldc, rows, cols, add int, walk *uintptr)")
 	Pragma("noescape")
 	Doc(
 		fmt.Sprintf("%s computes, for 0 <= i < min(rows, %d) and 0 <= j < cols <= %d:", name, t.isa.rows, width),
@@ -135,12 +152,12 @@ func (t tile) header() {
 		fmt.Sprintf("\tvar acc %s%s", elem, start),
 		"\tfor s := range segs {",
 		"\t\tfor u := range k {",
-		fmt.Sprintf("\t\t\tacc += dot(a[seg[s]/4+u*%d+i], b[(%ss*k+u)*%d+j])", panel, above, width),
+		fmt.Sprintf("\t\t\tacc += dot(%s, b[(%ss*k+u)*%d+j])", a, above, width),
 		"\t\t}",
 		"\t}",
 		"\tif add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }",
 		"",
-		"where dot of two units is "+t.doc+", and fetches what lies ahead bytes from b on.",
+		"where dot of two units is "+t.doc+", and fetches a line for each unit.",
 	)
 }
 
@@ -151,10 +168,16 @@ func loadArgs() {
 	Load(Param("a"), rA)
 	Load(Param("b"), rB)
 	Load(Param("c"), rC)
+	Load(Param("walk"), fetches.state)
+	fetches.begin()
+	loadTarget()
+}
+
+// loadTarget loads what is needed for C only.
+func loadTarget() {
 	Load(Param("ldc"), rLdc)
 	SHLQ(U8(2), rLdc)
 	Load(Param("rows"), rRows)
-	Load(Param("ahead"), rAhead)
 }
 
 // prefetch asks for the tile of C early: it was last used a whole sweep ago.
@@ -209,18 +232,28 @@ func (t tile) loop() {
 	MOVL(Mem{Base: rSeg}, rAk.As32())
 	ADDQ(U8(4), rSeg)
 	ADDQ(rA, rAk)
+	if t.inPlace {
+		LEAQ(Mem{Base: rAk, Index: rLda, Scale: 4}, rA4)
+	}
 	MOVQ(rK, rLeft)
 	Label("unit")
 	t.step()
 	for v := 0; v < t.vectors; v++ {
-		PREFETCHT0(Mem{Base: rB, Index: rAhead, Scale: 1, Disp: 4 * v * t.isa.lanes})
+		PREFETCHT0(Mem{Base: rB, Disp: ahead + 4*v*t.isa.lanes})
 	}
-	ADDQ(U8(4*panel), rAk)
+	fetches.fetch("fetched")
+	if t.inPlace {
+		ADDQ(U8(4), rAk)
+		ADDQ(U8(4), rA4)
+	} else {
+		ADDQ(U8(4*panel), rAk)
+	}
 	ADDQ(U32(uint32(4*t.vectors*t.isa.lanes)), rB)
 	DECQ(rLeft)
 	JNZ(LabelRef("unit"))
 	DECQ(rSegs)
 	JNZ(LabelRef("segment"))
+	fetches.end()
 	Label("stored")
 }
 
@@ -241,7 +274,7 @@ func (t tile) step() {
 		if t.name == "I16" {
 			a = t.isa.vec(1)
 		}
-		t.broadcast(Mem{Base: rAk, Disp: 4 * r}, a)
+		t.broadcast(t.unit(r), a)
 		for v := 0; v < t.vectors; v++ {
 			b := t.isa.vec(spare + v)
 			if t.name == "I16" {
@@ -259,8 +292,20 @@ func (t tile) step() {
 func (t tile) narrowStep() {
 	t.load(Mem{Base: rB}, t.isa.vec(0))
 	for r := 0; r < t.isa.rows; r++ {
-		t.macMem(Mem{Base: rAk, Disp: 4 * r}, t.isa.vec(0), t.acc(r, 0))
+		t.macMem(t.unit(r), t.isa.vec(0), t.acc(r, 0))
 	}
+}
+
+// unit is where the unit of A of a row lies.
+func (t tile) unit(row int) Mem {
+	if !t.inPlace {
+		return Mem{Base: rAk, Disp: 4 * row}
+	}
+	base := []reg.Register{rAk, rA4}[row/4]
+	return []Mem{
+		{Base: base}, {Base: base, Index: rLda, Scale: 1},
+		{Base: base, Index: rLda, Scale: 2}, {Base: base, Index: rLda3, Scale: 1},
+	}[row%4]
 }
 
 func (t tile) load(m Mem, v reg.VecPhysical)      { VMOVUPS(m, v) }
@@ -268,6 +313,9 @@ func (t tile) broadcast(m Mem, v reg.VecPhysical) { VBROADCASTSS(m, v) }
 
 // store writes the rows that exist, adding to C or not, the last vector masked.
 func (t tile) store() {
+	if t.inPlace {
+		loadTarget()
+	}
 	Load(Param("cols"), rCols)
 	SUBQ(U8(uint8((t.vectors-1)*t.isa.lanes)), rCols)
 	t.mask()

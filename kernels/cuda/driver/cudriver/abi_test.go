@@ -171,11 +171,7 @@ func read(t *testing.T, name string) string {
 // header is the path of NVIDIA's header.
 func header(t *testing.T, version string) string {
 	t.Helper()
-	path := filepath.Join(os.Getenv(headersEnv), version, "cuda.h")
-	if _, err := os.Stat(path); err != nil || os.Getenv(headersEnv) == "" {
-		lacking(t, fmt.Sprintf("no header of CUDA %s: run scripts/cuda-headers.sh DIR and set %s=DIR", version, headersEnv))
-	}
-	return path
+	return fetched(t, filepath.Join(version, "cuda.h"))
 }
 
 // lacking skips a test for want of something, or fails where all must run.

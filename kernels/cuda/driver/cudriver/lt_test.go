@@ -13,19 +13,19 @@ import (
 // ltVersion of CUDA has the cuBLASLt that ours is held against.
 const ltVersion = "12.9"
 
-// real is a file that scripts/cuda-headers.sh fetches.
-func real(t *testing.T, name string) string {
+// fetched is a file that scripts/cuda-headers.sh fetches.
+func fetched(t *testing.T, name string) string {
 	t.Helper()
-	path := filepath.Join(os.Getenv(headersEnv), ltVersion, name)
+	path := filepath.Join(os.Getenv(headersEnv), name)
 	if _, err := os.Stat(path); err != nil || os.Getenv(headersEnv) == "" {
-		lacking(t, fmt.Sprintf("no %s of CUDA %s: run scripts/cuda-headers.sh DIR and set %s=DIR", name, ltVersion, headersEnv))
+		lacking(t, fmt.Sprintf("no %s: run scripts/cuda-headers.sh DIR and set %s=DIR", name, headersEnv))
 	}
 	return path
 }
 
 // ltHeader includes NVIDIA's header. cuda.h is ours: nothing in cublasLt.h depends on it.
 func ltHeader(t *testing.T) (source string, include string) {
-	header := real(t, "include/cublasLt.h")
+	header := fetched(t, ltVersion+"/include/cublasLt.h")
 	return fmt.Sprintf("#include <stddef.h>\n#include %q\n", header), "-I" + filepath.Dir(header)
 }
 
@@ -99,7 +99,7 @@ int main(int argc, char **argv)
 
 // A cuBLASLt as NVIDIA ships it takes our descriptors; it has no handle without a GPU.
 func TestCublasLtTakesOurDescriptors(t *testing.T) {
-	library := real(t, "lib/libcublasLt.so.12")
+	library := fetched(t, ltVersion+"/lib/libcublasLt.so.12")
 	describe := func(name string, change ...string) (string, error) {
 		text, err := os.ReadFile("lt.c")
 		if err != nil {

@@ -40,6 +40,7 @@ func Run(t *testing.T, open func(t *testing.T) driver.Driver) {
 		{"use after close", useAfterClose},
 		{"products", products},
 		{"peers", peers},
+		{"collectives", collectives},
 		{"failed kernel", failedKernel},
 	} {
 		t.Run(part.name, func(t *testing.T) { part.test(t, open(t)) })

@@ -64,6 +64,69 @@ func (t *Tap) NewContext(i int) (driver.Context, error) {
 	return &tapContext{c, t}, err
 }
 
+// Collectives gives the library the contexts and streams behind the taps.
+func (t *Tap) Collectives() (driver.Collectives, error) {
+	l, err := t.Driver.Collectives()
+	if err != nil {
+		return nil, err
+	}
+	return &tapCollectives{l, t}, nil
+}
+
+type tapCollectives struct {
+	driver.Collectives
+	tap *Tap
+}
+
+func (l *tapCollectives) Join(id []byte, ranks int, seats []driver.Seat) ([]driver.Group, error) {
+	seats = slices.Clone(seats)
+	for i := range seats {
+		seats[i].Context = seats[i].Context.(*tapContext).Context
+	}
+	groups, err := l.Collectives.Join(id, ranks, seats)
+	return l.wrap(groups), err
+}
+
+func (l *tapCollectives) Split(parts []driver.Part) ([]driver.Group, error) {
+	parts = slices.Clone(parts)
+	for i := range parts {
+		parts[i].Group = parts[i].Group.(*tapGroup).Group
+	}
+	groups, err := l.Collectives.Split(parts)
+	return l.wrap(groups), err
+}
+
+func (l *tapCollectives) wrap(groups []driver.Group) []driver.Group {
+	wrapped := make([]driver.Group, len(groups))
+	for i, g := range groups {
+		if g != nil {
+			l.tap.count("group", 1, nil)
+			wrapped[i] = &tapGroup{Group: g, tap: l.tap}
+		}
+	}
+	return wrapped
+}
+
+type tapGroup struct {
+	driver.Group
+	tap *Tap
+	end sync.Once
+}
+
+func (g *tapGroup) Enqueue(s driver.Stream, calls ...driver.Collective) error {
+	return g.Group.Enqueue(s.(*tapStream).Stream, calls...)
+}
+
+func (g *tapGroup) Abort() error { return g.ended(g.Group.Abort()) }
+
+func (g *tapGroup) Close() error { return g.ended(g.Group.Close()) }
+
+// ended counts the first end only.
+func (g *tapGroup) ended(err error) error {
+	g.end.Do(func() { g.tap.count("group", -1, err) })
+	return err
+}
+
 type tapContext struct {
 	driver.Context
 	tap *Tap

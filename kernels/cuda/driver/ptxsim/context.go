@@ -29,6 +29,11 @@ type context struct {
 // enter takes the lock for a call and tells why the call cannot be made. The caller unlocks in any case.
 func (c *context) enter(call string) error {
 	c.driver.mu.Lock()
+	return c.usable(call)
+}
+
+// usable is enter where the lock is held.
+func (c *context) usable(call string) error {
 	switch {
 	case c.closed:
 		return fmt.Errorf("ptxsim: %s: %w", call, driver.ErrInvalidContext)
@@ -38,9 +43,15 @@ func (c *context) enter(call string) error {
 	err := c.driver.injected(call)
 	var code driver.Error
 	if errors.As(err, &code) && code.Sticky() {
-		c.lost = err
+		c.lose(err)
 	}
 	return err
+}
+
+// lose notes the failure that the context does not survive. Whoever waits for its streams need not wait any more.
+func (c *context) lose(err error) {
+	c.lost = err
+	c.driver.changed.Broadcast()
 }
 
 func (c *context) leave() { c.driver.mu.Unlock() }

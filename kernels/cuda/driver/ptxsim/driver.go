@@ -24,12 +24,15 @@ type Config struct {
 	Budget  int64  // instructions that a warp may issue; 0: simt's default
 	// Products gives contexts a stand-in for cuBLASLt, to test its callers. Without it they run the kernels that ship.
 	Products bool
+	// Collectives gives the driver a stand-in for NCCL, likewise.
+	Collectives bool
 }
 
 // Driver is a set of simulated GPUs. One lock serves all of them, so that kernels run one at a time.
 type Driver struct {
 	config  Config
 	mu      sync.Mutex
+	changed *sync.Cond // something was enqueued or aborted, for which a goroutine waits whose work needs another rank's
 	random  *rand.Rand
 	open    []*context
 	streams []*stream
@@ -37,6 +40,7 @@ type Driver struct {
 	failure driver.Error
 	history *History
 	made    int // streams so far
+	cliques map[string]*clique
 }
 
 // New makes a driver.
@@ -45,7 +49,9 @@ func New(c Config) *Driver {
 	if c.Memory == 0 {
 		c.Memory = 1 << 30
 	}
-	return &Driver{config: c, random: rand.New(rand.NewPCG(c.Seed, 7)), open: make([]*context, c.Devices)}
+	d := &Driver{config: c, random: rand.New(rand.NewPCG(c.Seed, 7)), open: make([]*context, c.Devices), cliques: map[string]*clique{}}
+	d.changed = sync.NewCond(&d.mu)
+	return d
 }
 
 // FailAt makes the nth call from now on fail with err, once; n is 1 for the very next. Calls that only close or free do not count. An err that is sticky

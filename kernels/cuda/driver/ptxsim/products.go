@@ -1,11 +1,9 @@
 package ptxsim
 
 import (
-	"encoding/binary"
 	"fmt"
 	"math"
 
-	"ofpeak/kernels"
 	"ofpeak/kernels/cuda/driver"
 )
 
@@ -145,33 +143,11 @@ func (m *matrices) read(at driver.Ptr, n int, t driver.Type) []float64 {
 	}
 	raw := make([]byte, n*t.Size())
 	m.err = m.context.memory.Read(raw, uint64(at))
-	v := make([]float64, n)
-	for i := range v {
-		switch t {
-		case driver.Float32:
-			v[i] = float64(math.Float32frombits(binary.LittleEndian.Uint32(raw[4*i:])))
-		case driver.Float16:
-			v[i] = float64(kernels.F32FromF16(binary.LittleEndian.Uint16(raw[2*i:])))
-		case driver.BFloat16:
-			v[i] = float64(kernels.F32FromBF16(binary.LittleEndian.Uint16(raw[2*i:])))
-		}
-	}
-	return v
+	return decode(raw, t)
 }
 
 func (m *matrices) write(at driver.Ptr, v []float64, t driver.Type) {
-	var raw []byte
-	for _, x := range v {
-		switch t {
-		case driver.Float32:
-			raw = binary.LittleEndian.AppendUint32(raw, math.Float32bits(float32(x)))
-		case driver.Float16:
-			raw = binary.LittleEndian.AppendUint16(raw, kernels.F16FromF32(float32(x)))
-		case driver.BFloat16:
-			raw = binary.LittleEndian.AppendUint16(raw, kernels.BF16FromF32(float32(x)))
-		}
-	}
 	if m.err == nil {
-		m.err = m.context.memory.Write(uint64(at), raw)
+		m.err = m.context.memory.Write(uint64(at), encode(v, t))
 	}
 }

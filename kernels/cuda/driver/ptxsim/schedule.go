@@ -13,6 +13,7 @@ type task struct {
 func (s *stream) enqueue(t task) {
 	s.queue = append(s.queue, t)
 	d := s.context.driver
+	d.changed.Broadcast()
 	if d.random.IntN(4) == 0 {
 		for range d.random.IntN(3) {
 			d.one(nil)
@@ -20,7 +21,8 @@ func (s *stream) enqueue(t task) {
 	}
 }
 
-// until runs work, in some order that streams and events allow, until done says so. What it waits for is of the given streams.
+// until runs work, in some order that streams and events allow, until done says so. What it waits for is of the given streams. Where nothing can run it waits
+// for other goroutines.
 func (d *Driver) until(target []*stream, done func() bool) {
 	var first []*stream // whose work goes first as long as it can: those waited for, all others, or none
 	switch d.random.IntN(3) {
@@ -33,7 +35,14 @@ func (d *Driver) until(target []*stream, done func() bool) {
 			}
 		}
 	}
-	for !done() && (d.one(first) || d.one(nil)) {
+	for !done() {
+		if d.one(first) || d.one(nil) {
+			continue
+		}
+		if !slices.ContainsFunc(d.streams, func(s *stream) bool { return len(s.queue) > 0 }) {
+			return
+		}
+		d.changed.Wait() // a collective waits for another rank, whose goroutine will enqueue its part
 	}
 }
 
@@ -58,7 +67,7 @@ func (d *Driver) one(among []*stream) bool {
 		return true
 	}
 	if err := t.run(); err != nil && s.context.lost == nil {
-		s.context.lost = err
+		s.context.lose(err)
 	}
 	return true
 }

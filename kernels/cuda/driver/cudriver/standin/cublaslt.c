@@ -1,6 +1,6 @@
 /* A libcublasLt.so.12 over the stand-in's memory. It proves that descriptors say what was meant: it computes from them alone, in double. Like cuBLASLt it
  * refuses a matrix of GELU's inputs whose rows are no multiple of 8, and an epilogue that it was not told an address for. */
-#include "../include/cublaslt.h"
+#include "numbers.h"
 #include "standin.h"
 
 #include <math.h>
@@ -127,35 +127,6 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t handle, cublasLtM
 	return CUBLAS_STATUS_SUCCESS;
 }
 
-static double get(const void *m, cudaDataType_t type, int64_t i)
-{
-	uint32_t bits;
-	float v;
-
-	if (type == CUDA_R_32F)
-		return ((const float *)m)[i];
-	if (type == CUDA_R_16F)
-		return (double)((const _Float16 *)m)[i];
-	bits = (uint32_t)((const uint16_t *)m)[i] << 16;
-	memcpy(&v, &bits, sizeof v);
-	return v;
-}
-
-static void put(void *m, cudaDataType_t type, int64_t i, double x)
-{
-	float v = (float)x;
-	uint32_t bits;
-
-	if (type == CUDA_R_32F) {
-		((float *)m)[i] = v;
-	} else if (type == CUDA_R_16F) {
-		((_Float16 *)m)[i] = (_Float16)v;
-	} else {
-		memcpy(&bits, &v, sizeof v);
-		((uint16_t *)m)[i] = (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
-	}
-}
-
 /* factor is x as a product takes it. */
 static double factor(const struct product *p, double x)
 {
@@ -176,12 +147,12 @@ static double last(const struct product *p, double v, void *aux, cudaDataType_t 
 	double t, x = v;
 
 	if (p->epilogue == CUBLASLT_EPILOGUE_GELU_AUX || p->epilogue == CUBLASLT_EPILOGUE_GELU_AUX_BIAS) {
-		put(aux, type, i, v);
+		number_put(aux, type, i, v);
 		return v / 2 * (1 + tanh(r * (v + c * v * v * v)));
 	}
 	if (p->epilogue != CUBLASLT_EPILOGUE_DGELU)
 		return v;
-	x = get(aux, type, i);
+	x = number_get(aux, type, i);
 	t = tanh(r * (x + c * x * x * x));
 	return v * ((1 + t) / 2 + x / 2 * (1 - t * t) * r * (1 + 3 * c * x * x));
 }
@@ -189,9 +160,7 @@ static double last(const struct product *p, double v, void *aux, cudaDataType_t 
 /* memory of a matrix, NULL where it is not all allocated. */
 static void *memory(CUstream stream, const void *at, const struct layout *m)
 {
-	size_t size = m->type == CUDA_R_32F ? 4 : 2;
-
-	return standin_memory(stream->context, (CUdeviceptr)(uintptr_t)at, size * (size_t)(m->ld * (m->columns - 1) + m->rows));
+	return standin_memory(stream->context, (CUdeviceptr)(uintptr_t)at, number_size(m->type) * (size_t)(m->ld * (m->columns - 1) + m->rows));
 }
 
 cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc, const void *alpha, const void *A, cublasLtMatrixLayout_t Adesc, const void *B,
@@ -218,14 +187,14 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc
 			double sum = 0, v;
 
 			for (l = 0; l < depth; l++)
-				sum += factor(p, get(ma, a->type, p->transposed[0] ? i * a->ld + l : l * a->ld + i)) *
-					factor(p, get(mb, b->type, p->transposed[1] ? l * b->ld + j : j * b->ld + l));
+				sum += factor(p, number_get(ma, a->type, p->transposed[0] ? i * a->ld + l : l * a->ld + i)) *
+					factor(p, number_get(mb, b->type, p->transposed[1] ? l * b->ld + j : j * b->ld + l));
 			v = *(const float *)alpha * sum;
 			if (*(const float *)beta != 0)
-				v += *(const float *)beta * get(mc, d->type, j * d->ld + i);
+				v += *(const float *)beta * number_get(mc, d->type, j * d->ld + i);
 			if (bias)
-				v += get(bias, d->type, i);
-			put(md, d->type, j * d->ld + i, last(p, v, aux, d->type, j * p->aux_ld + i));
+				v += number_get(bias, d->type, i);
+			number_put(md, d->type, j * d->ld + i, last(p, v, aux, d->type, j * p->aux_ld + i));
 		}
 	}
 	return CUBLAS_STATUS_SUCCESS;

@@ -19,6 +19,26 @@ int standin_devices(void)
 	return n < MAX_DEVICES ? n : MAX_DEVICES;
 }
 
+int standin_fails(const char *name)
+{
+	static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+	static char asked[128];
+	static int left;
+	const char *want = getenv("OFPEAK_STANDIN_FAIL"), *colon = want ? strchr(want, ':') : NULL;
+	int fails;
+
+	if (!colon)
+		return 0;
+	pthread_mutex_lock(&mutex);
+	if (strncmp(asked, want, sizeof asked)) {
+		snprintf(asked, sizeof asked, "%s", want);
+		left = atoi(colon + 1);
+	}
+	fails = strlen(name) == (size_t)(colon - want) && !strncmp(name, want, strlen(name)) && left && !--left;
+	pthread_mutex_unlock(&mutex);
+	return fails;
+}
+
 CUresult cuInit(unsigned int flags)
 {
 	if (flags)

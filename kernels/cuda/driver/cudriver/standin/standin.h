@@ -53,6 +53,9 @@ int standin_devices(void);
 /* The memory behind a device address, if n bytes there belong to one allocation that a context may reach; else NULL. */
 void *standin_memory(CUcontext context, CUdeviceptr at, size_t n);
 
+/* Whether a test wants this call of a function to fail: OFPEAK_STANDIN_FAIL=NAME:N is the nth call of NAME since that was set. */
+int standin_fails(const char *name);
+
 CUresult standin_alloc(CUcontext context, CUdeviceptr *at, size_t n);
 CUresult standin_free(CUdeviceptr at);
 

@@ -1,0 +1,61 @@
+package isolate
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"strconv"
+	"time"
+)
+
+// lookForStopped is how often a case's processes are looked at.
+const lookForStopped = time.Second
+
+// watchStopped tells of a process of the tree below pid, itself included, that a signal has kept stopped for so long. It ends with done. What a process started and
+// left to others is not seen, nor anything where the kernel does not tell children.
+func watchStopped(pid int, long time.Duration, done <-chan struct{}) <-chan int {
+	found := make(chan int, 1)
+	go func() {
+		tick := time.NewTicker(min(lookForStopped, long/4+1))
+		defer tick.Stop()
+		since := map[int]time.Time{}
+		for {
+			select {
+			case <-done:
+				return
+			case now := <-tick.C:
+				still := map[int]time.Time{}
+				for _, p := range stopped(pid, nil) {
+					still[p] = now
+					if at, ok := since[p]; ok {
+						still[p] = at
+					}
+					if now.Sub(still[p]) >= long {
+						found <- p
+						return
+					}
+				}
+				since = still
+			}
+		}
+	}()
+	return found
+}
+
+// stopped adds the stopped processes of a tree. One that a debugger has stopped is none.
+func stopped(pid int, found []int) []int {
+	stat, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid)) // gone, perhaps
+	if i := bytes.LastIndex(stat, []byte(") ")); i >= 0 && bytes.HasPrefix(stat[i+2:], []byte("T ")) {
+		found = append(found, pid)
+	}
+	threads, _ := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+	for _, t := range threads { // any of them may have started a child
+		children, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%s/children", pid, t.Name()))
+		for _, c := range bytes.Fields(children) {
+			if child, err := strconv.Atoi(string(c)); err == nil {
+				found = stopped(child, found)
+			}
+		}
+	}
+	return found
+}
