@@ -16,8 +16,7 @@ var sweepSizes = []int64{1 << 10, 16 << 10, 256 << 10, 4 << 20, 64 << 20}
 
 // collectiveTable has a row for each collective and size between the processes of this job, or one rank a core: time, and algorithm and bus bandwidth by nccl-tests' factors. In
 // a process that is not the job's first it is empty.
-func collectiveTable(ctx context.Context, stderr io.Writer, each time.Duration) (render.Table, error) {
-	t := render.Table{Header: []string{"engine", "collective", "ranks", "bytes", "us", "algbw_gb_per_s", "busbw_gb_per_s"}, Right: []int{2, 3, 4, 5, 6}}
+func collectiveTable(ctx context.Context, stderr io.Writer, each time.Duration) (t render.Table, err error) {
 	job, local, err := join(stderr, comm.DefaultStall)
 	if err != nil {
 		return t, err
@@ -34,8 +33,14 @@ func collectiveTable(ctx context.Context, stderr io.Writer, each time.Duration) 
 	if job != nil {
 		ranks = job.Size()
 	}
+	return collectivesOf(ctx, r, ranks, each)
+}
+
+// collectivesOf is collectiveTable of so many ranks of a rig.
+func collectivesOf(ctx context.Context, r *rig.Rig, ranks int, each time.Duration) (render.Table, error) {
+	t := render.Table{Header: []string{"engine", "collective", "ranks", "bytes", "us", "algbw_gb_per_s", "busbw_gb_per_s"}, Right: []int{2, 3, 4, 5, 6}}
 	if ranks < 2 {
-		return t, fmt.Errorf("one rank has no one to talk to; take a launcher with -np 2 or more")
+		return t, fmt.Errorf("one rank has no one to talk to; take a launcher with -np 2 or more, or two GPUs")
 	}
 	measured, err := r.Collectives(ctx, ranks, sweepSizes, each)
 	for _, c := range measured {

@@ -182,6 +182,7 @@ func (s surroundings) used() [][]string {
 		{"fp32 products", widened},
 		{"bf16 products", bf16},
 		{"fp16 products", "widened to fp32, " + widened},
+		{"fp8 products", "rounded to fp8, multiplied as bf16"},
 		{"int8 products", int8},
 	}
 	if s.cpu.capped != "" {

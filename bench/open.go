@@ -15,12 +15,19 @@ import (
 )
 
 // openRunner starts the device named by --device. auto is a GPU if one answers, else the CPU, with a line on stderr that says why.
-func openRunner(o runnerOptions) (runner, error) {
+func openRunner(o runnerOptions) (runner, error) { return openRunnerOr(o, o.cpu) }
+
+// openRunnerOr is openRunner with another way to open the CPU.
+func openRunnerOr(o runnerOptions, cpu func() (runner, error)) (runner, error) {
 	if o.Device == workload.Sim {
-		gpus := cmp.Or(o.GPUs, simulatedGPUs)
-		return o.rig(ptxsim.New(ptxsim.Config{Devices: gpus}), gpus)
+		return openSimulated(o)
 	}
-	return choose(o, openGPU, o.cpu)
+	return choose(o, openGPU, cpu)
+}
+
+func openSimulated(o runnerOptions) (runner, error) {
+	gpus := cmp.Or(o.GPUs, simulatedGPUs)
+	return o.rig(ptxsim.New(ptxsim.Config{Devices: gpus}), gpus)
 }
 
 // Simulated GPUs, unless the user says how many, and at most.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -10,49 +11,79 @@ import (
 
 	"ofpeak/bench/host"
 	"ofpeak/bench/rig"
+	"ofpeak/bench/workload"
 	"ofpeak/kernels/cpu/isa"
 	"ofpeak/kernels/cpu/peak"
 	"ofpeak/kernels/cpu/team"
 	"ofpeak/results/render"
 )
 
+// peakFlags are what a user says about the ceilings.
+type peakFlags struct {
+	format, device string
+	gpus           int
+	each           time.Duration
+	collectives    bool
+}
+
 func newPeakCmd(stdout, stderr io.Writer) *cobra.Command {
-	var text string
-	var each time.Duration
-	var alone bool
+	var f peakFlags
 	cmd := &cobra.Command{
 		Use:   "peak",
-		Short: "Measure this CPU's ceilings: multiply-adds by type and instruction set, memory bandwidth, collectives between ranks",
+		Short: "Measure this machine's ceilings: multiply-adds by type and instruction, memory bandwidth, collectives between ranks",
+		Long:  `Peak measures what the GPU that answers, or else this CPU, can do with nothing else to do. Of a simulated GPU it checks what would be measured, and tells no speed.`,
 		Args:  noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			format, err := render.ParseFormat(text)
-			if err != nil {
-				return err
-			}
-			if each <= 0 {
-				return fmt.Errorf("--time %v is no time to measure; take %v or more", each, peak.DefaultTime)
-			}
-			if err := isa.Check(); err != nil {
-				return err
-			}
-			if alone {
-				t, err := collectiveTable(cmd.Context(), stderr, each)
-				if err != nil || len(t.Rows) == 0 {
-					return err
-				}
-				return t.Write(stdout, format, render.Width(stdout))
-			}
-			t := peakTable(measurePeak(each))
-			if err := addCollectives(cmd.Context(), &t, each); err != nil {
-				return err
-			}
-			return t.Write(stdout, format, render.Width(stdout))
-		},
+		RunE:  func(cmd *cobra.Command, _ []string) error { return f.run(cmd.Context(), stdout, stderr) },
 	}
-	cmd.Flags().StringVar(&text, "format", "text", "text, csv or md")
-	cmd.Flags().DurationVar(&each, "time", peak.DefaultTime, "time to spend on each figure")
-	cmd.Flags().BoolVar(&alone, "collectives", false, "measure only the collectives, between the processes of a job or one rank a core, with their bandwidths")
+	cmd.Flags().StringVar(&f.format, "format", "text", "text, csv or md")
+	cmd.Flags().StringVar(&f.device, "device", "auto", "auto (a GPU if one answers), cpu, cuda or sim (a simulated GPU)")
+	cmd.Flags().IntVar(&f.gpus, "gpus", 0, "GPUs between which collectives are measured; 0: all")
+	cmd.Flags().DurationVar(&f.each, "time", peak.DefaultTime, "time to spend on each figure")
+	cmd.Flags().BoolVar(&f.collectives, "collectives", false, "measure only the collectives, between the processes of a job or one rank a core, or with --device cuda between GPUs, with their bandwidths")
 	return cmd
+}
+
+func (f *peakFlags) run(ctx context.Context, stdout, stderr io.Writer) error {
+	format, err := render.ParseFormat(f.format)
+	if err != nil {
+		return err
+	}
+	if f.each <= 0 {
+		return fmt.Errorf("--time %v is no time to measure; take %v or more", f.each, peak.DefaultTime)
+	}
+	if err := checkDevice(f.device, f.gpus); err != nil {
+		return err
+	}
+	if f.collectives && f.device == workload.Sim {
+		return errors.New("--collectives: simulated GPUs have no speed; pass --device cpu or cuda")
+	}
+	if err := isa.Check(); err != nil {
+		return err
+	}
+	t, err := f.table(ctx, stderr)
+	if err != nil || len(t.Rows) == 0 {
+		return err
+	}
+	return t.Write(stdout, format, render.Width(stdout))
+}
+
+func (f *peakFlags) table(ctx context.Context, stderr io.Writer) (t render.Table, err error) {
+	if f.collectives && f.device != workload.CUDA {
+		return collectiveTable(ctx, stderr, f.each)
+	}
+	r, err := f.gpuRig(stderr)
+	if err != nil {
+		return t, err
+	}
+	if r != nil {
+		defer r.Close()
+		if f.collectives {
+			return collectivesOf(ctx, r, r.Machine().GPUs, f.each)
+		}
+		return gpuPeakTable(ctx, r, f.each)
+	}
+	t = peakTable(measurePeak(f.each))
+	return t, addCollectives(ctx, &t, f.each)
 }
 
 // allCores starts a worker on each core that a run would use; the caller becomes the first of them. Where the system refuses to bind threads to
@@ -83,13 +114,18 @@ func addCollectives(ctx context.Context, t *render.Table, each time.Duration) er
 		return err
 	}
 	defer r.Close()
-	ranks := r.Machine().Cores
-	if ranks < 2 {
-		return nil
+	if ranks := r.Machine().Cores; ranks > 1 {
+		return addCollectivesOf(ctx, r, ranks, t, each)
 	}
+	return nil
+}
+
+func addCollectivesOf(ctx context.Context, r *rig.Rig, ranks int, t *render.Table, each time.Duration) error {
 	collectives, err := r.Collectives(ctx, ranks, rig.CollectiveSizes, each)
 	for _, c := range collectives {
-		t.Rows = append(t.Rows, []string{fmt.Sprintf("%s of %s, %d ranks", c.Op, size(c.Bytes), c.Ranks), "", "", digits(c.BusGBps), "GB/s bus"})
+		row := make([]string, len(t.Header))
+		row[0], row[len(row)-2], row[len(row)-1] = fmt.Sprintf("%s of %s, %d ranks", c.Op, size(c.Bytes), c.Ranks), digits(c.BusGBps), "GB/s bus"
+		t.Rows = append(t.Rows, row)
 	}
 	return err
 }

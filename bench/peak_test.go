@@ -8,7 +8,9 @@ import (
 	"strings"
 	"testing"
 
+	"ofpeak/kernels"
 	"ofpeak/kernels/cpu/peak"
+	"ofpeak/kernels/cuda"
 	"ofpeak/results/render"
 )
 
@@ -25,9 +27,27 @@ func TestPeakTable(t *testing.T) {
 	golden(t, "peak.txt", out.String())
 }
 
+// Of simulated GPUs the figures are checked, and none is told; a GPU's have units.
+func TestPeakOfGPUs(t *testing.T) {
+	var out, errs bytes.Buffer
+	if status := run(&out, &errs, []string{"peak", "--device", "sim", "--format", "csv"}); status != 0 || errs.Len() > 0 {
+		t.Fatalf("status %d, %s", status, errs.String())
+	}
+	golden(t, "peak-sim.csv", out.String())
+	out.Reset()
+	c := cuda.Ceilings{
+		Rates:      []cuda.Rate{{Type: kernels.BF16, Variant: "mma.sync", TOPS: 301.25}, {Type: kernels.I8, Sparse24: true, Variant: "mma.sp", TOPS: 1200}},
+		Bandwidths: []cuda.Bandwidth{{Kind: "copy", GBps: 1780.5}},
+	}
+	if err := ceilingTable(c).Write(&out, render.Text, 0); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "peak-gpu.txt", out.String())
+}
+
 func TestPeakMeasures(t *testing.T) {
 	var out, errs bytes.Buffer
-	if status := run(&out, &errs, []string{"peak", "--time", "1ms", "--format", "csv"}); status != 0 {
+	if status := run(&out, &errs, []string{"peak", "--device", "cpu", "--time", "1ms", "--format", "csv"}); status != 0 {
 		t.Fatalf("status %d, %s", status, errs.String())
 	}
 	records, err := csv.NewReader(&out).ReadAll()

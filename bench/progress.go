@@ -65,7 +65,7 @@ func weight(p workload.Planned) int64 {
 	if p.Case.Pass == workload.Forward {
 		flops /= 3
 	}
-	if t := p.Case.Precision; t == "bf16" || t == "int8" {
+	if t := p.Case.Precision; t == "bf16" || t == "fp8" || t == "int8" {
 		flops /= 2
 	}
 	return 2500 + int64(1000*30*flops/2e11)

@@ -50,7 +50,7 @@ func CheckDecode(dense Tensor, w Weight) {
 func CheckCast(dst, src Tensor) {
 	const op = "kernels: Cast: "
 	require(!src.None() && hasSize(src.Size(), dst), op+badShape)
-	require(isFloat(src) && isFloat(dst), op+badType)
+	require(castable(src) && castable(dst), op+badType)
 	require(apart(dst, src), op+badOverlap)
 }
 
@@ -99,7 +99,7 @@ const (
 	badShape   = "shapes do not fit"
 	badType    = "types do not fit"
 	badWeight  = "the weight's parts do not fit its layout"
-	badMath    = "products round float32 factors to tf32, and no others"
+	badMath    = "products round float32 factors to tf32 and, of dense weights, bfloat16 ones to fp8, and no others"
 	badAct     = "an activation needs Aux of the output's shape, and nothing else has one"
 	badCount   = "the element count must be positive"
 	badRouting = "the routing's parts do not fit each other"
@@ -129,7 +129,8 @@ func checkWeight(w Weight, t DType, message string) {
 
 // checkMath checks what a product of operands of type t rounds them to. The reference has them in float64.
 func checkMath(w Weight, t DType, message string) {
-	require(w.Math == 0 || w.Math == TF32 && (t == F32 || t == F64), message)
+	tf32, fp8 := w.Math == TF32 && (t == F32 || t == F64), w.Math == FP8 && (t == BF16 || t == F64) && w.Format == Dense
+	require(w.Math == 0 || tf32 || fp8, message)
 }
 
 // decodedType is the float type of a weight's values, or for 8-bit values of their scales.
@@ -193,6 +194,9 @@ func typed(d DType, ts ...Tensor) bool {
 }
 
 func isFloat(t Tensor) bool { return t.DType() <= BF16 }
+
+// castable tells whether a tensor's type is one that Cast rounds to.
+func castable(t Tensor) bool { return isFloat(t) || t.DType() == E4M3 || t.DType() == E5M2 }
 
 func isStats(d DType) bool { return d == F32 || d == F64 }
 

@@ -32,6 +32,10 @@ func TestChecksAcceptRightCalls(t *testing.T) {
 		CheckLayerNormBackward(x, dgain, made(F32, 8), made(BF16, 6, 8), made(BF16, 6, 8), stats, made(F32, 6), gain, x)
 		CheckAdd(out, out, Tensor{}, out)
 		CheckDecode(made(F32, 16, 8), int8s)
+		CheckCast(made(E4M3, 96), made(E5M2, 96))
+		eight := w
+		eight.Math = FP8
+		CheckLinearForward(out, x, eight, epilogue)
 	}
 	calls()
 	if n := testing.AllocsPerRun(10, func() { CheckLinearForward(out, x, w, epilogue) }); n != 0 {
@@ -60,6 +64,20 @@ func TestChecksRejectWrongCalls(t *testing.T) {
 			CheckLinearBackwardInput(x, out, Weight{Layout: Layout{Format: Int8}, OC: 16, C: 8, Values: made(I8, 16, 8)}, Epilogue{})
 		}},
 		{"gradient in half", badWeight, func() { CheckLinearBackwardWeight(dense(BF16, 16, 8), Tensor{}, made(BF16, 6, 16), made(BF16, 6, 8)) }},
+		{"fp8 of float32 factors", badMath, func() {
+			w := dense(F32, 16, 8)
+			w.Math = FP8
+			CheckLinearForward(out, x, w, Epilogue{})
+		}},
+		{"tf32 of bfloat16 factors", badMath, func() {
+			w := dense(BF16, 16, 8)
+			w.Math = TF32
+			CheckLinearForward(made(BF16, 6, 16), made(BF16, 6, 8), w, Epilogue{})
+		}},
+		{"fp8 of 2:4 weights", badMath, func() {
+			w := Weight{Layout: Layout{Format: Sparse24}, OC: 16, C: 8, Values: made(BF16, 16, 4), Meta: made(U8, 16, 1), Math: FP8}
+			CheckLinearForward(made(BF16, 6, 16), made(BF16, 6, 8), w, Epilogue{})
+		}},
 		{"rank of qkv", badRank, func() { CheckAttentionForward(out, x, made(F32, 2, 3, 24)) }},
 		{"count", badCount, func() { CheckMSE(made(F32, 1), out, made(F32, 6, 16), made(F32, 6, 16), 0, made(F32, StateLen)) }},
 		{"cast of integers", badType, func() { CheckCast(out, made(I32, 96)) }},

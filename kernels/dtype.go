@@ -15,6 +15,11 @@ const (
 	U8
 	// TF32 is what a product makes of float32 factors: 11 of their 24 digits (NVIDIA, "A100 Tensor Core GPU Architecture", 2020). Nothing is stored in it.
 	TF32
+	E4M3 // 8 bits, see E4M3FromF32
+	E5M2
+	// FP8 is what a product makes of its factors in training: E4M3 of activations and weights, E5M2 of gradients, each tensor times a scale of its own, see Scale8
+	// (Micikevicius et al., arXiv:2209.05433, section 3). Nothing is stored in it.
+	FP8
 )
 
 var dtypes = [...]struct {
@@ -30,12 +35,15 @@ var dtypes = [...]struct {
 	I8:   {"int8", 1, 0},
 	U8:   {"uint8", 1, 0},
 	TF32: {"tf32", 4, 0x1p-10},
+	E4M3: {"e4m3", 1, 0x1p-3},
+	E5M2: {"e5m2", 1, 0x1p-2},
+	FP8:  {"fp8", 1, 0x1p-2},
 }
 
 // DTypes is above every DType.
 const DTypes = len(dtypes)
 
-// String is the name used in flags and CSVs: fp64, fp32, fp16, bf16, int32, int8, uint8, tf32.
+// String is the name used in flags and CSVs: fp64, fp32, fp16, bf16, int32, int8, uint8, tf32, e4m3, e5m2, fp8.
 func (d DType) String() string { return dtypes[d].name }
 
 // Size is the size of one element in bytes.
@@ -55,6 +63,10 @@ func (d DType) Max() float64 {
 		return 65504
 	case BF16:
 		return 0x1.fep127
+	case E4M3:
+		return 448
+	case E5M2:
+		return 57344
 	}
 	panic("kernels: Max of an integer type")
 }
@@ -64,7 +76,8 @@ type Precision struct {
 	Name string
 	// Compute is the type of weights and activations in products; sums are kept in Stats.
 	Compute DType
-	// Math is what products round their factors to, as in Weight; 0: nothing. The products of attention and of a router of experts do not.
+	// Math is what products round their factors to, as in Weight; 0: nothing. The products of attention and of a router of experts do not, nor that of a language
+	// model's head to 8 bits (the parts that DeepSeek-AI, arXiv:2412.19437, section 3.3.1, keeps in 16).
 	Math DType
 	// Stats is the type of gradients, layer statistics and losses.
 	Stats DType
@@ -76,7 +89,7 @@ type Precision struct {
 	Int8 bool
 }
 
-// Factors is the type of the factors of the products of a model's weights.
+// Factors is the type of the factors of the products of the blocks' weights.
 func (p Precision) Factors() DType {
 	switch {
 	case p.Int8:
@@ -87,6 +100,15 @@ func (p Precision) Factors() DType {
 	return p.Compute
 }
 
+// Head is the precision of the product of a language model's head.
+func (p Precision) Head() Precision {
+	if p.Math == FP8 {
+		p.Math = 0
+	}
+	p.Int8 = false
+	return p
+}
+
 // Precisions are the supported mixtures in the order in which they are listed to users. fp64 serves the reference only.
 var Precisions = []Precision{
 	{Name: "fp64", Compute: F64, Stats: F64, Master: F64},
@@ -94,6 +116,7 @@ var Precisions = []Precision{
 	{Name: "tf32", Compute: F32, Math: TF32, Stats: F32, Master: F32},
 	{Name: "bf16", Compute: BF16, Stats: F32, Master: F32},
 	{Name: "fp16", Compute: F16, Stats: F32, Master: F32, ScaleLoss: true},
+	{Name: "fp8", Compute: BF16, Math: FP8, Stats: F32, Master: F32},
 	{Name: "int8", Compute: F32, Stats: F32, Master: F32, Int8: true},
 }
 

@@ -140,7 +140,7 @@ type Ops interface {
 	// Decode is the dense matrix (OC,C), of any float type, that w stands for: zeros where nothing is stored.
 	Decode(dense Tensor, w Weight)
 
-	// Cast: dst = src, rounded to nearest even into dst's type.
+	// Cast: dst = src, rounded to nearest even into dst's type; into 8 bits saturating. Of 8 bits there are E4M3 and E5M2.
 	Cast(dst, src Tensor)
 	// Fill sets every element to v.
 	Fill(dst Tensor, v float64)

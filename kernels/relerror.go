@@ -27,6 +27,28 @@ func RelErrorAt(got, want []float64, scale float64) float64 {
 	return worst
 }
 
+// NormError is how far got is from want in the root mean square, relative to want's. It is +Inf where one has a NaN or an Inf that the other has not, or want is zero and got
+// is not.
+func NormError(got, want []float64) float64 {
+	if len(got) != len(want) {
+		panic("kernels: NormError: lengths differ")
+	}
+	apart := make([]float64, len(want))
+	for i, w := range want {
+		switch g := got[i]; {
+		case g == w || g != g && w != w:
+		case math.IsNaN(g) || math.IsNaN(w) || math.IsInf(g, 0) || math.IsInf(w, 0):
+			return math.Inf(1)
+		default:
+			apart[i] = g - w
+		}
+	}
+	if e := rms(apart); e > 0 {
+		return e / rms(want)
+	}
+	return 0
+}
+
 // rms is the root mean square of the finite elements.
 func rms(x []float64) float64 {
 	top, n := 0.0, 0

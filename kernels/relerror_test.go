@@ -29,6 +29,27 @@ func TestRelError(t *testing.T) {
 	}
 }
 
+func TestNormError(t *testing.T) {
+	nan, inf := math.NaN(), math.Inf(1)
+	for _, c := range []struct {
+		name      string
+		got, want []float64
+		err       float64
+	}{
+		{"equal", []float64{1, nan, inf, 0}, []float64{1, nan, inf, 0}, 0},
+		{"one of four", []float64{2, 1, -1, 1}, []float64{1, 1, -1, 1}, 0.5},
+		{"nothing of it", []float64{0, 0}, []float64{3e200, -1e200}, 1},
+		{"the wrong sign", []float64{-3e-200}, []float64{3e-200}, 2},
+		{"something for zero", []float64{0, 1e-300}, []float64{0, 0}, inf},
+		{"NaN for a number", []float64{nan, 1}, []float64{1, 1}, inf},
+		{"wrong sign of Inf", []float64{inf}, []float64{-inf}, inf},
+	} {
+		if got := NormError(c.got, c.want); got != c.err && math.Abs(got-c.err) > 1e-12 {
+			t.Errorf("%s: got %g, want %g", c.name, got, c.err)
+		}
+	}
+}
+
 func TestRelErrorAtScale(t *testing.T) {
 	for _, c := range []struct{ got, want, scale, err float64 }{
 		{1e-6, 0, 1, 1e-6},    // cancelled to nothing

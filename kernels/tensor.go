@@ -10,7 +10,7 @@ type Buffer interface {
 // HostBuffer is a Buffer that the host can read and write directly: the CPU's and the reference's.
 type HostBuffer interface {
 	Buffer
-	// Data is the whole memory as []float64, []float32, []uint16 (F16, BF16), []int32, []int8 or []uint8.
+	// Data is the whole memory as []float64, []float32, []uint16 (F16, BF16), []int32, []int8 or []uint8 (U8, E4M3, E5M2).
 	Data() any
 }
 

@@ -94,8 +94,9 @@ type Weight struct {
 	Values Tensor
 	Meta   Tensor // Sparse24, BlockSparse
 	Scale  Tensor // Int8
-	// Math is what products with this weight, or of this gradient, may round their factors to: TF32, of float32 ones. 0: nothing. A device without such
-	// arithmetic keeps all digits; where only the arithmetic asked for will do, ask its Supports about operands of this type.
+	// Math is what products with this weight, or of this gradient, round their factors to. 0: nothing. TF32, of float32 factors, is leave to do so: a device without such
+	// arithmetic keeps all digits; where only the arithmetic asked for will do, ask its Supports about operands of this type. FP8, of bfloat16 factors and dense weights, is
+	// rounded to on every device that Supports it, be it by other arithmetic.
 	Math DType
 }
 

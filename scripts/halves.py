@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Print digests of NVIDIA's own conversions from float to 16 and 8 bits.
+"""Print digests of NVIDIA's own conversions between float and 16 and 8 bits.
 
     python3 scripts/halves.py INCLUDE
 
-INCLUDE holds cuda_fp16.h, cuda_bf16.h and cuda_fp8.h (pip download nvidia-cuda-runtime-cu11==11.8.89). Their host functions convert a sweep of float32 bit patterns; each
-digest is the FNV-1a hash of the results, and stands in kernels/cuda/driver/ptxsim/simt/convert_test.go, which converts the same sweep with the interpreter.
+INCLUDE holds cuda_fp16.h, cuda_bf16.h and cuda_fp8.h (pip download nvidia-cuda-runtime-cu11==11.8.89), and crt/ (of nvidia-cuda-nvcc-cu11==11.8.89). Their host functions convert a sweep of float32 bit patterns; each
+digest is the FNV-1a hash of the results, and stands in kernels/cuda/driver/ptxsim/simt/convert_test.go, which converts the same sweep with the interpreter; those of 8 bits,
+and of all 256 values of each format widened, stand in kernels/float8_test.go too.
 """
 
 import pathlib
@@ -34,6 +35,17 @@ template <typename F> void digest(const char *name, int bytes, F convert) {
     printf("%-24s %#018llx\n", name, (unsigned long long)hash);
 }
 
+// All values of an 8-bit format as halves, which hold them exactly; every NaN counts as 0x7fff.
+void widened(const char *name, __nv_fp8_interpretation_t format) {
+    uint64_t hash = 0xcbf29ce484222325;
+    for (int i = 0; i < 256; i++) {
+        uint16_t v = __nv_cvt_fp8_to_halfraw((__nv_fp8_storage_t)i, format).x;
+        if ((v & 0x7fff) > 0x7c00) v = 0x7fff;
+        for (int b = 0; b < 2; b++) hash = (hash ^ (v >> 8 * b & 0xff)) * 0x100000001b3;
+    }
+    printf("%-24s %#018llx\n", name, (unsigned long long)hash);
+}
+
 #define DIGEST(name, bytes, call) digest(name, bytes, [](float x) { return call; })
 
 int main() {
@@ -47,6 +59,8 @@ int main() {
     DIGEST("rp.bf16", 2, __float2bfloat16_ru(x));
     DIGEST("rn.satfinite.e4m3x2", 1, __nv_cvt_float_to_fp8(x, __NV_SATFINITE, __NV_E4M3));
     DIGEST("rn.satfinite.e5m2x2", 1, __nv_cvt_float_to_fp8(x, __NV_SATFINITE, __NV_E5M2));
+    widened("f16.e4m3", __NV_E4M3);
+    widened("f16.e5m2", __NV_E5M2);
 }
 """
 

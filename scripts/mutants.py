@@ -37,6 +37,7 @@ TESTS = {
     "attention_flash": "TestFlashAttention",
     "linear_sparse": "TestTrainingSteps/(fp32_2|fp16_block)",
     "weight": "TestTrainingSteps/(bf16_2|fp16_block)",
+    "peak": "TestCeilings",
 }
 
 # Source file to compile, file to change, what to replace (its first occurrence), by what, and what that breaks.
@@ -167,6 +168,12 @@ MUTANTS = [
     ("linear_sparse", "sparse.cuh", "if (i >= 0) w.values[i] += v;", "if (i >= 0) w.values[i] = v;", "gradients assigned, not added"),
     ("weight", None, "lo | hi << 2", "hi | lo << 2", "positions of a pair swapped"),
     ("weight", None, "larger < keep", "larger <= keep", "one block too many"),
+    ("peak", None, "f.a[j / 4], f.b[j % 4]", "f.a[j % 2], f.b[j % 4]", "each fragment meets two of the four words of B"),
+    ("peak", None, "for (int i = 0; i < n; i++) {\n#pragma unroll\n        for (int j = 0; j < 8; j++)", "for (int i = 0; i <= n; i++) {\n#pragma unroll\n        for (int j = 0; j < 8; j++)", "one turn more"),
+    ("peak", None, "j / 16 % 2][j / 4 % 4", "j / 16 % 2][j % 4", "multiply-adds of half of the words"),
+    ("peak", "mma.cuh", "s32.s8.s8.s32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}", "s32.s8.s8.s32 {%0,%1,%2,%3}, {%4,%5,%6,%4}, {%8,%9}", "a quarter of A twice"),
+    ("peak", None, "for (; i < n; i += step) out[i] = x[i];", "", "the copy's last words"),
+    ("peak", None, "j < 16; j++) all ^=", "j < 15; j++) all ^=", "a word of 16 is not read"),
 ]
 
 

@@ -8,15 +8,23 @@ import (
 	"ofpeak/bench/workload"
 	"ofpeak/kernels/cpu/peak"
 	"ofpeak/kernels/cpu/team"
+	"ofpeak/results"
 )
 
 // bandwidthTime is what each of the four figures of package peak is given: two passes over the working set or more.
 const bandwidthTime = 60 * time.Millisecond
 
-// memoryRate is one rank's share, in 10^9 bytes per second, of the fastest rate at which the cores that the case uses read or write main memory.
-func (r *Rig) memoryRate(c workload.Case) float64 {
+// memoryRate is the fastest rate, in 10^9 bytes per second, at which a rank's GPU reads or writes its memory, or its share of that at which the cores that the case uses
+// read or write main memory. It is empty where it could not be measured.
+func (r *Rig) memoryRate(c workload.Case) results.Opt[float64] {
+	if c.OnGPU() {
+		if rate := r.gpuMemoryRate(); rate > 0 {
+			return results.Some(rate)
+		}
+		return results.Opt[float64]{}
+	}
 	cores := min(len(r.cores), c.World()*c.RankThreads(len(r.cores)))
-	return r.bandwidthOn(cores) / float64(c.World())
+	return results.Some(r.bandwidthOn(cores) / float64(c.World()))
 }
 
 // bandwidthOn measures the memory of so many cores once a run.

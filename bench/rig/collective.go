@@ -31,7 +31,10 @@ func (r *Rig) Collectives(ctx context.Context, ranks int, sizes []int64, each ti
 		return nil, err
 	}
 	c := workload.Default(tiny)
-	c.DP, c.Threads = ranks, 1
+	c.DP, c.Device = ranks, string(r.machine.Device)
+	if !c.OnGPU() {
+		c.Threads = 1
+	}
 	c.Technique = workload.Classify(c)
 	var out []Collective
 	err = r.launch(ctx, order{Task: talking, Sizes: sizes, Each: each}, c, false, func(ctx context.Context, rank *parallel.Rank) error {

@@ -70,10 +70,10 @@ func fillFLOPs(row *results.Row, c workload.Case, seconds float64) {
 	row.DenseEquivTFLOPSPerDevice = perDevice(w.Dense)
 }
 
-// fillShares divides what one rank does by the peaks of its share of the machine.
+// fillShares divides what one rank does by the peaks of its share of the machine. A simulated device has no speed to divide.
 func (r *Rig) fillShares(row *results.Row, c workload.Case, m measurement) {
 	seconds, ok := row.StepMedianS.Get()
-	if !ok {
+	if !ok || c.Device == workload.Sim {
 		return
 	}
 	w, ranks := work(c), float64(c.World())
@@ -81,7 +81,7 @@ func (r *Rig) fillShares(row *results.Row, c workload.Case, m measurement) {
 	measured := r.measuredPeak(c)
 	row.ShareMeasuredPct, row.ShareMeasuredBasis = chips.Share(model, seconds, measured)
 	row.HFUMeasuredPct, _ = chips.Share(executed, seconds, measured)
-	row.MemoryGBPerS = results.Some(r.memoryRate(c))
+	row.MemoryGBPerS = r.memoryRate(c)
 	if r.machine.Chip != "" {
 		fillPublishedShares(row, c, seconds, r.chip)
 	}
@@ -97,14 +97,14 @@ func works(f block.FLOPs, ranks float64) []chips.Work {
 	return ws
 }
 
-// rateTypes are the operand types, as package peak names them, whose multiply-add rate bounds each type: the CPU widens fp16 before it multiplies, and
+// rateTypes are the operand types, as package peak names them, whose multiply-add rate bounds each type: the CPU widens fp16 before it multiplies, fp8 to bf16, and
 // bf16 too where it has no instruction for it.
-var rateTypes = map[string][]string{"fp32": {"float32"}, "fp16": {"float32"}, "bf16": {"bfloat16", "float32"}, "int8": {"int8"}}
+var rateTypes = map[string][]string{"fp32": {"float32"}, "fp16": {"float32"}, "bf16": {"bfloat16", "float32"}, "fp8": {"bfloat16", "float32"}, "int8": {"int8"}}
 
-// measuredPeak is the multiply-add rate, from registers, of one rank's share of the cores that the case uses. That of a GPU is not measured.
+// measuredPeak is the multiply-add rate of a rank's GPU, or, from registers, of its share of the cores that the case uses.
 func (r *Rig) measuredPeak(c workload.Case) chips.Peak {
 	if c.OnGPU() {
-		return func(string, bool) (chips.Figure, bool) { return chips.Figure{}, false }
+		return r.gpuPeak(c)
 	}
 	cores := min(len(r.cores), c.World()*c.RankThreads(len(r.cores)))
 	share := float64(cores) / float64(c.World())

@@ -25,6 +25,7 @@ type gpus struct {
 	info      driver.DeviceInfo
 	count     int
 	libraries string // name=version joined by ";"
+	ceilings  gpuCeilings
 	readers   func(pci string) (nvml.Reader, error)
 
 	collectives   driver.Collectives // nil: none

@@ -175,6 +175,9 @@ func (r *Rig) cautions(c workload.Case, m measurement, row *results.Row) []strin
 	if note := sparsityNote(c, row); note != "" {
 		notes = append(notes, note)
 	}
+	if c.OnGPU() && r.gpus.ceilings.err != nil {
+		notes = append(notes, "no measured ceilings: "+firstLine(r.gpus.ceilings.err))
+	}
 	if m.profile.err != nil {
 		notes = append(notes, "not recorded: "+firstLine(m.profile.err))
 	}

@@ -157,8 +157,8 @@ func checkLayout(c Case) error {
 	if c.Layout.Format == kernels.Int8 {
 		return fmt.Errorf("--layout int8 is chosen by --precision int8")
 	}
-	if c.Layout.Format != kernels.Dense && c.Precision == "int8" {
-		return fmt.Errorf("--precision int8 stores dense weights only; pass --layout dense")
+	if c.Layout.Format != kernels.Dense && (c.Precision == "int8" || c.Precision == "fp8") {
+		return fmt.Errorf("--precision %s has dense weights only; pass --layout dense", c.Precision)
 	}
 	C, tp := c.Model.C, c.TP
 	if c.Layout.Format == kernels.BlockSparse && tp > 1 {

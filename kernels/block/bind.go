@@ -32,6 +32,8 @@ func (st *Stage) bind() {
 			st.head = &lmHead{ln: st.norm(next(), next())}
 			w := next()
 			st.head.out = linear{w: st.dense(w, st.values(w)), dw: st.dense(w, st.gradient(w)), off: w.Off}
+			math := st.Precision.Head().Math
+			st.head.out.w.Math, st.head.out.dw.Math = math, math
 		}
 	}
 }

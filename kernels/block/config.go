@@ -127,6 +127,8 @@ func (c Config) Check() error {
 		return fmt.Errorf("zero=%d spreads what training keeps, and a forward pass keeps none of it", c.Shards.Level)
 	case c.Recompute && c.Forward:
 		return fmt.Errorf("a forward pass keeps nothing that could be computed again")
+	case c.Precision.Math == kernels.FP8 && c.Layout.Format != kernels.Dense:
+		return fmt.Errorf("fp8 products have dense weights only")
 	case c.Precision.Int8 && !c.Forward:
 		return fmt.Errorf("int8 has no backward pass")
 	}

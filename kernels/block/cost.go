@@ -1,6 +1,10 @@
 package block
 
-import "ofpeak/kernels"
+import (
+	"slices"
+
+	"ofpeak/kernels"
+)
 
 // CostVersion names the formulas below. Results that differ in it are not compared.
 const CostVersion = "v1"
@@ -114,7 +118,7 @@ func (c Config) addWork(l *LayerCost) {
 			l.Backward.Executed = l.Backward.Executed.Plus(again)
 		}
 	case LMHead:
-		c.product(l, c.Precision.Factors(), 2*n*float64(c.V)*float64(c.C), 1)
+		c.product(l, c.Precision.Head().Factors(), 2*n*float64(c.V)*float64(c.C), 1)
 	}
 }
 
@@ -253,6 +257,18 @@ func (c Config) actBytes(kind LayerKind) int64 {
 	return bytes
 }
 
+// DataBytes is the part of a layer's activations that is a microbatch of the model's data: the embedding's tokens, or a head's targets.
+func (c Config) DataBytes(kind LayerKind) int64 {
+	c = c.normal()
+	switch kind {
+	case Block:
+		return 0
+	case MSEHead:
+		return c.InputBytes()
+	}
+	return int64(c.Batch * c.T * kernels.I32.Size())
+}
+
 // insideBytes are a block's activations but for its input and output.
 func (c Config) insideBytes() int64 {
 	n, own, cc, p := int64(c.Batch*c.T), int64(c.tokens()), int64(c.C), int64(c.C/c.TP)
@@ -298,6 +314,9 @@ func (c Config) ScratchBytes() int64 {
 		all = n * cc * int64(c.Precision.Compute.Size())
 	}
 	mlp := n * 4 * p * int64(c.Precision.Compute.Size())
+	if !slices.ContainsFunc(c.held(), func(layer int) bool { return c.Layers()[layer] == Block }) {
+		return all
+	}
 	if c.Experts.Count > 0 {
 		all, mlp = all+c.mixtureScratch(), 0
 	}

@@ -59,6 +59,18 @@ func TestWorkByHand(t *testing.T) {
 			counts{9600, 9600, 9600}, counts{},
 		},
 		{
+			"fp8 products", block.Config{L: 1, Precision: precision(t, "fp8")}, 0, kernels.FP8,
+			counts{9216, 9216, 9216}, counts{18432, 18432, 18432},
+		},
+		{
+			"fp8's attention", block.Config{L: 1, Precision: precision(t, "fp8")}, 0, kernels.BF16,
+			counts{384, 384, 384}, counts{768, 768, 960},
+		},
+		{
+			"fp8's head", block.Config{L: 1, V: 10, Precision: precision(t, "fp8")}, 2, kernels.BF16,
+			counts{960, 960, 960}, counts{1920, 1920, 1920},
+		},
+		{
 			"int8 products", block.Config{L: 1, Precision: precision(t, "int8"), Forward: true, Layout: kernels.Layout{Format: kernels.Int8}}, 0, kernels.I8,
 			counts{9216, 9216, 9216}, counts{},
 		},

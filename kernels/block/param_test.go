@@ -106,11 +106,15 @@ func TestCheckNamesWhatDoesNotFit(t *testing.T) {
 		change func(*Config)
 		want   string
 	}{
-		"heads":  {func(c *Config) { c.NH = 5 }, "C=24 is not divisible by NH=5"},
-		"tp":     {func(c *Config) { c.TP = 4 }, "NH=6 is not divisible by tp=4"},
-		"stage":  {func(c *Config) { c.Lo, c.Hi = 2, 9 }, "a stage of layers 2 to 9 does not lie in the model's 4"},
-		"block":  {func(c *Config) { c.Layout = kernels.Layout{Format: kernels.BlockSparse, Block: 16, Keep: 0.5} }, "block sparsity needs a weight divisible by its block of 16, not 72x24"},
-		"int8":   {func(c *Config) { c.Precision = kernels.Precisions[5] }, "precision int8 and weight format int8 go together"},
+		"heads": {func(c *Config) { c.NH = 5 }, "C=24 is not divisible by NH=5"},
+		"tp":    {func(c *Config) { c.TP = 4 }, "NH=6 is not divisible by tp=4"},
+		"stage": {func(c *Config) { c.Lo, c.Hi = 2, 9 }, "a stage of layers 2 to 9 does not lie in the model's 4"},
+		"block": {func(c *Config) { c.Layout = kernels.Layout{Format: kernels.BlockSparse, Block: 16, Keep: 0.5} }, "block sparsity needs a weight divisible by its block of 16, not 72x24"},
+		"fp8": {func(c *Config) {
+			c.Precision, _ = kernels.PrecisionNamed("fp8")
+			c.Layout.Format = kernels.Sparse24
+		}, "fp8 products have dense weights only"},
+		"int8":   {func(c *Config) { c.Precision, _ = kernels.PrecisionNamed("int8") }, "precision int8 and weight format int8 go together"},
 		"length": {func(c *Config) { c.T = 0 }, "C, NH, T, L and B must be positive, not C=24 NH=6 T=0 L=2 B=2"},
 	} {
 		c2 := small

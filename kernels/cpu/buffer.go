@@ -25,12 +25,12 @@ type buffer struct {
 	f16  []uint16 // F16 and BF16
 	i32  []int32
 	i8   []int8
-	u8   []uint8
+	u8   []uint8 // U8, E4M3 and E5M2
 
 	masks masks // of the sparse weights whose Meta is here
 }
 
-// Alloc gives n zeroed elements of fp32, fp16, bf16, int32, int8 or uint8, aligned to 64 bytes.
+// Alloc gives n zeroed elements of any type but fp64, aligned to 64 bytes.
 func (h *heap) Alloc(t kernels.DType, n int) (kernels.Buffer, error) {
 	if n < 0 {
 		panic("cpu: Alloc of a negative length")

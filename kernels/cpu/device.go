@@ -112,11 +112,13 @@ func (d *Device) Info() kernels.Info {
 	return kernels.Info{Kind: "cpu", Name: name, Units: d.threads}
 }
 
-// Supports is nil for float32, float16 and bfloat16 in every format.
+// Supports is nil for float32, float16 and bfloat16 in every format, and for products of dense weights that round to FP8.
 func (d *Device) Supports(op kernels.Op, t kernels.DType, f kernels.Format) error {
 	switch {
 	case !slices.Contains(kernels.OpNames, op):
 		return fmt.Errorf("cpu: operator %q: %w: there is none of this name", op, kernels.ErrUnsupported)
+	case t == kernels.FP8 && op == kernels.OpLinear && f == kernels.Dense:
+		return nil
 	case !isFloat(t):
 		return fmt.Errorf("cpu: %s in %s: %w: the CPU device computes in fp32, fp16 and bf16", op, t, kernels.ErrUnsupported)
 	}

@@ -29,6 +29,10 @@ func (c *fill) part(_ *Stream, worker, workers int) {
 		fillWith(b.f16[lo:hi], kernels.F16FromF32(float32(c.v)))
 	case kernels.BF16:
 		fillWith(b.f16[lo:hi], kernels.BF16FromF32(float32(c.v)))
+	case kernels.E4M3:
+		fillWith(b.u8[lo:hi], kernels.E4M3FromF32(float32(c.v)))
+	case kernels.E5M2:
+		fillWith(b.u8[lo:hi], kernels.E5M2FromF32(float32(c.v)))
 	case kernels.I32:
 		fillWith(b.i32[lo:hi], int32(c.v))
 	case kernels.I8:

@@ -64,6 +64,10 @@ func (c *linearForward) run(s *Stream) {
 	n, x, out := c.x.Rows(), matrixOf(c.x, c.w.C), matrixOf(c.out, c.w.OC)
 	p := gemm.Product{M: n, N: c.w.OC, K: c.w.C, C: out, Accumulate: c.startFromResidual(s), Epilogue: s.epilogue.used()}
 	switch {
+	case c.w.Math == kernels.FP8:
+		x8, w8 := s.roundTo8(c.variant.set, c.x, kernels.E4M3, c.w.Values, kernels.E4M3)
+		p.A, p.B = gemm.NewBF16(x8, c.w.C), gemm.NewBF16(w8, c.w.C).T()
+		s.product.Multiply(p)
 	case asDense(c.w):
 		p.A, p.B = x, s.denseMatrix(c.w).T()
 		s.product.Multiply(p)
@@ -136,6 +140,9 @@ func (c *linearBackwardInput) run(s *Stream) {
 	}
 	n, dout, dx := c.dout.Rows(), matrixOf(c.dout, c.w.OC), matrixOf(c.dx, c.w.C)
 	switch {
+	case c.w.Math == kernels.FP8:
+		d8, w8 := s.roundTo8(c.variant.set, c.dout, kernels.E5M2, c.w.Values, kernels.E4M3)
+		s.product.Multiply(gemm.Product{M: n, N: c.w.C, K: c.w.OC, A: gemm.NewBF16(d8, c.w.OC), B: gemm.NewBF16(w8, c.w.C), C: dx, Epilogue: slope})
 	case asDense(c.w):
 		s.product.Multiply(gemm.Product{M: n, N: c.w.C, K: c.w.OC, A: dout, B: s.denseMatrix(c.w), C: dx, Epilogue: slope})
 	case c.w.Format == kernels.Sparse24:
@@ -161,6 +168,10 @@ func (c *linearBackwardWeight) run(s *Stream) {
 	s.selectProduct(c.variant)
 	s.common.reset()
 	n, dout, x := c.x.Rows(), matrixOf(c.dout, c.dw.OC), matrixOf(c.x, c.dw.C)
+	if c.dw.Math == kernels.FP8 {
+		d8, x8 := s.roundTo8(c.variant.set, c.dout, kernels.E5M2, c.x, kernels.E4M3)
+		dout, x = gemm.NewBF16(d8, c.dw.OC), gemm.NewBF16(x8, c.dw.C)
+	}
 	p := gemm.Product{M: c.dw.OC, N: c.dw.C, K: n, A: dout.T(), B: x}
 	switch {
 	case c.dw.Format == kernels.Dense:

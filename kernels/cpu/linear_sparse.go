@@ -72,7 +72,7 @@ func (s *Stream) denseMatrix(w kernels.Weight) gemm.Matrix {
 	if s.expand.to.t == kernels.F32 {
 		s.expand.to.f32 = s.common.take(n)
 	} else {
-		s.expand.to.f16 = halves(s.common.take((n+1)/2), n)
+		s.expand.to.f16 = s.takeHalves(n)
 	}
 	s.share(&s.expand, n)
 	return s.expand.to.matrix(w.C)

@@ -46,6 +46,7 @@ type Stream struct {
 	units    units
 	epilogue epilogue
 	slope    activationSlope
+	factors8 factors8
 	expand   expansion
 
 	length atomic.Int64 // commands enqueued and not yet run

@@ -119,6 +119,8 @@ func (m memory) read(to []float64, lo int) {
 		for i, h := range slice[uint16](m, lo, n) {
 			to[i] = float64(kernels.F32FromF16(h))
 		}
+	case kernels.E4M3, kernels.E5M2:
+		widen8(m.t, to, slice[uint8](m, lo, n))
 	default:
 		for i, h := range slice[uint16](m, lo, n) {
 			to[i] = float64(kernels.F32FromBF16(h))
@@ -145,6 +147,8 @@ func (m memory) write(from []float64, lo int) {
 		for i, v := range from {
 			to[i] = kernels.F16FromF32(float32(v))
 		}
+	case kernels.E4M3, kernels.E5M2:
+		narrow8(m.t, slice[uint8](m, lo, n), from)
 	default:
 		to := slice[uint16](m, lo, n)
 		for i, v := range from {

@@ -10,6 +10,7 @@ type values struct {
 	t   kernels.DType
 	f32 []float32
 	f16 []uint16
+	f8  []uint8
 }
 
 func bufferOf(t kernels.Tensor) *buffer {
@@ -26,8 +27,11 @@ func valuesOf(t kernels.Tensor) values {
 		return values{}
 	}
 	b, lo, hi := bufferOf(t), t.Off, t.Off+t.Size()
-	if b.t == kernels.F32 {
+	switch b.t {
+	case kernels.F32:
 		return values{t: b.t, f32: b.f32[lo:hi]}
+	case kernels.E4M3, kernels.E5M2:
+		return values{t: b.t, f8: b.u8[lo:hi]}
 	}
 	return values{t: b.t, f16: b.f16[lo:hi]}
 }
@@ -39,6 +43,8 @@ func (v values) load(set *vec.Set, lo, n int, buf []float32) []float32 {
 		return v.f32[lo : lo+n]
 	case kernels.F16:
 		set.FromF16(buf[:n], v.f16[lo:lo+n])
+	case kernels.E4M3, kernels.E5M2:
+		widen8(v.t, buf[:n], v.f8[lo:lo+n])
 	default:
 		set.FromBF16(buf[:n], v.f16[lo:lo+n])
 	}
@@ -89,8 +95,31 @@ func (v values) store(set *vec.Set, lo int, x []float32) {
 		}
 	case kernels.F16:
 		set.ToF16(v.f16[lo:lo+len(x)], x)
+	case kernels.E4M3, kernels.E5M2:
+		narrow8(v.t, v.f8[lo:lo+len(x)], x)
 	default:
 		set.ToBF16(v.f16[lo:lo+len(x)], x)
+	}
+}
+
+// widen8 and narrow8 are casts alone: products round to 8 bits by factors8.
+func widen8[F float32 | float64](t kernels.DType, dst []F, x []uint8) {
+	widen := kernels.F32FromE4M3
+	if t == kernels.E5M2 {
+		widen = kernels.F32FromE5M2
+	}
+	for i, v := range x {
+		dst[i] = F(widen(v))
+	}
+}
+
+func narrow8[F float32 | float64](t kernels.DType, dst []uint8, x []F) {
+	narrow := kernels.E4M3FromF32
+	if t == kernels.E5M2 {
+		narrow = kernels.E5M2FromF32
+	}
+	for i, v := range x {
+		dst[i] = narrow(float32(v))
 	}
 }
 

@@ -27,7 +27,7 @@ var types = []kernels.DType{kernels.F32, kernels.F16, kernels.BF16}
 // Every kernel, as its PTX ships, keeps the contract of kernels.Device.
 func TestKeepsTheContract(t *testing.T) {
 	kerneltest.Run(t, func(t *testing.T) kernels.Device { return simulated(t, ptxsim.Config{Seed: 3}) }, kerneltest.Options{
-		Types: types,
+		Types: types, Narrow: []kernels.DType{},
 		// Tensor cores take 16-bit types and 8-bit integers; the others go to the same kernels under both variants.
 		Skip: func(variant string, c verify.Case) bool {
 			format := c.Layout.Format

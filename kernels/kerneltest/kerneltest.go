@@ -15,14 +15,19 @@ type Options struct {
 	Seed uint64
 	// Skip leaves out cases, to keep slow devices within their time.
 	Skip func(variant string, c verify.Case) bool
-	// Types that the device stores; nil means all.
+	// Types that the device computes in; nil means all.
 	Types []kernels.DType
+	// Narrow are the floats of 8 bits that it stores and casts besides; nil means all.
+	Narrow []kernels.DType
 }
 
 // Run tests a device. open makes a fresh one; it is closed here.
 func Run(t *testing.T, open func(t *testing.T) kernels.Device, o Options) {
 	if o.Types == nil {
 		o.Types = []kernels.DType{kernels.F64, kernels.F32, kernels.F16, kernels.BF16}
+	}
+	if o.Narrow == nil {
+		o.Narrow = []kernels.DType{kernels.E4M3, kernels.E5M2}
 	}
 	h := &harness{open: open, Options: o}
 	t.Run("ops", h.ops)

@@ -2,6 +2,7 @@ package kerneltest
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"unsafe"
 
@@ -39,7 +40,7 @@ func (h *harness) memory(t *testing.T) {
 func (h *harness) fresh(t *testing.T, dev kernels.Device) {
 	s := Stream(t, dev)
 	for _, n := range []int{1, 3, 1000, 70000} {
-		for _, dt := range append([]kernels.DType{kernels.I32, kernels.I8, kernels.U8}, h.Types...) {
+		for _, dt := range slices.Concat([]kernels.DType{kernels.I32, kernels.I8, kernels.U8}, h.Types, h.Narrow) {
 			for range 2 {
 				b := alloc(t, dev, dt, n)
 				if b.Len() != n || b.DType() != dt {

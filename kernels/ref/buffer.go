@@ -38,7 +38,7 @@ func alloc(t kernels.DType, n int) any {
 		return aligned[int32](n)
 	case kernels.I8:
 		return aligned[int8](n)
-	case kernels.U8:
+	case kernels.U8, kernels.E4M3, kernels.E5M2:
 		return aligned[uint8](n)
 	}
 	panic("ref: unknown type")

@@ -13,16 +13,15 @@ func (s *stream) Cast(dst, src kernels.Tensor) {
 
 func (s *stream) Fill(dst kernels.Tensor, v float64) {
 	kernels.CheckFill(dst)
-	lo, hi := dst.Off, dst.Off+dst.Size()
-	switch d := data(dst).(type) {
-	case []int32:
-		fill(d[lo:hi], int32(v))
-	case []int8:
-		fill(d[lo:hi], int8(v))
-	case []uint8:
-		fill(d[lo:hi], uint8(v))
+	switch dst.DType() {
+	case kernels.I32:
+		fill(ints[int32](dst), int32(v))
+	case kernels.I8:
+		fill(ints[int8](dst), int8(v))
+	case kernels.U8:
+		fill(ints[uint8](dst), uint8(v))
 	default:
-		values := make([]float64, hi-lo)
+		values := make([]float64, dst.Size())
 		fill(values, v)
 		write(dst, values)
 	}

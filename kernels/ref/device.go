@@ -26,9 +26,9 @@ func (d *Device) Info() kernels.Info {
 	return kernels.Info{Kind: "ref", Name: "float64 loops", Units: runtime.GOMAXPROCS(0)}
 }
 
-// Supports is nil for every operator on every floating-point type.
+// Supports is nil for every operator on every floating-point type of 16 bits or more, and for products of factors rounded to fewer.
 func (d *Device) Supports(op kernels.Op, t kernels.DType, f kernels.Format) error {
-	if t.Eps() == 0 {
+	if t.Eps() == 0 || t == kernels.E4M3 || t == kernels.E5M2 || t == kernels.FP8 && (op != kernels.OpLinear || f != kernels.Dense) {
 		return fmt.Errorf("%w: %s on %s operands", kernels.ErrUnsupported, op, t)
 	}
 	return nil

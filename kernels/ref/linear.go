@@ -33,7 +33,8 @@ func (s *stream) LinearForward(out, x kernels.Tensor, w kernels.Weight, e kernel
 
 // denseProduct gives element (n, i) of x·Wᵀ.
 func denseProduct(x kernels.Tensor, w kernels.Weight) func(n, i int) float64 {
-	xs, ws, c := read(x), decode(w), w.C
+	c := w.C
+	xs, ws := factors(w, read(x), kernels.E4M3, decode(w), kernels.E4M3)
 	return func(n, i int) float64 { return dot(row(xs, n, c), row(ws, i, c)) }
 }
 
@@ -55,7 +56,8 @@ func int8Product(x kernels.Tensor, w kernels.Weight) func(n, i int) float64 {
 
 func (s *stream) LinearBackwardInput(dx, dout kernels.Tensor, w kernels.Weight, e kernels.Epilogue) {
 	kernels.CheckLinearBackwardInput(dx, dout, w, e)
-	dxs, d, ws, aux := read(dx), read(dout), decode(w), read(e.Aux)
+	dxs, aux := read(dx), read(e.Aux)
+	d, ws := factors(w, read(dout), kernels.E5M2, decode(w), kernels.E4M3)
 	each(dout.Rows(), func(n int) {
 		y, dy := row(dxs, n, w.C), row(d, n, w.OC)
 		clear(y)
@@ -73,12 +75,12 @@ func (s *stream) LinearBackwardInput(dx, dout kernels.Tensor, w kernels.Weight, 
 
 func (s *stream) LinearBackwardWeight(dw kernels.Weight, dbias, dout, x kernels.Tensor) {
 	kernels.CheckLinearBackwardWeight(dw, dbias, dout, x)
-	d, xs, grad := read(dout), read(x), make([]float64, dw.OC*dw.C)
-	bias := make([]float64, dw.OC)
+	douts, grad, bias := read(dout), make([]float64, dw.OC*dw.C), make([]float64, dw.OC)
+	d, xs := factors(dw, douts, kernels.E5M2, read(x), kernels.E4M3)
 	each(dw.OC, func(i int) {
 		for n := range x.Rows() {
 			axpy(row(grad, i, dw.C), d[n*dw.OC+i], row(xs, n, dw.C))
-			bias[i] += d[n*dw.OC+i]
+			bias[i] += douts[n*dw.OC+i]
 		}
 	})
 	values := read(dw.Values)

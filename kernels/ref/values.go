@@ -31,6 +31,12 @@ func read(t kernels.Tensor) []float64 {
 			v[i] = float64(widen(x))
 		}
 		return v
+	case []uint8:
+		v := make([]float64, hi-lo)
+		for i, x := range d[lo:hi] {
+			v[i] = widen8(t.DType(), x)
+		}
+		return v
 	}
 	panic("ref: not a float tensor")
 }
@@ -52,6 +58,10 @@ func write(t kernels.Tensor, v []float64) {
 		}
 		for i, x := range v {
 			d[lo+i] = narrow(roundToOdd(x))
+		}
+	case []uint8:
+		for i, x := range v {
+			d[lo+i] = narrow8(t.DType(), x)
 		}
 	default:
 		panic("ref: not a float tensor")

@@ -32,6 +32,9 @@ func (l *list) tf32() {
 
 // factors is n normal values for a product to multiply; where near is set, each a float32's last digit beside one of the math type.
 func (e *env) factors(n int) []float64 {
+	if e.math == kernels.FP8 {
+		return e.hardTo8(n)
+	}
 	v := e.normal(n, 0, 1)
 	if !e.near {
 		return v
@@ -45,11 +48,14 @@ func (e *env) factors(n int) []float64 {
 
 // tolerance is that of a product of so many terms which is stored in t. Rounding a factor to a type costs less than half of its Eps, rounding both less than one Eps of each term. Terms
 // of either sign add these up as they do themselves, to a normal error of a standard deviation below a third of an Eps of their sum's own: twice the Eps is six of them.
-// Factors that the rounding only brings back are off by the float32 digit.
+// Factors that the rounding only brings back are off by the float32 digit. Factors of 8 bits are equal everywhere, but tensor cores keep some 14 bits of their sums (DeepSeek-AI,
+// arXiv:2412.19437, section 3.3.2).
 func (e *env) tolerance(t kernels.DType, terms int) float64 {
 	switch {
 	case e.math == 0:
 		return tolerance(t, terms)
+	case e.math == kernels.FP8:
+		return tolerance(t, terms) + 4*math.Sqrt(float64(terms))*0x1p-14
 	case e.near:
 		return tolerance(t, terms) + 2*kernels.F32.Eps()
 	}

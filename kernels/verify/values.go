@@ -21,6 +21,10 @@ func Round(t kernels.DType, v float64) float64 {
 		return float64(kernels.F32FromF16(kernels.F16FromF32(float32(v))))
 	case kernels.BF16:
 		return float64(kernels.F32FromBF16(kernels.BF16FromF32(float32(v))))
+	case kernels.E4M3:
+		return float64(kernels.F32FromE4M3(kernels.E4M3FromF32(float32(v))))
+	case kernels.E5M2:
+		return float64(kernels.F32FromE5M2(kernels.E5M2FromF32(float32(v))))
 	}
 	return v
 }

@@ -90,6 +90,7 @@ func Cases(seed uint64) []Case {
 		l.nonFinite()
 	}
 	l.tf32()
+	l.fp8()
 	return l.cases
 }
 

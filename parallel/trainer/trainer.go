@@ -118,9 +118,7 @@ func New(r *parallel.Rank, cfg Config) (*Trainer, error) {
 	c := Microbatch(cfg.Model, r.Strategy)
 	c.Shards.Rank = r.Coord.DP
 	c.TPRank, c.Experts.Rank = r.Coord.TP, r.Coord.EP
-	for stage := r.Coord.PP; stage < len(cuts)-1; stage += r.Strategy.PP {
-		c.Chunks = append(c.Chunks, block.Range{Lo: cuts[stage], Hi: cuts[stage+1]})
-	}
+	c.Chunks = chunks(cuts, r.Strategy, r.Coord.PP)
 	t := &Trainer{
 		Cuts: cuts, rank: r, dev: r.Device, compute: r.Compute, pipe: r.Pipe, clock: clock{dev: r.Device}, mark: trace.Marker(r.Device),
 		microbatches: r.Strategy.Microbatches, count: lossCount(cfg.Model),
@@ -220,11 +218,14 @@ func (t *Trainer) connectTensor() error {
 		return err
 	}
 	t.tp = tp.Sequence{Comm: c, All: all}
+	if st.Forward {
+		return nil
+	}
 	grads, n := st.Partials(), 0
 	for _, g := range grads {
 		n += g.Size()
 	}
-	if n == 0 || st.Forward {
+	if n == 0 {
 		return nil
 	}
 	packed, err := t.tensor(st.Precision.Stats, n)

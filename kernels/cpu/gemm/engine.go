@@ -24,11 +24,11 @@ type engine struct {
 
 	// For sparse rows: kernels for panels of 16, 32, 64, ... columns; the
 	// elements, and sums to transpose, as float32 units; to[i] = from[index[i]],
-	// which may look at gatherAhead more of the index.
+	// which may fetch a line of a walk for each eight.
 	sparse      []sparseFunc
 	wide, words packer
 	turn        func(dst *uint32, stride int, src *uint32, ld, n int) // turnWords, or nil
-	gather      func(to []float32, index []uint32, from []float32)
+	gather      func(to []float32, index []uint16, from []float32, walk *uintptr)
 
 	inPlace []inPlaceFunc // of one vector, two, ...; or nil
 
@@ -137,8 +137,9 @@ type selectedFunc func(k int, x *uint16, ldx int, b, control *uint32, c *float32
 //		pair = the next rowPair
 //	}
 //
-// A place is the offset in bytes of a row in a panel of 16 columns.
-type sparseFunc func(pairs int, pair, places *uint16, values, panel, sums *float32, add int)
+// A place is the offset in bytes of a row in a panel of 16 columns. It may fetch
+// walkLines for each pair as a walk says, and move that on.
+type sparseFunc func(pairs int, pair, places *uint16, values, panel, sums *float32, add int, walk *uintptr)
 
 // packer brings elements of one type into units.
 type packer struct {

@@ -69,12 +69,12 @@ func avx512(name string, a, b, wide packer, tiles ...tileFunc) *engine {
 }
 
 // gatherAsm gathers eight values at a time.
-func gatherAsm(to []float32, index []uint32, from []float32) {
+func gatherAsm(to []float32, index []uint16, from []float32, walk *uintptr) {
 	n := len(to) &^ 7
 	if n > 0 {
-		gatherWords(&to[0], &index[0], &from[0], n/8)
+		gatherWords(&to[0], &index[0], &from[0], n/8, walk)
 	}
-	gatherGo(to[n:], index[n:], from)
+	gatherGo(to[n:], index[n:], from, walk)
 }
 
 // rowY converts rows eight elements at a time, the rest in Go.

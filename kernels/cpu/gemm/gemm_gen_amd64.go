@@ -548,36 +548,36 @@ func startZ3(b *uint32, k int)
 // sparsePairsZ1 is a sparseFunc for panels of 16 columns.
 //
 //go:noescape
-func sparsePairsZ1(pairs int, pair *uint16, places *uint16, values *float32, panel *float32, sums *float32, add int)
+func sparsePairsZ1(pairs int, pair *uint16, places *uint16, values *float32, panel *float32, sums *float32, add int, walk *uintptr)
 
 // sparsePairsZ2 is a sparseFunc for panels of 32 columns.
 //
 //go:noescape
-func sparsePairsZ2(pairs int, pair *uint16, places *uint16, values *float32, panel *float32, sums *float32, add int)
+func sparsePairsZ2(pairs int, pair *uint16, places *uint16, values *float32, panel *float32, sums *float32, add int, walk *uintptr)
 
 // sparsePairsZ4 is a sparseFunc for panels of 64 columns.
 //
 //go:noescape
-func sparsePairsZ4(pairs int, pair *uint16, places *uint16, values *float32, panel *float32, sums *float32, add int)
+func sparsePairsZ4(pairs int, pair *uint16, places *uint16, values *float32, panel *float32, sums *float32, add int, walk *uintptr)
 
 // sparsePairsY2 is a sparseFunc for panels of 16 columns.
 //
 //go:noescape
-func sparsePairsY2(pairs int, pair *uint16, places *uint16, values *float32, panel *float32, sums *float32, add int)
+func sparsePairsY2(pairs int, pair *uint16, places *uint16, values *float32, panel *float32, sums *float32, add int, walk *uintptr)
 
 // sparsePairsY4 is a sparseFunc for panels of 32 columns.
 //
 //go:noescape
-func sparsePairsY4(pairs int, pair *uint16, places *uint16, values *float32, panel *float32, sums *float32, add int)
+func sparsePairsY4(pairs int, pair *uint16, places *uint16, values *float32, panel *float32, sums *float32, add int, walk *uintptr)
 
 // gatherWords is
 //
 //	for i := range 8 * n { to[i] = from[index[i]] }
 //
-// It reads index up to 256 entries further.
+// It fetches a line for each eight.
 //
 //go:noescape
-func gatherWords(to *float32, index *uint32, from *float32, n int)
+func gatherWords(to *float32, index *uint16, from *float32, n int, walk *uintptr)
 
 // spreadRows is
 //

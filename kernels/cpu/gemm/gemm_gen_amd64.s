@@ -5883,9 +5883,9 @@ DATA lanes<>+8(SB)/4, $0x00000002
 DATA lanes<>+12(SB)/4, $0x00000003
 GLOBL lanes<>(SB), RODATA|NOPTR, $16
 
-// func sparsePairsZ1(pairs int, pair *uint16, places *uint16, values *float32, panel *float32, sums *float32, add int)
-// Requires: AVX, AVX512F
-TEXT ·sparsePairsZ1(SB), NOSPLIT, $0-56
+// func sparsePairsZ1(pairs int, pair *uint16, places *uint16, values *float32, panel *float32, sums *float32, add int, walk *uintptr)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·sparsePairsZ1(SB), NOSPLIT, $0-64
 	MOVQ         pairs+0(FP), AX
 	MOVQ         pair+8(FP), BX
 	MOVQ         places+16(FP), CX
@@ -5899,14 +5899,61 @@ TEXT ·sparsePairsZ1(SB), NOSPLIT, $0-56
 	VPBROADCASTD lanes<>+12(SB), Z31
 	NEGQ         R9
 	KMOVW        R9, K1
+	MOVQ         walk+56(FP), R9
 
 pair:
-	MOVWLZX   (BX), R10
-	SHLQ      $0x06, R10
-	ADDQ      R8, R10
-	MOVWLZX   2(BX), R11
-	SHLQ      $0x06, R11
-	ADDQ      R8, R11
+	MOVWLZX    (BX), R10
+	SHLQ       $0x06, R10
+	ADDQ       R8, R10
+	MOVWLZX    2(BX), R11
+	SHLQ       $0x06, R11
+	ADDQ       R8, R11
+	PREFETCHT0 1024(SI)
+	PREFETCHT0 1088(SI)
+	PREFETCHT0 1152(SI)
+	PREFETCHT0 1216(SI)
+	PREFETCHT0 1280(SI)
+	PREFETCHT0 1344(SI)
+	PREFETCHT0 1408(SI)
+	PREFETCHT0 512(CX)
+	PREFETCHT0 576(CX)
+	PREFETCHT0 640(CX)
+	MOVQ       (R9), R14
+	MOVQ       8(R9), R12
+	PREFETCHT1 (R14)
+	ADDQ       $0x40, R14
+	DECQ       R12
+	JNZ        fetched0
+	ADDQ       24(R9), R14
+	MOVQ       16(R9), R12
+
+fetched0:
+	PREFETCHT1 (R14)
+	ADDQ       $0x40, R14
+	DECQ       R12
+	JNZ        fetched1
+	ADDQ       24(R9), R14
+	MOVQ       16(R9), R12
+
+fetched1:
+	PREFETCHT1 (R14)
+	ADDQ       $0x40, R14
+	DECQ       R12
+	JNZ        fetched2
+	ADDQ       24(R9), R14
+	MOVQ       16(R9), R12
+
+fetched2:
+	PREFETCHT1 (R14)
+	ADDQ       $0x40, R14
+	DECQ       R12
+	JNZ        fetched3
+	ADDQ       24(R9), R14
+	MOVQ       16(R9), R12
+
+fetched3:
+	MOVQ      R14, (R9)
+	MOVQ      R12, 8(R9)
 	VMOVUPS.Z (R10), K1, Z8
 	VMOVUPS.Z (R11), K1, Z9
 	MOVWLZX   4(BX), R15
@@ -5959,9 +6006,9 @@ singledone:
 	VZEROUPPER
 	RET
 
-// func sparsePairsZ2(pairs int, pair *uint16, places *uint16, values *float32, panel *float32, sums *float32, add int)
-// Requires: AVX, AVX512F
-TEXT ·sparsePairsZ2(SB), NOSPLIT, $0-56
+// func sparsePairsZ2(pairs int, pair *uint16, places *uint16, values *float32, panel *float32, sums *float32, add int, walk *uintptr)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·sparsePairsZ2(SB), NOSPLIT, $0-64
 	MOVQ         pairs+0(FP), AX
 	MOVQ         pair+8(FP), BX
 	MOVQ         places+16(FP), CX
@@ -5975,14 +6022,61 @@ TEXT ·sparsePairsZ2(SB), NOSPLIT, $0-56
 	VPBROADCASTD lanes<>+12(SB), Z31
 	NEGQ         R9
 	KMOVW        R9, K1
+	MOVQ         walk+56(FP), R9
 
 pair:
-	MOVWLZX   (BX), R10
-	SHLQ      $0x07, R10
-	ADDQ      R8, R10
-	MOVWLZX   2(BX), R11
-	SHLQ      $0x07, R11
-	ADDQ      R8, R11
+	MOVWLZX    (BX), R10
+	SHLQ       $0x07, R10
+	ADDQ       R8, R10
+	MOVWLZX    2(BX), R11
+	SHLQ       $0x07, R11
+	ADDQ       R8, R11
+	PREFETCHT0 1024(SI)
+	PREFETCHT0 1088(SI)
+	PREFETCHT0 1152(SI)
+	PREFETCHT0 1216(SI)
+	PREFETCHT0 1280(SI)
+	PREFETCHT0 1344(SI)
+	PREFETCHT0 1408(SI)
+	PREFETCHT0 512(CX)
+	PREFETCHT0 576(CX)
+	PREFETCHT0 640(CX)
+	MOVQ       (R9), R14
+	MOVQ       8(R9), R12
+	PREFETCHT1 (R14)
+	ADDQ       $0x40, R14
+	DECQ       R12
+	JNZ        fetched0
+	ADDQ       24(R9), R14
+	MOVQ       16(R9), R12
+
+fetched0:
+	PREFETCHT1 (R14)
+	ADDQ       $0x40, R14
+	DECQ       R12
+	JNZ        fetched1
+	ADDQ       24(R9), R14
+	MOVQ       16(R9), R12
+
+fetched1:
+	PREFETCHT1 (R14)
+	ADDQ       $0x40, R14
+	DECQ       R12
+	JNZ        fetched2
+	ADDQ       24(R9), R14
+	MOVQ       16(R9), R12
+
+fetched2:
+	PREFETCHT1 (R14)
+	ADDQ       $0x40, R14
+	DECQ       R12
+	JNZ        fetched3
+	ADDQ       24(R9), R14
+	MOVQ       16(R9), R12
+
+fetched3:
+	MOVQ      R14, (R9)
+	MOVQ      R12, 8(R9)
 	VMOVUPS.Z (R10), K1, Z8
 	VMOVUPS.Z 64(R10), K1, Z9
 	VMOVUPS.Z (R11), K1, Z10
@@ -6046,9 +6140,9 @@ singledone:
 	VZEROUPPER
 	RET
 
-// func sparsePairsZ4(pairs int, pair *uint16, places *uint16, values *float32, panel *float32, sums *float32, add int)
-// Requires: AVX, AVX512F
-TEXT ·sparsePairsZ4(SB), NOSPLIT, $0-56
+// func sparsePairsZ4(pairs int, pair *uint16, places *uint16, values *float32, panel *float32, sums *float32, add int, walk *uintptr)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·sparsePairsZ4(SB), NOSPLIT, $0-64
 	MOVQ         pairs+0(FP), AX
 	MOVQ         pair+8(FP), BX
 	MOVQ         places+16(FP), CX
@@ -6062,14 +6156,61 @@ TEXT ·sparsePairsZ4(SB), NOSPLIT, $0-56
 	VPBROADCASTD lanes<>+12(SB), Z31
 	NEGQ         R9
 	KMOVW        R9, K1
+	MOVQ         walk+56(FP), R9
 
 pair:
-	MOVWLZX   (BX), R10
-	SHLQ      $0x08, R10
-	ADDQ      R8, R10
-	MOVWLZX   2(BX), R11
-	SHLQ      $0x08, R11
-	ADDQ      R8, R11
+	MOVWLZX    (BX), R10
+	SHLQ       $0x08, R10
+	ADDQ       R8, R10
+	MOVWLZX    2(BX), R11
+	SHLQ       $0x08, R11
+	ADDQ       R8, R11
+	PREFETCHT0 1024(SI)
+	PREFETCHT0 1088(SI)
+	PREFETCHT0 1152(SI)
+	PREFETCHT0 1216(SI)
+	PREFETCHT0 1280(SI)
+	PREFETCHT0 1344(SI)
+	PREFETCHT0 1408(SI)
+	PREFETCHT0 512(CX)
+	PREFETCHT0 576(CX)
+	PREFETCHT0 640(CX)
+	MOVQ       (R9), R14
+	MOVQ       8(R9), R12
+	PREFETCHT1 (R14)
+	ADDQ       $0x40, R14
+	DECQ       R12
+	JNZ        fetched0
+	ADDQ       24(R9), R14
+	MOVQ       16(R9), R12
+
+fetched0:
+	PREFETCHT1 (R14)
+	ADDQ       $0x40, R14
+	DECQ       R12
+	JNZ        fetched1
+	ADDQ       24(R9), R14
+	MOVQ       16(R9), R12
+
+fetched1:
+	PREFETCHT1 (R14)
+	ADDQ       $0x40, R14
+	DECQ       R12
+	JNZ        fetched2
+	ADDQ       24(R9), R14
+	MOVQ       16(R9), R12
+
+fetched2:
+	PREFETCHT1 (R14)
+	ADDQ       $0x40, R14
+	DECQ       R12
+	JNZ        fetched3
+	ADDQ       24(R9), R14
+	MOVQ       16(R9), R12
+
+fetched3:
+	MOVQ      R14, (R9)
+	MOVQ      R12, 8(R9)
 	VMOVUPS.Z (R10), K1, Z8
 	VMOVUPS.Z 64(R10), K1, Z9
 	VMOVUPS.Z 128(R10), K1, Z10
@@ -6155,9 +6296,9 @@ singledone:
 	VZEROUPPER
 	RET
 
-// func sparsePairsY2(pairs int, pair *uint16, places *uint16, values *float32, panel *float32, sums *float32, add int)
-// Requires: AVX, FMA3
-TEXT ·sparsePairsY2(SB), NOSPLIT, $0-56
+// func sparsePairsY2(pairs int, pair *uint16, places *uint16, values *float32, panel *float32, sums *float32, add int, walk *uintptr)
+// Requires: AVX, FMA3, MMX+
+TEXT ·sparsePairsY2(SB), NOSPLIT, $0-64
 	MOVQ pairs+0(FP), AX
 	MOVQ pair+8(FP), BX
 	MOVQ places+16(FP), CX
@@ -6167,22 +6308,32 @@ TEXT ·sparsePairsY2(SB), NOSPLIT, $0-56
 	MOVQ add+48(FP), R9
 
 pair:
-	MOVWLZX (BX), R10
-	SHLQ    $0x06, R10
-	ADDQ    R8, R10
-	MOVWLZX 2(BX), R11
-	SHLQ    $0x06, R11
-	ADDQ    R8, R11
-	VXORPS  Y8, Y8, Y8
-	VXORPS  Y9, Y9, Y9
-	VXORPS  Y10, Y10, Y10
-	VXORPS  Y11, Y11, Y11
-	TESTQ   R9, R9
-	JZ      begun
-	VMOVUPS (R10), Y8
-	VMOVUPS 32(R10), Y9
-	VMOVUPS (R11), Y10
-	VMOVUPS 32(R11), Y11
+	MOVWLZX    (BX), R10
+	SHLQ       $0x06, R10
+	ADDQ       R8, R10
+	MOVWLZX    2(BX), R11
+	SHLQ       $0x06, R11
+	ADDQ       R8, R11
+	PREFETCHT0 1024(SI)
+	PREFETCHT0 1088(SI)
+	PREFETCHT0 1152(SI)
+	PREFETCHT0 1216(SI)
+	PREFETCHT0 1280(SI)
+	PREFETCHT0 1344(SI)
+	PREFETCHT0 1408(SI)
+	PREFETCHT0 512(CX)
+	PREFETCHT0 576(CX)
+	PREFETCHT0 640(CX)
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	TESTQ      R9, R9
+	JZ         begun
+	VMOVUPS    (R10), Y8
+	VMOVUPS    32(R10), Y9
+	VMOVUPS    (R11), Y10
+	VMOVUPS    32(R11), Y11
 
 begun:
 	MOVWLZX 4(BX), R15
@@ -6242,9 +6393,9 @@ singledone:
 	VZEROUPPER
 	RET
 
-// func sparsePairsY4(pairs int, pair *uint16, places *uint16, values *float32, panel *float32, sums *float32, add int)
-// Requires: AVX, FMA3
-TEXT ·sparsePairsY4(SB), NOSPLIT, $0-56
+// func sparsePairsY4(pairs int, pair *uint16, places *uint16, values *float32, panel *float32, sums *float32, add int, walk *uintptr)
+// Requires: AVX, FMA3, MMX+
+TEXT ·sparsePairsY4(SB), NOSPLIT, $0-64
 	MOVQ pairs+0(FP), AX
 	MOVQ pair+8(FP), BX
 	MOVQ places+16(FP), CX
@@ -6254,30 +6405,40 @@ TEXT ·sparsePairsY4(SB), NOSPLIT, $0-56
 	MOVQ add+48(FP), R9
 
 pair:
-	MOVWLZX (BX), R10
-	SHLQ    $0x07, R10
-	ADDQ    R8, R10
-	MOVWLZX 2(BX), R11
-	SHLQ    $0x07, R11
-	ADDQ    R8, R11
-	VXORPS  Y8, Y8, Y8
-	VXORPS  Y9, Y9, Y9
-	VXORPS  Y10, Y10, Y10
-	VXORPS  Y11, Y11, Y11
-	VXORPS  Y12, Y12, Y12
-	VXORPS  Y13, Y13, Y13
-	VXORPS  Y14, Y14, Y14
-	VXORPS  Y15, Y15, Y15
-	TESTQ   R9, R9
-	JZ      begun
-	VMOVUPS (R10), Y8
-	VMOVUPS 32(R10), Y9
-	VMOVUPS 64(R10), Y10
-	VMOVUPS 96(R10), Y11
-	VMOVUPS (R11), Y12
-	VMOVUPS 32(R11), Y13
-	VMOVUPS 64(R11), Y14
-	VMOVUPS 96(R11), Y15
+	MOVWLZX    (BX), R10
+	SHLQ       $0x07, R10
+	ADDQ       R8, R10
+	MOVWLZX    2(BX), R11
+	SHLQ       $0x07, R11
+	ADDQ       R8, R11
+	PREFETCHT0 1024(SI)
+	PREFETCHT0 1088(SI)
+	PREFETCHT0 1152(SI)
+	PREFETCHT0 1216(SI)
+	PREFETCHT0 1280(SI)
+	PREFETCHT0 1344(SI)
+	PREFETCHT0 1408(SI)
+	PREFETCHT0 512(CX)
+	PREFETCHT0 576(CX)
+	PREFETCHT0 640(CX)
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	VXORPS     Y14, Y14, Y14
+	VXORPS     Y15, Y15, Y15
+	TESTQ      R9, R9
+	JZ         begun
+	VMOVUPS    (R10), Y8
+	VMOVUPS    32(R10), Y9
+	VMOVUPS    64(R10), Y10
+	VMOVUPS    96(R10), Y11
+	VMOVUPS    (R11), Y12
+	VMOVUPS    32(R11), Y13
+	VMOVUPS    64(R11), Y14
+	VMOVUPS    96(R11), Y15
 
 begun:
 	MOVWLZX 4(BX), R15
@@ -6355,51 +6516,58 @@ singledone:
 	VZEROUPPER
 	RET
 
-// func gatherWords(to *float32, index *uint32, from *float32, n int)
+// func gatherWords(to *float32, index *uint16, from *float32, n int, walk *uintptr)
 // Requires: MMX+
-TEXT ·gatherWords(SB), NOSPLIT, $0-32
+TEXT ·gatherWords(SB), NOSPLIT, $0-40
 	MOVQ to+0(FP), DI
 	MOVQ index+8(FP), SI
 	MOVQ from+16(FP), BX
 	MOVQ n+24(FP), CX
+	MOVQ walk+32(FP), AX
+	MOVQ (AX), R14
+	MOVQ 8(AX), R15
 
 loop:
-	MOVL       (SI), AX
-	MOVL       4(SI), DX
-	MOVL       8(SI), R8
-	MOVL       12(SI), R9
-	MOVL       16(SI), R10
-	MOVL       20(SI), R11
-	MOVL       24(SI), R12
-	MOVL       28(SI), R13
-	MOVL       (BX)(AX*4), AX
-	MOVL       AX, (DI)
-	MOVL       (BX)(DX*4), DX
-	MOVL       DX, 4(DI)
-	MOVL       (BX)(R8*4), R8
-	MOVL       R8, 8(DI)
-	MOVL       (BX)(R9*4), R9
-	MOVL       R9, 12(DI)
-	MOVL       (BX)(R10*4), R10
-	MOVL       R10, 16(DI)
-	MOVL       (BX)(R11*4), R11
-	MOVL       R11, 20(DI)
-	MOVL       (BX)(R12*4), R12
-	MOVL       R12, 24(DI)
-	MOVL       (BX)(R13*4), R13
-	MOVL       R13, 28(DI)
-	MOVL       1024(SI), AX
-	PREFETCHT0 (BX)(AX*4)
-	MOVL       1028(SI), DX
-	PREFETCHT0 (BX)(DX*4)
-	MOVL       1040(SI), R10
-	PREFETCHT0 (BX)(R10*4)
-	MOVL       1044(SI), R11
-	PREFETCHT0 (BX)(R11*4)
-	ADDQ       $0x20, DI
-	ADDQ       $0x20, SI
-	DECQ       CX
-	JNZ        loop
+	MOVQ       walk+32(FP), AX
+	PREFETCHT1 (R14)
+	ADDQ       $0x40, R14
+	DECQ       R15
+	JNZ        fetched
+	ADDQ       24(AX), R14
+	MOVQ       16(AX), R15
+
+fetched:
+	MOVWLZX (SI), AX
+	MOVWLZX 2(SI), DX
+	MOVWLZX 4(SI), R8
+	MOVWLZX 6(SI), R9
+	MOVWLZX 8(SI), R10
+	MOVWLZX 10(SI), R11
+	MOVWLZX 12(SI), R12
+	MOVWLZX 14(SI), R13
+	MOVL    (BX)(AX*4), AX
+	MOVL    AX, (DI)
+	MOVL    (BX)(DX*4), DX
+	MOVL    DX, 4(DI)
+	MOVL    (BX)(R8*4), R8
+	MOVL    R8, 8(DI)
+	MOVL    (BX)(R9*4), R9
+	MOVL    R9, 12(DI)
+	MOVL    (BX)(R10*4), R10
+	MOVL    R10, 16(DI)
+	MOVL    (BX)(R11*4), R11
+	MOVL    R11, 20(DI)
+	MOVL    (BX)(R12*4), R12
+	MOVL    R12, 24(DI)
+	MOVL    (BX)(R13*4), R13
+	MOVL    R13, 28(DI)
+	ADDQ    $0x20, DI
+	ADDQ    $0x10, SI
+	DECQ    CX
+	JNZ     loop
+	MOVQ    walk+32(FP), AX
+	MOVQ    R14, (AX)
+	MOVQ    R15, 8(AX)
 	RET
 
 // func spreadRows(dst *uint32, a *uint32, k int)

@@ -34,9 +34,9 @@ func NewPattern24(meta []byte, oc, c int) (*Pattern24, error) {
 			}
 		}
 	}
-	p.rows = newLists(oc, c, p.each)
-	p.columns = newLists(c, oc, func(yield func(row, col int, index uint32)) {
-		p.each(func(row, col int, index uint32) { yield(col, row, index) })
+	p.rows = newLists(oc, c, false, p.each)
+	p.columns = newLists(c, oc, true, func(yield func(row, col, valueRow, valueCol int)) {
+		p.each(func(row, col, valueRow, valueCol int) { yield(col, row, valueRow, valueCol) })
 	})
 	return p, nil
 }
@@ -50,15 +50,13 @@ func (p *Pattern24) group(row, g int) (first, second int) {
 	return int(nibble & 3), int(nibble >> 2 & 3)
 }
 
-// each passes every kept weight's row, column and place among the values, in order.
-func (p *Pattern24) each(yield func(row, col int, index uint32)) {
-	index := uint32(0)
+// each passes every kept weight's row and column, and those of its value, in order.
+func (p *Pattern24) each(yield func(row, col, valueRow, valueCol int)) {
 	for r := range p.oc {
 		for g := range p.c / 4 {
 			first, second := p.group(r, g)
-			yield(r, 4*g+first, index)
-			yield(r, 4*g+second, index+1)
-			index += 2
+			yield(r, 4*g+first, r, 2*g)
+			yield(r, 4*g+second, r, 2*g+1)
 		}
 	}
 }

@@ -11,9 +11,8 @@ const bandRows = 128
 // placeUnit is what places count a row of a panel by: see sparseFunc.
 const placeUnit = 64
 
-// gatherAhead is how many entries of an index gatherWords looks beyond its end:
-// the generator's lookahead.
-const gatherAhead = 256
+// walkLines is how many lines of a walk a sparseFunc fetches for each pair.
+const walkLines = 4
 
 // rowPair is two rows that are multiplied together: their numbers within the
 // band, and the steps of each kind that they take. A mixed step multiplies a place
@@ -27,28 +26,34 @@ type lists struct {
 	starts     []listStart // of each chunk's bands, and the end
 	pairs      []rowPair
 	places     []uint16 // columns, counted from the chunk's first, times placeUnit
-	index      []uint32 // which of the values; gatherAhead more than there are entries
-	blanks     []uint32 // the entries that stand for no value, and meet a row of zeros
+	index      []uint16 // which of the region's values; blanks meet a row of zeros
+
+	region   region
+	byColumn bool // rows of the lists are columns of the values
 }
 
 // listStart is where a band's pairs, places and values begin.
 type listStart struct{ pair, place, value int }
 
-// kept is a kept weight: its column within the chunk, and which of the values it is.
-type kept struct {
-	column uint16
-	index  uint32
-}
+// kept is a kept weight: its column within the chunk, and which of the region's values
+// it is.
+type kept struct{ column, index uint16 }
 
 // blank is an entry that stands for no value.
-var blank = kept{column: chunkRows}
+var blank = kept{chunkRows, blankAt}
+
+// eachKept passes kept weights, and the row and column of each among the values.
+type eachKept func(yield func(row, col, valueRow, valueCol int))
 
 // newLists makes the lists of a matrix from its kept weights; each must pass those
 // of a row in ascending order.
-func newLists(rows, cols int, each func(yield func(row, col int, index uint32))) lists {
-	l := lists{rows: rows, cols: cols}
-	runs, n := newRuns(rows, cols, each)
-	l.places, l.index = make([]uint16, 0, n), make([]uint32, 0, n+n/32+gatherAhead)
+func newLists(rows, cols int, byColumn bool, each eachKept) lists {
+	l := lists{rows: rows, cols: cols, byColumn: byColumn, region: region{bandRows, chunkRows / 2}}
+	if byColumn {
+		l.region = region{chunkRows, bandRows / 2}
+	}
+	runs, n := l.newRuns(each)
+	l.places, l.index = make([]uint16, 0, n), make([]uint16, 0, n+n/32)
 	var p pairer
 	for q := range ceil(cols, chunkRows) {
 		for band := 0; band < rows; band += bandRows {
@@ -57,23 +62,23 @@ func newLists(rows, cols int, each func(yield func(row, col int, index uint32)))
 		}
 	}
 	l.mark()
-	l.index = append(l.index, make([]uint32, gatherAhead)...)
 	l.places = append(l.places, 0) // gives the places of an empty last band an address
 	return l
 }
 
 // newRuns sorts kept weights by chunk and row, by counting, and counts them all.
-func newRuns(rows, cols int, each func(yield func(row, col int, index uint32))) (runs [][]kept, n int) {
-	counts := make([]int, ceil(cols, chunkRows)*rows)
-	each(func(row, col int, _ uint32) { counts[col/chunkRows*rows+row]++; n++ })
+func (l *lists) newRuns(each eachKept) (runs [][]kept, n int) {
+	counts := make([]int, ceil(l.cols, chunkRows)*l.rows)
+	each(func(row, col, _, _ int) { counts[col/chunkRows*l.rows+row]++; n++ })
 	all := make([]kept, n)
 	runs = make([][]kept, len(counts))
 	for i, count := range counts {
 		runs[i], all = all[:0:count], all[count:]
 	}
-	each(func(row, col int, index uint32) {
-		run := &runs[col/chunkRows*rows+row]
-		*run = append(*run, kept{uint16(col % chunkRows), index})
+	each(func(row, col, valueRow, valueCol int) {
+		run := &runs[col/chunkRows*l.rows+row]
+		index := valueRow%l.region.rows*l.region.cols + valueCol%l.region.cols
+		*run = append(*run, kept{uint16(col % chunkRows), uint16(index)})
 	})
 	return runs, n
 }
@@ -90,11 +95,8 @@ func (l *lists) band(chunk, band int) (pairs []rowPair, places *uint16, value in
 	return l.pairs[start.pair:end.pair], &l.places[start.place], start.value
 }
 
-// entries returns the number of values in the lists.
-func (l *lists) entries() int { return len(l.index) - gatherAhead }
-
 func (l *lists) bytes() int64 {
-	return int64(24*len(l.starts) + 8*len(l.pairs) + 2*len(l.places) + 4*len(l.index) + 4*len(l.blanks))
+	return int64(24*len(l.starts) + 8*len(l.pairs) + 2*len(l.places) + 2*len(l.index))
 }
 
 // addPair appends the steps of two rows. Places that both keep but that lack a
@@ -119,9 +121,6 @@ func (l *lists) addPair(first, second int, p *parted) {
 // add appends a kept weight of each row of a pair.
 func (l *lists) add(a, b kept) {
 	for _, k := range [2]kept{a, b} {
-		if k == blank {
-			l.blanks = append(l.blanks, uint32(len(l.index)))
-		}
 		l.places = append(l.places, k.column*placeUnit)
 		l.index = append(l.index, k.index)
 	}

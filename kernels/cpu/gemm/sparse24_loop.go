@@ -47,47 +47,6 @@ func (c *Context) multiplySparse(l *lists, p *Pattern24, values, in, out Matrix,
 	*s = sparseJob{}
 }
 
-// gather returns the values as float32 in the order of the lists. That costs one
-// pass over the weight, and pays from a few hundred tokens on.
-func (c *Context) gather(l *lists, values Matrix) *float32 {
-	c.values.grow(l.entries())
-	c.gatherer = gatherJob{values, l.index, unsafe.Slice(c.values.float(), l.entries()), c.engines[F32].gather}
-	c.run(&c.gatherer)
-	for _, i := range l.blanks {
-		c.gatherer.to[i] = 0
-	}
-	c.gatherer = gatherJob{}
-	return c.values.float()
-}
-
-// gatherJob collects values by index, which has gatherAhead entries beyond the last.
-type gatherJob struct {
-	from   Matrix
-	index  []uint32
-	to     []float32
-	gather func(to []float32, index []uint32, from []float32)
-}
-
-func (j *gatherJob) part(_ *worker, id, workers int) {
-	lo, hi := bounds(len(j.to), workers, id)
-	to, index := j.to[lo:hi], j.index[lo:hi]
-	if j.from.typ == F32 {
-		j.gather(to, index, j.from.float32s(0, 0, j.from.len))
-	} else {
-		gatherWide(to, index, unsafe.Slice((*uint16)(j.from.base), j.from.len), j.from.typ)
-	}
-}
-
-func gatherWide(to []float32, index []uint32, from []uint16, typ Type) {
-	for i, at := range index {
-		if typ == BF16 {
-			to[i] = bf16ToF32(from[at])
-		} else {
-			to[i] = f16ToF32(from[at])
-		}
-	}
-}
-
 func (s *sparseJob) part(w *worker, id, _ int) {
 	r := s.grid.rect(id)
 	if r.empty() {
@@ -104,10 +63,11 @@ func (s *sparseJob) part(w *worker, id, _ int) {
 		}
 		for o := r.col0; o < r.col1; o += outputs {
 			b := rect{t, min(t+width, r.row1), o, min(o+outputs, r.col1)}
-			s.block(w, b, power)
+			s.block(w, r, b, power)
 			s.turn(w, b, sparseWidth<<power)
 		}
 	}
+	w.next = fetcher{}
 }
 
 // sparseWidth is the width of the narrowest panel.
@@ -116,9 +76,9 @@ const sparseWidth = 16
 // panelWidth returns the width of the widest panel.
 func (e *engine) panelWidth() int { return sparseWidth << (len(e.sparse) - 1) }
 
-// block computes the sums of one panel of tokens and a block of outputs: each
-// chunk of the panel is packed into L1 and all rows pass over it.
-func (s *sparseJob) block(w *worker, b rect, power int) {
+// block computes the sums of one panel of tokens and a block of a rectangle's outputs:
+// each chunk of the panel is packed into L1 and all rows pass over it.
+func (s *sparseJob) block(w *worker, r, b rect, power int) {
 	width := sparseWidth << power
 	clear(w.a.data[chunkRows*width : (chunkRows+1)*width])
 	for q, col := 0, 0; col < s.K; q, col = q+1, col+chunkRows {
@@ -126,10 +86,29 @@ func (s *sparseJob) block(w *worker, b rect, power int) {
 		s.eng.wide.pack(w.a.data, width, s.a.part(b.row0, col), b.row1-b.row0, k, &w.lines)
 		for row := b.col0; row < b.col1; row += bandRows {
 			pairs, places, first := s.lists.band(q, row/bandRows)
+			if row+2*bandRows >= b.col1 && w.next.first.lines <= 0 { // earlier it would be driven out again
+				w.next.first = s.following(r, b, col+k)
+			}
 			s.eng.sparse[power](len(pairs), &pairs[0].first, places, after(s.values, first),
-				w.a.float(), after(w.sums.float(), (row-b.col0)*width), min(q, 1))
+				w.a.float(), after(w.sums.float(), (row-b.col0)*width), min(q, 1), w.next.walk(&w.a.data[0], walkLines*len(pairs)))
 		}
 	}
+}
+
+// following returns what of the dense matrix is packed next, after a panel's chunks
+// before a column: its next chunk, or the first one of the next block of outputs, or of
+// the next panel.
+func (s *sparseJob) following(r, b rect, col int) stretch {
+	if col == s.K {
+		col = 0
+		if b.col1 == r.col1 {
+			b.row0, b.row1 = b.row1, min(2*b.row1-b.row0, r.row1)
+		}
+	}
+	if b.empty() {
+		return stretch{}
+	}
+	return stretchOf(s.a.part(b.row0, col), b.row1-b.row0, min(chunkRows, s.K-col), s.eng.wide.size)
 }
 
 // turnedStride returns the stride of transposed sums. It is no multiple of a page,
@@ -157,16 +136,9 @@ func (s *sparseJob) turn(w *worker, b rect, width int) {
 	}
 }
 
-// gatherGo is the portable gather of an engine.
-func gatherGo(to []float32, index []uint32, from []float32) {
-	for i := range to {
-		to[i] = from[index[i]]
-	}
-}
-
 // sparseGo returns the portable sparseFunc of a width.
 func sparseGo(width int) sparseFunc {
-	return func(pairs int, pair, places *uint16, values, panel, sums *float32, add int) {
+	return func(pairs int, pair, places *uint16, values, panel, sums *float32, add int, _ *uintptr) {
 		for _, p := range unsafe.Slice((*rowPair)(unsafe.Pointer(pair)), pairs) {
 			a := unsafe.Slice(after(sums, int(p.first)*width), width)
 			b := unsafe.Slice(after(sums, int(p.second)*width), width)

@@ -222,7 +222,7 @@ func TestSparse24DoesNotAllocate(t *testing.T) {
 		}); got != 0 {
 			t.Errorf("%v allocations", got)
 		}
-		if w.pattern.Bytes() < int64(oc*c/2*12) {
+		if w.pattern.Bytes() < int64(oc*c/2*6) {
 			t.Errorf("Bytes() = %d", w.pattern.Bytes())
 		}
 	})

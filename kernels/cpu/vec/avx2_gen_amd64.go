@@ -64,6 +64,9 @@ func normGradAVX2(dx []float32, dgain []float32, dbias []float32, dout []float32
 // adamWAVX2 is the loop of Set.AdamW, with the fields of AdamW in c.
 func adamWAVX2(w []float32, m []float32, v []float32, g []float32, c *[9]float32)
 
+// roundAVX2 is the loop of Set.Round, with the fields of Rounding in r.
+func roundAVX2(dst []float32, x []float32, r *[4]float32)
+
 // fromF16AVX2 is for i := range dst { dst[i] = kernels.F32FromF16(x[i]) }, for whole vectors.
 func fromF16AVX2(dst []float32, x []uint16)
 

@@ -13,7 +13,7 @@ var portable = &Set{level: isa.Go, f: funcs{
 	add: add, mul: mul, geluGrad: geluGrad, scale: scale, axpy: axpy, gelu: gelu,
 	sum: sum, max: maxOf, absMax: absMax, finite: finite, dot: dot, sumSqDev: sumSqDev,
 	expSum: expSum, softmax: softmax, softmaxGrad: softmaxGrad, normalize: normalize, normSums: normSums, normGrad: normGrad,
-	sqDiff: sqDiff, adamW: adamW, fromF16: fromF16, fromBF16: fromBF16, toF16: toF16, toBF16: toBF16,
+	sqDiff: sqDiff, adamW: adamW, round: round, fromF16: fromF16, fromBF16: fromBF16, toF16: toF16, toBF16: toBF16,
 	quantize: quantize, transpose: transpose, panel: panel,
 	gatherF32: eachRow(copyRow), gatherF16: eachRow(fromF16), gatherBF16: eachRow(fromBF16),
 	scatterF32: eachRow(copyRow), scatterF16: eachRow(toF16), scatterBF16: eachRow(toBF16), weave: weave,

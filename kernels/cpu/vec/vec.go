@@ -75,6 +75,7 @@ type funcs struct {
 	normGrad           func(dx, dgain, dbias, dout, x, gain []float32, mean, rstd, a, b float32)
 	sqDiff             func(dst, x, y []float32, scale float32) float32
 	adamW              func(w, m, v, g []float32, c *AdamW)
+	round              func(dst, x []float32, r *Rounding)
 	fromF16, fromBF16  func(dst []float32, x []uint16)
 	toF16, toBF16      func(dst []uint16, x []float32)
 	quantize           func(dst []int8, x []float32, inv float32)

@@ -50,13 +50,26 @@ var (
 	sPanelReg, sAcc = 4, 8
 )
 
+// valuesAhead and placesAhead are how many bytes before their use values and places are
+// fetched: farther than the processor does by itself, which ends with each page. Each
+// pair fetches so many lines of them, which is more than it uses, and of the walk.
+const (
+	valuesAhead, valuesLines = 1024, 7
+	placesAhead, placesLines = 512, 3
+	walkLines                = 4
+)
+
+// sFetches is the walk of the kernels with 32 registers, whose sAdd is free once it is a
+// mask.
+var sFetches = walk{state: sAdd, at: reg.R14, left: sPlace[0]}
+
 func (k sparseKernel) width() int { return k.vectors * k.isa.lanes }
 
 func (k sparseKernel) acc(row, v int) reg.VecPhysical { return k.isa.vec(sAcc + row*k.vectors + v) }
 
 func (k sparseKernel) generate() {
 	name := fmt.Sprintf("sparsePairs%s%d", k.isa.suffix, k.vectors)
-	TEXT(name, NOSPLIT, "func(pairs int, pair, places *uint16, values, panel, sums *float32, add int)")
+	TEXT(name, NOSPLIT, "func(pairs int, pair, places *uint16, values, panel, sums *float32, add int, walk *uintptr)")
 	Pragma("noescape")
 	Doc(name + " is a sparseFunc for panels of " + fmt.Sprint(k.width()) + " columns.")
 	for _, p := range []struct {
@@ -75,6 +88,7 @@ func (k sparseKernel) generate() {
 		SHLQ(U8(uint8(bits.TrailingZeros(uint(4*k.width())))), sRow[row])
 		ADDQ(sSums, sRow[row])
 	}
+	k.fetch()
 	k.begin()
 	k.steps("mixed", 4, 4, 3, k.mixed)
 	k.steps("single", 6, 2, 2, k.single)
@@ -106,6 +120,7 @@ func (k sparseKernel) prepare() {
 	}
 	NEGQ(sAdd)
 	KMOVW(sAdd.As32(), reg.K1)
+	Load(Param("walk"), sFetches.state)
 }
 
 // begin sets the accumulators to the sums so far or, if they are not to be added
@@ -139,6 +154,25 @@ func (k sparseKernel) steps(label string, count, values, places int, step func()
 	DECQ(sSteps)
 	JNZ(LabelRef(label))
 	Label(label + "done")
+}
+
+// fetch asks for values and places that are used later, and for lines of the walk. In
+// the loops there is no room for it: they load nearly a vector for each multiply-add.
+func (k sparseKernel) fetch() {
+	for i := range valuesLines {
+		PREFETCHT0(Mem{Base: sVals, Disp: valuesAhead + 64*i})
+	}
+	for i := range placesLines {
+		PREFETCHT0(Mem{Base: sPlaces, Disp: placesAhead + 64*i})
+	}
+	if k.isa.lanes != 16 {
+		return
+	}
+	sFetches.begin()
+	for i := range walkLines {
+		sFetches.fetch(fmt.Sprint("fetched", i))
+	}
+	sFetches.end()
 }
 
 // spread returns the register that holds i in every lane.

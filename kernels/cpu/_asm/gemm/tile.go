@@ -111,10 +111,10 @@ var (
 	rTmp, rCols = reg.R11, reg.R12
 	rA4         = reg.R11 // for A in place: row 4, and the distances to the next row
 	rLda, rLda3 = reg.R9, reg.R10
-	rWalk       = reg.R12 // of the fetches, while the units are multiplied
-	rFetch      = reg.R14 // the line to fetch next
-	rRun        = reg.R15 // how many lines are left in its row
 )
+
+// fetches is the walk of the tiles, while they multiply units.
+var fetches = walk{state: reg.R12, at: reg.R14, left: reg.R15}
 
 func (t tile) generate() {
 	t.header()
@@ -168,29 +168,9 @@ func loadArgs() {
 	Load(Param("a"), rA)
 	Load(Param("b"), rB)
 	Load(Param("c"), rC)
-	Load(Param("walk"), rWalk)
-	MOVQ(walkAt, rFetch)
-	MOVQ(walkLeft, rRun)
+	Load(Param("walk"), fetches.state)
+	fetches.begin()
 	loadTarget()
-}
-
-// The fields of a walk (see walk in kernels/cpu/gemm).
-var (
-	walkAt   = Mem{Base: rWalk}
-	walkLeft = Mem{Base: rWalk, Disp: 8}
-	walkRun  = Mem{Base: rWalk, Disp: 16}
-	walkJump = Mem{Base: rWalk, Disp: 24}
-)
-
-// fetch asks for the next line of the walk.
-func fetch() {
-	PREFETCHT1(Mem{Base: rFetch})
-	ADDQ(U8(64), rFetch)
-	DECQ(rRun)
-	JNZ(LabelRef("fetched"))
-	ADDQ(walkJump, rFetch)
-	MOVQ(walkRun, rRun)
-	Label("fetched")
 }
 
 // loadTarget loads what is needed for C only.
@@ -261,7 +241,7 @@ func (t tile) loop() {
 	for v := 0; v < t.vectors; v++ {
 		PREFETCHT0(Mem{Base: rB, Disp: ahead + 4*v*t.isa.lanes})
 	}
-	fetch()
+	fetches.fetch("fetched")
 	if t.inPlace {
 		ADDQ(U8(4), rAk)
 		ADDQ(U8(4), rA4)
@@ -273,8 +253,7 @@ func (t tile) loop() {
 	JNZ(LabelRef("unit"))
 	DECQ(rSegs)
 	JNZ(LabelRef("segment"))
-	MOVQ(rFetch, walkAt)
-	MOVQ(rRun, walkLeft)
+	fetches.end()
 	Label("stored")
 }
 

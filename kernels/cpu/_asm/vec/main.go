@@ -19,6 +19,7 @@ func main() {
 	activations()
 	norms()
 	steps()
+	rounding()
 	halves()
 	gathers()
 	transpose()
