@@ -22,7 +22,7 @@ func (d *Driver) Collectives() (driver.Collectives, error) {
 // clique is what the ranks of a group share.
 type clique struct {
 	members []*group
-	absent  int // members that have not joined
+	absent  int         // members that have not joined
 	calls   []*exchange // that some rank has begun and not all have ended, in order
 	ended   int         // calls that have left the list
 	pairs   map[[2]int]*pair
