@@ -49,7 +49,7 @@ build:
 	CGO_ENABLED=0 $(GO) build -buildvcs=$(VCS) -o bin/ofpeak ./bench
 
 cuda: bin/stub/libcuda.so
-	$(WITH_CUDA) $(GO) build -tags gpu -buildvcs=$(VCS) -o bin/ofpeak-cuda ./bench
+	$(WITH_CUDA) $(GO) build -tags gpu,mpi -buildvcs=$(VCS) -o bin/ofpeak-cuda ./bench
 
 # The command opens its shim, and that its MPI, when a launcher has started it.
 mpi:
