@@ -21,8 +21,8 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 # Concurrency lives in these. The numeric packages, and bench/rig which trains, would take minutes under the race detector; results starts no goroutine, and
 # what of it several could use at once is used by bench.
-# So would these tests, which train in processes of their own; all of them run again without it.
-UNRACED := Tutorial|InABrowser|IsAccessible|Killed|UnderMPI|OfIsolated|OnSimulatedGPUs
+# So would these tests, which train in processes of their own, or hold or draw many numbers; all of them run again without it.
+UNRACED := VerifyReference|VerifyFinds|PeakMeasures|TestReport$$|Tutorial|InABrowser|IsAccessible|Killed|UnderMPI|OfIsolated|OnSimulatedGPUs
 # Of those that run without it these take longest, so they start first.
 LONGEST := ./parallel/paralleltest ./kernels/cpu ./kernels/cuda
 # Per package: five times what they take on two idle cores, since the machine may be busy.
@@ -49,7 +49,7 @@ build:
 	CGO_ENABLED=0 $(GO) build -buildvcs=$(VCS) -o bin/ofpeak ./bench
 
 cuda: bin/stub/libcuda.so
-	$(WITH_CUDA) $(GO) build -tags gpu -buildvcs=$(VCS) -o bin/ofpeak-cuda ./bench
+	$(WITH_CUDA) $(GO) build -tags gpu,mpi -buildvcs=$(VCS) -o bin/ofpeak-cuda ./bench
 
 # The command opens its shim, and that its MPI, when a launcher has started it.
 mpi:

@@ -19,6 +19,7 @@ import (
 	"ofpeak/bench/perfetto"
 	"ofpeak/bench/sweep"
 	"ofpeak/bench/workload"
+	"ofpeak/kernels/cpu/isa"
 	"ofpeak/results"
 )
 
@@ -155,6 +156,9 @@ func (f *runFlags) run(ctx context.Context, stdout, stderr io.Writer, open openF
 	if n := processes(r); n > 1 && f.isolate {
 		return fmt.Errorf("--isolate within a job of %d processes: start ofpeak alone and pass --launcher, which gives each case a job of its own", n)
 	}
+	if err := checkISA(f.isas, r.Machine()); err != nil {
+		return err
+	}
 	plan, err := f.plan(r.Machine())
 	if err != nil {
 		return err
@@ -221,6 +225,16 @@ func checkDevice(device string, gpus int) error {
 		return fmt.Errorf("--gpus %d: --device cpu uses none; drop one", gpus)
 	case gpus > maxSimulated && device == workload.Sim:
 		return fmt.Errorf("--gpus %d: at most %d are simulated", gpus, maxSimulated)
+	}
+	return nil
+}
+
+// checkISA refuses what is no instruction set of any CPU. One of another CPU makes skipped rows; a GPU's variants have names of their own.
+func checkISA(isas []string, m sweep.Machine) error {
+	for _, name := range isas {
+		if m.Device == results.CPU && !slices.Contains(isa.Known(), name) {
+			return fmt.Errorf("--isa %s is unknown; take one of %s", name, strings.Join(isa.Names(), ", "))
+		}
 	}
 	return nil
 }

@@ -134,6 +134,7 @@ func TestRunErrors(t *testing.T) {
 		{"run --gpus -1", "ofpeak: --gpus -1 is negative; pass 0 for all"},
 		{"run --device cpu --gpus 2", "ofpeak: --gpus 2: --device cpu uses none; drop one"},
 		{"run --device sim --gpus 1000", "ofpeak: --gpus 1000: at most 64 are simulated"},
+		{"run --isa mmx", "ofpeak: --isa mmx is unknown; take one of go"},
 		{"run --chip Z9000", `ofpeak: --chip "Z9000": is not in the table; see ofpeak chips`},
 		{"run --seconds -1", "must not be negative"},
 		{"run --model gpt9", "ofpeak: --model gpt9 is unknown; take one of tiny"},

@@ -29,11 +29,11 @@ type engine struct {
 }
 
 func (r *Rig) engine(c workload.Case) engine {
-	if c.OnGPU() {
-		return r.gpus.engine()
-	}
 	if r.joined(c) {
 		return engine{r.job.Version(), nil} // launch connects the processes
+	}
+	if c.OnGPU() {
+		return r.gpus.engine()
 	}
 	return engine{local.Name, local.New}
 }
