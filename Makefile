@@ -19,14 +19,15 @@ GO          ?= go
 # ST1005 takes the dims C, NH, T and B at the start of an error for a capitalized word.
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-# Concurrency lives in these. The numeric packages, and bench/rig which trains, would take minutes under the race detector.
-# So would these tests, which train in processes of their own; all of them run again without it.
-UNRACED := Tutorial|InABrowser|IsAccessible|Killed|UnderMPI|OfIsolated|OnSimulatedGPUs
+# Concurrency lives in these. The numeric packages, and bench/rig which trains, would take minutes under the race detector; results starts no goroutine, and
+# what of it several could use at once is used by bench.
+# So would these tests, which train in processes of their own, or hold or draw many numbers; all of them run again without it.
+UNRACED := VerifyReference|VerifyFinds|PeakMeasures|TestReport$$|Tutorial|InABrowser|IsAccessible|Killed|UnderMPI|OfIsolated|OnSimulatedGPUs
 # Of those that run without it these take longest, so they start first.
 LONGEST := ./parallel/paralleltest ./kernels/cpu ./kernels/cuda
 # Per package: five times what they take on two idle cores, since the machine may be busy.
 TIMEOUT ?= 30m
-RACE := ./parallel/paralleltest ./bench ./bench/nvml ./bench/sweep ./parallel/... ./results/... ./kernels/cpu/team/... ./kernels/cpu/blas
+RACE := ./parallel/paralleltest ./bench ./bench/nvml ./bench/sweep ./parallel/... ./kernels/cpu/team/... ./kernels/cpu/blas
 
 # Stamp the commit where git can tell it.
 VCS := $(shell git rev-parse HEAD >/dev/null 2>&1 && echo auto || echo false)
@@ -48,7 +49,7 @@ build:
 	CGO_ENABLED=0 $(GO) build -buildvcs=$(VCS) -o bin/ofpeak ./bench
 
 cuda: bin/stub/libcuda.so
-	$(WITH_CUDA) $(GO) build -tags gpu -buildvcs=$(VCS) -o bin/ofpeak-cuda ./bench
+	$(WITH_CUDA) $(GO) build -tags gpu,mpi -buildvcs=$(VCS) -o bin/ofpeak-cuda ./bench
 
 # The command opens its shim, and that its MPI, when a launcher has started it.
 mpi:

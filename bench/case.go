@@ -107,7 +107,11 @@ func runCase(ctx context.Context, to isolate.Writer, open openFunc, job isolate.
 			return to.Row(row, nil)
 		}
 	}
-	r.Run(sweep.OnStage(ctx, func(stage string) { _ = to.Stage(stage) }), c, &row)
+	do := r.Run
+	if job.Probe {
+		do = r.Probe
+	}
+	do(sweep.OnStage(ctx, func(stage string) { _ = to.Stage(stage) }), c, &row)
 	var carry []byte
 	if carrier != nil {
 		if carry, err = carrier.Carry(); err != nil {

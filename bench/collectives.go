@@ -38,13 +38,17 @@ func collectiveTable(ctx context.Context, stderr io.Writer, each time.Duration) 
 
 // collectivesOf is collectiveTable of so many ranks of a rig.
 func collectivesOf(ctx context.Context, r *rig.Rig, ranks int, each time.Duration) (render.Table, error) {
-	t := render.Table{Header: []string{"engine", "collective", "ranks", "bytes", "us", "algbw_gb_per_s", "busbw_gb_per_s"}, Right: []int{2, 3, 4, 5, 6}}
 	if ranks < 2 {
-		return t, fmt.Errorf("one rank has no one to talk to; take a launcher with -np 2 or more, or two GPUs")
+		return bandwidthTable("", nil), fmt.Errorf("one rank has no one to talk to; take a launcher with -np 2 or more, or two GPUs")
 	}
 	measured, err := r.Collectives(ctx, ranks, sweepSizes, each)
+	return bandwidthTable(r.Engine(ranks), measured), err
+}
+
+func bandwidthTable(engine string, measured []rig.Collective) render.Table {
+	t := render.Table{Header: []string{"engine", "collective", "ranks", "bytes", "us", "algbw_gb_per_s", "busbw_gb_per_s"}, Right: []int{2, 3, 4, 5, 6}}
 	for _, c := range measured {
-		t.Rows = append(t.Rows, []string{r.Engine(ranks), c.Op.String(), fmt.Sprint(c.Ranks), fmt.Sprint(c.Bytes), fmt.Sprintf("%.1f", float64(c.Time)/1e3), digits(c.AlgGBps), digits(c.BusGBps)})
+		t.Rows = append(t.Rows, []string{engine, c.Op.String(), fmt.Sprint(c.Ranks), fmt.Sprint(c.Bytes), fmt.Sprintf("%.1f", float64(c.Time)/1e3), digits(c.AlgGBps), digits(c.BusGBps)})
 	}
-	return t, err
+	return t
 }

@@ -135,7 +135,7 @@ func TestCompareErrors(t *testing.T) {
 		args []string
 		want string
 	}{
-		{[]string{"base.csv"}, "1 is not the number of files that it reads; give them as in compare BASE.csv OTHER.csv..."},
+		{[]string{"base.csv"}, "compare reads 2 files or more, not 1; give them as in compare BASE.csv OTHER.csv..."},
 		{[]string{"base.csv", "none.csv"}, "none.csv: cannot be read: no such file or directory"},
 		{[]string{"base.csv", "notes.txt"}, "notes.txt:1: column schema: is missing; is it a results CSV of ofpeak?"},
 		{[]string{"base.csv", "later.csv", "--format", "pdf"}, `--format "pdf": is unknown; use text, csv, md or json`},

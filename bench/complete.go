@@ -30,7 +30,7 @@ func flagValues() map[string][]string {
 		"suite": suites, "technique": workload.Techniques, "model": workload.PresetNames(), "precision": precisions, "pass": workload.Passes,
 		"engine": workload.Engines, "layout": {"dense", "2:4", "block:16@0.5", "block:32@0.5"}, "schedule": workload.Schedules,
 		"cut": workload.Cuts, "experts": {"none", "8x1@1.25", "8x2@1.25"}, "recompute": workload.Recomputes,
-		"zero": {"0", "1", "2", "3"}, "memory": {"256MiB", "1GiB"}, "isa": isa.Names(), "device": devices, "chip": chips.Builtin().Names(),
+		"zero": {"0", "1", "2", "3"}, "memory": {"256MiB", "1GiB"}, "largest": workload.Searched, "isa": isa.Names(), "device": devices, "chip": chips.Builtin().Names(),
 		"retry": retries, "format": {"text", "csv", "md"}, "compare format": {"text", "csv", "md", "json"},
 		"export format": {"benchfmt", "jsonl", "parquet", "openmetrics"}, "compare row": compare.Keys(), "compare col": compare.Keys(),
 	}

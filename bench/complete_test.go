@@ -29,7 +29,7 @@ func TestCompletion(t *testing.T) {
 		n           int
 		directive   string
 	}{
-		{"run --suite ", "smoke", 4, noFiles},
+		{"run --suite ", "smoke", 5, noFiles},
 		{"run --technique ", "baseline", 6, noFiles},
 		{"run --technique sparse,", "sparse,baseline", 5, noFiles},
 		{"run --technique sparse,mixed-precision,d", "sparse,mixed-precision,data-parallel", 2, noFiles},

@@ -23,7 +23,14 @@ func files(least, most int) cobra.PositionalArgs {
 		if len(args) >= least && (most == 0 || len(args) <= most) {
 			return nil
 		}
-		return fmt.Errorf("%d is not the number of files that it reads; give them as in %s", len(args), strings.TrimSuffix(cmd.UseLine(), " [flags]"))
+		what := "one file"
+		switch {
+		case least > 1:
+			what = fmt.Sprintf("%d files or more", least)
+		case most == 0:
+			what = "one file or more"
+		}
+		return fmt.Errorf("%s reads %s, not %d; give them as in %s", cmd.CommandPath(), what, len(args), strings.TrimSuffix(cmd.UseLine(), " [flags]"))
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 
+	"ofpeak/bench/rig"
 	"ofpeak/kernels"
 	"ofpeak/kernels/cuda"
 	"ofpeak/kernels/cuda/driver"
@@ -57,11 +58,16 @@ func firstGPU() (kernels.Device, error) {
 	return cuda.Open(d, 0)
 }
 
-// openGPU measures on the GPUs of this host.
+// openGPU measures on the GPUs of this host, or on one of them with the other processes of its job.
 func openGPU(o runnerOptions) (runner, error) {
 	d, err := gpuDriver()
 	if err != nil {
 		return nil, err
 	}
-	return o.rig(d, o.GPUs)
+	library, none := d.Collectives()
+	job, local, err := joinGPUs(o.Stderr, o.Stall, library, none)
+	if err != nil {
+		return nil, err
+	}
+	return o.rig(rig.Options{Driver: d, GPUs: o.GPUs, Job: job, LocalRank: local})
 }

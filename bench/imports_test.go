@@ -20,7 +20,7 @@ var comparing = []string{"kernels/verify", "kernels/kerneltest", "parallel/paral
 // siblings never import each other.
 var siblings = [][]string{
 	{"kernels/ref", "kernels/cpu", "kernels/cuda", "kernels/gograph"},
-	{"parallel/dp", "parallel/tp", "parallel/pp", "parallel/ep"},
+	{"parallel/dp", "parallel/tp", "parallel/pp", "parallel/cp"},
 	{"parallel/comm/local", "parallel/comm/peer", "parallel/comm/mpi", "parallel/comm/nccl"},
 }
 

@@ -10,7 +10,6 @@ import (
 
 	"ofpeak/bench/rig"
 	"ofpeak/bench/workload"
-	"ofpeak/kernels/cuda/driver"
 	"ofpeak/kernels/cuda/driver/ptxsim"
 )
 
@@ -27,7 +26,7 @@ func openRunnerOr(o runnerOptions, cpu func() (runner, error)) (runner, error) {
 
 func openSimulated(o runnerOptions) (runner, error) {
 	gpus := cmp.Or(o.GPUs, simulatedGPUs)
-	return o.rig(ptxsim.New(ptxsim.Config{Devices: gpus}), gpus)
+	return o.rig(rig.Options{Driver: ptxsim.New(ptxsim.Config{Devices: gpus}), GPUs: gpus})
 }
 
 // Simulated GPUs, unless the user says how many, and at most.
@@ -42,12 +41,13 @@ func (o runnerOptions) cpu() (runner, error) {
 	if err != nil {
 		return nil, err
 	}
-	return rig.New(rig.Options{Chip: o.Chip, Data: o.Data, Rule: o.Rule, Trace: o.Trace, Job: job, LocalRank: local, Stall: o.Stall})
+	return o.rig(rig.Options{Job: job, LocalRank: local})
 }
 
-// rig measures on so many GPUs of a driver (0: all).
-func (o runnerOptions) rig(d driver.Driver, gpus int) (runner, error) {
-	return rig.New(rig.Options{Chip: o.Chip, Data: o.Data, Rule: o.Rule, Trace: o.Trace, Driver: d, GPUs: gpus, Stall: o.Stall})
+// rig measures on a device and with a job as said, and else as the user wants it.
+func (o runnerOptions) rig(on rig.Options) (runner, error) {
+	on.Chip, on.Data, on.Rule, on.Trace, on.Stall = o.Chip, o.Data, o.Rule, o.Trace, o.Stall
+	return rig.New(on)
 }
 
 func choose(o runnerOptions, gpu func(runnerOptions) (runner, error), cpu func() (runner, error)) (runner, error) {

@@ -46,7 +46,7 @@ func TestReportErrors(t *testing.T) {
 		args []string
 		want string
 	}{
-		{nil, "0 is not the number of files that it reads; give them as in report FILE.csv..."},
+		{nil, "report reads one file or more, not 0; give them as in report FILE.csv..."},
 		{[]string{"none.csv"}, "none.csv: cannot be read: no such file or directory"},
 		{[]string{"base.csv", "-o", "no/such/place.html"}, "--out no/such/place.html: cannot be written: no such file or directory; choose a writable place"},
 		{[]string{"base.csv", "--png", "base.csv"}, "--png base.csv: cannot be made: not a directory; choose a writable place"},

@@ -19,6 +19,7 @@ import (
 	"ofpeak/bench/perfetto"
 	"ofpeak/bench/sweep"
 	"ofpeak/bench/workload"
+	"ofpeak/kernels/cpu/isa"
 	"ofpeak/results"
 )
 
@@ -28,7 +29,7 @@ type runFlags struct {
 	trace                          string
 	cases, models, techniques      []string
 	engines, passes, precisions    []string
-	layouts, isas, memory          []string
+	layouts, isas, memory, largest []string
 	recomputes                     []string
 	ranks, microbatches, buckets   []int
 	threads, zero                  []int
@@ -73,7 +74,7 @@ func (f *runFlags) register(cmd *cobra.Command) {
 	p := cmd.Flags()
 	f.sweepFlags.register(p)
 	f.displayFlags.register(p)
-	p.StringVar(&f.suite, "suite", "quick", "smoke, quick, parallel or full")
+	p.StringVar(&f.suite, "suite", "quick", "smoke, quick, parallel, claims or full")
 	p.StringArrayVar(&f.cases, "case", nil, "measure just this case, a line as --list prints it; may be repeated")
 	p.BoolVar(&f.list, "list", false, "print the cases and why some would be skipped; measure nothing")
 	p.StringVar(&f.out, "out", "", "CSV to create (default results/runs/HOST-CHIP-TIME.csv)")
@@ -103,6 +104,7 @@ func (f *runFlags) register(cmd *cobra.Command) {
 	p.IntSliceVar(&f.zero, "zero", nil, "what data-parallel ranks share (ZeRO): 0 nothing, 1 optimizer state, 2 also gradients, 3 also weights")
 	p.StringSliceVar(&f.recomputes, "recompute", nil, "what the backward pass computes again instead of keeping it: none, blocks")
 	p.StringSliceVar(&f.memory, "memory", nil, "memory that each rank may allocate, such as 256MiB; 0: what there is")
+	p.StringSliceVar(&f.largest, "largest", nil, "search by running for the largest model (L), or batch (B), that --memory holds; without --memory, that some holds which suits the model")
 	p.IntSliceVar(&f.threads, "threads", nil, "cores of each rank; 0: an equal share of all")
 	p.StringSliceVar(&f.isas, "isa", nil, "force a variant of the operators, such as go, avx2, avx512 or neon")
 }
@@ -153,6 +155,9 @@ func (f *runFlags) run(ctx context.Context, stdout, stderr io.Writer, open openF
 	}
 	if n := processes(r); n > 1 && f.isolate {
 		return fmt.Errorf("--isolate within a job of %d processes: start ofpeak alone and pass --launcher, which gives each case a job of its own", n)
+	}
+	if err := checkISA(f.isas, r.Machine()); err != nil {
+		return err
 	}
 	plan, err := f.plan(r.Machine())
 	if err != nil {
@@ -224,13 +229,23 @@ func checkDevice(device string, gpus int) error {
 	return nil
 }
 
+// checkISA refuses what is no instruction set of any CPU. One of another CPU makes skipped rows; a GPU's variants have names of their own.
+func checkISA(isas []string, m sweep.Machine) error {
+	for _, name := range isas {
+		if m.Device == results.CPU && !slices.Contains(isa.Known(), name) {
+			return fmt.Errorf("--isa %s is unknown; take one of %s", name, strings.Join(isa.Names(), ", "))
+		}
+	}
+	return nil
+}
+
 // rule is the suite's with the user's changes.
 func (f *runFlags) rule() (measure.Rule, error) {
 	suite, err := workload.SuiteNamed(f.suite)
 	if err != nil {
 		return measure.Rule{}, err
 	}
-	rule := map[string]measure.Rule{"smoke": measure.Smoke, "quick": measure.Quick, "parallel": measure.Quick, "full": measure.Full}[suite.Name]
+	rule := map[string]measure.Rule{"smoke": measure.Smoke, "quick": measure.Quick, "parallel": measure.Quick, "claims": measure.Smoke, "full": measure.Full}[suite.Name]
 	for _, number := range []struct {
 		flag  string
 		value float64
@@ -274,14 +289,18 @@ func (f *runFlags) plan(m sweep.Machine) ([]workload.Planned, error) {
 		if err != nil {
 			return nil, err
 		}
-		plan = append(plan, workload.Planned{Case: c})
+		searches, err := f.searches(c)
+		if err != nil {
+			return nil, err
+		}
+		plan = append(plan, searches...)
 	}
 	if len(plan) > 0 {
 		return plan, nil
 	}
 	o := workload.Options{Suite: f.suite, Techniques: f.techniques, Device: string(m.Device), Cores: m.Cores, GPUs: m.GPUs, Seed: f.seed,
 		Override: workload.Settings{Engines: f.engines, Passes: f.passes, Precisions: f.precisions, Ranks: f.ranks,
-			Microbatches: f.microbatches, BucketBytes: f.buckets, ZeRO: f.zero, Recomputes: f.recomputes, Threads: f.threads, ISAs: f.isas}}
+			Microbatches: f.microbatches, BucketBytes: f.buckets, ZeRO: f.zero, Recomputes: f.recomputes, Threads: f.threads, ISAs: f.isas, Largest: f.largest}}
 	if err := f.strategyFlags.override(&o.Override); err != nil {
 		return nil, err
 	}
@@ -309,12 +328,31 @@ func (f *runFlags) plan(m sweep.Machine) ([]workload.Planned, error) {
 	return workload.Expand(o)
 }
 
+// searches are those of --largest for a case, or the case itself.
+func (f *runFlags) searches(c workload.Case) ([]workload.Planned, error) {
+	if len(f.largest) == 0 {
+		return []workload.Planned{{Case: c}}, nil
+	}
+	var plan []workload.Planned
+	for _, dim := range f.largest {
+		p, err := c.Search(dim)
+		if err != nil {
+			return nil, err
+		}
+		plan = append(plan, p)
+	}
+	return plan, nil
+}
+
 // listPlan prints each case as a line for --case.
 func listPlan(w io.Writer, plan []workload.Planned) error {
 	for _, p := range plan {
 		line := p.Case.String()
-		if p.Skip != nil {
+		switch {
+		case p.Skip != nil:
 			line += "  # skipped: " + p.Skip.Error()
+		case p.Largest != "":
+			line += "  # and up, to the largest " + p.Largest + " that fits"
 		}
 		if _, err := fmt.Fprintln(w, line); err != nil {
 			return err

@@ -62,6 +62,15 @@ func (f *fakeRunner) Run(ctx context.Context, c workload.Case, row *results.Row)
 	}
 }
 
+// Probe lets a rank hold three layers, or twelve sequences.
+func (f *fakeRunner) Probe(_ context.Context, c workload.Case, row *results.Row) {
+	if c.Model.L > 3*c.PP || c.Model.B > 12*c.DP {
+		row.Settle(results.Skipped, "out of device memory")
+		return
+	}
+	row.Settle(results.OK, "")
+}
+
 // ofpeak runs the command on the fake device.
 func (f *fakeRunner) ofpeak(args ...string) (status int, stdout, stderr string) {
 	var out, errs bytes.Buffer
@@ -120,11 +129,12 @@ func TestRunErrors(t *testing.T) {
 		{"run --colour", "ofpeak: ofpeak run has no such flag: --colour; see ofpeak run --help"},
 		{"run extra", `ofpeak: ofpeak run takes flags only, not "extra"; see ofpeak run --help`},
 		{"run --ranks two", `ofpeak: --ranks "two" is not understood; pass a whole number or a list of them such as 2,4`},
-		{"run --suite huge", "ofpeak: --suite huge is unknown; take one of smoke, quick, parallel, full"},
+		{"run --suite huge", "ofpeak: --suite huge is unknown; take one of smoke, quick, parallel, claims, full"},
 		{"run --device tpu", "ofpeak: --device tpu is unknown; take auto, cpu, cuda or sim"},
 		{"run --gpus -1", "ofpeak: --gpus -1 is negative; pass 0 for all"},
 		{"run --device cpu --gpus 2", "ofpeak: --gpus 2: --device cpu uses none; drop one"},
 		{"run --device sim --gpus 1000", "ofpeak: --gpus 1000: at most 64 are simulated"},
+		{"run --isa mmx", "ofpeak: --isa mmx is unknown; take one of go"},
 		{"run --chip Z9000", `ofpeak: --chip "Z9000": is not in the table; see ofpeak chips`},
 		{"run --seconds -1", "must not be negative"},
 		{"run --model gpt9", "ofpeak: --model gpt9 is unknown; take one of tiny"},

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"ofpeak/bench/sweep"
 	"ofpeak/bench/workload"
 	"ofpeak/parallel/comm"
 	"ofpeak/results"
@@ -77,13 +78,7 @@ var retryable = []results.Status{results.Failed, results.Wrong, results.Suspect,
 
 // goOn opens the CSV of an earlier run. Of the plan's rows it takes out those that --retry names.
 func (f *sweepFlags) goOn(path string, plan []workload.Planned, stderr io.Writer) (*results.Writer, []results.Row, error) {
-	planned := map[string]bool{}
-	for _, p := range plan {
-		planned[p.Case.String()] = true
-	}
-	w, found, err := results.Resume(path, func(r *results.Row) bool {
-		return planned[r.Case] && slices.Contains(f.retry, string(r.Status))
-	})
+	w, found, err := results.Resume(path, sweep.Again(plan, func(s results.Status) bool { return slices.Contains(f.retry, string(s)) }))
 	if err != nil {
 		return nil, nil, err
 	}

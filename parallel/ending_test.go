@@ -40,7 +40,6 @@ func TestRankThatStalls(t *testing.T) {
 	never := func(*parallel.Rank) error { <-end; return nil }
 	boom, interrupted := errors.New("boom"), errors.New("interrupted")
 	ctx, cancel := context.WithCancelCause(t.Context())
-	time.AfterFunc(stall/10, func() { cancel(interrupted) })
 	var all sync.WaitGroup
 	for _, test := range []struct {
 		name string
@@ -61,7 +60,10 @@ func TestRankThatStalls(t *testing.T) {
 			r.All.Recv(r.Compute, kernels.Of(b, 1), 0) // which nobody sends
 			return nil
 		}, "all ranks wait and none computes: deadlock"},
-		{"when interrupted", ctx, never, "rank 0: communicator aborted: interrupted"},
+		{"when interrupted", ctx, func(r *parallel.Rank) error {
+			time.AfterFunc(stall/10, func() { cancel(interrupted) }) // when all ranks have come as far as this
+			return never(r)
+		}, "rank 0: communicator aborted: interrupted"},
 		{"when another one fails", t.Context(), func(r *parallel.Rank) error {
 			r.All.Abort(fmt.Errorf("rank 2: %w", boom))
 			return never(r)

@@ -42,11 +42,11 @@ func launch(t *testing.T, ctx context.Context, s parallel.Strategy, b body) erro
 
 // Each communicator has the ranks and the order that the mesh gives them.
 func TestAxes(t *testing.T) {
-	s := parallel.Strategy{DP: 3, TP: 2, PP: 2}
+	s := parallel.Strategy{DP: 3, TP: 2, PP: 2, CP: 2}
 	var ran atomic.Int32
 	err := launch(t, t.Context(), s, func(_ context.Context, r *parallel.Rank) error {
 		ran.Add(1)
-		if r.World != 12 || r.All.Rank() != r.ID {
+		if r.World != 24 || r.All.Rank() != r.ID {
 			return fmt.Errorf("rank %d of %d is %d of all", r.ID, r.World, r.All.Rank())
 		}
 		c := r.Coord
@@ -55,8 +55,8 @@ func TestAxes(t *testing.T) {
 			c          comm.Communicator
 			rank, size int
 		}{
-			{"dp", r.DP, c.DP, 3}, {"tp", r.TP, c.TP, 2}, {"pp", r.PP, c.PP, 2},
-			{"model", r.Model, c.PP*2 + c.TP, 4}, {"data", r.Data, c.PP*3 + c.DP, 6},
+			{"dp", r.DP, c.DP*2 + c.CP, 6}, {"tp", r.TP, c.TP, 2}, {"pp", r.PP, c.PP, 2}, {"cp", r.CP, c.CP, 2},
+			{"model", r.Model, c.PP*2 + c.TP, 4}, {"data", r.Data, (c.PP*3+c.DP)*2 + c.CP, 12}, {"grads", r.Grads, c.DP*2 + c.CP, 6},
 		} {
 			if axis.c.Rank() != axis.rank || axis.c.Size() != axis.size {
 				return fmt.Errorf("rank %d at %+v is %d of %d on %s", r.ID, c, axis.c.Rank(), axis.c.Size(), axis.name)
@@ -64,7 +64,7 @@ func TestAxes(t *testing.T) {
 		}
 		return nil
 	})
-	if err != nil || ran.Load() != 12 {
+	if err != nil || ran.Load() != 24 {
 		t.Errorf("%d ranks ran: %v", ran.Load(), err)
 	}
 }

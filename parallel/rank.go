@@ -15,15 +15,15 @@ type Rank struct {
 	Strategy Strategy // with its defaults filled in
 	Device   kernels.Device
 
-	// Compute runs the model, and the collectives that it waits for; Reduce the gradient all-reduce; Pipe the transfers between stages. What the
-	// strategy does not need is nil.
-	Compute, Reduce, Pipe kernels.Stream
+	// Compute runs the model, and the collectives that it waits for; Reduce the gradient all-reduce; Pipe the transfers between stages; Ring those
+	// of keys and values. What the strategy does not need is nil.
+	Compute, Reduce, Pipe, Ring kernels.Stream
 
-	// All is the world. On the axes: DP connects the ranks that differ in their data only, TP in their part of each layer, PP in
-	// their stage, EP in their data and their experts, in order.
-	All, DP, TP, PP, EP comm.Communicator
+	// All is the world. On the axes: TP connects the ranks that differ in their part of each layer only, PP in their stage, EP in their data and their
+	// experts, CP in their positions of the same sequences, in order. DP connects those that hold the same parameters (the product of DP and CP).
+	All, DP, TP, PP, EP, CP comm.Communicator
 	// Model connects the ranks that hold one copy of the model but for its experts (the product of TP and PP), Data those that hold the same part of
-	// each layer, experts aside (the product of DP, EP and PP), Grads those among them of one stage (the product of DP and EP).
+	// each layer, experts aside (the product of DP, EP, CP and PP), Grads those among them of one stage (the product of DP, EP and CP).
 	Model, Data, Grads comm.Communicator
 
 	cleanups []func()
@@ -45,8 +45,8 @@ func (r *Rank) Counts() comm.Counts {
 }
 
 // communicators are those of the axes, then the world's; nil where open failed before.
-func (r *Rank) communicators() [8]comm.Communicator {
-	return [8]comm.Communicator{r.DP, r.TP, r.PP, r.EP, r.Model, r.Data, r.Grads, r.All}
+func (r *Rank) communicators() [9]comm.Communicator {
+	return [9]comm.Communicator{r.DP, r.TP, r.PP, r.EP, r.CP, r.Model, r.Data, r.Grads, r.All}
 }
 
 // Sync waits for all streams, and gives the first one's error.
@@ -63,8 +63,8 @@ func (r *Rank) Sync() error {
 	return first
 }
 
-func (r *Rank) streams() [3]kernels.Stream {
-	return [3]kernels.Stream{r.Compute, r.Reduce, r.Pipe}
+func (r *Rank) streams() [4]kernels.Stream {
+	return [4]kernels.Stream{r.Compute, r.Reduce, r.Pipe, r.Ring}
 }
 
 // open makes streams and communicators. All ranks call it at the same time.
@@ -74,8 +74,9 @@ func (r *Rank) open() error {
 		needed bool
 	}{
 		{&r.Compute, true}, // first, for a CPU gives its team of threads to its first stream
-		{&r.Reduce, r.Strategy.DP*r.Strategy.EP > 1},
+		{&r.Reduce, r.Strategy.DP*r.Strategy.EP*r.Strategy.CP > 1},
 		{&r.Pipe, r.Strategy.PP > 1},
+		{&r.Ring, r.Strategy.CP > 1},
 	} {
 		if !s.needed {
 			continue
@@ -95,10 +96,11 @@ func (r *Rank) open() error {
 		same Coord // ranks with equal values here form a group
 	}{
 		{&r.DP, Coord{TP: c.TP, PP: c.PP, EP: c.EP}},
-		{&r.TP, Coord{DP: c.DP, PP: c.PP, EP: c.EP}},
-		{&r.PP, Coord{DP: c.DP, TP: c.TP, EP: c.EP}},
-		{&r.EP, Coord{DP: c.DP, TP: c.TP, PP: c.PP}},
-		{&r.Model, Coord{DP: c.DP, EP: c.EP}},
+		{&r.TP, Coord{DP: c.DP, PP: c.PP, EP: c.EP, CP: c.CP}},
+		{&r.PP, Coord{DP: c.DP, TP: c.TP, EP: c.EP, CP: c.CP}},
+		{&r.EP, Coord{DP: c.DP, TP: c.TP, PP: c.PP, CP: c.CP}},
+		{&r.CP, Coord{DP: c.DP, TP: c.TP, PP: c.PP, EP: c.EP}},
+		{&r.Model, Coord{DP: c.DP, EP: c.EP, CP: c.CP}},
 		{&r.Data, Coord{TP: c.TP}},
 		{&r.Grads, Coord{TP: c.TP, PP: c.PP}},
 	} {

@@ -1,6 +1,6 @@
 // Package parallel says how a model's training is split over ranks, and starts the ranks. A Strategy is data; a Mesh places ranks on its
 // axes; a Rank is what one of them works with; a Launcher runs a body as every rank of a world. The techniques themselves are in dp,
-// tp and pp, and trainer composes them.
+// tp, pp and cp, and trainer composes them.
 //
 // It does not schedule jobs on machines: a launcher of the field starts processes, and this package runs inside them.
 package parallel
@@ -18,6 +18,7 @@ type Strategy struct {
 	TP int // tensor-parallel ranks: every layer is split
 	PP int // pipeline stages: the list of layers is split
 	EP int // expert-parallel ranks: the batch is split, and the experts of each block
+	CP int // context-parallel ranks: every sequence is split
 
 	// Sequence splits the tokens over the tensor-parallel ranks where a block has no product; see tp.Sequence.
 	Sequence bool
@@ -31,7 +32,7 @@ type Strategy struct {
 	BucketBytes int64
 	// Naive all-reduces the gradients at once after the backward instead.
 	Naive bool
-	// ZeRO spreads over the data-parallel ranks: 1 the optimizer state, 2 also the gradients, 3 also the weights; see dp.Sharded.
+	// ZeRO spreads over the data- and context-parallel ranks: 1 the optimizer state, 2 also the gradients, 3 also the weights; see dp.Sharded.
 	ZeRO int
 	// EqualStages cuts the pipeline by equal counts of layers instead of by cost.
 	EqualStages bool
@@ -44,7 +45,7 @@ const DefaultBucket = 25 << 20
 
 // Normal fills in the defaults.
 func (s Strategy) Normal() Strategy {
-	s.DP, s.TP, s.PP, s.EP = max(s.DP, 1), max(s.TP, 1), max(s.PP, 1), max(s.EP, 1)
+	s.DP, s.TP, s.PP, s.EP, s.CP = max(s.DP, 1), max(s.TP, 1), max(s.PP, 1), max(s.EP, 1), max(s.CP, 1)
 	s.Chunks, s.Microbatches = max(s.Chunks, 1), max(s.Microbatches, 1)
 	if s.Schedule == "" {
 		s.Schedule = "1f1b"
@@ -57,20 +58,20 @@ func (s Strategy) Normal() Strategy {
 
 // Check is nil if a world of so many ranks can run the strategy on a global batch of so many sequences.
 func (s Strategy) Check(world, batch int) error {
-	if s.DP < 0 || s.TP < 0 || s.PP < 0 || s.EP < 0 || s.Microbatches < 0 || s.BucketBytes < 0 || s.StageBytes < 0 || s.Chunks < 0 {
-		return fmt.Errorf("dp, tp, pp, ep, chunks, microbatches and bytes cannot be negative: leave out what is not wanted")
+	if s.DP < 0 || s.TP < 0 || s.PP < 0 || s.EP < 0 || s.CP < 0 || s.Microbatches < 0 || s.BucketBytes < 0 || s.StageBytes < 0 || s.Chunks < 0 {
+		return fmt.Errorf("dp, tp, pp, ep, cp, chunks, microbatches and bytes cannot be negative: leave out what is not wanted")
 	}
 	s = s.Normal()
 	m := s.Mesh()
 	if m.World() != world {
-		return fmt.Errorf("dp·tp·pp·ep = %d·%d·%d·%d = %d does not make a world of %d ranks: use %d ranks or other factors",
-			s.DP, s.TP, s.PP, s.EP, m.World(), world, m.World())
+		return fmt.Errorf("dp·tp·pp·ep·cp = %d·%d·%d·%d·%d = %d does not make a world of %d ranks: use %d ranks or other factors",
+			s.DP, s.TP, s.PP, s.EP, s.CP, m.World(), world, m.World())
 	}
 	switch {
 	case s.ZeRO < 0 || s.ZeRO > 3:
 		return fmt.Errorf("zero=%d is none of ZeRO's stages 1 to 3: use one of them, or 0 for none", s.ZeRO)
-	case s.ZeRO > 0 && s.DP == 1:
-		return fmt.Errorf("zero=%d spreads over data-parallel ranks: use dp of 2 or more", s.ZeRO)
+	case s.ZeRO > 0 && s.DP*s.CP == 1:
+		return fmt.Errorf("zero=%d spreads over data- and context-parallel ranks: use dp or cp of 2 or more", s.ZeRO)
 	case s.ZeRO > 0 && s.EP > 1:
 		return fmt.Errorf("zero=%d spreads what ranks hold alike, and experts differ: use no ep with it", s.ZeRO)
 	case s.ZeRO > 0 && s.Naive:
@@ -101,7 +102,7 @@ func (s Strategy) Check(world, batch int) error {
 // Mesh is the strategy's arrangement of ranks.
 func (s Strategy) Mesh() Mesh {
 	s = s.Normal()
-	return Mesh{DP: s.DP, TP: s.TP, PP: s.PP, EP: s.EP}
+	return Mesh{DP: s.DP, TP: s.TP, PP: s.PP, EP: s.EP, CP: s.CP}
 }
 
 // String is the strategy as a case line shows it, such as "dp2·tp2·pp2 1f1b m4".
@@ -111,7 +112,7 @@ func (s Strategy) String() string {
 	for _, a := range []struct {
 		name string
 		size int
-	}{{"dp", s.DP}, {"tp", s.TP}, {"pp", s.PP}, {"ep", s.EP}} {
+	}{{"dp", s.DP}, {"tp", s.TP}, {"pp", s.PP}, {"ep", s.EP}, {"cp", s.CP}} {
 		if a.size > 1 {
 			axes = append(axes, fmt.Sprintf("%s%d", a.name, a.size))
 		}

@@ -67,8 +67,9 @@ type Row struct {
 	UTCTime         time.Time  `csv:"utc_time"`
 
 	// Outcome.
-	Status Status `csv:"status"`
-	Reason string `csv:"reason"` // why the status is not ok, or what to beware of in an ok row
+	Status  Status `csv:"status"`
+	Reason  string `csv:"reason"`             // why the status is not ok, or what to beware of in an ok row
+	Largest string `csv:"largest" since:"2+"` // of a search: the dim that was made as large as the memory limit allows
 
 	// Measurement: the time of one step is the maximum over the ranks.
 	WarmupSteps   Opt[int]     `csv:"warmup_steps"`

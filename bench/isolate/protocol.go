@@ -25,6 +25,7 @@ const Mark = "OFPEAK_CASE_MARK"
 // Job is what a child is asked to do.
 type Job struct {
 	Case    string          `json:"case"`            // the line that reproduces it
+	Probe   bool            `json:"probe,omitempty"` // its first steps only
 	Options json.RawMessage `json:"options"`         // how it is measured; the command's affair
 	Carry   json.RawMessage `json:"carry,omitempty"` // what a Carrier of the same sweep left
 }

@@ -33,17 +33,28 @@ type Runner struct {
 
 // Run measures c in a child. A child that ends without a row makes the row a failed one.
 func (r *Runner) Run(ctx context.Context, c workload.Case, row *results.Row) {
-	got, err := r.child(ctx, c)
+	r.settle(ctx, c, row, false)
+}
+
+// Probe takes the first steps of c in a child.
+func (r *Runner) Probe(ctx context.Context, c workload.Case, row *results.Row) {
+	r.settle(ctx, c, row, true)
+}
+
+func (r *Runner) settle(ctx context.Context, c workload.Case, row *results.Row, probe bool) {
+	largest := row.Largest
+	got, err := r.child(ctx, c, probe)
 	switch {
 	case err == nil:
 		*row = got
+		row.Largest = largest // which is no affair of the child
 	case ctx.Err() == nil:
 		row.Settle(results.Failed, err.Error())
 	}
 }
 
-func (r *Runner) child(ctx context.Context, c workload.Case) (results.Row, error) {
-	job, err := json.Marshal(Job{Case: c.String(), Options: r.Options, Carry: r.carry})
+func (r *Runner) child(ctx context.Context, c workload.Case, probe bool) (results.Row, error) {
+	job, err := json.Marshal(Job{Case: c.String(), Probe: probe, Options: r.Options, Carry: r.carry})
 	if err != nil {
 		return results.Row{}, err
 	}

@@ -145,3 +145,17 @@ func TestReasonsHaveNames(t *testing.T) {
 		t.Errorf("without clocks: %q", got)
 	}
 }
+
+func TestSummariesGoToOtherProcesses(t *testing.T) {
+	for _, want := range []Summary{{}, {ClockMHz: results.Some(1234.5678901234567), LeastClockMHz: results.Some(1.0), MaxClockMHz: results.Some(1980.0), PowerW: results.Some(699.25),
+		TemperatureC: results.Some(0.0), MemoryBytes: results.Some[int64](1 << 60), EnergyJ: results.Some(1e-9), EnergyBasis: Counted, Slowed: SlowedBy(0x8000000000000004)}} {
+		b, err := want.MarshalBinary()
+		var got Summary
+		if err == nil {
+			err = got.UnmarshalBinary(b)
+		}
+		if err != nil || got != want {
+			t.Errorf("%s became %+v, %v", b, got, err)
+		}
+	}
+}

@@ -2,6 +2,7 @@ package nvml
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -38,6 +39,28 @@ func (s *Summary) setEnergy(before, after results.Opt[float64], took time.Durati
 	if power, ok := s.PowerW.Get(); ok {
 		s.EnergyJ, s.EnergyBasis = results.Some(power*took.Seconds()), FromPower
 	}
+}
+
+// wire is a Summary on its way to another process.
+type wire struct {
+	Clock, Least, Max, Power, Temperature, Energy results.Opt[float64]
+	Memory                                        results.Opt[int64]
+	Basis                                         string
+	Slowed                                        uint64
+	Told                                          bool // what slowed the clock
+}
+
+// MarshalBinary writes all of it.
+func (s Summary) MarshalBinary() ([]byte, error) {
+	return json.Marshal(wire{s.ClockMHz, s.LeastClockMHz, s.MaxClockMHz, s.PowerW, s.TemperatureC, s.EnergyJ, s.MemoryBytes, s.EnergyBasis, s.Slowed.bits, s.Slowed.known})
+}
+
+// UnmarshalBinary reads what MarshalBinary writes.
+func (s *Summary) UnmarshalBinary(b []byte) error {
+	var w wire
+	err := json.Unmarshal(b, &w)
+	*s = Summary{w.Clock, w.Least, w.Max, w.Power, w.Temperature, w.Memory, w.Energy, w.Basis, Reasons{w.Slowed, w.Told}}
+	return err
 }
 
 // Join sums up several GPUs. The energy is known if that of each is.

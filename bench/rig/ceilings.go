@@ -20,7 +20,7 @@ type gpuCeilings struct {
 
 // Ceilings measures what a GPU of this rig can do at most, each figure for the given time. Of a simulated one they have no rates.
 func (r *Rig) Ceilings(each time.Duration) (cuda.Ceilings, error) {
-	dev, err := cuda.Open(r.gpus.Driver, 0)
+	dev, err := cuda.Open(r.gpus.Driver, r.gpus.device(0))
 	if err != nil {
 		return cuda.Ceilings{}, err
 	}

@@ -22,7 +22,7 @@ const costRuns = 7
 // measureCosts times the layers of a case's model, each alone, forward and backward on one microbatch, on every rank at once; the slowest rank's time
 // counts, so that all ranks cut alike. The blocks of a model are alike, so one of them is timed.
 func measureCosts(ctx context.Context, c workload.Case, rank *parallel.Rank, x *exchange) ([]partition.Layer, error) {
-	whole := trainer.Microbatch(trainerConfig(c).Model, strategy(c))
+	whole := trainer.Microbatch(c.Training().Model, c.Strategy())
 	whole.Sequence, whole.Shards, whole.Experts.Ranks = false, block.Shards{}, 1 // what ranks exchange is no part of a layer's cost
 	layers, seen := trainer.Modelled(whole), map[block.LayerKind]float64{}
 	for i, kind := range whole.Layers() {

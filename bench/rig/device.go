@@ -5,7 +5,6 @@ import (
 
 	"ofpeak/bench/workload"
 	"ofpeak/kernels"
-	"ofpeak/kernels/block"
 	"ofpeak/kernels/cpu"
 	"ofpeak/kernels/ref"
 	"ofpeak/parallel"
@@ -30,11 +29,11 @@ type engine struct {
 }
 
 func (r *Rig) engine(c workload.Case) engine {
-	if c.OnGPU() {
-		return r.gpus.engine()
-	}
 	if r.joined(c) {
 		return engine{r.job.Version(), nil} // launch connects the processes
+	}
+	if c.OnGPU() {
+		return r.gpus.engine()
 	}
 	return engine{local.Name, local.New}
 }
@@ -55,11 +54,11 @@ func (r *Rig) supports(c workload.Case) error {
 	if c.IsGorgonia() {
 		return r.checkGorgonia(c)
 	}
-	cfg := trainerConfig(c)
+	cfg := c.Training()
 	if err := r.kernels(c, question{cfg.Model.Precision.Compute, cfg.Model.Precision.Math, cfg.Model.Layout.Format, c.ISA, cfg.Model.Experts.Count > 0}); err != nil {
 		return err
 	}
-	return trainer.Check(cfg, strategy(c))
+	return trainer.Check(cfg, c.Strategy())
 }
 
 // kernels asks a device about the operators of a case. A GPU is asked once about each kind of operands, for it takes long to open.
@@ -99,32 +98,4 @@ func (q question) ask(dev kernels.Device) error {
 		return nil
 	}
 	return dev.Supports(kernels.OpLinear, q.math, q.format)
-}
-
-// trainerConfig is the whole model of a case.
-func trainerConfig(c workload.Case) trainer.Config {
-	p, ok := kernels.PrecisionNamed(c.Precision)
-	if !ok {
-		panic("rig: a case of an unknown precision")
-	}
-	layout := c.Layout
-	if p.Int8 {
-		layout.Format = kernels.Int8
-	}
-	m := c.Model
-	return trainer.Config{
-		Model: block.Config{
-			C: m.C, NH: m.NH, T: m.T, L: m.L, V: m.V, Batch: m.B,
-			Experts:   block.Experts{Count: c.Experts.Count, TopK: c.Experts.TopK, Capacity: c.Experts.Capacity},
-			Precision: p, Layout: layout, Seed: uint64(c.Seed), Forward: c.Pass == workload.Forward, Recompute: c.Recompute == workload.Blocks,
-		},
-		Hyper: block.DefaultHyper,
-	}
-}
-
-func strategy(c workload.Case) parallel.Strategy {
-	return parallel.Strategy{
-		DP: c.DP, TP: c.TP, PP: c.PP, Schedule: c.Schedule, Chunks: c.Chunks, Microbatches: c.Microbatches, BucketBytes: int64(c.BucketBytes),
-		ZeRO: c.ZeRO, Sequence: c.Sequence, EP: c.EP, EqualStages: c.Cut == workload.ByCount,
-	}
 }

@@ -22,7 +22,7 @@ func (r *Rig) checkGorgonia(c workload.Case) error {
 		return err
 	}
 	undo()
-	e, err := gograph.New(trainerConfig(verifiable(c)).Model)
+	e, err := gograph.New(verifiable(c).Training().Model)
 	if err != nil {
 		return err
 	}
@@ -105,14 +105,14 @@ func (r *Rig) snapshotGorgonia(ctx context.Context, c workload.Case) (snapshot, 
 
 // graph builds the case's graph with the weights and the batch that a native rank starts from.
 func (r *Rig) graph(ctx context.Context, c workload.Case) (*gograph.Engine, error) {
-	e, err := gograph.New(trainerConfig(c).Model)
+	e, err := gograph.New(c.Training().Model)
 	if err != nil {
 		return nil, err
 	}
 	native := c
 	native.Engine = workload.Native
-	err = r.launcher(native).Run(ctx, strategy(native), func(_ context.Context, rank *parallel.Rank) error {
-		t, err := trainer.New(rank, trainerConfig(native))
+	err = r.launcher(native).Run(ctx, native.Strategy(), func(_ context.Context, rank *parallel.Rank) error {
+		t, err := trainer.New(rank, native.Training())
 		if err != nil {
 			return err
 		}

@@ -1,6 +1,7 @@
 package rig
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"ofpeak/kernels"
 	"ofpeak/kernels/cuda"
 	"ofpeak/kernels/cuda/driver"
+	"ofpeak/parallel/comm"
 	"ofpeak/parallel/comm/nccl"
 	"ofpeak/parallel/comm/peer"
 	"ofpeak/results"
@@ -23,7 +25,8 @@ import (
 type gpus struct {
 	driver.Driver
 	info      driver.DeviceInfo
-	count     int
+	count     int    // of all processes
+	own       int    // the one device that this process of a job drives; -1: it drives all, the device of a rank's number for each
 	libraries string // name=version joined by ";"
 	ceilings  gpuCeilings
 	readers   func(pci string) (nvml.Reader, error)
@@ -34,15 +37,11 @@ type gpus struct {
 
 // findGPUs takes the first so many devices of a driver, or all (0) that are of the first one's kind.
 func findGPUs(d driver.Driver, count int) (*gpus, error) {
-	n, err := d.Devices()
-	if err == nil && n == 0 {
-		err = errors.New("the driver finds no GPU")
-	}
+	n, err := devices(d)
 	if err != nil {
 		return nil, err
 	}
-	g := &gpus{Driver: d, readers: nvml.Open}
-	g.collectives, g.noCollectives = d.Collectives()
+	g := newGPUs(d, -1)
 	if g.info, err = d.Device(0); err != nil {
 		return nil, err
 	}
@@ -66,9 +65,51 @@ func findGPUs(d driver.Driver, count int) (*gpus, error) {
 	return g, g.meet()
 }
 
+// findGPU takes one device for this process of a job: that of its number among those of its host, in turn where there are fewer.
+func findGPU(d driver.Driver, count int, job comm.Processes, local int) (*gpus, error) {
+	n, err := devices(d)
+	if err != nil {
+		return nil, err
+	}
+	if count < 0 || count > job.Size() {
+		return nil, fmt.Errorf("--gpus %d: the job has %d processes, for a GPU each", count, job.Size())
+	}
+	if local < 0 {
+		local = job.Rank()
+	}
+	g := newGPUs(d, local%n)
+	g.count = cmp.Or(count, job.Size())
+	if g.info, err = d.Device(g.own); err != nil {
+		return nil, err
+	}
+	return g, g.meet()
+}
+
+func devices(d driver.Driver) (int, error) {
+	n, err := d.Devices()
+	if err == nil && n == 0 {
+		err = errors.New("the driver finds no GPU")
+	}
+	return n, err
+}
+
+func newGPUs(d driver.Driver, own int) *gpus {
+	g := &gpus{Driver: d, own: own, readers: nvml.Open}
+	g.collectives, g.noCollectives = d.Collectives()
+	return g
+}
+
+// device is a rank's.
+func (g *gpus) device(rank int) int {
+	if g.own >= 0 {
+		return g.own
+	}
+	return rank
+}
+
 // meet opens a device, which tells whether it can be used at all, and notes the versions of what computes on it.
 func (g *gpus) meet() error {
-	dev, err := cuda.Open(g.Driver, 0)
+	dev, err := cuda.Open(g.Driver, g.device(0))
 	if err != nil {
 		return err
 	}
@@ -127,7 +168,7 @@ func (r *Rig) use(g *gpus) {
 
 // open is one rank's device, with the case's variant of every operator that has it.
 func (g *gpus) open(c workload.Case, rank int) (kernels.Device, error) {
-	dev, err := cuda.Open(g.Driver, rank)
+	dev, err := cuda.Open(g.Driver, g.device(rank))
 	if err != nil {
 		return nil, err
 	}
@@ -140,7 +181,7 @@ func (g *gpus) open(c workload.Case, rank int) (kernels.Device, error) {
 // watch begins to read what a rank's GPU does; the function that it returns says what it did. Where that cannot be read, it says nothing.
 func (g *gpus) watch(rank int) func() nvml.Summary {
 	unknown := func() nvml.Summary { return nvml.Summary{} }
-	info, err := g.Device(rank)
+	info, err := g.Device(g.device(rank))
 	if err != nil || info.PCI == "" {
 		return unknown
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -15,6 +16,8 @@ import (
 	"ofpeak/kernels/cuda/driver"
 	"ofpeak/kernels/cuda/driver/drivertest"
 	"ofpeak/kernels/cuda/driver/ptxsim"
+	"ofpeak/parallel/comm/nccl"
+	"ofpeak/parallel/comm/rendezvous/env"
 	"ofpeak/results"
 )
 
@@ -79,6 +82,60 @@ func TestALibraryOfCollectivesIsUsed(t *testing.T) {
 		if strings.Contains(notes, "collectives are copies of our own: ptxsim: simulated GPUs have no library of collectives") != want {
 			t.Errorf("cautions are %q", notes)
 		}
+	}
+}
+
+// Processes of a GPU each measure and verify as one process of all GPUs does: here they are goroutines that share a driver, as far as they can tell another's device.
+func TestProcessesOfOneGPUEach(t *testing.T) {
+	const size = 2
+	d := ptxsim.New(ptxsim.Config{Devices: size, Seed: 6, Collectives: true})
+	library, err := d.Collectives()
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	master := l.Addr().String()
+	l.Close()
+	rigs, errs := make([]*Rig, size), make([]error, size)
+	var all sync.WaitGroup
+	for rank := range size {
+		all.Go(func() {
+			peers, err := env.Start(env.Launch{Rank: rank, Size: size, Master: master})
+			if err == nil {
+				rigs[rank], err = New(Options{Rule: brief, Driver: d, Job: nccl.Join(library, peers), LocalRank: size - 1 - rank})
+			}
+			errs[rank] = err
+		})
+	}
+	all.Wait()
+	if err := errors.Join(errs...); err != nil {
+		t.Fatal(err)
+	}
+	first := rigs[0]
+	if m := first.Machine(); m.GPUs != size || first.gpus.device(0) != 1 || rigs[1].gpus.device(1) != 0 {
+		t.Errorf("the machine is %+v, on device %d", m, first.gpus.device(0))
+	}
+	all.Go(func() { errs[1] = errors.Join(rigs[1].Follow(t.Context()), rigs[1].Close()) })
+	for _, line := range []string{"dp=2 zero=3", "", "pp=2 schedule=1f1b microbatches=2"} {
+		row := run(t, first, simulated(line))
+		if row.Status != results.OK || (row.Ranks > 1) != (row.Collectives == "stand-in for NCCL") || (row.Ranks > 1) != (row.CommBytes.Or(0) > 0) {
+			t.Errorf("%s: %s (%s), by %q", line, row.Status, row.Reason, row.Collectives)
+		}
+	}
+	c, err := workload.ParseCase(simulated("dp=4"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := first.Check(c); err == nil || !strings.Contains(err.Error(), "needs 4 GPUs, and 2 are used") {
+		t.Errorf("four ranks of two processes: %v", err)
+	}
+	errs[0] = first.Close()
+	all.Wait()
+	if err := errors.Join(errs...); err != nil {
+		t.Error(err)
 	}
 }
 

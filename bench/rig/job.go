@@ -17,6 +17,7 @@ import (
 // What all ranks of a case do together.
 const (
 	stepping = "step"     // measure
+	probing  = "probe"    // the first steps
 	checking = "check"    // one step to verify
 	learning = "learn"    // the training check
 	talking  = "exchange" // collectives
@@ -43,7 +44,7 @@ func (r *Rig) launch(ctx context.Context, o order, c workload.Case, recorded boo
 		l = r.recorded(c)
 	}
 	if !r.joined(c) {
-		return l.Run(ctx, strategy(c), b)
+		return l.Run(ctx, c.Strategy(), b)
 	}
 	if err := r.job.Lost(); err != nil {
 		return fmt.Errorf("an earlier case cost the job a rank (%w); run with --launcher, which gives each case a job of its own", err)
@@ -62,7 +63,7 @@ func (r *Rig) launch(ctx context.Context, o order, c workload.Case, recorded boo
 	if recorded {
 		p.Wrap = func(c comm.Communicator) comm.Communicator { return trace.Connect([]comm.Communicator{c})[0] }
 	}
-	return p.Run(ctx, strategy(c), b)
+	return p.Run(ctx, c.Strategy(), b)
 }
 
 // Follow takes part, in a process that is not the first, in what that measures, until it has ended.
@@ -102,6 +103,8 @@ func (r *Rig) follow(ctx context.Context, o order, c workload.Case) {
 	switch o.Task {
 	case stepping:
 		_, _ = r.measure(ctx, c)
+	case probing:
+		_, _ = r.firstSteps(ctx, c)
 	case checking:
 		_, _ = r.snapshot(ctx, c)
 	case learning:

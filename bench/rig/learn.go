@@ -68,7 +68,7 @@ func (r *Rig) curve(ctx context.Context, c workload.Case) ([]float64, error) {
 	}
 	var curve []float64
 	err := r.launch(ctx, order{Task: learning}, c, false, func(ctx context.Context, rank *parallel.Rank) error {
-		t, err := trainer.New(rank, trainerConfig(c))
+		t, err := trainer.New(rank, c.Training())
 		if err != nil {
 			return err
 		}

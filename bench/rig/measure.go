@@ -46,10 +46,22 @@ func (r *Rig) measure(ctx context.Context, c workload.Case) (measurement, error)
 	if c.IsGorgonia() {
 		return r.measureGorgonia(ctx, c)
 	}
+	return r.stepped(ctx, c, steps{stepping, r.rule, true})
+}
+
+// steps are how a case is stepped.
+type steps struct {
+	task     string // of the order to the other processes
+	rule     measure.Rule
+	recorded bool // then one more, for the profile
+}
+
+// stepped steps a case on all its ranks.
+func (r *Rig) stepped(ctx context.Context, c workload.Case, how steps) (measurement, error) {
 	var mu sync.Mutex
 	var m measurement
-	err := r.launch(ctx, order{Task: stepping}, c, true, func(ctx context.Context, rank *parallel.Rank) error {
-		one, err := r.measureRank(ctx, c, rank)
+	err := r.launch(ctx, order{Task: how.task}, c, how.recorded, func(ctx context.Context, rank *parallel.Rank) error {
+		one, err := r.measureRank(ctx, c, rank, how)
 		mu.Lock()
 		m = m.join(one)
 		mu.Unlock()
@@ -57,6 +69,7 @@ func (r *Rig) measure(ctx context.Context, c workload.Case) (measurement, error)
 			return err
 		}
 		one.processBytes, one.processKnown = host.PeakMemory()
+		rank.Device.LimitMemory(0) // what goes to the first process passes through the device too
 		return merge(r, c, rank, one.send(), func(other sent) { m = m.join(other.receive()) })
 	})
 	mu.Lock() // a rank that was left behind may still come back
@@ -84,13 +97,13 @@ func (m measurement) join(n measurement) measurement {
 }
 
 // measureRank is one rank's part. All ranks take the same steps, since all are told the slowest rank's time of each.
-func (r *Rig) measureRank(ctx context.Context, c workload.Case, rank *parallel.Rank) (measurement, error) {
+func (r *Rig) measureRank(ctx context.Context, c workload.Case, rank *parallel.Rank, how steps) (measurement, error) {
 	var m measurement
 	x, err := newExchange(rank)
 	if err != nil {
 		return m, err
 	}
-	cfg := trainerConfig(c)
+	cfg := c.Training()
 	if c.Cut == workload.ByMeasurement {
 		if cfg.Costs, err = measureCosts(ctx, c, rank, x); err != nil {
 			return m, err
@@ -112,7 +125,7 @@ func (r *Rig) measureRank(ctx context.Context, c workload.Case, rank *parallel.R
 	defer watchedGPU() // also if a step panics
 	var reports []trainer.Report
 	var clocks []float64
-	m.Result, err = measure.Run(r.rule, func() (float64, error) {
+	m.Result, err = measure.Run(how.rule, func() (float64, error) {
 		if err := ctx.Err(); err != nil {
 			return 0, err
 		}
@@ -154,7 +167,7 @@ func (r *Rig) measureRank(ctx context.Context, c workload.Case, rank *parallel.R
 	if err == nil {
 		m.conditions.clock, err = clockOf(rank.Compute, host.ClockRate)
 	}
-	if err == nil && c.Device != workload.Sim {
+	if err == nil && how.recorded && c.Device != workload.Sim {
 		m.profile, err = profileRank(ctx, rank, t, x, len(m.Samples), !r.joined(c))
 	}
 	return m, err
@@ -208,4 +221,4 @@ func meanPhases(reports []trainer.Report) (phases, int64) {
 }
 
 // work is what all ranks of a case compute together in one step.
-func work(c workload.Case) block.Work { return trainerConfig(c).Model.TotalWork() }
+func work(c workload.Case) block.Work { return c.Training().Model.TotalWork() }

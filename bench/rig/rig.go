@@ -87,7 +87,11 @@ func New(o Options) (*Rig, error) {
 		r.chip, r.machine.Chip = chip, chip.Name
 	}
 	if o.Driver != nil {
-		g, err := findGPUs(o.Driver, o.GPUs)
+		find := func() (*gpus, error) { return findGPUs(o.Driver, o.GPUs) }
+		if o.Job != nil {
+			find = func() (*gpus, error) { return findGPU(o.Driver, o.GPUs, o.Job, o.LocalRank) }
+		}
+		g, err := find()
 		if err != nil {
 			return nil, err
 		}

@@ -3,6 +3,7 @@ package rig
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -454,5 +455,35 @@ func TestMemoryLimit(t *testing.T) {
 	}
 	if err := row.Validate(); err != nil {
 		t.Error(err)
+	}
+}
+
+// The first steps of a case say whether it fits, and nothing of its speed.
+func TestProbe(t *testing.T) {
+	r := newRig(t)
+	for line, want := range map[string]results.Status{
+		"model=tiny memory=5MiB":                  results.OK,
+		"model=tiny memory=3MiB":                  results.Skipped,
+		"model=tiny dp=2 zero=3 memory=3MiB":      results.OK,
+		"model=tiny precision=bf16 memory=1MiB":   results.Skipped,
+		"model=tiny,V=256 tp=2 memory=4MiB":       results.OK,
+		"model=tiny pass=forward memory=3MiB":     results.OK,
+		"model=tiny,B=1 pass=forward memory=1KiB": results.Skipped,
+	} {
+		c, err := workload.ParseCase(line)
+		if err != nil {
+			t.Fatal(err)
+		}
+		row := sweep.NewRow(c, r.Machine(), sweep.Environment{}, anHour)
+		r.Probe(t.Context(), c, &row)
+		if row.Status != want || row.TokensPerS.Known() || row.PeakBytesPerRank.Or(0) > int64(c.Memory) {
+			t.Errorf("%s: %s %q, peak %v; want %s", line, row.Status, row.Reason, row.PeakBytesPerRank, want)
+		}
+		if want == results.Skipped && !strings.Contains(row.Reason, fmt.Sprintf("of the limit of %d are in use", c.Memory)) {
+			t.Errorf("%s: reason %q", line, row.Reason)
+		}
+		if err := row.Validate(); err != nil {
+			t.Errorf("%s: %v", line, err)
+		}
 	}
 }

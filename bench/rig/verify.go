@@ -131,7 +131,7 @@ func (r *Rig) snapshot(ctx context.Context, c workload.Case) (snapshot, error) {
 	var mu sync.Mutex
 	whole := snapshot{tensors: map[string][]float64{}}
 	err := r.launch(ctx, order{Task: checking}, c, false, func(_ context.Context, rank *parallel.Rank) error {
-		t, err := trainer.New(rank, trainerConfig(c))
+		t, err := trainer.New(rank, c.Training())
 		if err != nil {
 			return err
 		}

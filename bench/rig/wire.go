@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"ofpeak/bench/measure"
+	"ofpeak/bench/nvml"
 	"ofpeak/bench/waterfall"
 	"ofpeak/results"
 )
@@ -24,6 +25,7 @@ type sent struct {
 	Clock                float64
 	ClockChange          float64 // as RunDelay in percent, and -1 where it is not known
 	RunDelay             float64
+	GPUs                 []nvml.Summary
 }
 
 func (m measurement) send() sent {
@@ -31,7 +33,7 @@ func (m measurement) send() sent {
 	w := m.conditions
 	s := sent{m.Result, m.lossFirst, m.lossLast, m.variants, m.peakBytes, m.commBytes, m.processBytes, m.processKnown,
 		[6]float64{p.forward, p.backward, p.optimizer, p.comm, p.exposed, p.bubble}, m.skippedSteps, [2]float64{m.routing.choices, m.routing.dropped}, m.profile.steps, "",
-		w.clock, w.clockChange.Or(-1), w.RunDelayPct.Or(-1)}
+		w.clock, w.clockChange.Or(-1), w.RunDelayPct.Or(-1), w.gpus}
 	if m.profile.err != nil {
 		s.NotRecorded = m.profile.err.Error()
 	}
@@ -47,6 +49,7 @@ func (s sent) receive() measurement {
 		m.profile.err = errors.New(s.NotRecorded)
 	}
 	m.conditions.clock, m.conditions.clockChange, m.conditions.RunDelayPct = s.Clock, notNegative(s.ClockChange), notNegative(s.RunDelay)
+	m.conditions.gpus = s.GPUs
 	return m
 }
 

@@ -8,15 +8,47 @@ import (
 	"ofpeak/results"
 )
 
-// Remaining is a plan without the cases that have a row already. Rows that this machine would not have made are an error: a file is one machine's.
+// Entry names an entry of a plan. All rows of a search have the same.
+type Entry struct{ line, largest string }
+
+// EntryOf names a planned case or search.
+func EntryOf(p workload.Planned) Entry { return Entry{p.Case.String(), p.Largest} }
+
+// EntryOfRow names the entry that a row is of.
+func EntryOfRow(r *results.Row) Entry {
+	if r.Largest != "" {
+		if c, err := workload.ParseCase(r.Case); err == nil {
+			return Entry{c.Smallest(r.Largest).String(), r.Largest}
+		}
+	}
+	return Entry{r.Case, r.Largest}
+}
+
+// Again is which rows of a file are to be measured anew: those of a plan whose status was named. The row of a search that says what did not fit goes with the one before it, which
+// did.
+func Again(plan []workload.Planned, named func(results.Status) bool) func(*results.Row) bool {
+	planned, gone := map[Entry]bool{}, map[Entry]bool{}
+	for _, p := range plan {
+		planned[EntryOf(p)] = true
+	}
+	return func(r *results.Row) bool {
+		e := EntryOfRow(r)
+		if refused := r.Status == results.Skipped && r.Case != e.line; !refused {
+			gone[e] = planned[e] && named(r.Status)
+		}
+		return gone[e]
+	}
+}
+
+// Remaining is a plan without the cases and searches that have a row already. Rows that this machine would not have made are an error: a file is one machine's.
 func Remaining(plan []workload.Planned, already []results.Row, m Machine) ([]workload.Planned, error) {
-	rows := map[string]*results.Row{}
+	rows := map[Entry]*results.Row{}
 	for i := range already {
-		rows[already[i].Case] = &already[i]
+		rows[EntryOfRow(&already[i])] = &already[i]
 	}
 	var rest []workload.Planned
 	for _, p := range plan {
-		row, ok := rows[p.Case.String()]
+		row, ok := rows[EntryOf(p)]
 		if !ok {
 			rest = append(rest, p)
 			continue

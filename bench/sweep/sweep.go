@@ -32,6 +32,9 @@ type Runner interface {
 	// Run measures c, which passed Check, verifies what it computed, fills in row from its measurement columns on, and settles it. It ends
 	// after the current step when ctx is done; the row is then left unsettled. Identity, environment and relative columns are not its task.
 	Run(ctx context.Context, c workload.Case, row *results.Row)
+	// Probe takes c's first steps only, and settles row: ok if they ran and the loss is as it should be, skipped if the case's memory limit does not let it run.
+	// It leaves row unsettled as Run does.
+	Probe(ctx context.Context, c workload.Case, row *results.Row)
 }
 
 // Observer is told of each case of a run.
@@ -76,7 +79,7 @@ func Run(ctx context.Context, r Runner, env Environment, plan []workload.Planned
 		if ctx.Err() != nil {
 			return s.rows, ErrInterrupted
 		}
-		if err := s.measure(ctx, p.Case); err != nil {
+		if err := s.measure(ctx, p); err != nil {
 			return s.rows, err
 		}
 	}
@@ -93,38 +96,69 @@ type run struct {
 }
 
 func (s *run) skip(p workload.Planned) error {
-	row := NewRow(p.Case, s.runner.Machine(), s.env, time.Now())
+	row := s.row(p.Case, p.Largest)
 	row.Settle(results.Skipped, p.Skip.Error())
 	s.observer.Begin(p.Case)
 	return s.keep(&row)
 }
 
-func (s *run) measure(ctx context.Context, c workload.Case) error {
-	s.observer.Begin(c)
+// row is a new one. A search's is marked.
+func (s *run) row(c workload.Case, largest string) results.Row {
 	row := NewRow(c, s.runner.Machine(), s.env, time.Now())
-	s.runner.Run(ctx, c, &row)
-	if row.Status == "" {
-		if ctx.Err() != nil {
-			return ErrInterrupted
-		}
-		panic("sweep: the runner left a row unsettled")
+	row.Largest = largest
+	return row
+}
+
+func (s *run) measure(ctx context.Context, p workload.Planned) error {
+	s.observer.Begin(p.Case)
+	if p.Largest != "" {
+		return s.search(ctx, p)
+	}
+	row := s.row(p.Case, "")
+	return s.finish(ctx, p.Case, &row)
+}
+
+// finish measures a case into its row, and keeps that.
+func (s *run) finish(ctx context.Context, c workload.Case, row *results.Row) error {
+	s.runner.Run(ctx, c, row)
+	if err := settled(ctx, row); err != nil {
+		return err
 	}
 	if tokens, ok := row.TokensPerS.Get(); ok {
 		s.done[c] = tokens
-		relate(&row, c, s.runner.Machine().Cores, s.done)
+		relate(row, c, s.runner.Machine().Cores, s.done)
 	}
 	if also := caution(c, s.runner.Machine()); row.Status == results.OK && also != "" {
 		row.Reason = strings.TrimPrefix(row.Reason+"; "+also, "; ")
 	}
-	return s.keep(&row)
+	return s.keep(row)
 }
 
+// settled is nil, or ErrInterrupted if the runner was.
+func settled(ctx context.Context, row *results.Row) error {
+	switch {
+	case row.Status != "":
+		return nil
+	case ctx.Err() != nil:
+		return ErrInterrupted
+	}
+	panic("sweep: the runner left a row unsettled")
+}
+
+// keep ends a case with its row.
 func (s *run) keep(row *results.Row) error {
+	if err := s.add(row); err != nil {
+		return err
+	}
+	s.observer.End(row)
+	return nil
+}
+
+func (s *run) add(row *results.Row) error {
 	if err := s.to.Append(row); err != nil {
 		return err
 	}
 	s.rows = append(s.rows, *row)
-	s.observer.End(row)
 	return nil
 }
 

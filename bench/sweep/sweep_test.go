@@ -16,9 +16,10 @@ import (
 
 // fake takes 1 s for the step of one core, and runs no int8.
 type fake struct {
-	cores int
-	runs  []workload.Case
-	on    func(c workload.Case, row *results.Row) // after the row is filled
+	cores  int
+	runs   []workload.Case
+	broken bool                                    // probes fail
+	on     func(c workload.Case, row *results.Row) // after the row is filled
 }
 
 func (f *fake) Machine() Machine {
@@ -39,6 +40,22 @@ func (f *fake) Run(_ context.Context, c workload.Case, row *results.Row) {
 	row.Settle(results.OK, "")
 	if f.on != nil {
 		f.on(c, row)
+	}
+}
+
+// Probe gives each rank room for 16 layers of one sequence for each core, in bf16 three times as many. Tensor parallelism saves nothing.
+func (f *fake) Probe(_ context.Context, c workload.Case, row *results.Row) {
+	room := 16 * f.cores * c.PP * c.DP
+	if c.Precision == "bf16" {
+		room *= 3
+	}
+	switch {
+	case f.broken:
+		row.Settle(results.Failed, "the device is gone")
+	case c.Model.L*c.Model.B > room:
+		row.Settle(results.Skipped, "out of device memory")
+	default:
+		row.Settle(results.OK, "")
 	}
 }
 

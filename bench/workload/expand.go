@@ -25,6 +25,8 @@ type Options struct {
 type Planned struct {
 	Case Case
 	Skip error // nil: runs where the device can
+	// Largest, unless "", makes this a search for the largest L or B with which the case trains within its memory; Case is the smallest.
+	Largest string
 }
 
 // Expand makes the cases of a run in the order in which they are measured, each once. Before a case stand the two that its relative
@@ -35,7 +37,7 @@ func Expand(o Options) ([]Planned, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := plan{cores: o.Cores, seen: map[Case]bool{}}
+	p := plan{cores: o.Cores, seen: map[Planned]bool{}}
 	for _, group := range suite.groups(o) {
 		p.addGroup(group.override(o.Override), o)
 	}
@@ -62,6 +64,7 @@ func (s Settings) override(o Settings) Settings {
 		ZeRO:         or(o.ZeRO, s.ZeRO),
 		Recomputes:   or(o.Recomputes, s.Recomputes),
 		Memory:       or(o.Memory, s.Memory),
+		Largest:      or(o.Largest, s.Largest),
 		Threads:      or(o.Threads, s.Threads),
 		ISAs:         or(o.ISAs, s.ISAs),
 	}
@@ -78,7 +81,7 @@ func or[T any](first, second []T) []T {
 type plan struct {
 	cores  int
 	cases  []Planned
-	seen   map[Case]bool
+	seen   map[Planned]bool // without reasons
 	failed []failure
 }
 
@@ -125,9 +128,36 @@ func (p *plan) addGroup(s Settings, o Options) {
 			c.Pass = Forward // int8 has no other
 		}
 		if c = c.settled(p.cores); len(o.Techniques) == 0 || slices.Contains(o.Techniques, c.Technique) {
-			p.add(c)
+			p.addWhat(c, s.Largest)
 		}
 	}
+}
+
+// addWhat plans a case, or its searches.
+func (p *plan) addWhat(c Case, largest []string) {
+	if len(largest) == 0 {
+		p.add(c)
+	}
+	for _, dim := range largest {
+		p.addSearch(c, dim)
+	}
+}
+
+// addSearch plans a search. What else it could be compared with is not measured: it is another search of the suite that counts.
+func (p *plan) addSearch(c Case, dim string) {
+	found := c.search(dim)
+	if key := (Planned{Case: found.Case, Largest: dim}); !p.seen[key] {
+		p.seen[key] = true
+		p.keep(found)
+	}
+}
+
+// keep adds to the plan.
+func (p *plan) keep(what Planned) {
+	if what.Skip != nil {
+		p.failed = append(p.failed, failure{what.Case.Technique, what.Case.World(), what.Skip})
+	}
+	p.cases = append(p.cases, what)
 }
 
 // cross is each case with each value of a list in turn, or the cases as they are if the list is empty.
@@ -147,24 +177,27 @@ func cross[T any](cases []Case, list []T, set func(*Case, T)) []Case {
 
 // add plans a case behind the cases that it is compared with.
 func (p *plan) add(c Case) {
-	if p.seen[c] {
+	if p.seen[Planned{Case: c}] {
 		return
 	}
 	err := c.Validate()
-	if err != nil {
-		p.failed = append(p.failed, failure{c.Technique, c.World(), err})
-	} else if base := BaselineOf(c); base != c {
+	if base := BaselineOf(c); err == nil && base != c {
 		p.add(base)
 		if one := OneRankOf(c, p.cores); one != c {
 			p.add(one)
 		}
 	}
-	p.seen[c] = true
-	p.cases = append(p.cases, Planned{c, err})
+	p.seen[Planned{Case: c}] = true
+	p.keep(Planned{Case: c, Skip: err})
 }
 
 // check reports an unknown name or a number out of range, then the first failure of a technique or a number of ranks that was asked for in vain.
 func (p *plan) check(o Options) error {
+	for _, dim := range o.Override.Largest {
+		if err := checkSearched(dim); err != nil {
+			return err
+		}
+	}
 	for _, c := range p.cases {
 		if err := cmp.Or(checkNames(c.Case), checkRanges(c.Case)); err != nil {
 			return err

@@ -16,6 +16,12 @@ func TestSuites(t *testing.T) {
 		at := map[Case]int{}
 		found := map[string]bool{}
 		for i, p := range cases {
+			if p.Largest != "" {
+				if p.Skip != nil || p.Case.Memory == 0 {
+					t.Errorf("%s: search of %s: %v", s.Name, p.Case, p.Skip)
+				}
+				continue
+			}
 			if j, twice := at[p.Case]; twice {
 				t.Errorf("%s: cases %d and %d are %s", s.Name, j, i, p.Case)
 			}
@@ -34,7 +40,7 @@ func TestSuites(t *testing.T) {
 			}
 		}
 		for _, technique := range Techniques {
-			if !found[technique] && s.Name != "parallel" {
+			if !found[technique] && s.Name != "parallel" && s.Name != "claims" {
 				t.Errorf("%s: no case of %s", s.Name, technique)
 			}
 		}
@@ -140,21 +146,21 @@ func TestExpand(t *testing.T) {
 
 func TestExpandErrors(t *testing.T) {
 	for want, o := range map[string]Options{
-		"--suite huge is unknown; take one of smoke, quick, parallel, full":   {Suite: "huge"},
-		"--technique magic is unknown":                                        {Suite: "smoke", Techniques: []string{"magic"}},
-		"--precision fp4 is unknown":                                          {Suite: "smoke", Override: Settings{Precisions: []string{"fp4"}}},
-		"--precision fp9 is unknown":                                          {Suite: "smoke", Override: Settings{Precisions: []string{"fp32", "fp9"}}},
-		"--microbatches -1 is outside 1":                                      {Suite: "smoke", Override: Settings{Microbatches: []int{1, -1}}},
-		"--bucket-bytes -1 is outside 1":                                      {Suite: "smoke", Override: Settings{BucketBytes: []int{1, -1}}},
-		"--schedule zb is unknown":                                            {Suite: "smoke", Override: Settings{Schedules: []string{"gpipe", "zb"}}},
-		"not divisible by dp=3":                                               {Suite: "smoke", Override: Settings{Ranks: []int{3}}},
-		"NH=4 heads cannot be split over tp=3":                                {Suite: "smoke", Techniques: []string{ModelParallel}, Override: Settings{Ranks: []int{3}}},
-		"--ranks 2 cannot be split over dp*tp with 2 or more each; take 4, 8": {Suite: "smoke", Techniques: []string{Distributed}, Override: Settings{Ranks: []int{2}}},
-		"--ranks 4: no technique chosen splits over ranks":                    {Suite: "smoke", Techniques: []string{Sparse}, Override: Settings{Ranks: []int{4}}},
-		"--ranks 0 is outside 1":                                              {Suite: "smoke", Override: Settings{Ranks: []int{0}}},
-		"--ranks 1000000000000 is outside 1":                                  {Suite: "smoke", Override: Settings{Ranks: []int{1e12}}},
-		"--technique baseline: no case of suite smoke with these options":     {Suite: "smoke", Techniques: []string{Baseline}, Override: Settings{Precisions: []string{"bf16"}}},
-		"C=10 is not divisible by NH=3":                                       {Suite: "quick", Override: Settings{Models: []Model{{C: 10, NH: 3, T: 4, L: 1, B: 8}}}},
+		"--suite huge is unknown; take one of smoke, quick, parallel, claims, full": {Suite: "huge"},
+		"--technique magic is unknown":                                              {Suite: "smoke", Techniques: []string{"magic"}},
+		"--precision fp4 is unknown":                                                {Suite: "smoke", Override: Settings{Precisions: []string{"fp4"}}},
+		"--precision fp9 is unknown":                                                {Suite: "smoke", Override: Settings{Precisions: []string{"fp32", "fp9"}}},
+		"--microbatches -1 is outside 1":                                            {Suite: "smoke", Override: Settings{Microbatches: []int{1, -1}}},
+		"--bucket-bytes -1 is outside 1":                                            {Suite: "smoke", Override: Settings{BucketBytes: []int{1, -1}}},
+		"--schedule zb is unknown":                                                  {Suite: "smoke", Override: Settings{Schedules: []string{"gpipe", "zb"}}},
+		"not divisible by dp=3":                                                     {Suite: "smoke", Override: Settings{Ranks: []int{3}}},
+		"NH=4 heads cannot be split over tp=3":                                      {Suite: "smoke", Techniques: []string{ModelParallel}, Override: Settings{Ranks: []int{3}}},
+		"--ranks 2 cannot be split over dp*tp with 2 or more each; take 4, 8":       {Suite: "smoke", Techniques: []string{Distributed}, Override: Settings{Ranks: []int{2}}},
+		"--ranks 4: no technique chosen splits over ranks":                          {Suite: "smoke", Techniques: []string{Sparse}, Override: Settings{Ranks: []int{4}}},
+		"--ranks 0 is outside 1":                                                    {Suite: "smoke", Override: Settings{Ranks: []int{0}}},
+		"--ranks 1000000000000 is outside 1":                                        {Suite: "smoke", Override: Settings{Ranks: []int{1e12}}},
+		"--technique baseline: no case of suite smoke with these options":           {Suite: "smoke", Techniques: []string{Baseline}, Override: Settings{Precisions: []string{"bf16"}}},
+		"C=10 is not divisible by NH=3":                                             {Suite: "quick", Override: Settings{Models: []Model{{C: 10, NH: 3, T: 4, L: 1, B: 8}}}},
 	} {
 		o.Cores = 2
 		if _, err := Expand(o); err == nil || !strings.Contains(err.Error(), want) {

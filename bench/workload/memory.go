@@ -3,23 +3,51 @@ package workload
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"ofpeak/kernels"
+	"ofpeak/parallel/trainer"
 )
 
-// CheckMemory is nil if the case's estimated need fits the available bytes: of each GPU, or of the host that all ranks share.
+// CheckMemory is nil if the case's need fits the available bytes: of each GPU, or of the host that all ranks share.
 func (c Case) CheckMemory(available int64) error {
-	need, ranks := c.memory(), 1
+	ranks := 1
 	if !c.OnGPU() {
 		ranks = c.World()
 	}
-	if need*float64(ranks) <= float64(available) {
+	need := c.memory() * float64(ranks)
+	if need <= float64(available) { // so small that it can be added up to the byte
+		if stages, err := trainer.Memory(c.Training(), c.Strategy()); err == nil {
+			need = float64(slices.Max(stages))
+			if !c.OnGPU() {
+				need = float64(total(stages) * int64(ranks/c.PP))
+			}
+		}
+	}
+	if need <= float64(available) {
 		return nil
 	}
-	return fmt.Errorf("needs about %.3g GB of memory and %.3g GB are free; take a smaller --model or more devices", need*float64(ranks)/1e9, float64(available)/1e9)
+	return fmt.Errorf("needs about %.3g GB of memory and %.3g GB are free; take a smaller --model or more devices", need/1e9, float64(available)/1e9)
 }
 
-// memory estimates what a rank holds at least, in bytes: weights of its stage, gradients and optimizer state when training, activations of the
+func total(bytes []int64) int64 {
+	sum := int64(0)
+	for _, b := range bytes {
+		sum += b
+	}
+	return sum
+}
+
+// RankMemory is what the rank that takes most allocates for itself, in bytes, collectives aside: trainer.Memory.
+func (c Case) RankMemory() (int64, error) {
+	stages, err := trainer.Memory(c.Training(), c.Strategy())
+	if err != nil {
+		return 0, err
+	}
+	return slices.Max(stages), nil
+}
+
+// memory estimates, for models of any size, what a rank holds at least, in bytes: weights of its stage, gradients and optimizer state when training, activations of the
 // microbatches that are in flight, and what one block needs in its backward pass.
 func (c Case) memory() float64 {
 	m := c.Model

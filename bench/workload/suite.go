@@ -27,6 +27,7 @@ type Settings struct {
 	ZeRO         []int // where dp is above 1
 	Recomputes   []string
 	Memory       []Bytes
+	Largest      []string // not these cases, but searches for the largest L or B of them that their memory holds; a limit of 0 is then one that suits the model
 	Threads      []int
 	ISAs         []string
 }
@@ -116,8 +117,19 @@ func strategies(on []Model) []Settings {
 	}
 }
 
+// limits are searches for the largest model and the largest batch that each rank's memory holds: what strategies, and 16 bits, make room for.
+func limits(on []Model) []Settings {
+	return []Settings{
+		{Models: on, Precisions: []string{"fp32", "bf16"}, Largest: []string{Depth}},
+		{Models: on, Axes: []string{"dp"}, Ranks: []int{2}, ZeRO: []int{3}, Largest: []string{Depth}},
+		{Models: on, Axes: []string{"tp", "pp"}, Ranks: []int{2}, Largest: []string{Depth}},
+		{Models: on, Precisions: []string{"fp32", "bf16"}, Largest: []string{Batch}},
+		{Models: on, Axes: []string{"dp"}, Ranks: []int{2}, Largest: []string{Batch}},
+	}
+}
+
 // Suites lists the suites by length: smoke proves in seconds that everything runs, quick measures in minutes, parallel
-// holds the strategies side by side, full takes every preset, and as
+// holds the strategies side by side, claims finds how large a model and a batch their memory holds, full takes every preset, and as
 // long as the widest one needs.
 var Suites = []Suite{
 	{"smoke", "every technique on the tiny model, under 30 s", breadth(models("tiny"), 16), nil},
@@ -132,8 +144,9 @@ var Suites = []Suite{
 			{Models: models("gpt2"), Passes: []string{Forward}, Precisions: []string{"fp32", "bf16", "int8"}},
 		}, breadth(models("1b"), 32), further(models("1b")))},
 	{"parallel", "every way to split the small model over ranks, a few minutes", strategies(models("small")), strategies(models("1b"))},
-	{"full", "every technique on every preset that fits this machine", slices.Concat(breadth(presets, 16), further(presets)),
-		slices.Concat(breadth(presets, 16), []Settings{{Models: presets, Precisions: []string{"tf32"}}}, further(presets))},
+	{"claims", "the largest model and batch that a rank's memory holds, under a minute", limits(models("small")), limits(models("1b"))},
+	{"full", "every technique on every preset that fits this machine", slices.Concat(breadth(presets, 16), further(presets), limits(models("small"))),
+		slices.Concat(breadth(presets, 16), []Settings{{Models: presets, Precisions: []string{"tf32"}}}, further(presets), limits(models("1b")))},
 }
 
 // SuiteNamed finds a suite by its name.

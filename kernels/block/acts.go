@@ -2,9 +2,9 @@ package block
 
 import "ofpeak/kernels"
 
-// Acts are one microbatch's activations on one stage. N = B·T; S is the number of tokens that a rank holds, Config.Tokens.
+// Acts are one microbatch's activations on one stage. N is the number of tokens of Config.Grid; S is the number of tokens that a rank holds, Config.Tokens.
 type Acts struct {
-	// IDs int32 (B,T) feeds a stage that starts with the embedding; In (S,C) any other. The caller fills them, or points them at its own data.
+	// IDs int32, of the shape Config.Grid, feeds a stage that starts with the embedding; In (S,C) any other. The caller fills them, or points them at its own data.
 	IDs, In kernels.Tensor
 	// Target is what the last stage's loss compares with: (S,C) for the MSE head, int32 (N) for the language model.
 	Target kernels.Tensor
@@ -26,9 +26,10 @@ func (st *Stage) NewActsAround(chunk int) (*Acts, error) { return st.newActs(chu
 func (st *Stage) newActs(chunk int, data bool) (*Acts, error) {
 	c, ch := st.Config, st.chunks[chunk]
 	a := &Acts{heap: heap{dev: st.dev}, chunk: chunk}
-	h, ct, n, own := &a.heap, c.Precision.Compute, c.Batch*c.T, c.tokens()
+	h, ct, n, own := &a.heap, c.Precision.Compute, c.all(), c.tokens()
 	if ch.embed && data {
-		a.IDs = h.tensor(kernels.I32, c.Batch, c.T)
+		rows, length := c.Grid()
+		a.IDs = h.tensor(kernels.I32, rows, length)
 	}
 	if ch.embed || st.Chunks[chunk].Lo > 0 || data {
 		a.In = h.tensor(ct, own, c.C)
@@ -74,11 +75,12 @@ func (a *Acts) Free() { a.heap.free() }
 
 // newBlockActs leaves out input and output.
 func newBlockActs(h *heap, c Config) blockActs {
-	b, n, own, p, hs := c.Batch, c.Batch*c.T, c.tokens(), c.C/c.TP, c.C/c.NH
+	b, length := c.Grid()
+	n, own, p, hs := c.all(), c.tokens(), c.C/c.TP, c.C/c.NH
 	ct, st := c.Precision.Compute, c.Precision.Stats
 	a := blockActs{
 		ln1: h.tensor(ct, own, c.C), mean1: h.tensor(st, own), rstd1: h.tensor(st, own),
-		qkvRows: h.tensor(ct, n, 3*p), attRows: h.tensor(ct, n, p), lse: h.tensor(st, b, c.NH/c.TP, c.T),
+		qkvRows: h.tensor(ct, n, 3*p), attRows: h.tensor(ct, n, p), lse: h.tensor(st, b, c.NH/c.TP, length),
 		res: h.tensor(ct, own, c.C),
 		ln2: h.tensor(ct, own, c.C), mean2: h.tensor(st, own), rstd2: h.tensor(st, own),
 	}
@@ -88,26 +90,27 @@ func newBlockActs(h *heap, c Config) blockActs {
 		a.pre, a.gelu = h.tensor(ct, n, 4*p), h.tensor(ct, n, 4*p)
 	}
 	if h.err == nil {
-		a.qkv = a.qkvRows.Reshape(b, c.T, 3, c.NH/c.TP, hs)
-		a.att = a.attRows.Reshape(b, c.T, c.NH/c.TP, hs)
+		a.qkv = a.qkvRows.Reshape(b, length, 3, c.NH/c.TP, hs)
+		a.att = a.attRows.Reshape(b, length, c.NH/c.TP, hs)
 	}
 	return a
 }
 
 func newBlockGrads(h *heap, c Config) blockGrads {
-	b, n, own, p, hs := c.Batch, c.Batch*c.T, c.tokens(), c.C/c.TP, c.C/c.NH
+	b, length := c.Grid()
+	n, own, p, hs := c.all(), c.tokens(), c.C/c.TP, c.C/c.NH
 	ct := c.Precision.Compute
 	g := blockGrads{
 		norm: h.tensor(ct, own, c.C), res: h.tensor(ct, own, c.C),
 		qkvRows: h.tensor(ct, n, 3*p), attRows: h.tensor(ct, n, p),
-		rows: h.tensor(c.Precision.Stats, b, c.NH/c.TP, c.T),
+		rows: h.tensor(c.Precision.Stats, b, c.NH/c.TP, length),
 	}
 	if c.Experts.Count == 0 {
 		g.pre = h.tensor(ct, n, 4*p)
 	}
 	if h.err == nil {
-		g.qkv = g.qkvRows.Reshape(b, c.T, 3, c.NH/c.TP, hs)
-		g.att = g.attRows.Reshape(b, c.T, c.NH/c.TP, hs)
+		g.qkv = g.qkvRows.Reshape(b, length, 3, c.NH/c.TP, hs)
+		g.att = g.attRows.Reshape(b, length, c.NH/c.TP, hs)
 	}
 	return g
 }

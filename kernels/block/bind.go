@@ -15,7 +15,7 @@ func (st *Stage) bind() {
 				wte: st.values(wte), wpe: st.values(wpe), dwte: st.gradient(wte), dwpe: st.gradient(wpe),
 			}
 		case Block:
-			var t transformer
+			t := transformer{ring: &st.Ring}
 			t.ln1 = st.norm(next(), next())
 			t.qkv = st.linear(next(), next())
 			t.proj = st.linear(next(), next())

@@ -11,11 +11,12 @@ type transformer struct {
 	ln2  norm
 	fc   linear // column-parallel
 	out  linear // row-parallel
+	ring *Ring  // of the stage; nil there: one rank holds all positions
 
 	moe *mixture // in place of fc and out, if there are experts
 }
 
-// blockActs are what a block's forward leaves for its backward. N = B·T; P is C over the tensor-parallel size; S is N, or with Config.Sequence N over that
+// blockActs are what a block's forward leaves for its backward. B and T are Config.Grid's, N = B·T; P is C over the tensor-parallel size; S is N, or with Config.Sequence N over that
 // size.
 type blockActs struct {
 	in           kernels.Tensor // (S,C), the layer below's out
@@ -57,7 +58,7 @@ func (t *transformer) forward(s kernels.Stream, a *blockActs, g *blockGrads, tp 
 func (t *transformer) inside(s kernels.Stream, a *blockActs, g *blockGrads, tp Region, again bool) {
 	s.LayerNormForward(a.ln1, a.mean1, a.rstd1, a.in, t.ln1.gain, t.ln1.bias)
 	t.qkv.forward(s, a.qkvRows, whole(s, a.ln1, tp))
-	s.AttentionForward(a.att, a.lse, a.qkv)
+	t.attend(s, a)
 	t.proj.leave(s, a.res, a.attRows, a.in, tp)
 	s.LayerNormForward(a.ln2, a.mean2, a.rstd2, a.res, t.ln2.gain, t.ln2.bias)
 	if t.moe != nil {
@@ -88,7 +89,7 @@ func (t *transformer) backward(s kernels.Stream, c Config, d kernels.Tensor, a *
 	dres := whole(s, g.res, tp)
 	t.proj.grad(s, dres, a.attRows, hooks)
 	s.LinearBackwardInput(g.attRows, dres, t.proj.w, kernels.Epilogue{})
-	s.AttentionBackward(g.qkv, g.rows, g.att, a.att, a.lse, a.qkv)
+	t.attendBackward(s, a, g)
 	t.qkv.grad(s, g.qkvRows, whole(s, a.ln1, tp), hooks)
 	t.qkv.enter(s, g.norm, g.qkvRows, tp)
 	t.ln1.backward(s, d, g.norm, a.in, a.mean1, a.rstd1, g.res, hooks)

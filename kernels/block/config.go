@@ -9,6 +9,7 @@ package block
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"ofpeak/kernels"
@@ -29,7 +30,9 @@ type Config struct {
 	// Sequence spreads the tokens over the tensor-parallel ranks wherever a block has no product: norms, residuals, and what they keep
 	// (Korthikanti et al., arXiv:2205.05198, section 4.2.2). Rank r holds part r of a microbatch's B·T tokens.
 	Sequence bool
-	Shards   Shards
+	// CP, CPRank is the context-parallel size and rank; CP 0 means 1. From 2 on a rank holds two chunks of each sequence; see Config.Place.
+	CP, CPRank int
+	Shards     Shards
 	// Lo, Hi is this stage's range of Layers(); both 0 means all.
 	Lo, Hi int
 	// Chunks are the ranges of Layers() of a stage that holds several, in ascending order; Lo and Hi are then not used. Each chunk is a pass of its own.
@@ -82,9 +85,7 @@ func (c Config) depth() int {
 
 // normal fills in the defaults.
 func (c Config) normal() Config {
-	if c.TP == 0 {
-		c.TP = 1
-	}
+	c.TP, c.CP = max(c.TP, 1), max(c.CP, 1)
 	if c.Shards.Level == 0 {
 		c.Shards = Shards{}
 	}
@@ -111,10 +112,12 @@ func (c Config) Check() error {
 		return fmt.Errorf("C=%d is not divisible by NH=%d", c.C, c.NH)
 	case c.NH%c.TP != 0:
 		return fmt.Errorf("NH=%d is not divisible by tp=%d", c.NH, c.TP)
+	case c.CP > 1 && c.T%(2*c.CP) != 0:
+		return fmt.Errorf("T=%d does not divide into two chunks for each of cp=%d ranks", c.T, c.CP)
 	case c.Sequence && c.TP == 1:
 		return fmt.Errorf("tokens spread over tensor-parallel ranks: use tp of 2 or more")
-	case c.Sequence && c.Batch*c.T%c.TP != 0:
-		return fmt.Errorf("a microbatch of %d tokens is not divisible by tp=%d", c.Batch*c.T, c.TP)
+	case c.Sequence && c.all()%c.TP != 0:
+		return fmt.Errorf("a microbatch of %d tokens is not divisible by tp=%d", c.all(), c.TP)
 	case !c.chunksFit():
 		return fmt.Errorf("a stage of layers %s does not lie in the model's %d", c.Held(), c.depth())
 	case c.Layout.Format == kernels.BlockSparse && c.TP > 1:
@@ -173,6 +176,12 @@ func (c Config) held() []int {
 		}
 	}
 	return ls
+}
+
+// HasBlocks reports whether the stage holds a Transformer block.
+func (c Config) HasBlocks() bool {
+	c = c.normal()
+	return slices.ContainsFunc(c.held(), func(layer int) bool { return c.Layers()[layer] == Block })
 }
 
 // Local is the index, among the stage's layers, of a layer that it holds.

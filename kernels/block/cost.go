@@ -34,7 +34,8 @@ func (f FLOPs) Times(n float64) FLOPs {
 }
 
 // Work is what a pass computes. Only matrix products count; norms, activations, softmax, embeddings and the optimizer do not (the convention
-// of Chowdhery et al., "PaLM", arXiv:2204.02311, appendix B). Attention counts the T(T+1)/2 pairs that causality leaves.
+// of Chowdhery et al., "PaLM", arXiv:2204.02311, appendix B). Attention counts the T(T+1)/2 pairs that causality leaves, of which
+// each context-parallel rank has its even share.
 type Work struct {
 	// Model is what the model needs: stored weights only, nothing twice. It gives MFU.
 	Model FLOPs
@@ -66,7 +67,7 @@ type LayerCost struct {
 	Acts      int64 // of one microbatch
 }
 
-// Costs are the layers of a stage, Lo to Hi. With TP 1 and the global batch they are the whole model's, whatever the strategy.
+// Costs are the layers of a stage, Lo to Hi. With TP and CP 1 and the global batch they are the whole model's, whatever the strategy.
 func (c Config) Costs() []LayerCost {
 	c = c.normal()
 	var costs []LayerCost
@@ -91,7 +92,7 @@ func (c Config) TotalWork() Work {
 }
 
 func (c Config) addWork(l *LayerCost) {
-	n := float64(c.Batch * c.T)
+	n := float64(c.all())
 	switch l.Kind {
 	case Block:
 		matrices := c.matrices()
@@ -103,7 +104,7 @@ func (c Config) addWork(l *LayerCost) {
 		for _, m := range dense {
 			c.product(l, c.Precision.Factors(), 2*n*float64(m[0])*float64(m[1]), c.Layout.Density(m[1]))
 		}
-		pairs := float64(c.Batch) * float64(c.T) * float64(c.T+1) / 2
+		pairs := float64(c.Batch) * float64(c.T) * float64(c.T+1) / 2 / float64(c.CP)
 		c.attention(l, 2*pairs*float64(c.C/c.TP))
 		if c.Recompute {
 			again := l.Forward.Executed
@@ -134,7 +135,7 @@ func (c Config) product(l *LayerCost, t kernels.DType, flops, density float64) {
 // addExperts adds the router's product and the experts'. The model needs TopK experts a token, its dense twin all; what runs are the experts' whole
 // capacity, full or not.
 func (c Config) addExperts(l *LayerCost) {
-	n, t := float64(c.Batch*c.T), c.Precision.Factors()
+	n, t := float64(c.all()), c.Precision.Factors()
 	c.product(l, c.Precision.Compute, 2*n*float64(c.C*c.Experts.Count), 1)
 	each := 2 * 2 * float64(c.C*c.hidden()/c.TP) // of a token in one expert
 	add := func(w *Work, times float64) {
@@ -232,7 +233,7 @@ func (c Config) PartialBytes() int64 {
 
 // actBytes is what a layer adds to Acts; a stage's input is counted apart.
 func (c Config) actBytes(kind LayerKind) int64 {
-	n, own := int64(c.Batch*c.T), int64(c.tokens())
+	n, own := int64(c.all()), int64(c.tokens())
 	ct, st := int64(c.Precision.Compute.Size()), int64(c.Precision.Stats.Size())
 	cc := int64(c.C)
 	switch kind {
@@ -253,9 +254,21 @@ func (c Config) actBytes(kind LayerKind) int64 {
 	return bytes
 }
 
+// DataBytes is the part of a layer's activations that is a microbatch of the model's data: the embedding's tokens, or a head's targets.
+func (c Config) DataBytes(kind LayerKind) int64 {
+	c = c.normal()
+	switch kind {
+	case Block:
+		return 0
+	case MSEHead:
+		return c.InputBytes()
+	}
+	return int64(c.all() * kernels.I32.Size())
+}
+
 // insideBytes are a block's activations but for its input and output.
 func (c Config) insideBytes() int64 {
-	n, own, cc, p := int64(c.Batch*c.T), int64(c.tokens()), int64(c.C), int64(c.C/c.TP)
+	n, own, cc, p := int64(c.all()), int64(c.tokens()), int64(c.C), int64(c.C/c.TP)
 	mlp := n * 8 * p * int64(c.Precision.Compute.Size())
 	if c.Experts.Count > 0 {
 		mlp = c.mixtureBytes()
@@ -265,7 +278,7 @@ func (c Config) insideBytes() int64 {
 
 // mixtureBytes are the activations of a block's router and experts.
 func (c Config) mixtureBytes() int64 {
-	n, e, k, rows := int64(c.Batch*c.T), int64(c.Experts.Count), int64(c.Experts.TopK), int64(c.rows())
+	n, e, k, rows := int64(c.all()), int64(c.Experts.Count), int64(c.Experts.TopK), int64(c.rows())
 	return (n*e+rows*int64(2*c.C+2*c.hidden()/c.TP))*int64(c.Precision.Compute.Size()) +
 		n*(e+k)*int64(c.Precision.Stats.Size()) + (2*n*k+rows)*int64(kernels.I32.Size())
 }
@@ -278,7 +291,7 @@ func (c Config) mixtureScratch() int64 {
 		bytes *= 2
 	}
 	if !c.Forward {
-		bytes += rows*int64(c.hidden()/c.TP)*ct + int64(c.Batch*c.T*c.Experts.TopK*c.Precision.Stats.Size())
+		bytes += rows*int64(c.hidden()/c.TP)*ct + int64(c.all()*c.Experts.TopK*c.Precision.Stats.Size())
 	}
 	return bytes
 }
@@ -289,15 +302,31 @@ func (c Config) InputBytes() int64 {
 	return int64(c.tokens()*c.C) * int64(c.Precision.Compute.Size())
 }
 
-// ScratchBytes is what the blocks of a stage share for their backward pass, and for the tokens of all tensor-parallel ranks.
+// ringBytes is what a ring takes: two places for keys and values, and in training two more for their gradients and one for what is added to these.
+func (c Config) ringBytes() int64 {
+	if c.CP == 1 {
+		return 0
+	}
+	places := int64(5)
+	if c.Forward {
+		places = 2
+	}
+	return places * int64(c.all()) * int64(2*c.C/c.TP) * int64(c.Precision.Compute.Size())
+}
+
+// ScratchBytes is what the blocks of a stage share for their backward pass, for the tokens of all tensor-parallel ranks, and for the ring.
 func (c Config) ScratchBytes() int64 {
 	c = c.normal()
-	n, own, cc, p := int64(c.Batch*c.T), int64(c.tokens()), int64(c.C), int64(c.C/c.TP)
+	n, own, cc, p := int64(c.all()), int64(c.tokens()), int64(c.C), int64(c.C/c.TP)
 	all := int64(0)
 	if c.Sequence {
 		all = n * cc * int64(c.Precision.Compute.Size())
 	}
 	mlp := n * 4 * p * int64(c.Precision.Compute.Size())
+	if !c.HasBlocks() {
+		return all
+	}
+	all += c.ringBytes()
 	if c.Experts.Count > 0 {
 		all, mlp = all+c.mixtureScratch(), 0
 	}
@@ -311,5 +340,5 @@ func (c Config) ScratchBytes() int64 {
 	return bytes
 }
 
-// rowStats is the number of attention rows on one rank, B·NH/TP·T.
-func (c Config) rowStats() int64 { return int64(c.Batch * c.NH / c.TP * c.T) }
+// rowStats is the number of attention rows on one rank, N·NH/TP.
+func (c Config) rowStats() int64 { return int64(c.all() * c.NH / c.TP) }

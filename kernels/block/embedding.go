@@ -7,17 +7,41 @@ type embedding struct {
 	wte, wpe, dwte, dwpe kernels.Tensor // (V,C), (T,C)
 }
 
-// forward embeds all tokens, and keeps those of out.
-func (e *embedding) forward(s kernels.Stream, c Config, out, ids kernels.Tensor, tp Region) {
-	if !c.Sequence {
-		s.EmbeddingForward(out, ids, e.wte, e.wpe)
-		return
+// forward embeds all tokens, and keeps those of a.In.
+func (e *embedding) forward(s kernels.Stream, c Config, a *Acts, tp Region) {
+	all := a.In
+	if c.Sequence {
+		all = tp.Partial(a.In)
 	}
-	all := tp.Partial(out)
-	s.EmbeddingForward(all, ids, e.wte, e.wpe)
-	s.Copy(out, c.own(all))
+	if c.CP == 1 {
+		s.EmbeddingForward(all, a.IDs, e.wte, e.wpe)
+	} else {
+		c.eachChunk(all, a.IDs, func(out, ids kernels.Tensor, at Range) {
+			s.EmbeddingForward(out, ids, e.wte, e.wpe.Slice(at.Lo, at.Hi))
+		})
+	}
+	if c.Sequence {
+		s.Copy(a.In, c.own(all))
+	}
 }
 
-func (e *embedding) backward(s kernels.Stream, d, ids kernels.Tensor) {
-	s.EmbeddingBackward(e.dwte, e.dwpe, d, ids)
+// backward takes the gradient of all tokens.
+func (e *embedding) backward(s kernels.Stream, c Config, d kernels.Tensor, a *Acts) {
+	if c.CP == 1 {
+		s.EmbeddingBackward(e.dwte, e.dwpe, d, a.IDs)
+		return
+	}
+	c.eachChunk(d, a.IDs, func(dout, ids kernels.Tensor, at Range) {
+		s.EmbeddingBackward(e.dwte, e.dwpe.Slice(at.Lo, at.Hi), dout, ids)
+	})
+}
+
+// eachChunk calls f with the rows of x (N,C) and ids that have the same positions of all sequences, and these positions, for both chunks of a rank.
+func (c Config) eachChunk(x, ids kernels.Tensor, f func(x, ids kernels.Tensor, at Range)) {
+	_, length := c.Grid()
+	n := c.Batch * length
+	for i := range 2 {
+		lo := c.chunk(i) * length
+		f(x.Slice(i*n, (i+1)*n), ids.Slice(i*c.Batch, (i+1)*c.Batch), Range{lo, lo + length})
+	}
 }

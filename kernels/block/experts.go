@@ -14,14 +14,16 @@ const BalanceWeight = 0.01
 // arXiv:2101.03961, section 2.1; Lepikhin et al., "GShard", arXiv:2006.16668, section 2.2). An expert is 4C/TopK wide and without biases, so that
 // whatever TopK a token costs what it costs in a dense block. The zero Experts is the dense block.
 //
-// A group of tokens that shares the experts' capacity is one sequence: what is dropped then does not depend on how a batch is split.
+// A group of tokens that shares the experts' capacity is one sequence, or one of its Parts: what is dropped then does not depend on how a batch is split.
 type Experts struct {
 	Count, TopK int
-	// Capacity is the capacity factor: in each sequence an expert takes Capacity·TopK·T/Count tokens, rounded up.
+	// Parts cuts each sequence into so many groups; 0 means 1. With context parallelism no group may lie on two ranks.
+	Parts int
+	// Capacity is the capacity factor: in each group of G tokens an expert takes Capacity·TopK·G/Count, rounded up.
 	Capacity float64
 	// Ranks and Rank spread the experts evenly over the ranks of expert parallelism; Ranks 0 means 1.
 	Ranks, Rank int
-	// Groups is the number of sequences of the whole batch, over which the load-balancing loss is the mean; 0 means a microbatch's.
+	// Groups is the number of groups of the whole batch, over which the load-balancing loss is the mean; 0 means a microbatch's.
 	Groups int
 }
 
@@ -32,9 +34,9 @@ type Exchange interface {
 
 // normal fills in the defaults.
 func (e Experts) normal(batch int) Experts {
-	e.Ranks = max(e.Ranks, 1)
+	e.Ranks, e.Parts = max(e.Ranks, 1), max(e.Parts, 1)
 	if e.Groups == 0 {
-		e.Groups = batch
+		e.Groups = batch * e.Parts
 	}
 	return e
 }
@@ -55,6 +57,10 @@ func (c Config) checkExperts() error {
 		return fmt.Errorf("%d experts are not divisible by ep=%d", e.Count, e.Ranks)
 	case c.hidden()%c.TP != 0:
 		return fmt.Errorf("an expert's width of %d is not divisible by tp=%d", c.hidden(), c.TP)
+	case c.T%e.Parts != 0:
+		return fmt.Errorf("T=%d is not divisible by the %d groups that share the experts' capacity", c.T, e.Parts)
+	case c.CP > 1 && e.Parts%(2*c.CP) != 0:
+		return fmt.Errorf("groups of %d tokens that share the experts' capacity do not lie whole in one of the 2·%d chunks that cp=%d makes of a sequence", c.group(), c.CP, c.CP)
 	case c.Layout.Format != kernels.Dense:
 		return fmt.Errorf("experts have dense weights only")
 	}
@@ -64,13 +70,16 @@ func (c Config) checkExperts() error {
 // hidden is the width of an expert.
 func (c Config) hidden() int { return 4 * c.C / c.Experts.TopK }
 
-// capacity is the number of rows of an expert for each sequence.
+// group is the number of tokens that share the experts' capacity.
+func (c Config) group() int { return c.T / c.Experts.Parts }
+
+// capacity is the number of rows of an expert for each group.
 func (c Config) capacity() int {
-	return int(math.Ceil(c.Experts.Capacity * float64(c.Experts.TopK*c.T) / float64(c.Experts.Count)))
+	return int(math.Ceil(c.Experts.Capacity * float64(c.Experts.TopK*c.group()) / float64(c.Experts.Count)))
 }
 
 // rows is the number of rows of all experts for a rank's microbatch.
-func (c Config) rows() int { return c.Experts.Count * c.Batch * c.capacity() }
+func (c Config) rows() int { return c.Experts.Count * c.all() / c.group() * c.capacity() }
 
 // local is the number of experts that a rank holds.
 func (e Experts) local() int { return e.Count / e.Ranks }
@@ -118,11 +127,11 @@ type mixtureGrads struct {
 }
 
 func newMixtureActs(h *heap, c Config) mixtureActs {
-	n, e, k, rows, width := c.Batch*c.T, c.Experts.Count, c.Experts.TopK, c.rows(), c.hidden()/c.TP
+	n, e, k, rows, width := c.all(), c.Experts.Count, c.Experts.TopK, c.rows(), c.hidden()/c.TP
 	ct, st := c.Precision.Compute, c.Precision.Stats
 	return mixtureActs{
 		r: kernels.Routing{
-			Group: c.T, Capacity: c.capacity(),
+			Group: c.group(), Capacity: c.capacity(),
 			Probs: h.tensor(st, n, e), Gates: h.tensor(st, n, k),
 			Choices: h.tensor(kernels.I32, n, k), Rows: h.tensor(kernels.I32, n, k), Tokens: h.tensor(kernels.I32, rows),
 		},
@@ -139,7 +148,7 @@ func newMixtureGrads(h *heap, c Config) mixtureGrads {
 	}
 	if !c.Forward {
 		g.pre = h.tensor(ct, rows, c.hidden()/c.TP)
-		g.gates = h.tensor(c.Precision.Stats, c.Batch*c.T, c.Experts.TopK)
+		g.gates = h.tensor(c.Precision.Stats, c.all(), c.Experts.TopK)
 	}
 	return g
 }
@@ -200,7 +209,7 @@ func (m *mixture) backward(s kernels.Stream, c Config, dx, tmp, dout kernels.Ten
 	s.RouteBackward(a.logits, g.gates, a.r, BalanceWeight, m.Groups, m.state)
 	m.router.grad(s, a.logits, x(), hooks)
 	s.LinearBackwardInput(tmp, c.own(a.logits), m.router.w, kernels.Epilogue{})
-	s.Add(dx, dx, kernels.Tensor{}, tmp)
+	s.Add(dx, tmp, kernels.Tensor{}, dx)
 }
 
 // exchange swaps rows with the other expert-parallel ranks; with one rank dst is src.

@@ -30,9 +30,9 @@ func whole(s kernels.Stream, x kernels.Tensor, tp Region) kernels.Tensor {
 // tokens is the number of tokens of a microbatch that a rank holds outside of the blocks' products.
 func (c Config) tokens() int {
 	if c.Sequence {
-		return c.Batch * c.T / c.TP
+		return c.all() / c.TP
 	}
-	return c.Batch * c.T
+	return c.all()
 }
 
 // own are the rows of a tensor of all tokens that this rank holds outside of the blocks' products.

@@ -42,7 +42,7 @@ func (st *Stage) BackwardWeight(s kernels.Stream, a *Acts, tp Region, hooks Hook
 	}
 	if ch.embed {
 		enter()
-		st.embed.backward(s, whole(s, a.In, tp), a.IDs)
+		st.embed.backward(s, st.Config, whole(s, a.In, tp), a)
 		ready(hooks, 0)
 	}
 }
@@ -58,7 +58,7 @@ func (t *transformer) backwardInput(s kernels.Stream, d kernels.Tensor, a *block
 	a.res, g.res = g.res, a.res
 
 	s.LinearBackwardInput(g.attRows, whole(s, a.res, tp), t.proj.w, kernels.Epilogue{})
-	s.AttentionBackward(g.qkv, g.rows, g.att, a.att, a.lse, a.qkv)
+	t.attendBackward(s, a, g)
 	a.qkv, a.qkvRows, g.qkv, g.qkvRows = g.qkv, g.qkvRows, a.qkv, a.qkvRows
 	t.qkv.enter(s, g.norm, a.qkvRows, tp)
 	t.ln1.backward(s, d, g.norm, a.in, a.mean1, a.rstd1, a.res, nil)

@@ -20,6 +20,8 @@ type Stage struct {
 	Routes kernels.Tensor
 	// Exchange connects the expert-parallel ranks, where there are several. The caller sets it.
 	Exchange Exchange
+	// Ring is the attention between context-parallel ranks, where there are several. The caller sets it.
+	Ring Ring
 
 	dev    kernels.Device
 	heap   heap
@@ -155,7 +157,7 @@ func (st *Stage) Run(s kernels.Stream, a *Acts, tp Region, hooks Hooks) {
 	layer := ch.first
 	if ch.embed {
 		gather(layer)
-		st.embed.forward(s, st.Config, a.In, a.IDs, tp)
+		st.embed.forward(s, st.Config, a, tp)
 		layer++
 	}
 	if len(a.blocks) > 0 {
@@ -212,7 +214,7 @@ func (st *Stage) Backward(s kernels.Stream, a *Acts, d kernels.Tensor, tp Region
 	}
 	if ch.embed {
 		gather()
-		st.embed.backward(s, whole(s, d, tp), a.IDs)
+		st.embed.backward(s, st.Config, whole(s, d, tp), a)
 		ready(hooks, 0)
 	}
 }

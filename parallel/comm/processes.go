@@ -21,3 +21,25 @@ type Processes interface {
 	// Die ends all processes of the job at once, this one with them, with an exit status.
 	Die(status int)
 }
+
+// Peers are processes of a job that reach each other by words only; something else moves their data.
+type Peers interface {
+	Rank() int
+	Size() int
+	// World begins a world of the first so many processes. All processes call it; those outside of it get nil.
+	World(ranks int) (Fate, error)
+	// Release, Share, Lost, Stop and Die are those of Processes.
+	Release() error
+	Share(ctx context.Context, b []byte) ([]byte, error)
+	Lost() error
+	Stop() error
+	Die(status int)
+}
+
+// Fate is how the end of a world reaches all of its processes.
+type Fate interface {
+	// Abort tells them; the first call decides the error.
+	Abort(err error)
+	// Err is why the world was aborted, in any of them, or nil.
+	Err() error
+}

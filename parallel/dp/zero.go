@@ -4,6 +4,7 @@ import (
 	"ofpeak/kernels"
 	"ofpeak/kernels/block"
 	"ofpeak/parallel/comm"
+	"ofpeak/parallel/events"
 )
 
 // Sharded is ZeRO (Rajbhandari et al., arXiv:1910.02054, sections 5 and 7): each rank updates its part of every bucket with its part of the
@@ -17,7 +18,7 @@ type Sharded struct {
 	wait            func(kernels.Event)
 	st              *block.Stage
 	layers          [][]piece
-	events          events
+	events          *events.Pool
 
 	// Of the step under way:
 	backward bool
@@ -40,7 +41,7 @@ type piece struct {
 // NewSharded prepares the exchange of a stage whose Shards are the communicator's. wait makes the compute stream wait for an event; the
 // caller may time it.
 func NewSharded(dev kernels.Device, c comm.Communicator, compute, reduce kernels.Stream, st *block.Stage, h block.Hyper, wait func(kernels.Event)) (*Sharded, error) {
-	made, err := newEvents(dev)
+	made, err := events.NewPool(dev)
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +67,7 @@ func NewSharded(dev kernels.Device, c comm.Communicator, compute, reduce kernels
 
 // Start forgets the last step, whose events have completed and whose weights are out of date.
 func (z *Sharded) Start() {
-	z.events.used = 0
+	z.events.Start()
 	z.held, z.sent = [2]int{-1, -1}, [2]kernels.Event{}
 }
 
@@ -115,7 +116,7 @@ func (z *Sharded) fetch(layer int) {
 		p := &z.layers[layer][i]
 		z.comm.AllGather(z.reduce, p.weights, p.ownWeights)
 	}
-	z.held[layer%2], z.here[layer%2] = layer, z.events.record(z.reduce)
+	z.held[layer%2], z.here[layer%2] = layer, z.events.Record(z.reduce)
 }
 
 // clear starts a layer's gradients in its slot: from what this rank's parts summed up to so far in the step, and zero elsewhere.
@@ -141,13 +142,13 @@ func (z *Sharded) Ready(from int) {
 		z.after(z.compute, z.reduce)
 		z.comm.ReduceScatter(z.reduce, p.ownGrads, p.grads)
 		if z.next == len(pieces)-1 {
-			z.sent[z.layer%2] = z.events.record(z.reduce)
+			z.sent[z.layer%2] = z.events.Record(z.reduce)
 		}
 	}
 }
 
 // Wait holds the compute stream until all sums are there.
-func (z *Sharded) Wait() { z.compute.Wait(z.events.record(z.reduce)) }
+func (z *Sharded) Wait() { z.compute.Wait(z.events.Record(z.reduce)) }
 
 // Update enqueues AdamW on this rank's parts, and gathers what every rank holds whole.
 func (z *Sharded) Update() {
@@ -164,7 +165,7 @@ func (z *Sharded) Update() {
 }
 
 // Updated completes when the weights are there.
-func (z *Sharded) Updated() kernels.Event { return z.events.record(z.reduce) }
+func (z *Sharded) Updated() kernels.Event { return z.events.Record(z.reduce) }
 
 // Collect gathers a layer's gradients and weights where the passes have them, for reading. All ranks call it, between steps.
 func (z *Sharded) Collect(layer int) {
@@ -178,10 +179,10 @@ func (z *Sharded) Collect(layer int) {
 }
 
 // after makes a stream wait for what another has been given so far.
-func (z *Sharded) after(first, then kernels.Stream) { then.Wait(z.events.record(first)) }
+func (z *Sharded) after(first, then kernels.Stream) { then.Wait(z.events.Record(first)) }
 
 // Err is the first failure to make an event.
-func (z *Sharded) Err() error { return z.events.err }
+func (z *Sharded) Err() error { return z.events.Err() }
 
 // Close frees the events. The streams are idle.
-func (z *Sharded) Close() { z.events.close() }
+func (z *Sharded) Close() { z.events.Close() }

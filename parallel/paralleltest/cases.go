@@ -41,6 +41,18 @@ func Cases() []Case {
 	add("switch", switched, experts()...)
 	add("top-2", paired, experts()...)
 
+	long := block.Config{C: 32, NH: 4, T: 24, L: 3, Batch: 12, Seed: 1}
+	longLM := long
+	longLM.V, longLM.L = 13, 2
+	add("long mse", long, contexts()...)
+	add("long lm", longLM, contexts()...)
+	again, switched = longLM, longLM
+	again.Recompute = true
+	add("long recompute", again, parallel.Strategy{CP: 2, DP: 2, ZeRO: 3}, parallel.Strategy{CP: 3, PP: 2, Microbatches: 3})
+	switched.Experts = block.Experts{Count: 4, TopK: 2, Parts: 4, Capacity: 1}
+	add("long experts", switched, parallel.Strategy{CP: 2}, parallel.Strategy{CP: 2, EP: 2}, parallel.Strategy{CP: 2, TP: 2, Sequence: true},
+		parallel.Strategy{DP: 2, TP: 2, PP: 2, EP: 2, CP: 2, Microbatches: 3})
+
 	sparse, blocks := lm, mse
 	sparse.Layout = kernels.Layout{Format: kernels.Sparse24}
 	blocks.Layout = kernels.Layout{Format: kernels.BlockSparse, Block: 8, Keep: 0.5}
@@ -97,6 +109,16 @@ func pipelines() []parallel.Strategy {
 	}
 	return append(ss, parallel.Strategy{PP: 2, Schedule: "interleaved", Microbatches: 4}, parallel.Strategy{PP: 4, Microbatches: 6}, parallel.Strategy{PP: 2, Microbatches: 3, EqualStages: true},
 		parallel.Strategy{PP: 4, Microbatches: 6, Schedule: "zb-h1"}, parallel.Strategy{Microbatches: 4, Schedule: "zb-h1"})
+}
+
+func contexts() []parallel.Strategy {
+	return []parallel.Strategy{
+		{CP: 2}, {CP: 3}, {CP: 4}, {CP: 2, Microbatches: 3}, {CP: 3, Naive: true},
+		{DP: 2, CP: 2, BucketBytes: 5000}, {CP: 4, ZeRO: 1}, {DP: 2, CP: 2, ZeRO: 2, Microbatches: 2}, {DP: 3, CP: 2, ZeRO: 3},
+		{TP: 2, CP: 2}, {TP: 2, CP: 3, Sequence: true, Microbatches: 2}, {PP: 2, CP: 2, Microbatches: 3}, {PP: 2, CP: 3, Microbatches: 4, Schedule: "gpipe"},
+		{PP: 2, CP: 2, Microbatches: 3, Schedule: "zb-h1"}, {PP: 2, CP: 2, Microbatches: 4, Schedule: "interleaved", Chunks: 2},
+		{TP: 2, PP: 2, CP: 2, Microbatches: 3}, {DP: 2, TP: 2, PP: 2, CP: 2, Microbatches: 3, Sequence: true, ZeRO: 1},
+	}
 }
 
 func experts() []parallel.Strategy {

@@ -29,6 +29,10 @@ func TestCPU(t *testing.T) {
 				} {
 					cases = append(cases, paralleltest.Case{Name: fmt.Sprintf("V%d", v), Model: m, Strategy: s})
 				}
+				m.T = 24
+				for _, s := range []parallel.Strategy{{CP: 2}, {CP: 3, DP: 2, ZeRO: 1}, {CP: 2, TP: 2, PP: 2, Microbatches: 3}} {
+					cases = append(cases, paralleltest.Case{Name: fmt.Sprintf("V%d", v), Model: m, Strategy: s})
+				}
 			}
 			paralleltest.Run(t, paralleltest.Options{
 				Open: openCPU, Precision: p, Tolerance: tolerance, Drift: 2*paralleltest.Steps*block.DefaultHyper.LR + p.Compute.Eps(), Cases: cases,

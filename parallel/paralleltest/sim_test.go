@@ -65,6 +65,8 @@ var techniques = []technique{
 	{precision: "fp32", Strategy: parallel.Strategy{DP: 4, ZeRO: 3}}, {precision: "fp32", Strategy: parallel.Strategy{DP: 2, TP: 2}},
 	{precision: "fp32", Strategy: parallel.Strategy{DP: 2, PP: 2, Microbatches: 2, ZeRO: 1}}, {precision: "fp32", Strategy: parallel.Strategy{TP: 2, PP: 2, Microbatches: 2}},
 	{precision: "bf16", Strategy: parallel.Strategy{TP: 2, PP: 2, Microbatches: 2, Schedule: "gpipe"}},
+	{precision: "fp32", Strategy: parallel.Strategy{CP: 2}}, {precision: "fp32", Strategy: parallel.Strategy{CP: 4, ZeRO: 2}}, {precision: "bf16", Strategy: parallel.Strategy{CP: 2, PP: 2, Microbatches: 2}},
+	{precision: "fp32", Strategy: parallel.Strategy{CP: 2, TP: 2, Sequence: true}},
 }
 
 // tolerances bound losses and gradients after the rounding of so short sums, relative to a tensor's largest value.
@@ -74,6 +76,9 @@ func (c technique) run(t *testing.T, seed uint64, between engine) {
 	p, _ := kernels.PrecisionNamed(c.precision)
 	gpus := &drivertest.Tap{Driver: ptxsim.New(ptxsim.Config{Devices: 4, Seed: seed, Collectives: true})}
 	m := block.Config{C: 16, NH: 2, T: 5, L: 2, V: 8, Batch: 4, Seed: 3, Layout: c.layout, Recompute: c.again, Experts: c.experts}
+	if c.CP > 1 {
+		m.T = 8
+	}
 	paralleltest.Run(t, paralleltest.Options{
 		Open: simulated(gpus), Truth: openRef, Connect: between(gpus), Precision: p,
 		Tolerance: tolerances[c.precision], Drift: 2*paralleltest.Steps*block.DefaultHyper.LR + p.Compute.Eps(),
@@ -124,9 +129,12 @@ func TestSimulatedGPUsTrainAlikeInAnyOrder(t *testing.T) {
 	if os.Getenv("OFPEAK_LONG") != "" {
 		seeds = 20
 	}
-	want, err := trainOnce(openRef, local.New, parallel.Strategy{})
-	if err != nil {
-		t.Fatal(err)
+	wants := map[int][]float64{} // by length
+	for _, length := range []int{shortest(parallel.Strategy{}), shortest(parallel.Strategy{CP: 2}), shortest(parallel.Strategy{CP: 4})} {
+		var err error
+		if wants[length], err = trainOnce(openRef, local.New, parallel.Strategy{}, length); err != nil {
+			t.Fatal(err)
+		}
 	}
 	for _, c := range techniques {
 		if c.precision != "fp32" || c.layout.Format != kernels.Dense || c.experts.Count > 0 || c.Mesh().World() == 1 {
@@ -136,13 +144,13 @@ func TestSimulatedGPUsTrainAlikeInAnyOrder(t *testing.T) {
 			t.Parallel()
 			var first []float64
 			for seed := range seeds * 2 / uint64(c.Mesh().World()) { // half as many on four GPUs, which take twice as long
-				got, err := trainOnce(simulated(ptxsim.New(ptxsim.Config{Devices: 4, Seed: 100 + seed})), peer.New, c.Strategy)
+				got, err := trainOnce(simulated(ptxsim.New(ptxsim.Config{Devices: 4, Seed: 100 + seed})), peer.New, c.Strategy, shortest(c.Strategy))
 				if err != nil {
 					t.Fatalf("seed %d: %v", seed, err)
 				}
 				if first == nil {
 					first = got
-					kerneltest.Near(t, "losses", got, want, tolerances["fp32"])
+					kerneltest.Near(t, "losses", got, wants[shortest(c.Strategy)], tolerances["fp32"])
 				}
 				if !slices.Equal(got, first) {
 					t.Errorf("seed %d: losses are %v, under another seed %v", seed, got, first)
@@ -157,10 +165,13 @@ func simulated(d driver.Driver) func(rank, world int) (kernels.Device, error) {
 	return func(rank, _ int) (kernels.Device, error) { return cuda.Open(d, rank) }
 }
 
-// trainOnce takes two steps of a small model with a strategy, and gives the loss of each.
-func trainOnce(open func(rank, world int) (kernels.Device, error), connect func(int) []comm.Communicator, s parallel.Strategy) ([]float64, error) {
+// shortest is a length of sequences that a strategy can split.
+func shortest(s parallel.Strategy) int { return 2 * max(1, s.CP) }
+
+// trainOnce takes two steps of a small model with a strategy, on sequences of a length, and gives the loss of each.
+func trainOnce(open func(rank, world int) (kernels.Device, error), connect func(int) []comm.Communicator, s parallel.Strategy, length int) ([]float64, error) {
 	p, _ := kernels.PrecisionNamed("fp32")
-	cfg := trainer.Config{Model: block.Config{C: 8, NH: 2, T: 2, L: 2, V: 4, Batch: 4, Precision: p}, Hyper: block.DefaultHyper}
+	cfg := trainer.Config{Model: block.Config{C: 8, NH: 2, T: length, L: 2, V: 4, Batch: 4, Precision: p}, Hyper: block.DefaultHyper}
 	var losses []float64
 	l := parallel.InProcess{Open: open, Connect: connect}
 	err := l.Run(context.Background(), s, func(_ context.Context, r *parallel.Rank) error {
@@ -197,7 +208,7 @@ func TestNoFailureLeaks(t *testing.T) {
 		parallel.Strategy
 		engine
 		step int
-	}{{parallel.Strategy{DP: 2, ZeRO: 2}, copies, step}, {parallel.Strategy{TP: 2}, copies, step}, {parallel.Strategy{PP: 2, Microbatches: 2}, copies, step},
+	}{{parallel.Strategy{DP: 2, ZeRO: 2}, copies, step}, {parallel.Strategy{TP: 2}, copies, step}, {parallel.Strategy{PP: 2, Microbatches: 2}, copies, step}, {parallel.Strategy{CP: 2}, copies, step},
 		{parallel.Strategy{DP: 2, ZeRO: 2}, library, 2*step + 1}, {parallel.Strategy{PP: 2, Microbatches: 2}, library, 2*step + 1}} {
 		s, failed := c.Strategy, 0
 		for n := 1; ; n += c.step {
@@ -205,7 +216,7 @@ func TestNoFailureLeaks(t *testing.T) {
 			gpus := &drivertest.Tap{Driver: sim}
 			code := []driver.Error{driver.ErrOutOfMemory, driver.ErrIllegalAddress}[n%2]
 			sim.FailAt(n, code)
-			err := within(time.Minute, func() error { _, err := trainOnce(simulated(gpus), c.engine(gpus), s); return err })
+			err := within(time.Minute, func() error { _, err := trainOnce(simulated(gpus), c.engine(gpus), s, shortest(s)); return err })
 			if left := gpus.Alive(); left != "" {
 				t.Errorf("%s: call %d failed (%v), left on the devices: %s", s, n, err, left)
 			}
@@ -225,15 +236,15 @@ func TestNoFailureLeaks(t *testing.T) {
 // Streams that do not wait for each other compute something else, or fail: the simulation is as unkind as it must be for the other tests here to mean anything.
 func TestStreamsThatDoNotWaitAreFound(t *testing.T) {
 	quick(t)
-	for _, s := range []parallel.Strategy{{DP: 2, ZeRO: 3}, {PP: 2, Microbatches: 2}} {
-		want, err := trainOnce(simulated(ptxsim.New(ptxsim.Config{Devices: 2})), peer.New, s)
+	for _, s := range []parallel.Strategy{{DP: 2, ZeRO: 3}, {PP: 2, Microbatches: 2}, {CP: 2}} {
+		want, err := trainOnce(simulated(ptxsim.New(ptxsim.Config{Devices: 2})), peer.New, s, shortest(s))
 		if err != nil {
 			t.Fatal(err)
 		}
 		found := 0
 		for seed := range uint64(5) {
 			gpus := &drivertest.Tap{Driver: ptxsim.New(ptxsim.Config{Devices: 2, Seed: seed}), Wait: func(int) bool { return false }}
-			got, err := trainOnce(simulated(gpus), peer.New, s)
+			got, err := trainOnce(simulated(gpus), peer.New, s, shortest(s))
 			if err != nil || fmt.Sprint(got) != fmt.Sprint(want) {
 				found++
 			}

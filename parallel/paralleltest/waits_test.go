@@ -23,7 +23,7 @@ import (
 var watched = []parallel.Strategy{
 	{DP: 2, BucketBytes: 4096}, {DP: 2, Naive: true}, {DP: 2, ZeRO: 1, BucketBytes: 4096}, {DP: 2, ZeRO: 2, Microbatches: 2}, {DP: 2, ZeRO: 3, Microbatches: 2},
 	{TP: 2, Microbatches: 2}, {PP: 2, Microbatches: 4}, {PP: 2, Microbatches: 4, Schedule: "gpipe"}, {PP: 2, Microbatches: 4, Schedule: "zb-h1"},
-	{PP: 4, Microbatches: 4}, {DP: 2, PP: 2, Microbatches: 2},
+	{PP: 4, Microbatches: 4}, {DP: 2, PP: 2, Microbatches: 2}, {CP: 2}, {CP: 4},
 }
 
 // history trains two steps and a forward pass on simulated GPUs, and tells in what order things were.
@@ -33,6 +33,9 @@ func history(t *testing.T, s parallel.Strategy, between engine) *ptxsim.History 
 	h := gpus.Watch()
 	p, _ := kernels.PrecisionNamed("fp32")
 	cfg := trainer.Config{Model: block.Config{C: 16, NH: 2, T: 3, L: 4, V: 8, Batch: 4, Precision: p}, Hyper: block.DefaultHyper}
+	if s.CP > 1 {
+		cfg.Model.T, cfg.Model.Batch = 2*s.CP, 1
+	}
 	l := parallel.InProcess{Open: func(rank, _ int) (kernels.Device, error) { return cuda.Open(gpus, rank) }, Connect: between(gpus)}
 	err := l.Run(context.Background(), s, func(_ context.Context, r *parallel.Rank) error {
 		tr, err := trainer.New(r, cfg)
@@ -118,7 +121,7 @@ func waitsInSource(t *testing.T) []string {
 	t.Helper()
 	waits := regexp.MustCompile(`(\.Wait\((t|z|b|e|r|o|all)\b|\.(wait|waitExposed)\()`)
 	var lines []string
-	for _, dir := range []string{"../dp", "../trainer", "../comm/peer"} {
+	for _, dir := range []string{"../dp", "../cp", "../trainer", "../comm/peer"} {
 		files, err := filepath.Glob(dir + "/*.go")
 		if err != nil || len(files) == 0 {
 			t.Fatalf("%s: %d files, %v", dir, len(files), err)

@@ -106,21 +106,25 @@ func (s *stream) extension(op string, qkv, kv kernels.Tensor, model, executed, b
 
 // AttentionExtendForward notes the call. Of qkv it reads the queries only.
 func (s *stream) AttentionExtendForward(out, lse, qkv, kv kernels.Tensor) {
-	s.extension("attention.extend-forward", qkv, kv, 2, 2, 2*size(out, lse)+size(qkv)/3+size(kv))
+	s.extension("attention-extend.forward", qkv, kv, 2, 2, 2*size(out, lse)+size(qkv)/3+size(kv))
 	s.inner.AttentionExtendForward(out, lse, qkv, kv)
 	s.end()
 }
 
 // AttentionExtendBackward notes the call.
 func (s *stream) AttentionExtendBackward(dqkv, dkv, scratch, dout, lse, qkv, kv kernels.Tensor) {
-	s.extension("attention.extend-backward", qkv, kv, 4, 5, 2*size(dkv)+size(dqkv)+size(scratch, dout, lse, kv))
+	s.extension("attention-extend.backward", qkv, kv, 4, 5, 2*size(dkv)+size(dqkv)+size(scratch, dout, lse, kv))
 	s.inner.AttentionExtendBackward(dqkv, dkv, scratch, dout, lse, qkv, kv)
 	s.end()
 }
 
-// Add notes the call.
+// Add notes the call. What adds to out is told from a sum that out receives.
 func (s *stream) Add(out, x, bias, residual kernels.Tensor) {
-	s.memory("add", size(out, x, bias, residual))
+	op := "add"
+	if out.Buf == residual.Buf && out.Off == residual.Off {
+		op = "accumulate"
+	}
+	s.memory(op, size(out, x, bias, residual))
 	s.inner.Add(out, x, bias, residual)
 	s.end()
 }

@@ -19,7 +19,8 @@ func (t *Trainer) SetTokens(token func(seq, pos int) int32) error {
 	if !t.language() {
 		panic("trainer: tokens for a model without vocabulary")
 	}
-	host := make([]int32, st.Batch*st.T)
+	rows, length := st.Grid()
+	host := make([]int32, rows*length)
 	for k := range t.microbatches {
 		for _, side := range []struct {
 			to    []kernels.Tensor
@@ -29,7 +30,8 @@ func (t *Trainer) SetTokens(token func(seq, pos int) int32) error {
 				continue
 			}
 			for i := range host {
-				host[i] = token(t.sequence(k)+i/st.T, i%st.T+side.shift)
+				seq, pos := st.Place(i)
+				host[i] = token(t.sequence(k)+seq, pos+side.shift)
 			}
 			if err := t.upload(side.to[k], host); err != nil {
 				return err
@@ -49,10 +51,9 @@ func (t *Trainer) SetRegression(seed uint64) error {
 		panic("trainer: regression for a language model")
 	}
 	host := make([]float64, st.Batch*st.T*st.C)
-	own := st.Tokens()
 	for k := range t.inputs {
 		t.normal(host, seed, k)
-		if err := t.upload(t.inputs[k], host[own.Lo*st.C:own.Hi*st.C]); err != nil {
+		if err := t.upload(t.inputs[k], t.own(host)); err != nil {
 			return err
 		}
 	}
@@ -63,6 +64,17 @@ func (t *Trainer) SetRegression(seed uint64) error {
 	}
 	t.dev.ResetPeak()
 	return nil
+}
+
+// own are this rank's tokens (S,C) of a microbatch (B,T,C).
+func (t *Trainer) own(host []float64) []float64 {
+	st, tokens := t.Stage, t.Stage.Tokens()
+	mine := make([]float64, 0, tokens.Len()*st.C)
+	for i := tokens.Lo; i < tokens.Hi; i++ {
+		seq, pos := st.Place(i)
+		mine = append(mine, host[(seq*st.T+pos)*st.C:][:st.C]...)
+	}
+	return mine
 }
 
 // normal fills host with microbatch k's inputs.
@@ -100,9 +112,27 @@ func (t *Trainer) teach(host []float64, seed uint64) error {
 			return err
 		}
 		teacher.Run(t.compute, a, nil, nil)
-		t.compute.Cast(target, a.Out.Slice(t.Stage.Tokens().Lo, t.Stage.Tokens().Hi))
+		t.teachOwn(target, a.Out.Reshape(c.Batch, c.T, c.C))
 	}
 	return t.compute.Sync()
+}
+
+// teachOwn keeps of what the teacher made (B,T,C) this rank's tokens.
+func (t *Trainer) teachOwn(target, all kernels.Tensor) {
+	st, tokens := t.Stage, t.Stage.Tokens()
+	rows := all.Reshape(all.Size()/st.C, st.C)
+	for lo := tokens.Lo; lo < tokens.Hi; {
+		seq, pos := st.Place(lo)
+		hi := lo + 1
+		for ; hi < tokens.Hi; hi++ { // as long as they lie one behind the other there too
+			if s, p := st.Place(hi); s*st.T+p != seq*st.T+pos+hi-lo {
+				break
+			}
+		}
+		at := seq*st.T + pos
+		t.compute.Cast(target.Slice(lo-tokens.Lo, hi-tokens.Lo), rows.Slice(at, at+hi-lo))
+		lo = hi
+	}
 }
 
 // sequence is the first of microbatch k's sequences in the global batch.

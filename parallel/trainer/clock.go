@@ -129,6 +129,13 @@ func (t *timed) AllToAll(s kernels.Stream, dst, src kernels.Tensor) {
 	t.end(s, from)
 }
 
+// Group times the call.
+func (t *timed) Group(s kernels.Stream, f func()) {
+	from := t.clock.mark(s)
+	t.Communicator.Group(s, f)
+	t.end(s, from)
+}
+
 func (t *timed) end(s kernels.Stream, from int) {
 	t.clock.end(s, communication, from)
 	if t.inline {

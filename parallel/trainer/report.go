@@ -16,11 +16,11 @@ type Report struct {
 	// clearing the gradients, and waiting for the last rank to sum the loss.
 	Step                         time.Duration
 	Forward, Backward, Optimizer time.Duration
-	// Exposed is the time that the compute stream stood waiting for tensor- and data-parallel sums.
+	// Exposed is the time that the compute stream stood waiting for other ranks' parts, be they sums, experts' rows, or keys and values.
 	Exposed time.Duration
 	// Bubble is the time that it stood waiting for other stages.
 	Bubble time.Duration
-	// Communication is the time in which sums were under way, exposed or not, waiting for late ranks included.
+	// Communication is the time in which these were under way, exposed or not, waiting for late ranks included.
 	Communication time.Duration
 	// CommBytes are the algorithm bytes of this rank's collectives; see comm.Counts.
 	CommBytes int64
@@ -36,6 +36,9 @@ func (t *Trainer) Sync() (Report, error) {
 	}
 	if t.sharded != nil && t.sharded.Err() != nil {
 		return Report{}, fmt.Errorf("event: %w", t.sharded.Err())
+	}
+	if t.ring != nil && t.ring.Err() != nil {
+		return Report{}, fmt.Errorf("event: %w", t.ring.Err())
 	}
 	if err := t.compute.Download(t.lossHost, t.loss); err != nil {
 		return Report{}, fmt.Errorf("loss: %w", err)

@@ -42,6 +42,9 @@ func (t *Trainer) start(inferring bool) {
 	if t.sharded != nil {
 		t.sharded.Start()
 	}
+	if t.ring != nil {
+		t.ring.Start()
+	}
 	t.mark(trace.Begin, -1)
 	t.stepStart = t.clock.mark(t.compute)
 }

@@ -15,6 +15,7 @@ import (
 	"ofpeak/kernels/block"
 	"ofpeak/parallel"
 	"ofpeak/parallel/comm"
+	"ofpeak/parallel/cp"
 	"ofpeak/parallel/dp"
 	"ofpeak/parallel/partition"
 	"ofpeak/parallel/pp"
@@ -24,7 +25,7 @@ import (
 
 // Config is one training run, the same on every rank.
 type Config struct {
-	// Model is the whole model. Its Batch is the global batch; TP, TPRank, Lo and Hi are set by the strategy.
+	// Model is the whole model. Its Batch is the global batch; TP, TPRank, CP, CPRank, Lo and Hi are set by the strategy.
 	Model block.Config
 	Hyper block.Hyper
 	// Costs of the model's layers on one rank, for one microbatch, where they were measured; nil: block's cost model.
@@ -51,6 +52,7 @@ type Trainer struct {
 
 	tp       block.Region // nil on one tensor-parallel rank
 	partials *tp.Partials // with sequence parallelism
+	ring     *cp.Ring     // nil on one context-parallel rank
 	reducer  dp.Reducer   // nil on one data-parallel rank
 	sharded  *dp.Sharded  // the reducer, if it is ZeRO
 	update   kernels.AdamWArgs
@@ -94,14 +96,14 @@ func Check(cfg Config, s parallel.Strategy) error {
 	return err
 }
 
-// Microbatch is the model as one tensor-parallel rank would run a microbatch of it without a pipeline.
+// Microbatch is the model as one tensor- and context-parallel rank would run a microbatch of it without a pipeline.
 func Microbatch(model block.Config, s parallel.Strategy) block.Config {
-	model.Experts.Ranks, model.Experts.Groups = s.EP, model.Batch
+	model.Experts.Ranks, model.Experts.Groups = s.EP, model.Batch*max(model.Experts.Parts, 1)
 	model.Batch /= s.DP * s.EP * s.Microbatches
-	model.TP, model.TPRank, model.Lo, model.Hi, model.Chunks = s.TP, 0, 0, 0, nil
+	model.TP, model.TPRank, model.CP, model.CPRank, model.Lo, model.Hi, model.Chunks = s.TP, 0, s.CP, 0, 0, 0, nil
 	model.Sequence = s.Sequence
 	if s.ZeRO > 0 {
-		model.Shards = block.Shards{Ranks: s.DP, Level: s.ZeRO, Bucket: dp.Elements(s.BucketBytes, model.Precision.Stats)}
+		model.Shards = block.Shards{Ranks: s.DP * s.CP, Level: s.ZeRO, Bucket: dp.Elements(s.BucketBytes, model.Precision.Stats)}
 	}
 	return model
 }
@@ -116,11 +118,9 @@ func New(r *parallel.Rank, cfg Config) (*Trainer, error) {
 		return nil, err
 	}
 	c := Microbatch(cfg.Model, r.Strategy)
-	c.Shards.Rank = r.Coord.DP
-	c.TPRank, c.Experts.Rank = r.Coord.TP, r.Coord.EP
-	for stage := r.Coord.PP; stage < len(cuts)-1; stage += r.Strategy.PP {
-		c.Chunks = append(c.Chunks, block.Range{Lo: cuts[stage], Hi: cuts[stage+1]})
-	}
+	c.Shards.Rank = r.DP.Rank()
+	c.TPRank, c.CPRank, c.Experts.Rank = r.Coord.TP, r.Coord.CP, r.Coord.EP
+	c.Chunks = chunks(cuts, r.Strategy, r.Coord.PP)
 	t := &Trainer{
 		Cuts: cuts, rank: r, dev: r.Device, compute: r.Compute, pipe: r.Pipe, clock: clock{dev: r.Device}, mark: trace.Marker(r.Device),
 		microbatches: r.Strategy.Microbatches, count: lossCount(cfg.Model),
@@ -173,6 +173,13 @@ func (t *Trainer) connect(h block.Hyper) error {
 	if r.EP.Size() > 1 {
 		st.Exchange = &timed{r.EP, &t.clock, true}
 	}
+	if r.CP.Size() > 1 && st.HasBlocks() {
+		ring, err := cp.New(r.Device, &timed{r.CP, &t.clock, false}, r.Ring, st, t.waitExposed)
+		if err != nil {
+			return err
+		}
+		t.ring, st.Ring = ring, ring
+	}
 	t.found = st.State.At(kernels.StateFound, 1)
 	if st.Forward {
 		return nil
@@ -215,16 +222,20 @@ func (t *Trainer) connectTensor() error {
 		t.tp = tp.Region{Comm: c}
 		return nil
 	}
-	all, err := t.tensor(st.Precision.Compute, st.Batch*st.T, st.C)
+	rows, length := st.Grid()
+	all, err := t.tensor(st.Precision.Compute, rows*length, st.C)
 	if err != nil {
 		return err
 	}
 	t.tp = tp.Sequence{Comm: c, All: all}
+	if st.Forward {
+		return nil
+	}
 	grads, n := st.Partials(), 0
 	for _, g := range grads {
 		n += g.Size()
 	}
-	if n == 0 || st.Forward {
+	if n == 0 {
 		return nil
 	}
 	packed, err := t.tensor(st.Precision.Stats, n)
@@ -252,7 +263,8 @@ func (t *Trainer) alloc() error {
 		}
 		return x
 	}
-	ct, n, own := st.Precision.Compute, st.Batch*st.T, st.Tokens().Len()
+	rows, length := st.Grid()
+	ct, n, own := st.Precision.Compute, rows*length, st.Tokens().Len()
 	t.loss = take(st.Precision.Stats, 1)
 	for i := range t.grads {
 		t.grads[i] = take(ct, own, st.C)
@@ -261,7 +273,7 @@ func (t *Trainer) alloc() error {
 		switch {
 		case !t.first():
 		case t.language():
-			t.inputs = append(t.inputs, take(kernels.I32, st.Batch, st.T))
+			t.inputs = append(t.inputs, take(kernels.I32, rows, length))
 		default:
 			t.inputs = append(t.inputs, take(ct, own, st.C))
 		}
@@ -299,6 +311,9 @@ func (t *Trainer) language() bool { return t.Stage.Config.V > 0 }
 func (t *Trainer) free() {
 	if t.reducer != nil {
 		t.reducer.Close()
+	}
+	if t.ring != nil {
+		t.ring.Close()
 	}
 	t.pipeEvents.close()
 	t.clock.close()

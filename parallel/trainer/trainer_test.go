@@ -99,10 +99,10 @@ func TestForwardOnly(t *testing.T) {
 	quantized := regression
 	quantized.Precision, quantized.Layout.Format = eight, kernels.Int8
 	for name, model := range map[string]block.Config{"regression": regression, "language": language, "int8": quantized} {
-		model.Forward = true
+		model.Forward, model.T = true, 4
 		one := math.NaN()
 		for _, s := range []parallel.Strategy{
-			{}, {DP: 2}, {Microbatches: 4}, {PP: 2, Microbatches: 4}, {PP: 3, Microbatches: 4}, {DP: 2, PP: 2, Microbatches: 2}, {TP: 2}, {TP: 2, PP: 2},
+			{}, {DP: 2}, {Microbatches: 4}, {PP: 2, Microbatches: 4}, {PP: 3, Microbatches: 4}, {DP: 2, PP: 2, Microbatches: 2}, {TP: 2}, {TP: 2, PP: 2}, {CP: 2}, {CP: 2, TP: 2, PP: 2},
 		} {
 			if name == "int8" && s.TP > 1 {
 				continue // each rank scales its own slice
@@ -135,7 +135,7 @@ func TestForwardOnly(t *testing.T) {
 
 // Bytes by hand: N·C = 12·16 = 192 elements of 8 bytes in the whole batch.
 func TestCommBytes(t *testing.T) {
-	const act, loss = 192 * 8, 8
+	const act, kv, loss = 192 * 8, 8 * 2 * 16 * 8, 8
 	for _, c := range []struct {
 		s    parallel.Strategy
 		want func(tr *Trainer) int64
@@ -153,8 +153,15 @@ func TestCommBytes(t *testing.T) {
 		{parallel.Strategy{TP: 2, Sequence: true}, func(*Trainer) int64 { return 2*10*act + 2*4*16*8 + loss }},
 		// Each stage sends or receives the batch's activations and their gradients.
 		{parallel.Strategy{PP: 2, Microbatches: 2}, func(*Trainer) int64 { return 2*act + loss }},
+		// Two blocks, whose 8 tokens' keys and values make p-1 hops forward, p-1 backward, and their gradients p, each sent and received.
+		{parallel.Strategy{CP: 2}, func(tr *Trainer) int64 { return 2*4*2*kv + int64(tr.Stage.Size())*8 + loss }},
+		{parallel.Strategy{CP: 4}, func(tr *Trainer) int64 { return 2*10*2*kv + int64(tr.Stage.Size())*8 + loss }},
 	} {
-		err := launch(t, regression, c.s, func(_ *parallel.Rank, tr *Trainer) error {
+		model := regression
+		if c.s.CP > 1 {
+			model.T = 2 * c.s.CP
+		}
+		err := launch(t, model, c.s, func(_ *parallel.Rank, tr *Trainer) error {
 			for range 2 {
 				tr.TrainStep()
 				rep, err := tr.Sync()
@@ -175,8 +182,10 @@ func TestCommBytes(t *testing.T) {
 
 // Phases are there, and do not add up to more than the step.
 func TestPhases(t *testing.T) {
-	for _, s := range []parallel.Strategy{{}, {DP: 2}, {DP: 2, ZeRO: 1}, {DP: 2, ZeRO: 3}, {TP: 2}, {PP: 2, Microbatches: 4}, {PP: 2, Schedule: "zb-h1"}, {DP: 2, TP: 2, PP: 2}} {
-		err := launch(t, regression, s, func(r *parallel.Rank, tr *Trainer) error {
+	for _, s := range []parallel.Strategy{{}, {DP: 2}, {DP: 2, ZeRO: 1}, {DP: 2, ZeRO: 3}, {TP: 2}, {PP: 2, Microbatches: 4}, {PP: 2, Schedule: "zb-h1"}, {DP: 2, TP: 2, PP: 2}, {CP: 2}, {CP: 2, PP: 2}} {
+		model := regression
+		model.T = 4
+		err := launch(t, model, s, func(r *parallel.Rank, tr *Trainer) error {
 			tr.TrainStep()
 			rep, err := tr.Sync()
 			if err != nil {
@@ -186,7 +195,7 @@ func TestPhases(t *testing.T) {
 			if rep.Forward <= 0 || rep.Backward <= 0 || rep.Optimizer <= 0 || sum > rep.Step {
 				return fmt.Errorf("phases %+v", rep)
 			}
-			if sums := s.DP > 1 || s.TP > 1; sums != (rep.Communication > 0) || sums != (rep.Exposed > 0) {
+			if sums := s.DP > 1 || s.TP > 1 || s.CP > 1; sums != (rep.Communication > 0) || sums != (rep.Exposed > 0) {
 				return fmt.Errorf("communication of %v in %+v", s, rep)
 			}
 			if (s.PP > 1) != (rep.Bubble > 0) {
@@ -261,14 +270,14 @@ func TestCuts(t *testing.T) {
 // A cut that is said to fit the limit fits it, on every rank.
 func TestStagesFitTheirLimit(t *testing.T) {
 	mixed := regression
-	mixed.Experts = block.Experts{Count: 4, TopK: 2, Capacity: 1.5}
+	mixed.Experts = block.Experts{Count: 4, TopK: 2, Parts: 4, Capacity: 1.5}
 	for _, model := range []block.Config{regression, language, mixed} {
-		model.L, model.Batch = 6, 8
+		model.L, model.T, model.Batch = 6, 4, 8
 		for _, s := range []parallel.Strategy{
 			{}, {PP: 2, Microbatches: 4}, {PP: 3, Microbatches: 8}, {PP: 2, Microbatches: 4, Schedule: "gpipe"},
 			{DP: 2, ZeRO: 2}, {DP: 2, PP: 2, ZeRO: 3, Microbatches: 2}, {PP: 3, Microbatches: 8, Schedule: "zb-h1"},
 			{TP: 2, Sequence: true}, {TP: 2, PP: 2, Sequence: true, Microbatches: 2}, {PP: 2, Microbatches: 4, Schedule: "interleaved", Chunks: 2},
-			{EP: 2, Microbatches: 2},
+			{EP: 2, Microbatches: 2}, {CP: 2}, {CP: 2, PP: 2, ZeRO: 2, Microbatches: 2},
 		} {
 			if model.Experts.Count == 0 && s.EP > 1 || model.Experts.Count > 0 && s.Schedule == "zb-h1" {
 				continue
@@ -305,6 +314,8 @@ func TestStagesFitTheirLimit(t *testing.T) {
 }
 
 func TestCheck(t *testing.T) {
+	wholeGroups := experts(4, 1)
+	wholeGroups.T = 4
 	for want, c := range map[string]struct {
 		model block.Config
 		s     parallel.Strategy
@@ -324,6 +335,8 @@ func TestCheck(t *testing.T) {
 		"cut into 6 stages":              {regression, parallel.Strategy{PP: 2, Chunks: 3, Schedule: "interleaved"}},
 		"needs experts: give their num":  {regression, parallel.Strategy{EP: 2}},
 		"experts differ: use no ep":      {experts(4, 1), parallel.Strategy{DP: 2, EP: 2, ZeRO: 1}},
+		"T=3 does not divide into two c": {regression, parallel.Strategy{CP: 2}},
+		"do not lie whole in one of the": {wholeGroups, parallel.Strategy{CP: 2}},
 		"4 experts are not divisible b":  {experts(4, 1), parallel.Strategy{EP: 3}},
 		"of which each token takes 3":    {experts(4, 3), parallel.Strategy{}},
 		"is not in two parts":            {experts(4, 2), parallel.Strategy{PP: 2, Schedule: "zb-h1"}},

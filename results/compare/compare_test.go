@@ -83,6 +83,7 @@ func TestKnownDifferencesAreFound(t *testing.T) {
 		for _, v := range test.never {
 			wrong += counts[v]
 		}
+		t.Logf("times as long %.3f, %d samples: %v", test.slowdown, test.n, counts)
 		if counts[test.want] < test.atLeast || wrong > test.atMost {
 			t.Errorf("times as long %.3f, %d samples: %v; want at least %d %s, at most %d of %v", test.slowdown, test.n, counts, test.atLeast, test.want, test.atMost, test.never)
 		}
@@ -101,6 +102,7 @@ func TestFalseAlarmsStayAtFivePercent(t *testing.T) {
 				alarms++
 			}
 		}
+		t.Logf("%d samples: %d false alarms in %d trials", n, alarms, trials)
 		if alarms > trials*6/100 {
 			t.Errorf("%d samples: %d false alarms in %d trials; at most 6 %% allowed", n, alarms, trials)
 		}

@@ -60,22 +60,26 @@ type claim struct {
 	lower     bool // the benefit is a ratio below one
 	fair      hardware
 	effect    func(row, plain *results.Row) (Effect, bool)
+	largest   []string // searches for the largest L or B that are better evidence, where there are any
 }
+
+// What searches are for.
+var depth, batch, either = []string{"L"}, []string{"B"}, []string{"L", "B"}
 
 // claims are those of the survey that the project starts from, in its order.
 var claims = []claim{
-	{results.Distributed, "trains models larger than one device's memory", "memory of a rank / of one rank that has the whole model", true, sameInAll, memoryEffect},
-	{results.Distributed, "faster training", "tokens per second / of one such rank alone", false, samePerRank, speedEffect},
-	{results.ModelParallel, "deep or wide networks; overcomes one device's memory limit", "memory of a rank / of one rank that has the whole model", true, sameInAll, memoryEffect},
-	{results.DataParallel, "higher device utilization", "share of peak / of one rank on the same hardware", false, sameInAll, shareEffect},
-	{results.DataParallel, "faster", "tokens per second / of one such rank alone", false, samePerRank, speedEffect},
-	{results.DataParallel, "a larger batch", "memory of a rank / of one rank that has the whole batch", true, sameInAll, memoryEffect},
-	{results.Sparse, "much lower storage", "memory / of dense weights", true, sameInAll, memoryEffect},
-	{results.Sparse, "much lower compute cost", "step time / of dense weights", true, sameInAll, timeEffect},
-	{results.Sparse, "higher efficiency", "share of peak / of dense weights", false, sameInAll, shareEffect},
-	{results.MixedPrecision, "speed", "tokens per second / of fp32", false, sameInAll, speedEffect},
-	{results.MixedPrecision, "memory saved, so a larger batch or model", "memory / of fp32", true, sameInAll, memoryEffect},
-	{results.MixedPrecision, "bandwidth saved", "bytes sent / of fp32", true, sameInAll, sentEffect},
+	{results.Distributed, "trains models larger than one device's memory", "memory of a rank / of one rank that has the whole model", true, sameInAll, memoryEffect, depth},
+	{results.Distributed, "faster training", "tokens per second / of one such rank alone", false, samePerRank, speedEffect, nil},
+	{results.ModelParallel, "deep or wide networks; overcomes one device's memory limit", "memory of a rank / of one rank that has the whole model", true, sameInAll, memoryEffect, depth},
+	{results.DataParallel, "higher device utilization", "share of peak / of one rank on the same hardware", false, sameInAll, shareEffect, nil},
+	{results.DataParallel, "faster", "tokens per second / of one such rank alone", false, samePerRank, speedEffect, nil},
+	{results.DataParallel, "a larger batch", "memory of a rank / of one rank that has the whole batch", true, sameInAll, memoryEffect, batch},
+	{results.Sparse, "much lower storage", "memory / of dense weights", true, sameInAll, memoryEffect, nil},
+	{results.Sparse, "much lower compute cost", "step time / of dense weights", true, sameInAll, timeEffect, nil},
+	{results.Sparse, "higher efficiency", "share of peak / of dense weights", false, sameInAll, shareEffect, nil},
+	{results.MixedPrecision, "speed", "tokens per second / of fp32", false, sameInAll, speedEffect, nil},
+	{results.MixedPrecision, "memory saved, so a larger batch or model", "memory / of fp32", true, sameInAll, memoryEffect, either},
+	{results.MixedPrecision, "bandwidth saved", "bytes sent / of fp32", true, sameInAll, sentEffect, nil},
 }
 
 // judgeClaims judges every claim on every machine.
@@ -83,7 +87,11 @@ func (r *Report) judgeClaims() []Claim {
 	var out []Claim
 	for _, c := range claims {
 		for _, m := range r.Machines {
-			out = append(out, c.judge(m))
+			found := c.judgeLargest(m)
+			if len(found.Cases) == 0 {
+				found = c.judge(m)
+			}
+			out = append(out, found)
 		}
 	}
 	return out
@@ -103,20 +111,29 @@ func (c claim) judge(m *Machine) Claim {
 		if !ok {
 			continue
 		}
-		out.Cases = append(out.Cases, Case{e, p, effect})
-		if effect.shows(c.lower) {
-			out.Shown++
-		}
+		out.add(Case{e, p, effect}, c.lower)
 	}
-	switch {
-	case len(out.Cases) == 0:
-	case 2*out.Shown > len(out.Cases):
-		out.Verdict = Supported
-	default:
-		out.Verdict = NotSupported
-	}
-	slices.SortStableFunc(out.Cases, func(a, b Case) int { return better(a.Effect.Ratio, b.Effect.Ratio, c.lower) })
+	out.conclude(c.lower)
 	return out
+}
+
+func (c *Claim) add(k Case, lower bool) {
+	c.Cases = append(c.Cases, k)
+	if k.Effect.shows(lower) {
+		c.Shown++
+	}
+}
+
+// conclude is the verdict of the cases.
+func (c *Claim) conclude(lower bool) {
+	switch {
+	case len(c.Cases) == 0:
+	case 2*c.Shown > len(c.Cases):
+		c.Verdict = Supported
+	default:
+		c.Verdict = NotSupported
+	}
+	slices.SortStableFunc(c.Cases, func(a, b Case) int { return better(a.Effect.Ratio, b.Effect.Ratio, lower) })
 }
 
 func better(a, b float64, lower bool) int {
@@ -147,9 +164,9 @@ func (c Claim) Evidence() string {
 		return "no row beside one that lacks only this"
 	}
 	best, worst := c.Cases[0], c.Cases[len(c.Cases)-1]
-	s := fmt.Sprintf("%d of %d cases; best %s (%s)", c.Shown, len(c.Cases), best.Effect, best.Entry.Name())
+	s := fmt.Sprintf("%d of %d cases; best %s", c.Shown, len(c.Cases), best.describe())
 	if len(c.Cases) > 1 {
-		s += fmt.Sprintf(", worst %s (%s)", worst.Effect, worst.Entry.Name())
+		s += fmt.Sprintf(", worst %s", worst.describe())
 	}
 	if n := c.cautions(); n > 0 {
 		s += fmt.Sprintf("; a caution applies to %d", n)
@@ -161,7 +178,7 @@ func (c Claim) Evidence() string {
 func (c Claim) cautions() int {
 	n := 0
 	for _, k := range c.Cases {
-		if k.Entry.Row.Reason != "" || k.Plain.Row.Reason != "" {
+		if k.Entry.Row.Largest == "" && (k.Entry.Row.Reason != "" || k.Plain.Row.Reason != "") { // memory is counted, whatever disturbed the times
 			n++
 		}
 	}

@@ -155,7 +155,7 @@ func (r *Report) sections() []section {
 		}
 	}
 	charts("roofline", "Roofline", "What memory and multipliers allow, and what each row and each of its operators makes of it. Both axes are relative to the peak and the memory bandwidth of the row's "+
-		"own precision and cores. A spot over the slope reads from caches; an operator that does not multiply has no place here.",
+		"own precision and cores. A spot over the slope reads from caches. Operators that do not multiply stand in a strip of their own, by their share of the bandwidth.",
 		"no row was profiled beside a measured peak and a measured memory bandwidth", (*Machine).rooflineFigure)
 	charts("scaling", "Scaling", "Speed on several ranks over that on one rank with as many threads. On the dashed line, ranks do not disturb each other at all.",
 		"no row ran on several ranks beside the same on one", (*Machine).scalingFigure)

@@ -38,14 +38,20 @@ func roofOf(r *results.Row) (roof, bool) {
 
 // spot is a row or an operator under its roof, both axes relative to it.
 type spot struct {
-	intensity float64 // FLOPs per byte / balance
-	share     float64 // of the peak, percent
+	intensity float64 // FLOPs per byte / balance; 0: an operator that does not multiply
+	share     float64 // of the peak in percent, or of the bandwidth where there are no FLOPs
 	tip       string
 	entry     *Entry
 	op        string // "": the row
 }
 
-// spots are the row and its operators that multiply, or nil where it was not profiled or has no roof.
+// brief is the share of a step below which an operator that does not multiply is left out: such calls are latency alone.
+const brief = 1e-3
+
+// talk are the operators that move data between ranks, and whose time is in part waiting.
+var talk = []string{"all-gather", "all-reduce", "all-to-all", "barrier", "broadcast", "recv", "reduce-scatter", "send"}
+
+// spots are the row and its operators, or nil where it was not profiled or has no roof.
 func (e *Entry) spots() []spot {
 	r := e.Row
 	over, ok := roofOf(r)
@@ -65,6 +71,11 @@ func (e *Entry) spots() []spot {
 	for _, op := range r.Ops {
 		flops, bytes = flops+op.FLOPs, bytes+op.Bytes
 		add(op.Name, op.FLOPs, op.Bytes, op.Seconds)
+		if op.FLOPs == 0 && op.Bytes > 0 && op.Seconds > brief*step && !slices.Contains(talk, op.Name) {
+			s := spot{0, op.Bytes / op.Seconds / over.bytes * 100, "", e, op.Name}
+			s.tip = fmt.Sprintf("%s: %s GB/s, %s of the memory bandwidth", spotName(e, op.Name), digits(op.Bytes/op.Seconds/1e9, 3), percent(s.share))
+			out = append(out, s)
+		}
 	}
 	add("", flops, bytes, step)
 	return out
@@ -87,13 +98,16 @@ func (m *Machine) rooflineFigure() *figure.Figure {
 	if len(all) == 0 {
 		return nil
 	}
-	const left, top, right, height = 64, 80, 190, 420
+	alone := slices.DeleteFunc(slices.Clone(all), func(s spot) bool { return s.intensity > 0 })
+	multiply := slices.DeleteFunc(slices.Clone(all), func(s spot) bool { return s.intensity == 0 })
+	const left, strip, top, right, height = 64, 100, 80, 190, 420
 	f := figure.New("roofline-"+m.Letter, "Rows and operators under the roofline of "+m.Title(), chartWidth, top+height+48)
-	x, y := logAxis(all, func(s spot) float64 { return s.intensity }, 0.5, 2), logAxis(all, func(s spot) float64 { return s.share }, 25, 100)
-	x.low, x.high, y.low, y.high = left, chartWidth-right, top+height, top
+	x, y := logAxis(multiply, func(s spot) float64 { return s.intensity }, 0.5, 2), logAxis(all, func(s spot) float64 { return s.share }, 25, 100)
+	x.low, x.high, y.low, y.high = left+strip, chartWidth-right, top+height, top
 	rooflineGrid(f, x, y)
-	slices.SortStableFunc(all, func(a, b spot) int { return len(b.op) - len(a.op) }) // rows lie on top
-	for _, s := range all {
+	bandwidthStrip(f, left, x.low-20, y, alone)
+	slices.SortStableFunc(multiply, func(a, b spot) int { return len(b.op) - len(a.op) }) // rows lie on top
+	for _, s := range multiply {
 		ink := techniqueInk(s.entry.Row.Technique)
 		if s.op != "" {
 			f.Dot(x.at(s.intensity), y.at(s.share), 2.2, ink, false, s.tip)
@@ -102,9 +116,30 @@ func (m *Machine) rooflineFigure() *figure.Figure {
 		f.Dot(x.at(s.intensity), y.at(s.share), 6.4, figure.Paper, false, "")
 		f.Dot(x.at(s.intensity), y.at(s.share), 5, ink, false, s.tip)
 	}
-	nameOperators(f, x, y, all)
+	nameOperators(f, x, y, multiply)
 	techniqueLegend(f, all)
 	return f
+}
+
+// bandwidthStrip stands beside the chart: operators that do not multiply, a column each, by their share of the memory bandwidth.
+func bandwidthStrip(f *figure.Figure, from, to float64, y logarithmic, alone []spot) {
+	var ops []string
+	for _, s := range alone {
+		if !slices.Contains(ops, s.op) {
+			ops = append(ops, s.op)
+		}
+	}
+	slices.Sort(ops)
+	for share := 100.0; math.Log2(share) >= y.from; share /= 2 {
+		f.Line(from, y.at(share), to, y.at(share), figure.Grid, 1)
+		f.Label(from-8, y.at(share)+4, digits(share, 3)+" %", 11, figure.End, figure.Muted)
+	}
+	f.Label(from, y.high-12, "of bandwidth", labelSize, figure.Start, figure.Muted)
+	f.Label(from, y.low+16, "no FLOPs", 11, figure.Start, figure.Muted)
+	for _, s := range alone {
+		column := (float64(slices.Index(ops, s.op)) + 0.5) / float64(len(ops))
+		f.Dot(from+column*(to-from), y.at(s.share), 2.2, techniqueInk(s.entry.Row.Technique), false, s.tip)
+	}
 }
 
 // logarithmic is an axis of powers of two.
@@ -129,9 +164,8 @@ func rooflineGrid(f *figure.Figure, x, y logarithmic) {
 	}
 	for share := 100.0; math.Log2(share) >= y.from; share /= 2 {
 		f.Line(x.low, y.at(share), x.high, y.at(share), figure.Grid, 1)
-		f.Label(x.low-8, y.at(share)+4, digits(share, 3)+" %", 11, figure.End, figure.Muted)
 	}
-	f.Label(x.low, y.high-12, "share of the peak", labelSize, figure.Start, figure.Muted)
+	f.Label(x.low, y.high-12, "of the peak", labelSize, figure.Start, figure.Muted)
 	f.Label(x.high, y.low+36, "FLOPs per byte, over those at which memory and multipliers keep pace", labelSize, figure.End, figure.Muted)
 	start := max(x.from, y.from-math.Log2(100)) // where the slope leaves the chart
 	f.Path([]figure.Point{{X: x.axis.at(start), Y: y.at(100 * math.Exp2(start))}, {X: x.at(1), Y: y.at(100)}, {X: x.high, Y: y.at(100)}}, figure.Text, 2, false)
@@ -184,5 +218,5 @@ func techniqueLegend(f *figure.Figure, all []spot) {
 			at += figure.TextWidth(string(t), labelSize) + 40
 		}
 	}
-	f.Label(64, 35, "large: a row; small: one of its operators", labelSize, figure.Start, figure.Muted)
+	f.Label(64, 35, "large: a row; small: one of its operators, at the left those that do not multiply", labelSize, figure.Start, figure.Muted)
 }

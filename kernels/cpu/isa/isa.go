@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/klauspost/cpuid/v2"
@@ -54,6 +55,9 @@ func init() {
 
 // Best returns the highest level in use.
 func Best() Level { return best }
+
+// Known lists the levels of all architectures.
+func Known() []string { return slices.Clone(names) }
 
 // Names lists the levels that this process can use, slowest first.
 func Names() []string {

@@ -177,7 +177,7 @@ func (c *communicator) enqueue(p stream, op comm.Op, x kernels.Tensor, calls ...
 	}
 	n := c.g.w.journal.Begin(action)
 	_, s := p.Below()
-	p.Guard(c.g.w.fault.Get)
+	p.Guard(c.g.w.err)
 	err := c.own.Enqueue(s, calls...)
 	c.g.w.journal.End(n)
 	if err != nil {

@@ -47,8 +47,8 @@ type communicator struct {
 	g          *group
 	place      int // among the ranks of this process
 	rank, size int
-	own        driver.Group      // nil: the rank is alone, or not bound
-	apart      comm.Communicator // what connects the processes besides; nil: there is one
+	own        driver.Group // nil: the rank is alone, or not bound
+	apart      bool         // the other ranks are other processes
 	closed     bool
 	counts     comm.Counts
 
@@ -67,7 +67,7 @@ func (c *communicator) Size() int { return c.size }
 func (c *communicator) Counts() comm.Counts { return c.counts }
 
 // Err is why the world was aborted, or nil.
-func (c *communicator) Err() error { return c.g.w.fault.Get() }
+func (c *communicator) Err() error { return c.g.w.err() }
 
 // Abort makes every communicator of this world fail with err, and ends what the devices do for them. The first call decides the error.
 func (c *communicator) Abort(err error) { c.g.w.abort(err) }
@@ -110,7 +110,7 @@ func (c *communicator) Split(color, key int) (comm.Communicator, error) {
 	if err := c.Err(); err != nil {
 		return nil, err
 	}
-	if c.apart != nil {
+	if c.apart && c.size > 1 {
 		return c.splitApart(color, key)
 	}
 	g := c.g
@@ -155,27 +155,23 @@ func (g *group) split() error {
 	return nil
 }
 
-// splitApart is Split where each process has one rank. All of them must make the library's call, if the world has several.
+// splitApart is Split where each process has one rank, and the library alone knows the others. A rank that turns out to be alone needs no group.
 func (c *communicator) splitApart(color, key int) (comm.Communicator, error) {
-	apart, err := c.apart.Split(color, key)
+	made, err := c.g.w.library.Split([]driver.Part{{Group: c.own, Color: color, Key: key}})
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("nccl: splitting %d ranks: %w", c.size, err)
 	}
-	part := driver.Part{Group: c.own, Color: color, Key: key}
-	if apart == nil || apart.Size() == 1 {
-		part.Color = -1
-	}
-	made := []driver.Group{nil}
-	if c.own != nil {
-		if made, err = c.g.w.library.Split([]driver.Part{part}); err != nil {
-			return nil, fmt.Errorf("nccl: splitting %d ranks: %w", c.size, err)
-		}
-		c.g.w.add(made)
-	}
-	if apart == nil {
+	own := made[0]
+	if own == nil {
 		return nil, nil
 	}
-	return &communicator{g: newGroup(c.g.w, c.g.ranks), rank: apart.Rank(), size: apart.Size(), own: made[0], apart: apart}, nil
+	end := &communicator{g: newGroup(c.g.w, c.g.ranks), rank: own.Rank(), size: own.Size(), own: own, apart: true}
+	c.g.w.add(made)
+	if end.size == 1 {
+		end.own = nil
+		return end, c.g.w.drop(own)
+	}
+	return end, nil
 }
 
 // Close releases the group and what a Barrier sums. The streams of all ranks are idle; later calls of this end fail.
@@ -190,9 +186,6 @@ func (c *communicator) Close() error {
 	}
 	if c.own != nil {
 		errs = append(errs, c.g.w.drop(c.own))
-	}
-	if c.apart != nil {
-		errs = append(errs, c.apart.Close())
 	}
 	return errors.Join(errs...)
 }

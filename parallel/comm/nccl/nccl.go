@@ -53,8 +53,7 @@ type world struct {
 	library driver.Collectives
 	name    func() ([]byte, error) // of the group of all ranks
 	fault   *rendezvous.Fault
-	tell    func(err error) // tells other processes of an abort; nil: there are none
-	heard   func() error    // an abort elsewhere; nil: there is no elsewhere
+	apart   comm.Fate // of a world of several processes; nil: of one
 	journal *comm.Journal
 
 	mu       sync.Mutex
@@ -69,14 +68,25 @@ func newWorld(library driver.Collectives, name func() ([]byte, error)) *world {
 // abort ends the world: the first call decides the error.
 func (w *world) abort(err error) {
 	w.fault.Set(err)
-	if w.tell != nil {
-		w.tell(err)
+	if w.apart != nil {
+		w.apart.Abort(err)
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for g := range w.alive {
 		go g.Abort() // may wait for a call that is under way; whoever closes the group waits for it
 	}
+}
+
+// err is why the world was aborted, here or in another process, or nil.
+func (w *world) err() error {
+	if err := w.fault.Get(); err != nil || w.apart == nil {
+		return err
+	}
+	if err := w.apart.Err(); err != nil {
+		w.abort(err)
+	}
+	return w.fault.Get()
 }
 
 // add notes groups that have been made, and ends them if the world has ended meanwhile.
@@ -119,11 +129,8 @@ func (w *world) watch() {
 		if len(groups) == 0 {
 			return
 		}
-		if w.heard != nil {
-			if err := w.heard(); err != nil {
-				w.abort(err)
-				return
-			}
+		if w.err() != nil {
+			return
 		}
 		for _, g := range groups {
 			if err := g.Err(); err != nil {

@@ -22,8 +22,7 @@ func (d *Driver) Collectives() (driver.Collectives, error) {
 // clique is what the ranks of a group share.
 type clique struct {
 	members []*group
-	absent  int // members that have not joined
-	aborted bool
+	absent  int         // members that have not joined
 	calls   []*exchange // that some rank has begun and not all have ended, in order
 	ended   int         // calls that have left the list
 	pairs   map[[2]int]*pair
@@ -59,8 +58,9 @@ type group struct {
 	clique  *clique
 	context *context
 	rank    int
-	calls   int // so far
-	closed  bool
+	calls   int  // so far
+	closed  bool // or aborted
+	aborted bool
 }
 
 func (l *collectives) Library() string { return "stand-in for NCCL" }
@@ -121,18 +121,10 @@ func (l *collectives) Join(id []byte, ranks int, seats []driver.Seat) ([]driver.
 		made[i] = q.seat(s.Rank, s.Context.(*context))
 	}
 	d.changed.Broadcast()
-	for q.absent > 0 && !q.aborted {
+	for q.absent > 0 {
 		d.changed.Wait()
 	}
-	return made, q.broken()
-}
-
-// broken is the error of calls of an aborted group.
-func (q *clique) broken() error {
-	if q.aborted {
-		return fmt.Errorf("ptxsim: the group was aborted: %w", driver.ErrInvalidHandle)
-	}
-	return nil
+	return made, nil
 }
 
 func (l *collectives) Split(parts []driver.Part) ([]driver.Group, error) {
@@ -160,12 +152,12 @@ func (l *collectives) Split(parts []driver.Part) ([]driver.Group, error) {
 	}
 	made := make([]driver.Group, len(parts))
 	for i, a := range asks {
-		q := a.Group.(*group).clique
-		for !a.done && !q.aborted {
+		g := a.Group.(*group)
+		for !a.done && !g.aborted {
 			d.changed.Wait()
 		}
-		if err := q.broken(); err != nil {
-			return nil, err
+		if !a.done {
+			return nil, fmt.Errorf("ptxsim: Split: the group was aborted: %w", driver.ErrInvalidHandle)
 		}
 		made[i] = a.made
 	}
@@ -199,7 +191,7 @@ func (g *group) usable(call string) error {
 	if g.closed {
 		return fmt.Errorf("ptxsim: %s: %w", call, driver.ErrInvalidHandle)
 	}
-	return g.clique.broken()
+	return nil
 }
 
 func (g *group) Rank() int { return g.rank }
@@ -207,6 +199,7 @@ func (g *group) Size() int { return len(g.clique.members) }
 
 func (g *group) Err() error { return nil } // nothing but calls can fail here
 
+// Abort releases this rank only: the others wait until they abort too.
 func (g *group) Abort() error { return g.end(true) }
 
 // Close is taken as it comes; NCCL's waits for the other ranks.
@@ -219,8 +212,7 @@ func (g *group) end(aborts bool) error {
 	if g.closed {
 		return nil
 	}
-	g.closed = true
-	g.clique.aborted = g.clique.aborted || aborts
+	g.closed, g.aborted = true, aborts
 	delete(g.context.live, g)
 	d.changed.Broadcast()
 	return nil

@@ -19,9 +19,6 @@ func (g *group) Enqueue(on driver.Stream, calls ...driver.Collective) error {
 	if g.closed {
 		return fmt.Errorf("ptxsim: Enqueue: %w", driver.ErrInvalidHandle)
 	}
-	if err := g.clique.broken(); err != nil {
-		return err
-	}
 	for _, c := range calls {
 		if err := g.check(c, len(calls)); err != nil {
 			return fmt.Errorf("ptxsim: %v of %d: %w", c.Op, c.N, err)
@@ -91,13 +88,13 @@ func (g *group) task(s *stream, c driver.Collective, run func() error, ready fun
 	d := g.context.driver
 	noted := d.add(&call{stream: s.number, context: g.context.device, name: c.Op.String()})
 	t := task{run: func() error {
-		if g.clique.aborted {
+		if g.aborted {
 			return nil
 		}
 		return d.watched(noted, run)
 	}}
 	if ready != nil {
-		t.ready = func() bool { return ready() || g.clique.aborted || g.context.lost != nil }
+		t.ready = func() bool { return ready() || g.aborted || g.context.lost != nil }
 	}
 	return t
 }

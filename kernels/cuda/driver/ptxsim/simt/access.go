@@ -27,14 +27,18 @@ func (c *compiler) space() string {
 	return ""
 }
 
-// hints takes modifiers of order, scope and caching, which mean nothing where accesses happen at once.
-func (c *compiler) hints() {
-	c.one("weak", "relaxed", "acquire", "release", "acq_rel", "volatile")
+// hints takes modifiers of order, scope and caching, which mean nothing where accesses happen at once; but strong accesses may meet those of other blocks.
+func (c *compiler) hints() access {
+	order := c.one("weak", "relaxed", "acquire", "release", "acq_rel", "volatile")
 	c.one("cta", "gpu", "sys")
 	c.one("ca", "cg", "cs", "lu", "cv", "wb", "wt")
 	c.has("nc")
 	c.one("L1::evict_normal", "L1::evict_unchanged", "L1::evict_first", "L1::evict_last", "L1::no_allocate")
 	c.one("L2::64B", "L2::128B", "L2::256B")
+	if order == "" || order == "weak" {
+		return 0
+	}
+	return strong
 }
 
 // address is the register and offset of a memory operand.
@@ -63,7 +67,7 @@ func loadFrom(c *compiler) step {
 	if space == "param" {
 		return c.loadParam()
 	}
-	c.hints()
+	a := load | c.hints()
 	parts := c.vector(c.arg(0))
 	t := c.typ()
 	at, size := spaces[space], uint64(t.Size())
@@ -73,14 +77,14 @@ func loadFrom(c *compiler) step {
 		regs[i], masks[i] = c.target(p)
 	}
 	if len(parts) == 1 {
-		return loadOne(regs[0], masks[0], base, off, t, at)
+		return loadOne(regs[0], masks[0], base, off, t, at, a)
 	}
 	total, wide := size*uint64(len(parts)), widthOf(t)
 	return func(w *warp, mask uint32) {
 		addrs := w.regs[base] // a copy: a destination may be the base
 		for m := mask; m != 0; m &= m - 1 {
 			l := bits.TrailingZeros32(m) & 31
-			b := at(w, l, addrs[l]+off, total, load)
+			b := at(w, l, addrs[l]+off, total, a)
 			for i, r := range regs {
 				w.regs[r][l] = wide.of(get(b[uint64(i)*size:][:size])) & masks[i]
 			}
@@ -88,13 +92,13 @@ func loadFrom(c *compiler) step {
 	}
 }
 
-func loadOne(d int, width uint64, base int, off uint64, t ptx.Type, at at) step {
+func loadOne(d int, width uint64, base int, off uint64, t ptx.Type, at at, a access) step {
 	size, wide := uint64(t.Size()), widthOf(t)
 	return func(w *warp, mask uint32) {
 		d, addrs := &w.regs[d], &w.regs[base]
 		for m := mask; m != 0; m &= m - 1 {
 			l := bits.TrailingZeros32(m) & 31
-			d[l] = wide.of(get(at(w, l, addrs[l]+off, size, load))) & width
+			d[l] = wide.of(get(at(w, l, addrs[l]+off, size, a))) & width
 		}
 	}
 }
@@ -122,7 +126,7 @@ func (c *compiler) loadParam() step {
 
 func storeTo(c *compiler) step {
 	space := c.space()
-	c.hints()
+	a := store | c.hints()
 	if space == "param" || space == "const" {
 		c.fail("the space is read only")
 	}
@@ -139,7 +143,7 @@ func storeTo(c *compiler) step {
 		addrs := &w.regs[base]
 		for m := mask; m != 0; m &= m - 1 {
 			l := bits.TrailingZeros32(m) & 31
-			b := at(w, l, addrs[l]+off, total, store)
+			b := at(w, l, addrs[l]+off, total, a)
 			for i, r := range regs {
 				put(b[uint64(i)*size:][:size], w.regs[r][l])
 			}

@@ -91,7 +91,11 @@ func (w *warp) finish(mask uint32, due func(pendingCopy) bool) {
 			if p.src%p.n != 0 {
 				w.fault(p.lane, driver.ErrMisalignedAddress, "the source %#x of an asynchronous copy of %d bytes is misaligned", p.src, p.n)
 			}
-			for i := range p.size { // byte by byte: any number of them may be asked for
+			if p.size == p.n {
+				copy(to, w.globalAt(p.lane, p.src, p.n, load))
+				continue
+			}
+			for i := range p.size { // any number of bytes may be asked for
 				to[i] = w.globalAt(p.lane, p.src+i, 1, load)[0]
 			}
 		}

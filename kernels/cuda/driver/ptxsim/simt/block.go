@@ -12,6 +12,7 @@ type block struct {
 	kernel    *Kernel
 	grid      *grid
 	id        [3]int
+	number    uint64 // of the block in the grid, plus one; 0 where there are too many to tell apart
 	threads   int
 	warps     []*warp
 	shared    *shared

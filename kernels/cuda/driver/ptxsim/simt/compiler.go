@@ -19,7 +19,9 @@ type compiler struct {
 	consts  map[uint64]int
 
 	in   *ptx.Instr
-	mods []string // of in, not yet understood
+	mods []string   // of in, not yet understood
+	uses []variable // that the instruction reads
+	sets []variable // that it writes
 }
 
 // symbol is a variable's space and address, or a parameter's cell.
@@ -140,7 +142,9 @@ func (c *compiler) value(o ptx.Operand, t ptx.Type) int {
 		if of, ok := specials[o.Name]; ok {
 			return c.special(o.Name, of)
 		}
-		return c.reg(o.Name)
+		r := c.reg(o.Name)
+		c.uses = append(c.uses, register(r))
+		return r
 	case ptx.Int:
 		bits := o.Bits
 		if n := t.Size(); n > 0 && n < 8 {
@@ -187,7 +191,9 @@ func (c *compiler) target(o ptx.Operand) (reg int, mask uint64) {
 	if o.Kind != ptx.Reg || t.Size() == 0 {
 		c.fail("a destination is no register")
 	}
-	return c.reg(o.Name), widthMask(t)
+	r := c.reg(o.Name)
+	c.sets = append(c.sets, register(r))
+	return r, widthMask(t)
 }
 
 func widthMask(t ptx.Type) uint64 {
@@ -252,6 +258,7 @@ func (c *compiler) predSrc(o ptx.Operand) func(w *warp) uint32 {
 		return func(*warp) uint32 { return v }
 	}
 	p := c.pred(o.Name)
+	c.uses = append(c.uses, predicate(p))
 	if o.Not {
 		return func(w *warp) uint32 { return ^w.preds[p] }
 	}
@@ -264,5 +271,6 @@ func (c *compiler) predDst(o ptx.Operand) func(w *warp, mask, v uint32) {
 		return func(*warp, uint32, uint32) {}
 	}
 	p := c.pred(o.Name)
+	c.sets = append(c.sets, predicate(p))
 	return func(w *warp, mask, v uint32) { w.preds[p] = w.preds[p]&^mask | v&mask }
 }

@@ -31,6 +31,7 @@ const (
 // inst is a compiled instruction.
 type inst struct {
 	run      step
+	first    step // on all lanes of the path, before the guard; mostly nil
 	flow     flow
 	guard    int // predicate, or -1
 	guardNot bool
@@ -55,6 +56,7 @@ type Kernel struct {
 	consts   []constant
 	specials []special
 	dynamic  int // offset of dynamic shared memory, or -1
+	watched  int // variables that are watched while the kernel runs
 }
 
 // constant is a register that holds the same bits in every lane from the start.
@@ -112,16 +114,22 @@ func compile(m *ptx.Module, k *ptx.Kernel, globals map[string]uint64) (out *Kern
 		}
 	}()
 	c.layout(m, globals)
-	meets := meetings(k)
+	g := newGraph(k)
+	meets := g.meetings(k)
+	var accesses []variables // of each instruction
 	for i, in := range k.Body {
 		c.in, c.mods = &k.Body[i], append([]string(nil), in.Mods...)
+		c.uses, c.sets = nil, nil
 		op := inst{guard: -1, line: in.Line, name: strings.Join(append([]string{in.Op}, in.Mods...), "."), meet: meets[i]}
 		if in.Guard != "" {
 			op.guard, op.guardNot = c.pred(in.Guard), in.GuardNot
+			c.uses = append(c.uses, predicate(op.guard))
 		}
 		c.emit(&op)
 		c.kernel.code = append(c.kernel.code, op)
+		accesses = append(accesses, variables{c.uses, c.sets})
 	}
+	c.watchUnset(g, accesses)
 	return c.kernel, nil
 }
 

@@ -36,6 +36,15 @@ type grid struct {
 	kernel *Kernel
 	memory *Memory
 	budget int64
+	launch uint64 // number of the launch
+}
+
+// place is a block's index as text.
+func (g *grid) place(n int) string { return fmt.Sprint(g.index(n)) }
+
+// index is that of block n of the grid.
+func (g *grid) index(n int) [3]int {
+	return [3]int{n % g.Grid[0], n / g.Grid[0] % g.Grid[1], n / (g.Grid[0] * g.Grid[1])}
 }
 
 // sharedSize is the shared memory of a block in bytes.
@@ -45,6 +54,9 @@ func (g *grid) sharedSize() int {
 	}
 	return g.kernel.Shared
 }
+
+// Parameters is how many a launch has.
+func (k *Kernel) Parameters() int { return len(k.params) }
 
 // Check tells why a launch is not possible.
 func (k *Kernel) Check(l Launch) error {
@@ -69,7 +81,7 @@ func (k *Kernel) Run(m *Memory, l Launch, o Options) (Stats, error) {
 	if err := k.Check(l); err != nil {
 		return Stats{}, err
 	}
-	g := &grid{Launch: l, kernel: k, memory: m, budget: o.Budget}
+	g := &grid{Launch: l, kernel: k, memory: m, budget: o.Budget, launch: launches.Add(1)}
 	if g.budget == 0 {
 		g.budget = 1 << 30
 	}
@@ -100,7 +112,10 @@ func (g *grid) run(blocks, workers int, seed uint64) (Stats, error) {
 					break
 				}
 				at := (start + n*stride) % blocks
-				if f := b.try([3]int{at % g.Grid[0], at / g.Grid[0] % g.Grid[1], at / (g.Grid[0] * g.Grid[1])}); f != nil {
+				if b.number = uint64(at) + 1; blocks >= several {
+					b.number = 0
+				}
+				if f := b.try(g.index(at)); f != nil {
 					failed.CompareAndSwap(nil, f)
 				}
 			}

@@ -6,46 +6,63 @@ import (
 	"ofpeak/kernels/cuda/driver/ptxsim/ptx"
 )
 
-// meetings gives for each branch of a kernel the instruction where lanes that it parted meet again: the start of the immediate post-dominator of its
-// basic block; the body's length where they only meet at the end.
-func meetings(k *ptx.Kernel) []int {
+// graph is a kernel's basic blocks: where each begins, and which may follow it. One behind all others is the end.
+type graph struct {
+	starts []int
+	next   [][]int
+}
+
+func newGraph(k *ptx.Kernel) graph {
 	starts := blockStarts(k)
-	blockOf := func(pc int) int {
-		i, found := slices.BinarySearch(starts, pc)
-		if !found {
-			i--
-		}
-		return i
-	}
-	end := len(starts) // the block behind all others
-	next := make([][]int, end)
+	end := len(starts)
+	g := graph{starts, make([][]int, end)}
 	for b := range starts {
-		last := len(k.Body) - 1
-		if b+1 < end {
-			last = starts[b+1] - 1
-		}
-		in := k.Body[last]
+		in := k.Body[g.limit(b, k)-1]
 		switch {
 		case in.Op == "bra":
 			if to, ok := k.Labels[in.Args[0].Name]; ok {
-				next[b] = append(next[b], blockOf(to))
+				g.next[b] = append(g.next[b], g.block(to))
 			}
 		case in.Op == "ret" || in.Op == "exit":
-			next[b] = append(next[b], end)
+			g.next[b] = append(g.next[b], end)
 		}
-		if in.Guard != "" || len(next[b]) == 0 {
-			next[b] = append(next[b], min(b+1, end))
+		if in.Guard != "" || len(g.next[b]) == 0 {
+			g.next[b] = append(g.next[b], min(b+1, end))
 		}
 	}
-	post := postDominators(next)
+	return g
+}
+
+// block is the one that holds an instruction.
+func (g graph) block(pc int) int {
+	i, found := slices.BinarySearch(g.starts, pc)
+	if !found {
+		i--
+	}
+	return i
+}
+
+// limit is the instruction behind a block's last one.
+func (g graph) limit(b int, k *ptx.Kernel) int {
+	if b+1 < len(g.starts) {
+		return g.starts[b+1]
+	}
+	return len(k.Body)
+}
+
+// meetings gives for each branch of a kernel the instruction where lanes that it parted meet again: the start of the immediate post-dominator of its
+// basic block; the body's length where they only meet at the end.
+func (g graph) meetings(k *ptx.Kernel) []int {
+	end := len(g.starts)
+	post := postDominators(g.next)
 	meets := make([]int, len(k.Body))
 	for pc, in := range k.Body {
 		if in.Op != "bra" {
 			continue
 		}
 		meets[pc] = len(k.Body)
-		if p := post[blockOf(pc)]; p < end {
-			meets[pc] = starts[p]
+		if p := post[g.block(pc)]; p < end {
+			meets[pc] = g.starts[p]
 		}
 	}
 	return meets

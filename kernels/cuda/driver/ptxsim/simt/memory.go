@@ -27,6 +27,7 @@ type segment struct {
 	written []byte // 1 for each byte that holds a value
 	touch   []byte // by word, for a Footprint
 	noted   bool
+	trails  trails
 }
 
 const (

@@ -47,10 +47,7 @@ func matrixMultiply(c *compiler) step {
 	if ta != tb || ta != "f16" && ta != "bf16" && ta != "tf32" || td == "f16" && ta != "f16" || td != "f16" && td != "f32" {
 		c.fail("this shape and these types do not go together")
 	}
-	per, value := 4/ta.Size(), decode(ta)
-	return floatTile(b, d, sums, k, ta, td, func(w *warp, a *[16][32]float64) {
-		eachElement(t.a, per, true, w, func(row, k int, v uint32) { a[row][k] = value(v) })
-	})
+	return floatTile(b, d, sums, k, ta, td, func(w *warp, a *[16][32]float64) { w.spread(a[:], t.a, true, ta) })
 }
 
 // registers are those of a vector operand.
@@ -62,8 +59,10 @@ func (c *compiler) registers(i int) ([]int, int) {
 	}
 	regs := make([]int, len(parts))
 	for j, p := range parts {
-		if regs[j] = c.value(p, "b32"); i == 0 {
+		if i == 0 {
 			regs[j], _ = c.target(p)
+		} else {
+			regs[j] = c.value(p, "b32")
 		}
 	}
 	return regs, len(regs)
@@ -92,6 +91,30 @@ func eachElement(regs []int, per int, isA bool, w *warp, f func(major, k int, bi
 	}
 }
 
+// spread puts the values of A's or B's elements at their places.
+func (w *warp) spread(to [][32]float64, regs []int, isA bool, t ptx.Type) {
+	half, brain := t == "f16", t == "bf16"
+	for i, r := range regs {
+		major, step := 0, i
+		if isA {
+			major, step = i%2*8, i/2
+		}
+		for l, v := range &w.regs[r] {
+			row := &to[l/4+major]
+			switch {
+			case half:
+				k := (step*8 + l%4*2) & 31
+				row[k], row[k|1] = float64(kernels.F32FromF16(uint16(v))), float64(kernels.F32FromF16(uint16(v>>16)))
+			case brain:
+				k := (step*8 + l%4*2) & 31
+				row[k], row[k|1] = float64(math.Float32frombits(uint32(v)<<16)), float64(math.Float32frombits(uint32(v)&0xffff0000))
+			default: // tf32: hardware ignores the low bits
+				row[(step*4+l%4)&31] = float64(math.Float32frombits(uint32(v) &^ 0x1fff))
+			}
+		}
+	}
+}
+
 // decode gives the value of the low bits of an element.
 func decode(t ptx.Type) func(uint32) float64 {
 	switch t {
@@ -100,19 +123,18 @@ func decode(t ptx.Type) func(uint32) float64 {
 	case "bf16":
 		return func(v uint32) float64 { return float64(math.Float32frombits(v << 16)) }
 	}
-	return func(v uint32) float64 { return float64(math.Float32frombits(v &^ 0x1fff)) } // tf32: hardware ignores the low bits
+	panic("simt: no such element")
 }
 
 // floatTile sums in float64 and rounds each sum once. left fills in A, which is zero before.
 func floatTile(right, d, sums []int, k int, elem, out ptx.Type, left func(*warp, *[16][32]float64)) step {
-	per, value := 4/elem.Size(), decode(elem)
 	in, round := widen(out), narrow(out, "rn")
 	return func(w *warp, mask uint32) {
 		w.whole(mask)
 		var a [16][32]float64
 		var b [8][32]float64
 		left(w, &a)
-		eachElement(right, per, false, w, func(col, k int, v uint32) { b[col][k] = value(v) })
+		w.spread(b[:], right, false, elem)
 		before := w.values(sums)
 		for l := range warpSize {
 			for i := range 4 {

@@ -49,8 +49,16 @@ func sqrtOdd(a float64) float64 {
 	return odd(q, math.FMA(-q, q, a))
 }
 
-// fma32 is a·b+c rounded once.
-func fma32(a, b, c float32) float32 { return float32(fmaOdd(float64(a), float64(b), float64(c))) }
+// fma32 is a·b+c rounded once. The sum in float64, rounded to nearest, rounds to the same float32 as the exact one unless it lies halfway between two of them, of which subnormal ones
+// lie further apart.
+func fma32(a, b, c float32) float32 {
+	s := float64(float64(a)*float64(b)) + float64(c)
+	bits := math.Float64bits(s)
+	if bits&(1<<29-1) != 1<<28 && bits>>52&0x7ff > 1023-126 {
+		return float32(s)
+	}
+	return float32(fmaOdd(float64(a), float64(b), float64(c)))
+}
 
 // format is a floating-point format narrower than float64.
 type format struct {

@@ -56,9 +56,13 @@ func (s *shared) forget() {
 type access uint8
 
 const (
-	load access = iota
-	store
-	update // reads and writes at once
+	reading access = 1
+	writing access = 2
+	strong  access = 4 // may meet other blocks' strong accesses to the same place
+
+	load   = reading
+	store  = writing
+	update = reading | writing | strong
 )
 
 // sharedAt checks an access of a lane to n bytes of shared memory, and gives them.
@@ -77,20 +81,22 @@ func (w *warp) sharedAt(lane int, addr uint64, n uint64, a access) []byte {
 			w.fault(lane, driver.ErrLaunchFailed, "byte %#x of shared memory is the target of an asynchronous copy that was not waited for", sharedStart+off+uint64(i))
 		}
 	}
-	if a != load {
-		for i := off; i < off+n; i++ {
-			w.noteWrite(s, lane, i, me, a == update)
-		}
-		return s.data[off : off+n]
-	}
 	writes, reads := s.write[off:off+n], s.read[off:off+n]
-	for i, wr := range writes {
-		if i == 0 || wr != writes[i-1] { // neighbours mostly share their writer
-			w.checkRead(lane, off+uint64(i), wr, me)
+	for i := uint64(0); i < n; { // neighbours mostly have the same history
+		wr, rd := writes[i], reads[i]
+		end := i + 1
+		for end < n && writes[end] == wr && reads[end] == rd {
+			end++
 		}
-		if reads[i] != me {
-			w.noteRead(s, off+uint64(i), me)
+		if a&writing == 0 {
+			w.checkRead(lane, off+i, wr, me)
+			if rd != me {
+				w.noteRead(s, off+i, off+end, me)
+			}
+		} else {
+			w.noteWrite(s, lane, off+i, off+end, me, a&strong != 0)
 		}
+		i = end
 	}
 	return s.data[off : off+n]
 }
@@ -125,35 +131,49 @@ func (w *warp) checkRead(lane int, i uint64, wr, me stamp) {
 	}
 }
 
-func (w *warp) noteRead(s *shared, i uint64, me stamp) {
-	switch r := s.read[i]; {
+// noteRead notes a read of bytes lo to hi, whose last read was the same.
+func (w *warp) noteRead(s *shared, lo, hi uint64, me stamp) {
+	r := s.read[lo]
+	now := me
+	switch {
 	case r.warp() != me.warp():
 		if r != 0 {
-			s.other[i] = r
+			fill(s.other[lo:hi], r)
 		}
-		s.read[i] = me
 	case r.clock() >= w.synced && r.clock() >= w.block.synced && (r.thread() != me.thread() || r&stampMany != 0):
-		s.read[i] = me | stampMany
-	default:
-		s.read[i] = me
+		now |= stampMany
 	}
+	fill(s.read[lo:hi], now)
 }
 
-func (w *warp) noteWrite(s *shared, lane int, i uint64, me stamp, atomic bool) {
-	wr := s.write[i]
+// noteWrite checks and notes a write of bytes lo to hi, whose last write and last read were the same.
+func (w *warp) noteWrite(s *shared, lane int, lo, hi uint64, me stamp, atomic bool) {
+	wr := s.write[lo]
 	if atomic {
 		if wr.clock() < w.block.began {
-			w.fault(lane, driver.ErrLaunchFailed, "byte %#x of shared memory is updated before it is written", sharedStart+i)
+			w.fault(lane, driver.ErrLaunchFailed, "byte %#x of shared memory is updated before it is written", sharedStart+lo)
 		}
 		me |= stampAtomic
 	}
 	if w.unordered(wr, me) && !(atomic && wr&stampAtomic != 0) {
-		w.fault(lane, driver.ErrLaunchFailed, "race on byte %#x of shared memory: thread %v wrote it and no barrier lies between", sharedStart+i, w.block.thread(wr.thread()))
+		w.fault(lane, driver.ErrLaunchFailed, "race on byte %#x of shared memory: thread %v wrote it and no barrier lies between", sharedStart+lo, w.block.thread(wr.thread()))
 	}
-	for _, r := range [2]stamp{s.read[i], s.other[i]} {
-		if r != 0 && w.unordered(r, me) {
-			w.fault(lane, driver.ErrLaunchFailed, "race on byte %#x of shared memory: thread %v read it and no barrier lies between", sharedStart+i, w.block.thread(r.thread()))
-		}
+	w.checkReader(lane, lo, s.read[lo], me)
+	for i, r := range s.other[lo:hi] {
+		w.checkReader(lane, lo+uint64(i), r, me)
 	}
-	s.write[i] = me
+	fill(s.write[lo:hi], me)
+}
+
+// checkReader checks a write of byte i against an earlier read.
+func (w *warp) checkReader(lane int, i uint64, r, me stamp) {
+	if r != 0 && w.unordered(r, me) {
+		w.fault(lane, driver.ErrLaunchFailed, "race on byte %#x of shared memory: thread %v read it and no barrier lies between", sharedStart+i, w.block.thread(r.thread()))
+	}
+}
+
+func fill(stamps []stamp, v stamp) {
+	for i := range stamps {
+		stamps[i] = v
+	}
 }

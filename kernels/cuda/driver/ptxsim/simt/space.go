@@ -39,6 +39,7 @@ func (w *warp) globalAt(lane int, addr uint64, n uint64, a access) []byte {
 		if s = w.block.grid.memory.find(addr, n); s == nil {
 			w.fault(lane, driver.ErrIllegalAddress, "%d bytes at %#x of global memory belong to no allocation", n, addr)
 		}
+		s.enter(w.block.grid.launch)
 		w.near = s
 	}
 	if addr%n != 0 {
@@ -48,7 +49,10 @@ func (w *warp) globalAt(lane int, addr uint64, n uint64, a access) []byte {
 	if !use(s.written[off:off+n], a) {
 		w.fault(lane, driver.ErrLaunchFailed, "%d bytes at %#x of global memory are read before they are written", n, addr)
 	}
-	w.block.grid.memory.watch.note(s, off, n, a != load)
+	if w.block.number != 0 {
+		w.follow(lane, s, off, n, a)
+	}
+	w.block.grid.memory.watch.note(s, off, n, a&writing != 0)
 	return s.data[off : off+n]
 }
 
@@ -70,7 +74,7 @@ func (w *warp) localAt(lane int, addr uint64, n uint64, a access) []byte {
 
 // use marks bytes as written, or tells whether they are all written.
 func use(written []byte, a access) bool {
-	if a != store {
+	if a&reading != 0 {
 		if len(written) == 4 {
 			return binary.LittleEndian.Uint32(written) == 0x01010101
 		}

@@ -13,13 +13,14 @@ type warp struct {
 	index  int // in the block
 	regs   []lanes
 	preds  []uint32
-	live   uint32  // lanes that have not returned
-	stack  []frame // of diverged paths; the last one runs
-	pc     int     // of the instruction that runs
-	held   bool    // at a barrier, the instruction at pc
-	votes  uint32  // of its threads, at a barrier that counts them
-	synced uint32  // the block's clock at this warp's last own barrier
-	local  []local // of each lane
+	set    []uint32 // lanes in which each watched variable has a value
+	live   uint32   // lanes that have not returned
+	stack  []frame  // of diverged paths; the last one runs
+	pc     int      // of the instruction that runs
+	held   bool     // at a barrier, the instruction at pc
+	votes  uint32   // of its threads, at a barrier that counts them
+	synced uint32   // the block's clock at this warp's last own barrier
+	local  []local  // of each lane
 	copies copies
 	near   *segment // that the last access to global memory hit
 	issued int64    // instructions of warps
@@ -35,7 +36,7 @@ type frame struct {
 
 func newWarp(b *block, index int) *warp {
 	k := b.kernel
-	w := &warp{kernel: k, block: b, index: index, regs: make([]lanes, k.regs), preds: make([]uint32, k.preds)}
+	w := &warp{kernel: k, block: b, index: index, regs: make([]lanes, k.regs), preds: make([]uint32, k.preds), set: make([]uint32, k.watched)}
 	for _, c := range k.consts {
 		for l := range w.regs[c.reg] {
 			w.regs[c.reg][l] = c.bits
@@ -60,6 +61,7 @@ func (w *warp) start() {
 	w.held, w.synced = false, w.block.clock
 	w.copies.reset()
 	w.before = w.issued
+	clear(w.set)
 	for l := range w.local {
 		clear(w.local[l].written)
 	}
@@ -83,6 +85,9 @@ func (w *warp) run() {
 			w.pc = f.pc
 			f.pc++
 			mask := f.mask
+			if in.first != nil {
+				in.first(w, mask)
+			}
 			if in.guard >= 0 {
 				p := w.preds[in.guard]
 				if in.guardNot {
