@@ -10,6 +10,7 @@ import (
 
 // strategyFlags are the flags of ofpeak run that say how training is split, beyond the number of ranks.
 type strategyFlags struct {
+	contexts  []int
 	sequences []bool
 	schedules []string
 	chunks    []int
@@ -19,17 +20,18 @@ type strategyFlags struct {
 
 func (f *strategyFlags) register(cmd *cobra.Command) {
 	p := cmd.Flags()
+	p.IntSliceVar(&f.contexts, "cp", nil, "of the ranks, those that split each sequence (context parallelism); the technique's axes share the rest")
 	p.BoolSliceVar(&f.sequences, "sequence-parallel", nil, "split tokens over tensor-parallel ranks where a block has no product: true, false")
 	p.Lookup("sequence-parallel").NoOptDefVal = "true"
 	p.StringSliceVar(&f.schedules, "schedule", nil, "pipeline schedules: "+strings.Join(workload.Schedules, ", "))
 	p.IntSliceVar(&f.chunks, "chunks", nil, "stages that each rank of an interleaved pipeline holds")
 	p.StringSliceVar(&f.cuts, "cut", nil, "what a pipeline's stages are cut by: "+strings.Join(workload.Cuts, ", "))
-	p.StringSliceVar(&f.experts, "experts", nil, "mixture of experts in each block: none, or EXPERTSxCHOICES@CAPACITY as in 8x1@1.25")
+	p.StringSliceVar(&f.experts, "experts", nil, "mixture of experts in each block: none, or EXPERTSxCHOICES@CAPACITY as in 8x1@1.25, and /GROUPS of a sequence that share the capacity")
 }
 
 // override adds the flags' lists to those that replace a suite's.
 func (f *strategyFlags) override(s *workload.Settings) error {
-	s.Sequences, s.Schedules, s.Chunks, s.Cuts = f.sequences, f.schedules, f.chunks, f.cuts
+	s.Contexts, s.Sequences, s.Schedules, s.Chunks, s.Cuts = f.contexts, f.sequences, f.schedules, f.chunks, f.cuts
 	for _, text := range f.experts {
 		e, err := workload.ParseExperts(text)
 		if err != nil {

@@ -37,6 +37,7 @@ type Row struct {
 	Ranks            int          `csv:"ranks"`                       // world size
 	ThreadsPerRank   Opt[int]     `csv:"threads_per_rank"`            // CPU only
 	EP               Opt[int]     `csv:"ep" since:"2"`                // expert-parallel ranks
+	CP               Opt[int]     `csv:"cp" since:"2+"`               // context-parallel ranks
 	SequenceParallel string       `csv:"sequence_parallel" since:"2"` // on, or empty
 	Schedule         string       `csv:"schedule"`                    // of the pipeline
 	Chunks           Opt[int]     `csv:"chunks" since:"2"`            // of the layers, on each rank of an interleaved pipeline

@@ -24,7 +24,11 @@ const costRuns = 7
 func measureCosts(ctx context.Context, c workload.Case, rank *parallel.Rank, x *exchange) ([]partition.Layer, error) {
 	whole := trainer.Microbatch(c.Training().Model, c.Strategy())
 	whole.Sequence, whole.Shards, whole.Experts.Ranks = false, block.Shards{}, 1 // what ranks exchange is no part of a layer's cost
-	layers, seen := trainer.Modelled(whole), map[block.LayerKind]float64{}
+	layers, cp := trainer.Modelled(whole), whole.CP
+	if whole.CP, whole.CPRank = 1, 0; whole.Batch%cp == 0 { // as many tokens, of whole sequences: a rank's share of attention is all ranks' mean
+		whole.Batch /= cp
+	}
+	seen := map[block.LayerKind]float64{}
 	for i, kind := range whole.Layers() {
 		if _, timed := seen[kind]; !timed {
 			if err := ctx.Err(); err != nil {

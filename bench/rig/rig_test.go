@@ -84,6 +84,8 @@ func TestEveryTechniqueIsMeasuredAndVerified(t *testing.T) {
 		"model=tiny layout=block:16@0.5",
 		"model=tiny precision=bf16 layout=2:4",
 		"model=tiny dp=2 tp=2",
+		"model=tiny cp=2",
+		"model=tiny cp=2 dp=2 zero=2 precision=bf16",
 	} {
 		row := run(t, r, line)
 		if row.Status != results.OK {
@@ -115,7 +117,7 @@ func TestEveryTechniqueIsMeasuredAndVerified(t *testing.T) {
 
 func TestForwardPassIsVerifiedByItsOutputs(t *testing.T) {
 	r := newRig(t)
-	for _, line := range []string{"model=tiny pass=forward", "model=tiny pass=forward precision=int8"} {
+	for _, line := range []string{"model=tiny pass=forward", "model=tiny pass=forward dp=2 cp=2", "model=tiny pass=forward precision=int8"} {
 		row := run(t, r, line)
 		if row.Status != results.OK || row.MaxRelError.Or(0) == 0 || row.FinalLoss.Known() || row.OptimizerS.Or(0) > 0 {
 			t.Errorf("%s: %+v", line, row)
@@ -313,6 +315,7 @@ func TestCheckSaysWhatThisMachineCannotDo(t *testing.T) {
 func TestVerifiableKeepsTheStrategy(t *testing.T) {
 	for _, line := range []string{
 		"model=gpt2", "model=175b tp=4", "model=1b layout=block:32@0.25", "model=7b layout=2:4 tp=2 dp=2", "model=gpt2,L=12,B=16 pp=4 schedule=1f1b microbatches=8",
+		"model=gpt2 cp=4", "model=gpt2 cp=8 tp=4", "model=tiny experts=8x1@1.25/8 cp=2 ep=2",
 	} {
 		c, err := workload.ParseCase(line)
 		if err != nil {
@@ -326,7 +329,7 @@ func TestVerifiableKeepsTheStrategy(t *testing.T) {
 		if v.World() != c.World() || v.Layout != c.Layout || v.Schedule != c.Schedule || v.Microbatches != c.Microbatches {
 			t.Errorf("%s became %s", line, v)
 		}
-		if m.C > 512 || m.T > verifyTokens || m.L > max(2, c.PP) || m.B != c.DP*c.Microbatches {
+		if m.C > 512 || m.T > verifyTokens || m.L > max(2, c.PP) || m.B != c.DP*c.EP*c.Microbatches || m.T%(2*c.CP) != 0 && c.CP > 1 {
 			t.Errorf("%s is verified on %s", line, m)
 		}
 	}

@@ -98,7 +98,11 @@ func verifiable(c workload.Case) workload.Case {
 	hs, full := min(c.Model.HS(), 64), c.Model
 	c.Model.B = c.DP * c.EP * c.Microbatches
 	c.Model.L = min(full.L, max(2, c.PP*c.Chunks))
-	c.Model.T = min(full.T, verifyTokens) / c.TP * c.TP
+	unit := c.TP * max(1, c.Experts.Parts)
+	if c.CP > 1 {
+		unit = max(unit, 2*c.CP*c.TP)
+	}
+	c.Model.T = max(unit, min(full.T, verifyTokens)/unit*unit)
 	for heads := c.TP; heads*hs <= full.C; heads += c.TP {
 		if c.Model.NH, c.Model.C = heads, heads*hs; heads >= 2 && c.Validate() == nil {
 			return c
@@ -111,7 +115,7 @@ func verifiable(c workload.Case) workload.Case {
 // reference is the snapshot of one float64 device, made once a run for each model and layout.
 func (r *Rig) reference(ctx context.Context, c workload.Case) (snapshot, error) {
 	c.Technique, c.Engine, c.Precision, c.Device, c.ISA, c.Threads = workload.Baseline, workload.Native, "fp64", workload.Ref, "", 0
-	c.DP, c.TP, c.PP, c.EP, c.Schedule, c.Cut, c.Chunks, c.Microbatches, c.BucketBytes = 1, 1, 1, 1, "", workload.ByCost, 1, 1, workload.DefaultBucketBytes
+	c.DP, c.TP, c.PP, c.EP, c.CP, c.Schedule, c.Cut, c.Chunks, c.Microbatches, c.BucketBytes = 1, 1, 1, 1, 1, "", workload.ByCost, 1, 1, workload.DefaultBucketBytes
 	c.ZeRO, c.Recompute, c.Sequence = 0, workload.None, false
 	if s, ok := r.refs[c]; ok {
 		return s, nil
@@ -230,12 +234,12 @@ func (s *snapshot) addOutputs(t *trainer.Trainer, rank *parallel.Rank) error {
 	if err != nil {
 		return err
 	}
-	own := t.Stage.Tokens() // of the rank's last microbatch; a forward pass has one
-	world, tokens := rank.Strategy, t.Stage.Batch*t.Stage.T
-	from := ((rank.Coord.DP*world.EP+rank.Coord.EP)*tokens + own.Lo) * t.Stage.C
-	part := shard{Name: "outputs", Whole: world.DP * world.EP * tokens * t.Stage.C, At: make([]int, len(local)), Values: local}
+	st, world := t.Stage, rank.Strategy
+	first := (rank.Coord.DP*world.EP + rank.Coord.EP) * st.Batch // of the rank's last microbatch; a forward pass has one
+	part := shard{Name: "outputs", Whole: world.DP * world.EP * st.Batch * st.T * st.C, At: make([]int, len(local)), Values: local}
 	for i := range local {
-		part.At[i] = from + i
+		seq, pos := st.Place(st.Tokens().Lo + i/st.C)
+		part.At[i] = ((first+seq)*st.T+pos)*st.C + i%st.C
 	}
 	s.put(part)
 	return nil

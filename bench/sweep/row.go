@@ -97,6 +97,9 @@ func NewRow(c workload.Case, m Machine, e Environment, now time.Time) results.Ro
 	if c.EP > 1 {
 		row.EP = results.Some(c.EP)
 	}
+	if c.CP > 1 {
+		row.CP = results.Some(c.CP)
+	}
 	if c.PP > 1 && c.Cut != workload.ByCost {
 		row.Cut = c.Cut
 	}
@@ -112,7 +115,7 @@ func NewRow(c workload.Case, m Machine, e Environment, now time.Time) results.Ro
 	if c.PP > 1 || c.Microbatches > 1 {
 		row.Microbatches = results.Some(c.Microbatches)
 	}
-	if c.DP*c.EP > 1 {
+	if c.DP*c.EP*c.CP > 1 {
 		row.BucketBytes, row.ZeRO = results.Some(int64(c.BucketBytes)), results.Some(c.ZeRO)
 	}
 	if c.Pass == workload.Train {

@@ -87,13 +87,14 @@ type Case struct {
 	Device       string
 	DP, TP, PP   int            // ranks along the data, tensor and pipeline axis
 	EP           int            // ranks that each have a part of the batch and of the experts
+	CP           int            // ranks that each have a part of every sequence
 	Sequence     bool           // tokens are split over the tensor-parallel ranks where a block has no product
 	Schedule     string         // of the pipeline; "" if PP is 1
 	Chunks       int            // stages that each rank of an interleaved pipeline holds
 	Cut          string         // what the pipeline's stages are cut by
 	Microbatches int            // a step's batch is processed in so many parts
 	BucketBytes  int            // gradients are all-reduced in pieces of this size
-	ZeRO         int            // what data-parallel ranks share: 1 optimizer state, 2 also gradients, 3 also weights
+	ZeRO         int            // what data- and context-parallel ranks share: 1 optimizer state, 2 also gradients, 3 also weights
 	Recompute    string         // what the backward pass computes again instead of keeping it
 	Layout       kernels.Layout // of the block's weight matrices
 	Experts      Experts        // in place of the block's MLP
@@ -105,7 +106,7 @@ type Case struct {
 
 // Default is the dense fp32 training step of a model on one rank.
 func Default(m Model) Case {
-	return Case{Technique: Baseline, Engine: Native, Precision: "fp32", Model: m, Pass: Train, Device: CPU, DP: 1, TP: 1, PP: 1, EP: 1, Cut: ByCost,
+	return Case{Technique: Baseline, Engine: Native, Precision: "fp32", Model: m, Pass: Train, Device: CPU, DP: 1, TP: 1, PP: 1, EP: 1, CP: 1, Cut: ByCost,
 		Chunks: 1, Microbatches: 1, BucketBytes: DefaultBucketBytes, Recompute: None, Seed: 1}
 }
 
@@ -116,13 +117,13 @@ func (c Case) IsGorgonia() bool { return c.Engine == Gorgonia || c.Engine == Gor
 func (c Case) OnGPU() bool { return c.Device == CUDA || c.Device == Sim }
 
 // World is the number of ranks.
-func (c Case) World() int { return c.DP * c.TP * c.PP * c.EP }
+func (c Case) World() int { return c.DP * c.TP * c.PP * c.EP * c.CP }
 
 // Classify names the technique that a case shows: the most specific of its parts, so that bf16 with data parallelism is
 // data-parallel, and sparse weights in bf16 are sparse.
 func Classify(c Case) string {
 	axes := 0
-	for _, n := range []int{c.DP, c.TP, c.PP, c.EP} {
+	for _, n := range []int{c.DP, c.TP, c.PP, c.EP, c.CP} {
 		if n > 1 {
 			axes++
 		}
@@ -164,6 +165,7 @@ var fields = []field{
 	number("tp", func(c *Case) *int { return &c.TP }),
 	number("pp", func(c *Case) *int { return &c.PP }),
 	number("ep", func(c *Case) *int { return &c.EP }),
+	number("cp", func(c *Case) *int { return &c.CP }),
 	toggle("sequence_parallel", func(c *Case) *bool { return &c.Sequence }),
 	text("schedule", func(c *Case) *string { return &c.Schedule }),
 	number("chunks", func(c *Case) *int { return &c.Chunks }),

@@ -54,6 +54,7 @@ func (s Settings) override(o Settings) Settings {
 		Layouts:      or(o.Layouts, s.Layouts),
 		Axes:         s.Axes,
 		Ranks:        or(o.Ranks, s.Ranks),
+		Contexts:     or(o.Contexts, s.Contexts),
 		Sequences:    or(o.Sequences, s.Sequences),
 		Schedules:    or(o.Schedules, s.Schedules),
 		Experts:      or(o.Experts, s.Experts),
@@ -109,7 +110,7 @@ func (p *plan) addGroup(s Settings, o Options) {
 		if meshes = p.meshes(s); len(meshes) == 0 {
 			return
 		}
-		cases = cross(cases, meshes, func(c *Case, m mesh) { c.DP, c.TP, c.PP, c.EP = m.dp, m.tp, m.pp, m.ep })
+		cases = cross(cases, meshes, func(c *Case, m mesh) { c.DP, c.TP, c.PP, c.EP, c.CP = m.dp, m.tp, m.pp, m.ep, m.cp })
 	}
 	cases = cross(cases, s.Sequences, func(c *Case, on bool) { c.Sequence = on })
 	cases = cross(cases, or(s.Schedules, []string{F1B1}), func(c *Case, v string) { c.Schedule = v })
@@ -248,10 +249,13 @@ func (c Case) settled(cores int) Case {
 	if c.TP == 1 {
 		c.Sequence = false
 	}
-	if c.DP == 1 {
+	if c.DP*c.CP == 1 {
 		c.ZeRO = 0
 	}
-	if c.DP*c.EP == 1 {
+	if c.CP > 1 && c.Experts != (Experts{}) && c.Experts.Parts == 0 {
+		c.Experts.Parts = 2 * c.CP
+	}
+	if c.DP*c.EP*c.CP == 1 {
 		c.BucketBytes = DefaultBucketBytes
 	}
 	if c.Microbatches == 0 {
@@ -306,7 +310,7 @@ func OneRankOf(c Case, cores int) Case {
 	if c.OnGPU() {
 		threads = 0
 	}
-	c.DP, c.TP, c.PP, c.EP, c.Microbatches, c.Schedule, c.Chunks, c.Threads = 1, 1, 1, 1, 1, "", 1, threads
+	c.DP, c.TP, c.PP, c.EP, c.CP, c.Microbatches, c.Schedule, c.Chunks, c.Threads = 1, 1, 1, 1, 1, 1, "", 1, threads
 	c.Memory = 0 // a rank alone needs what all had
 	return c.settled(cores)
 }

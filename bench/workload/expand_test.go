@@ -91,6 +91,12 @@ func TestExpand(t *testing.T) {
 			"technique=model-parallel precision=fp32 model=tiny tp=2",
 			"technique=model-parallel precision=fp32 model=tiny pp=2 schedule=gpipe microbatches=8",
 		}},
+		{"some of the ranks split each sequence", Options{Suite: "smoke", Techniques: []string{ModelParallel}, Cores: 8,
+			Override: Settings{Precisions: []string{"fp32"}, Ranks: []int{2}, Contexts: []int{2}, ZeRO: []int{1}, Experts: []Experts{{4, 1, 1, 0}}}}, []string{
+			"technique=baseline precision=fp32 model=tiny",
+			"technique=sparse precision=fp32 model=tiny experts=4x1@1/4 threads=4",
+			"technique=model-parallel precision=fp32 model=tiny cp=2 zero=1 experts=4x1@1/4",
+		}},
 		{"int8 runs forward", Options{Suite: "smoke", Techniques: []string{MixedPrecision}, Override: Settings{Precisions: []string{"int8"}}, Cores: 2}, []string{
 			"technique=baseline precision=fp32 model=tiny pass=forward",
 			"technique=mixed-precision precision=int8 model=tiny pass=forward",
@@ -169,19 +175,45 @@ func TestExpandErrors(t *testing.T) {
 	}
 }
 
+func TestSplit(t *testing.T) {
+	for _, test := range []struct {
+		axes      string
+		ranks, cp int
+		want      mesh
+		fails     string
+	}{
+		{"dp*cp", 4, 0, mesh{2, 1, 1, 1, 2}, ""},
+		{"dp", 4, 2, mesh{2, 1, 1, 1, 2}, ""},
+		{"dp", 2, 2, mesh{1, 1, 1, 1, 2}, ""},
+		{"dp*tp", 12, 3, mesh{2, 2, 1, 1, 3}, ""},
+		{"dp*cp", 8, 4, mesh{2, 1, 1, 1, 4}, ""},
+		{"cp", 4, 4, mesh{1, 1, 1, 1, 4}, ""},
+		{"dp", 2, 1, mesh{2, 1, 1, 1, 1}, ""},
+		{"cp", 4, 2, mesh{}, "--cp 2 leaves 2 of --ranks 4 for no other axis"},
+		{"dp", 4, 3, mesh{}, "--cp 3 does not divide --ranks 4"},
+		{"dp", 4, -1, mesh{}, "--cp -1 does not divide"},
+		{"dp*tp", 4, 2, mesh{}, "--ranks 2 cannot be split over dp*tp"},
+	} {
+		got, err := split(test.axes, test.ranks, test.cp)
+		if test.fails == "" && (err != nil || got != test.want) || test.fails != "" && (err == nil || !strings.Contains(err.Error(), test.fails)) {
+			t.Errorf("%s of %d, cp %d: got %v, %v, want %v or an error with %q", test.axes, test.ranks, test.cp, got, err, test.want, test.fails)
+		}
+	}
+}
+
 func TestFactor(t *testing.T) {
 	for _, test := range []struct {
 		axes  string
 		ranks int
 		want  mesh
 	}{
-		{"dp", 6, mesh{6, 1, 1, 1}},
-		{"tp*pp", 1, mesh{1, 1, 1, 1}},
-		{"dp*tp", 4, mesh{2, 2, 1, 1}},
-		{"dp*pp", 6, mesh{3, 1, 2, 1}},
-		{"dp*tp", 8, mesh{4, 2, 1, 1}},
-		{"dp*tp", 36, mesh{6, 6, 1, 1}},
-		{"dp*tp*pp", 12, mesh{3, 2, 2, 1}},
+		{"dp", 6, mesh{6, 1, 1, 1, 1}},
+		{"tp*pp", 1, mesh{1, 1, 1, 1, 1}},
+		{"dp*tp", 4, mesh{2, 2, 1, 1, 1}},
+		{"dp*pp", 6, mesh{3, 1, 2, 1, 1}},
+		{"dp*tp", 8, mesh{4, 2, 1, 1, 1}},
+		{"dp*tp", 36, mesh{6, 6, 1, 1, 1}},
+		{"dp*tp*pp", 12, mesh{3, 2, 2, 1, 1}},
 	} {
 		if got, err := factor(test.axes, test.ranks); err != nil || got != test.want {
 			t.Errorf("%s %d: got %v, %v, want %v", test.axes, test.ranks, got, err, test.want)

@@ -53,7 +53,7 @@ func (c Case) memory() float64 {
 	m := c.Model
 	C, tp := float64(m.C), float64(c.TP)
 	layers := math.Ceil(float64(m.L) / float64(c.PP))
-	tokens := float64(m.Tokens()) / float64(c.DP*c.EP*c.Microbatches)
+	tokens := float64(m.Tokens()) / float64(c.DP*c.EP*c.CP*c.Microbatches)
 	params := layers*(c.matrixParams()+13*C) + float64(m.V+m.T)*C*min(1, float64(m.V))
 
 	p, _ := kernels.PrecisionNamed(c.Precision)
@@ -62,9 +62,12 @@ func (c Case) memory() float64 {
 	if p.Int8 {
 		perParam = 1
 	}
-	wide, all := C, 0.0 // of a token outside of the products; for the tokens of all tensor-parallel ranks
+	wide, all := C, 0.0 // of a token outside of the products; for the tokens of all tensor-parallel ranks, and for the ring
 	if c.Sequence {
 		wide, all = C/tp, C*compute
+	}
+	if c.CP > 1 { // keys and values of two hops
+		all += 2 * 2 * C / tp * compute
 	}
 	inside := (3*wide + 12*C/tp) * compute
 	perToken, transient := wide*compute, all
@@ -80,6 +83,9 @@ func (c Case) memory() float64 {
 		}
 		perParam = c.part(3)*compute + c.part(2)*stats + c.part(1)*optimizer
 		transient += (2*wide + 8*C/tp) * compute
+		if c.CP > 1 { // their gradients, and what is added to these
+			transient += 3 * 2 * C / tp * compute
+		}
 	}
 	return params*perParam + tokens*(perToken*layers*float64(c.inFlight())+transient+float64(m.V)*compute)
 }
@@ -97,7 +103,7 @@ func (c Case) matrixParams() float64 {
 // part is the share that a rank holds of what ZeRO shares from a level on.
 func (c Case) part(level int) float64 {
 	if c.ZeRO >= level {
-		return 1 / float64(c.DP)
+		return 1 / float64(c.DP*c.CP)
 	}
 	return 1
 }

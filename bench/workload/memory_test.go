@@ -23,6 +23,9 @@ func TestMemory(t *testing.T) {
 		"model=tiny pp=2 schedule=gpipe microbatches=8": params/2*16 + tokens/8*4*(8*acts+grads),
 		"model=tiny pp=2 schedule=1f1b microbatches=8":  params/2*16 + tokens/8*4*(2*acts+grads),
 		"model=tiny pp=2 schedule=zb-h1 microbatches=8": params/2*16 + tokens/8*4*(3*acts+grads),
+		"model=tiny cp=2":                               params*16 + tokens/2*4*(2*acts+grads+10*64),
+		"model=tiny cp=2 dp=2 zero=3":                   params*16/4 + tokens/4*4*(2*acts+grads+10*64),
+		"model=tiny cp=2 pass=forward":                  params*4 + tokens/2*4*(2*acts+4*64),
 		"model=tiny layout=2:4":                         (params-2*6*64*64)*16 + tokens*4*(2*acts+grads),
 		"model=tiny,V=100":                              (params+(100+32)*64)*16 + tokens*4*(2*acts+grads+100),
 	} {

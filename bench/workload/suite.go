@@ -15,8 +15,9 @@ type Settings struct {
 	Passes       []string
 	Precisions   []string
 	Layouts      []kernels.Layout
-	Axes         []string // mesh axes that the ranks are split over: dp, tp, pp, ep, or a product as in dp*tp; "": one rank
+	Axes         []string // mesh axes that the ranks are split over: dp, tp, pp, ep, cp, or a product as in dp*tp; "": one rank
 	Ranks        []int    // per entry of Axes
+	Contexts     []int    // of the ranks, those that split each sequence, whatever the axes; 0: as the axes say
 	Sequences    []bool   // where tp is above 1
 	Schedules    []string // where pp is above 1
 	Experts      []Experts
@@ -24,7 +25,7 @@ type Settings struct {
 	Chunks       []int    // where the schedule is interleaved
 	Microbatches []int    // 0: one, or in a pipeline as many as Expand chooses
 	BucketBytes  []int
-	ZeRO         []int // where dp is above 1
+	ZeRO         []int // where dp or cp is above 1
 	Recomputes   []string
 	Memory       []Bytes
 	Largest      []string // not these cases, but searches for the largest L or B of them that their memory holds; a limit of 0 is then one that suits the model
@@ -112,8 +113,26 @@ func strategies(on []Model) []Settings {
 		{Models: on, Axes: []string{"tp"}, Ranks: []int{2}, Sequences: []bool{false, true}},
 		{Models: deeper(on, 8), Axes: []string{"pp"}, Ranks: []int{2}, Schedules: Schedules, Chunks: []int{2}},
 		{Models: headed(on, 4, 2048), Axes: []string{"pp"}, Ranks: []int{2}, Schedules: []string{F1B1}, Cuts: Cuts},
-		{Models: on, Experts: []Experts{{8, 1, 1.25}, {8, 2, 1.25}}},
-		{Models: on, Experts: []Experts{{8, 1, 1.25}}, Axes: []string{"dp", "tp", "ep"}, Ranks: []int{2}},
+		{Models: on, Experts: []Experts{{8, 1, 1.25, 0}, {8, 2, 1.25, 0}}},
+		{Models: on, Experts: []Experts{{8, 1, 1.25, 0}}, Axes: []string{"dp", "tp", "ep"}, Ranks: []int{2}},
+	}
+}
+
+// joined are models whose batch is one long sequence, which data-parallel ranks cannot share.
+func joined(ms []Model) []Model {
+	var out []Model
+	for _, m := range ms {
+		m.T, m.B = m.T*m.B, 1
+		out = append(out, m.named())
+	}
+	return out
+}
+
+// contexts are models whose sequences are split.
+func contexts(on []Model) []Settings {
+	return []Settings{
+		{Models: on, Axes: []string{"cp"}, Ranks: []int{2}},
+		{Models: on, Axes: []string{"dp*cp", "tp*cp"}, Ranks: []int{4}},
 	}
 }
 
@@ -143,10 +162,11 @@ var Suites = []Suite{
 			{Models: models("gpt2"), Precisions: []string{"fp32", "tf32", "bf16", "fp16", "fp8"}},
 			{Models: models("gpt2"), Passes: []string{Forward}, Precisions: []string{"fp32", "bf16", "int8"}},
 		}, breadth(models("1b"), 32), further(models("1b")))},
-	{"parallel", "every way to split the small model over ranks, a few minutes", strategies(models("small")), strategies(models("1b"))},
+	{"parallel", "every way to split the small model over ranks, a few minutes", slices.Concat(strategies(models("small")), contexts(models("small")), contexts(joined(models("small")))[:1]),
+		slices.Concat(strategies(models("1b")), contexts(models("1b")), contexts(joined(models("1b")))[:1])},
 	{"claims", "the largest model and batch that a rank's memory holds, under a minute", limits(models("small")), limits(models("1b"))},
-	{"full", "every technique on every preset that fits this machine", slices.Concat(breadth(presets, 16), further(presets), limits(models("small"))),
-		slices.Concat(breadth(presets, 16), []Settings{{Models: presets, Precisions: []string{"tf32"}}}, further(presets), limits(models("1b")))},
+	{"full", "every technique on every preset that fits this machine", slices.Concat(breadth(presets, 16), further(presets), contexts(presets), limits(models("small"))),
+		slices.Concat(breadth(presets, 16), []Settings{{Models: presets, Precisions: []string{"tf32"}}}, further(presets), contexts(presets), limits(models("1b")))},
 }
 
 // SuiteNamed finds a suite by its name.

@@ -21,7 +21,7 @@ func (c Case) Training() trainer.Config {
 	return trainer.Config{
 		Model: block.Config{
 			C: m.C, NH: m.NH, T: m.T, L: m.L, V: m.V, Batch: m.B,
-			Experts:   block.Experts{Count: c.Experts.Count, TopK: c.Experts.TopK, Capacity: c.Experts.Capacity},
+			Experts:   block.Experts{Count: c.Experts.Count, TopK: c.Experts.TopK, Capacity: c.Experts.Capacity, Parts: c.Experts.Parts},
 			Precision: p, Layout: layout, Seed: uint64(c.Seed), Forward: c.Pass == Forward, Recompute: c.Recompute == Blocks,
 		},
 		Hyper: block.DefaultHyper,
@@ -32,6 +32,6 @@ func (c Case) Training() trainer.Config {
 func (c Case) Strategy() parallel.Strategy {
 	return parallel.Strategy{
 		DP: c.DP, TP: c.TP, PP: c.PP, Schedule: c.Schedule, Chunks: c.Chunks, Microbatches: c.Microbatches, BucketBytes: int64(c.BucketBytes),
-		ZeRO: c.ZeRO, Sequence: c.Sequence, EP: c.EP, EqualStages: c.Cut == ByCount,
+		ZeRO: c.ZeRO, Sequence: c.Sequence, EP: c.EP, CP: c.CP, EqualStages: c.Cut == ByCount,
 	}
 }

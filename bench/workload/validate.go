@@ -58,7 +58,7 @@ func checkRanges(c Case) error {
 	}{
 		{"--model: C=", m.C, 1, maxDim}, {"--model: NH=", m.NH, 1, maxDim}, {"--model: T=", m.T, 1, maxDim},
 		{"--model: L=", m.L, 1, maxDim}, {"--model: B=", m.B, 1, maxDim}, {"--model: V=", m.V, 0, maxDim},
-		{"--dp ", c.DP, 1, maxRanks}, {"--tp ", c.TP, 1, maxRanks}, {"--pp ", c.PP, 1, maxRanks}, {"--ep ", c.EP, 1, maxRanks}, {"--threads ", c.Threads, 0, maxRanks},
+		{"--dp ", c.DP, 1, maxRanks}, {"--tp ", c.TP, 1, maxRanks}, {"--pp ", c.PP, 1, maxRanks}, {"--ep ", c.EP, 1, maxRanks}, {"--cp ", c.CP, 1, maxRanks}, {"--threads ", c.Threads, 0, maxRanks},
 		{"--chunks ", c.Chunks, 1, pp.MaxChunks}, {"--microbatches ", c.Microbatches, 1, maxDim}, {"--bucket-bytes ", c.BucketBytes, 1, math.MaxInt}, {"--zero ", c.ZeRO, 0, 3},
 	} {
 		if d.n < d.lo || d.n > d.hi {
@@ -87,6 +87,9 @@ func checkMesh(c Case) error {
 	if m.T%c.TP != 0 {
 		return fmt.Errorf("--model %s: T=%d tokens cannot be split over tp=%d ranks; pass --model %s,T=%d", m, m.T, c.TP, m, (m.T/c.TP+1)*c.TP)
 	}
+	if unit := 2 * c.CP * c.TP; c.CP > 1 && m.T%unit != 0 {
+		return fmt.Errorf("--model %s: T=%d tokens do not make two chunks for each of cp=%d ranks that tp=%d can split; pass --model %s,T=%d", m, m.T, c.CP, c.TP, m, (m.T/unit+1)*unit)
+	}
 	if c.Sequence && c.TP == 1 {
 		return fmt.Errorf("--sequence-parallel splits tokens over tensor-parallel ranks; add tp=2 or drop it")
 	}
@@ -104,8 +107,8 @@ func checkMesh(c Case) error {
 
 func checkZeRO(c Case) error {
 	switch {
-	case c.ZeRO > 0 && c.DP == 1:
-		return fmt.Errorf("--zero %d shares among data-parallel ranks; add dp=2 or drop it", c.ZeRO)
+	case c.ZeRO > 0 && c.DP*c.CP == 1:
+		return fmt.Errorf("--zero %d shares among data- and context-parallel ranks; add dp=2 or drop it", c.ZeRO)
 	case c.ZeRO > 0 && c.Pass == Forward:
 		return fmt.Errorf("--zero %d shares what training keeps; pass --pass train or drop it", c.ZeRO)
 	}

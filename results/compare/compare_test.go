@@ -161,6 +161,7 @@ func TestEverySettingForbidsAPair(t *testing.T) {
 		"schedule":           func(r *results.Row) { r.Schedule = "1f1b" },
 		"chunks":             func(r *results.Row) { r.Chunks = results.Some(2) },
 		"ep":                 func(r *results.Row) { r.EP = results.Some(2) },
+		"cp":                 func(r *results.Row) { r.CP = results.Some(2) },
 		"cut":                func(r *results.Row) { r.Cut = "equal" },
 		"experts":            func(r *results.Row) { r.Experts = "8x1@1" },
 		"microbatches":       func(r *results.Row) { r.Microbatches = results.Some(4) },

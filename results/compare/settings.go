@@ -30,6 +30,7 @@ func Settings(r *results.Row) []Setting {
 		{"ranks", fmt.Sprint(r.Ranks)},
 		{threads, r.ThreadsPerRank.String()},
 		{"ep", r.EP.String()},
+		{"cp", r.CP.String()},
 		{"sequence_parallel", r.SequenceParallel},
 		{"schedule", r.Schedule},
 		{"chunks", r.Chunks.String()},
