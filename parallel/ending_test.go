@@ -19,7 +19,7 @@ import (
 const stall = 600 * time.Millisecond
 
 // watched starts three ranks, of which rank 1 does something and the others wait for it in a barrier.
-func watched(ctx context.Context, rank1 func(r *parallel.Rank) error) (error, time.Duration) {
+func watched(ctx context.Context, rank1 func(r *parallel.Rank) error) (time.Duration, error) {
 	l := parallel.InProcess{Stall: stall, Connect: local.New, Open: func(int, int) (kernels.Device, error) { return cpu.New(cpu.Config{Threads: 1}) }}
 	begin := time.Now()
 	err := l.Run(ctx, parallel.Strategy{DP: 3}, func(_ context.Context, r *parallel.Rank) error {
@@ -31,7 +31,7 @@ func watched(ctx context.Context, rank1 func(r *parallel.Rank) error) (error, ti
 		r.All.Barrier(r.Compute)
 		return r.Compute.Sync()
 	})
-	return err, time.Since(begin)
+	return time.Since(begin), err
 }
 
 // A rank that stalls, or does not come back when the run is given up or another rank fails, holds nobody for long. The cases run at once, for they only wait.
@@ -70,7 +70,7 @@ func TestRankThatStalls(t *testing.T) {
 		}, "rank 0: communicator aborted: rank 2: boom"},
 	} {
 		all.Go(func() {
-			err, took := watched(test.ctx, test.do)
+			took, err := watched(test.ctx, test.do)
 			if err == nil || !strings.HasPrefix(err.Error(), test.want) || took > 10*time.Second {
 				t.Errorf("%s: %v after %v, want %q", test.name, err, took, test.want)
 			}
@@ -92,7 +92,7 @@ func TestRankThatStalls(t *testing.T) {
 func TestRankWithMuchToDo(t *testing.T) {
 	before, _ := comm.ProcessTime()
 	sum := 0
-	err, took := watched(t.Context(), func(*parallel.Rank) error {
+	took, err := watched(t.Context(), func(*parallel.Rank) error {
 		for begin := time.Now(); time.Since(begin) < 5*stall; sum++ {
 		}
 		return nil

@@ -78,7 +78,7 @@ func (r *Rig) fillShares(row *results.Row, c workload.Case, m measurement) {
 	}
 	w, ranks := work(c), float64(c.World())
 	model, executed := works(w.Model, ranks), works(w.Executed, ranks)
-	measured := r.measuredPeak(c)
+	measured := asRan(row, r.measuredPeak(c))
 	row.ShareMeasuredPct, row.ShareMeasuredBasis = chips.Share(model, seconds, measured)
 	row.HFUMeasuredPct, _ = chips.Share(executed, seconds, measured)
 	row.MemoryGBPerS = r.memoryRate(c)

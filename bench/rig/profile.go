@@ -126,7 +126,7 @@ func (r *Rig) fillWaterfall(row *results.Row, c workload.Case, m measurement) {
 	if !ok || len(m.profile.steps) == 0 || m.profile.err != nil || row.Device == results.Sim {
 		return
 	}
-	a := waterfall.Analyze(m.profile.steps, step, r.typePeak(c), row.ClockRatio.Or(0))
+	a := waterfall.Analyze(m.profile.steps, step, r.typePeak(row, c), row.ClockRatio.Or(0))
 	if a.IdealKnown {
 		row.WFIdealS = results.Some(a.Ideal)
 	}
@@ -153,9 +153,9 @@ func (r *Rig) writeTrace(c workload.Case, m measurement) error {
 	return perfetto.Append(r.trace, c.String(), waterfall.Nearest(m.profile.steps, m.Summary().Median))
 }
 
-// typePeak is measuredPeak in FLOP/s.
-func (r *Rig) typePeak(c workload.Case) waterfall.Peak {
-	peak := r.measuredPeak(c)
+// typePeak is measuredPeak, of the units that ran, in FLOP/s.
+func (r *Rig) typePeak(row *results.Row, c workload.Case) waterfall.Peak {
+	peak := asRan(row, r.measuredPeak(c))
 	return func(t kernels.DType) (float64, bool) {
 		figure, ok := peak(t.String(), false)
 		return figure.TOPS * 1e12, ok

@@ -1,7 +1,10 @@
 package rig
 
 import (
+	"strings"
+
 	"ofpeak/bench/workload"
+	"ofpeak/kernels"
 	"ofpeak/results"
 	"ofpeak/results/chips"
 )
@@ -23,6 +26,20 @@ func fillPublishedShares(row *results.Row, c workload.Case, seconds float64, chi
 	model, executed := works(w.Model, ranks), works(w.Executed, ranks)
 	row.ShareSurveyPct, row.ShareSurveyBasis = chips.Share(model, seconds, chip.SurveyPeak)
 	row.HFUSurveyPct, _ = chips.Share(executed, seconds, chip.SurveyPeak)
-	row.ShareVendorPct, row.ShareVendorBasis = chips.Share(model, seconds, chip.Vendor)
-	row.HFUVendorPct, _ = chips.Share(executed, seconds, chip.Vendor)
+	vendor := asRan(row, chip.Vendor)
+	row.ShareVendorPct, row.ShareVendorBasis = chips.Share(model, seconds, vendor)
+	row.HFUVendorPct, _ = chips.Share(executed, seconds, vendor)
+}
+
+// asRan is the peak of the units that a type's products went through: our own kernels multiply 8-bit floats on those of bf16.
+func asRan(row *results.Row, peak chips.Peak) chips.Peak {
+	if !strings.Contains(row.VariantsUsed, "linear=mma") && !strings.Contains(row.VariantsUsed, "linear=fma") {
+		return peak
+	}
+	return func(dtype string, sparse24 bool) (chips.Figure, bool) {
+		if dtype == kernels.FP8.String() {
+			dtype = kernels.BF16.String()
+		}
+		return peak(dtype, sparse24)
+	}
 }

@@ -32,7 +32,7 @@ func variantFor(variants []string, m block.Config, forced string) string {
 		case strings.HasSuffix(v, "bf16") && p.Compute != kernels.BF16:
 		case strings.HasSuffix(v, "vnni") && !p.Int8:
 		case v == "mma" && !tensorCores(m):
-		case v == "cublaslt" && !dense:
+		case v == "cublaslt" && (!dense || p.Math == kernels.FP8):
 		case v == "flash" && (p.Compute == kernels.F32 || m.C/m.NH != 64 && m.C/m.NH != 128):
 		default:
 			name = v

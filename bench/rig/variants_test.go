@@ -31,6 +31,8 @@ func TestVariantForAPrecision(t *testing.T) {
 		{precision: "fp32", variants: gpu[:2], want: "fma"},
 		{precision: "tf32", variants: gpu[:2], want: "mma"},
 		{precision: "int8", variants: gpu, want: "mma"},
+		{precision: "fp8", variants: gpu, want: "mma"},
+		{precision: "fp8", variants: products, want: "avx512bf16"},
 		{precision: "bf16", variants: gpu, layout: kernels.Layout{Format: kernels.Sparse24}, want: "mma"},
 		{precision: "bf16", variants: gpu, layout: kernels.Layout{Format: kernels.BlockSparse, Block: 32}, want: "mma"},
 		{precision: "bf16", variants: gpu, layout: kernels.Layout{Format: kernels.BlockSparse, Block: 8}, want: "fma"},

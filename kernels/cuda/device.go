@@ -69,10 +69,10 @@ func (d *Device) Info() kernels.Info {
 // Supports is nil, or says which kernel is not there.
 func (d *Device) Supports(op kernels.Op, t kernels.DType, f kernels.Format) error {
 	switch {
-	case t == kernels.TF32 && op == kernels.OpLinear && f == kernels.Dense:
+	case (t == kernels.TF32 || t == kernels.FP8) && op == kernels.OpLinear && f == kernels.Dense:
 		return nil
-	case t == kernels.TF32:
-		return fmt.Errorf("%w: %s of %s weights on tf32 factors: the CUDA kernels have products of dense weights only", kernels.ErrUnsupported, op, f)
+	case t == kernels.TF32 || t == kernels.FP8:
+		return fmt.Errorf("%w: %s of %s weights on %s factors: the CUDA kernels have products of dense weights only", kernels.ErrUnsupported, op, f, t)
 	case suffix(t) == "":
 		return fmt.Errorf("%w: %s on %s operands: the CUDA kernels compute in fp32 and store fp32, fp16 and bf16", kernels.ErrUnsupported, op, t)
 	case len(d.Variants(op)) == 0:
@@ -158,7 +158,15 @@ func (d *Device) kernel(file, name string) (driver.Function, error) {
 	return f, nil
 }
 
-// suffix is a storage type's name in the kernels', "" for types that they do not know.
+// castable is a type's name in the kernels that cast, "" for types that they do not know.
+func castable(t kernels.DType) string {
+	if t == kernels.E4M3 || t == kernels.E5M2 {
+		return t.String()
+	}
+	return suffix(t)
+}
+
+// suffix is a storage type's name in the kernels that compute, "" for types that they do not know.
 func suffix(t kernels.DType) string {
 	switch t {
 	case kernels.F32:

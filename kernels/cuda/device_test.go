@@ -27,16 +27,37 @@ var types = []kernels.DType{kernels.F32, kernels.F16, kernels.BF16}
 // Every kernel, as its PTX ships, keeps the contract of kernels.Device.
 func TestKeepsTheContract(t *testing.T) {
 	kerneltest.Run(t, func(t *testing.T) kernels.Device { return simulated(t, ptxsim.Config{Seed: 3}) }, kerneltest.Options{
-		Types: types, Narrow: []kernels.DType{},
+		Types: types,
 		// Tensor cores take 16-bit types and 8-bit integers; the others go to the same kernels under both variants.
 		Skip: func(variant string, c verify.Case) bool {
 			format := c.Layout.Format
 			return variant == "mma" && c.Type == kernels.F32 && format != kernels.Int8 ||
 				variant == "fma" && c.Type == kernels.TF32 || // fp32's kernels
+				c.Type == kernels.FP8 || // see TestFloat8Products
 				variant == "flash" && c.Type == kernels.F32 ||
 				c.Type == kernels.F16 && format != kernels.Dense // the slowest; bf16 runs the same templates
 		},
 	})
+}
+
+// Products of 8-bit floats, whose factors take the same way to either variant.
+func TestFloat8Products(t *testing.T) {
+	dev, ran := simulated(t, ptxsim.Config{Seed: 6}), 0
+	for _, c := range verify.Cases(7) {
+		if c.Type != kernels.FP8 {
+			continue
+		}
+		if _, err := c.Run(dev); err != nil {
+			t.Error(err)
+		}
+		ran++
+	}
+	if ran < 50 {
+		t.Errorf("%d cases", ran)
+	}
+	if err := dev.Close(); err != nil {
+		t.Error(err)
+	}
 }
 
 // Products of the library agree too. ptxsim's stand-in refuses what cuBLASLt may refuse, so that falling back is part of it.

@@ -14,7 +14,7 @@ func (s *stream) Fill(dst kernels.Tensor, v float64) {
 		s.fail(s.s.Memset32(at, uint32(pattern(t, v)), int64(n)))
 	case kernels.F16, kernels.BF16:
 		s.launch("elementwise", "fill_u16", s.over(n), dst, int(pattern(t, v)), n)
-	case kernels.I8, kernels.U8:
+	case kernels.I8, kernels.U8, kernels.E4M3, kernels.E5M2:
 		s.fail(s.s.Memset8(at, uint8(pattern(t, v)), int64(n)))
 	default:
 		s.fail(fmt.Errorf("%w: Fill of %s on CUDA", kernels.ErrUnsupported, t))
@@ -59,16 +59,19 @@ func (s *stream) CopyColumns(dst, src kernels.Tensor, to, from, n int) {
 
 func (s *stream) Cast(dst, src kernels.Tensor) {
 	kernels.CheckCast(dst, src)
-	d, from, n := suffix(dst.DType()), suffix(src.DType()), src.Size()
+	d, from, n, file := castable(dst.DType()), castable(src.DType()), src.Size(), "elementwise"
+	if dst.DType().Size() == 1 || src.DType().Size() == 1 {
+		file = "float8"
+	}
 	switch {
 	case d == "" || from == "":
 		s.fail(fmt.Errorf("%w: Cast of %s to %s on CUDA", kernels.ErrUnsupported, src.DType(), dst.DType()))
 	case d == from:
 		s.fail(s.s.Copy(address(dst), address(src), int64(n*dst.DType().Size())))
 	case n%4 == 0 && aligned(4, dst, src):
-		s.launch("elementwise", "cast_"+d+"_"+from+"_packed", s.over(n/4), dst, src, n)
+		s.launch(file, "cast_"+d+"_"+from+"_packed", s.over(n/4), dst, src, n)
 	default:
-		s.launch("elementwise", "cast_"+d+"_"+from, s.over(n), dst, src, n)
+		s.launch(file, "cast_"+d+"_"+from, s.over(n), dst, src, n)
 	}
 }
 

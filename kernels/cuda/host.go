@@ -90,6 +90,10 @@ func encoder(host any, t kernels.DType) func(b []byte, i int) {
 		return func(b []byte, i int) { le.PutUint16(b, kernels.F16FromF32(oddFromF64(value(i)))) }
 	case t == kernels.BF16:
 		return func(b []byte, i int) { le.PutUint16(b, kernels.BF16FromF32(oddFromF64(value(i)))) }
+	case t == kernels.E4M3:
+		return func(b []byte, i int) { b[0] = kernels.E4M3FromF32(oddFromF64(value(i))) }
+	case t == kernels.E5M2:
+		return func(b []byte, i int) { b[0] = kernels.E5M2FromF32(oddFromF64(value(i))) }
 	}
 	panic("cuda: Upload: unsupported host type")
 }
@@ -107,6 +111,10 @@ func decoder(host any, t kernels.DType) func(b []byte, i int) {
 		value = func(b []byte) float64 { return float64(kernels.F32FromF16(le.Uint16(b))) }
 	case kernels.BF16:
 		value = func(b []byte) float64 { return float64(kernels.F32FromBF16(le.Uint16(b))) }
+	case kernels.E4M3:
+		value = func(b []byte) float64 { return float64(kernels.F32FromE4M3(b[0])) }
+	case kernels.E5M2:
+		value = func(b []byte) float64 { return float64(kernels.F32FromE5M2(b[0])) }
 	}
 	switch h := host.(type) {
 	case []float64:
@@ -133,7 +141,7 @@ func decoder(host any, t kernels.DType) func(b []byte, i int) {
 	panic("cuda: Download: unsupported host type")
 }
 
-// oddFromF64 rounds to odd, so that the rounding to 16 bits that follows is the only one that counts.
+// oddFromF64 rounds to odd, so that the rounding to 16 bits or fewer that follows is the only one that counts.
 func oddFromF64(x float64) float32 {
 	f := float32(x)
 	if float64(f) == x || x != x {

@@ -171,16 +171,20 @@ func TestTensorCoreProductsOverManyTiles(t *testing.T) {
 		{kernels.TF32, kernels.Layout{}, 136, 264, 72}, {kernels.TF32, kernels.Layout{}, 264, 132, 40}, {kernels.TF32, kernels.Layout{}, 130, 131, 33},
 		{kernels.BF16, blocks(16), 136, 64, 208}, {kernels.F16, blocks(32), 130, 96, 256}, {kernels.BF16, blocks(64), 264, 128, 448},
 		{kernels.F16, few, 35, 80, 320}, {kernels.BF16, blocks(16), 33, 544, 32},
+		{kernels.FP8, kernels.Layout{}, 1030, 16, 160}, {kernels.FP8, kernels.Layout{}, 43, 33, 401}, // more elements than threads
 	} {
 		t.Run(fmt.Sprintf("%s/%s/%dx%dx%d", c.layout.Format, c.dt, c.n, c.oc, c.c), func(t *testing.T) {
 			b, math, factors := newBench(t, uint64(i)), kernels.DType(0), c.dt
-			if c.dt == kernels.TF32 { // float32, of values that the rounding of factors keeps
+			switch c.dt {
+			case kernels.TF32: // float32, of values that the rounding of factors keeps
 				math, c.dt = c.dt, kernels.F32
+			case kernels.FP8:
+				math, c.dt, factors = c.dt, kernels.BF16, kernels.BF16
 			}
 			x, bias := b.make(factors, 1, c.n, c.c), b.make(c.dt, 1, c.oc)
 			out, dout, dx := b.make(c.dt, 1, c.n, c.oc), b.make(factors, 1, c.n, c.oc), b.make(c.dt, 1, c.n, c.c)
 			gpu, truth := b.weight(c.layout, factors, c.oc, c.c)
-			gpu.Math = math
+			gpu.Math, truth.Math = math, math
 			dw, dbias := b.make(kernels.F32, 1, c.layout.ValueLen(c.oc, c.c)), b.make(kernels.F32, 1, c.oc)
 			run := func(s kernels.Stream, weight kernels.Weight, pick func(both) kernels.Tensor) {
 				grad := weight

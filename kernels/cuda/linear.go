@@ -65,7 +65,9 @@ func (s *stream) LinearForward(out, x kernels.Tensor, w kernels.Weight, e kernel
 	if s.skipsBlocks(x, x, w) {
 		p = blocks(w, w.OC/w.Block, (n+127)/128, (128+w.Block)*(32+8), 0) // 128 rows of x, an edge of weights
 	}
-	s.run(p, "forward_", t, out, x, w.Values, e.Bias, e.Aux, e.Residual, n, w.OC, w.C)
+	if a, b, ok := s.factors(w, x, kernels.E4M3, w.Values, kernels.E4M3); ok {
+		s.run(p, "forward_", t, out, a, b, e.Bias, e.Aux, e.Residual, n, w.OC, w.C)
+	}
 }
 
 // skipsBlocks tells whether a product goes to the tensor-core kernels of block-sparse weights, which have three edges and copy 16 bytes at a time.
@@ -116,7 +118,9 @@ func (s *stream) LinearBackwardInput(dx, dout kernels.Tensor, w kernels.Weight, 
 	if s.skipsBlocks(dout, dout, w) && w.OC/w.Block <= maxFound {
 		p = blocks(w, w.C/w.Block, (n+127)/128, 128*(32+8)+32*(w.Block+8), w.OC/w.Block) // 128 rows of dout, 32 of an edge of weights
 	}
-	s.run(p, "input_", t, dx, dout, w.Values, e.Aux, n, w.C, w.OC)
+	if a, b, ok := s.factors(w, dout, kernels.E5M2, w.Values, kernels.E4M3); ok {
+		s.run(p, "input_", t, dx, a, b, e.Aux, n, w.C, w.OC)
+	}
 }
 
 func (s *stream) LinearBackwardWeight(dw kernels.Weight, dbias, dout, x kernels.Tensor) {
@@ -130,7 +134,9 @@ func (s *stream) LinearBackwardWeight(dw kernels.Weight, dbias, dout, x kernels.
 		if s.skipsBlocks(dout, x, dw) {
 			p = blocks(dw, (dw.KeepBlocks(dw.C)*dw.Block+127)/128, dw.OC/dw.Block, 32*(dw.Block+8)+32*(128+8), 0) // 32 rows of an edge of dout and of 128 columns of x
 		}
-		s.run(p, "weight_", t, dw.Values, dout, x, dw.OC, dw.C, n)
+		if a, b, ok := s.factors(dw, dout, kernels.E5M2, x, kernels.E4M3); ok {
+			s.run(p, "weight_", t, dw.Values, a, b, dw.OC, dw.C, n)
+		}
 	}
 	if !dbias.None() {
 		s.launch("linear_fma", "bias_"+suffix(t), shape{gridX: (dw.OC + 31) / 32, threads: 32, threadsY: 8}, dbias, dout, n, dw.OC)

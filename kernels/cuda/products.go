@@ -30,7 +30,7 @@ func (d *Device) Library() (string, error) {
 // hasLibrary tells whether dense products go to the library.
 func (s *stream) hasLibrary(w kernels.Weight) bool {
 	chosen := s.dev.selected[kernels.OpLinear]
-	return w.Format == kernels.Dense && s.dev.products != nil && (chosen == "" || chosen == library)
+	return w.Format == kernels.Dense && w.Math != kernels.FP8 && s.dev.products != nil && (chosen == "" || chosen == library)
 }
 
 // multiply enqueues a product in the library, and tells whether it did: it has no kernel for every alignment and shape.

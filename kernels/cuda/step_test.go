@@ -98,14 +98,14 @@ func TestTrainingStepsEqualTheReference(t *testing.T) {
 		layout    kernels.Layout
 		experts   block.Experts
 	}{
-		{precision: "fp32", length: 20}, {precision: "tf32", length: 20}, {precision: "bf16", length: 66}, {precision: "fp16", length: 66},
+		{precision: "fp32", length: 20}, {precision: "tf32", length: 20}, {precision: "bf16", length: 66}, {precision: "fp16", length: 66}, {precision: "fp8", length: 17},
 		{precision: "bf16", length: 9, layout: sparse}, {precision: "fp16", length: 9, layout: blocks}, {precision: "fp32", length: 9, layout: sparse}, {precision: "fp32", length: 9, layout: blocks},
 		{precision: "fp32", length: 11, experts: block.Experts{Count: 4, TopK: 1, Capacity: 1}}, {precision: "tf32", length: 11, experts: block.Experts{Count: 4, TopK: 2, Capacity: 1}},
 	} {
 		t.Run(fmt.Sprintf("%s %s experts=%d", c.precision, c.layout.Format, c.experts.Count), func(t *testing.T) {
 			cfg := block.Config{C: 128, NH: 2, T: c.length, L: 1, V: 40, Batch: 1, Seed: 5, Precision: precision(t, c.precision), Layout: c.layout, Experts: c.experts}
 			// A gradient passes about 16 roundings and sums of up to 4C terms.
-			tolerance := 16 * (cfg.Precision.Factors().Eps() + 4*math.Sqrt(float64(4*cfg.C))*kernels.F32.Eps())
+			tolerance := 16 * (min(cfg.Precision.Factors().Eps(), kernels.BF16.Eps()) + 4*math.Sqrt(float64(4*cfg.C))*kernels.F32.Eps())
 			losses, grads, err := train(simulated(t, ptxsim.Config{Seed: 1}), cfg, 2)
 			if err != nil {
 				t.Fatal(err)
@@ -115,7 +115,11 @@ func TestTrainingStepsEqualTheReference(t *testing.T) {
 				t.Fatal(err)
 			}
 			kerneltest.Near(t, "losses", losses, want, tolerance)
-			kerneltest.Near(t, "gradients", grads, wantGrads, tolerance)
+			if cfg.Precision.Math != kernels.FP8 {
+				kerneltest.Near(t, "gradients", grads, wantGrads, tolerance)
+			} else if e := kernels.NormError(grads, wantGrads); !(e <= 0.1) { // the last digit of 16 bits decides between two values of 8, a tenth apart
+				t.Errorf("the gradients are off by %.3g of their norm", e)
+			}
 			if want[1] > want[0]-0.05 {
 				t.Errorf("the losses %v do not fall", want)
 			}

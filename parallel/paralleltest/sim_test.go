@@ -52,7 +52,7 @@ var (
 // techniques are all of them, on 1, 2 and 4 GPUs.
 var techniques = []technique{
 	{precision: "fp32"}, {precision: "bf16"}, {precision: "fp16"}, {precision: "fp32", layout: twoFour}, {precision: "bf16", layout: twoFour},
-	{precision: "fp32", layout: blocks}, {precision: "fp32", again: true}, {precision: "tf32"},
+	{precision: "fp32", layout: blocks}, {precision: "fp32", again: true}, {precision: "tf32"}, {precision: "fp8"}, {precision: "fp8", Strategy: parallel.Strategy{DP: 2}},
 	{precision: "fp32", experts: block.Experts{Count: 4, TopK: 2, Capacity: 1}}, {precision: "fp32", experts: block.Experts{Count: 4, TopK: 1, Capacity: 1}, Strategy: parallel.Strategy{EP: 2}},
 	{precision: "fp32", experts: block.Experts{Count: 4, TopK: 1, Capacity: 1}, Strategy: parallel.Strategy{TP: 2}},
 	{precision: "fp32", Strategy: parallel.Strategy{DP: 2, BucketBytes: 4096}}, {precision: "fp32", Strategy: parallel.Strategy{DP: 2, ZeRO: 1}},
@@ -70,7 +70,7 @@ var techniques = []technique{
 }
 
 // tolerances bound losses and gradients after the rounding of so short sums, relative to a tensor's largest value.
-var tolerances = map[string]float64{"fp32": 2e-5, "tf32": 0.008, "bf16": 0.06, "fp16": 0.008}
+var tolerances = map[string]float64{"fp32": 2e-5, "tf32": 0.008, "bf16": 0.06, "fp16": 0.008, "fp8": 0.25}
 
 func (c technique) run(t *testing.T, seed uint64, between engine) {
 	p, _ := kernels.PrecisionNamed(c.precision)
