@@ -61,7 +61,7 @@ func TestCompletion(t *testing.T) {
 
 // Every flag of ofpeak run that takes a name offers names.
 func TestFlagsThatTakeNamesOfferThem(t *testing.T) {
-	free := []string{"case", "out", "data", "trace", "gpus", "seed", "seconds", "target", "limit", "timeout", "stall-timeout", "ranks", "chunks", "microbatches", "bucket-bytes", "threads", "launcher"}
+	free := []string{"case", "out", "data", "trace", "gpus", "seed", "seconds", "target", "limit", "timeout", "stall-timeout", "ranks", "cp", "chunks", "microbatches", "bucket-bytes", "threads", "launcher"}
 	newRunCmd(nil, nil, nil).Flags().VisitAll(func(f *pflag.Flag) {
 		if _, known := flagValues()[f.Name]; !known && !slices.Contains(free, f.Name) && !strings.HasPrefix(f.Value.Type(), "bool") {
 			t.Errorf("--%s offers nothing; give it values, or name it free", f.Name)

@@ -34,7 +34,7 @@ func TestEvents(t *testing.T) {
 	}}
 	before := time.Now().UTC()
 	status, stdout, stderr := f.ofpeak("run", "--suite", "smoke", "--technique", "mixed-precision", "--out", path, "--json")
-	if status != 1 || stderr != "ofpeak: 1 of 5 rows failed or are wrong; the column reason says why\n" {
+	if status != 1 || stderr != "ofpeak: 1 of 6 rows failed or are wrong; the column reason says why\n" {
 		t.Errorf("status %d, %s", status, stderr)
 	}
 	var events []event
@@ -51,7 +51,7 @@ func TestEvents(t *testing.T) {
 		events = append(events, e)
 	}
 	n := len(events)
-	if n != 12 || *events[0].Cases != 5 || *events[0].Already != 0 || events[0].CSV != path {
+	if n != 14 || *events[0].Cases != 6 || *events[0].Already != 0 || events[0].CSV != path {
 		t.Fatalf("%d events, first %+v", n, events[0])
 	}
 	for i := 1; i < n-1; i += 2 {
@@ -63,7 +63,7 @@ func TestEvents(t *testing.T) {
 			t.Errorf("event %+v", end)
 		}
 	}
-	if done := events[n-1]; done.Event != "done" || done.CSV != path || done.Rows[results.OK] != 3 || done.Rows[results.Failed] != 1 || done.Rows[results.Skipped] != 1 || done.Error != "" {
+	if done := events[n-1]; done.Event != "done" || done.CSV != path || done.Rows[results.OK] != 4 || done.Rows[results.Failed] != 1 || done.Rows[results.Skipped] != 1 || done.Error != "" {
 		t.Errorf("last %+v", done)
 	}
 }

@@ -17,6 +17,9 @@ var wiring = []string{"bench/rig"}
 // comparing holds devices against the reference, and strategies against one device, which they must name for that.
 var comparing = []string{"kernels/verify", "kernels/kerneltest", "parallel/paralleltest", "scripts/peers"}
 
+// NCCL's communicator moves what lies on GPUs, so it speaks to their driver, through the interface that every driver implements.
+var driven = [2]string{"parallel/comm/nccl", "kernels/cuda/driver"}
+
 // siblings never import each other.
 var siblings = [][]string{
 	{"kernels/ref", "kernels/cpu", "kernels/cuda", "kernels/gograph"},
@@ -47,6 +50,9 @@ func forbidden(from, to string) string {
 		if a, b := member(from, family), member(to, family); a != "" && b != "" && a != b {
 			return "siblings do not import each other"
 		}
+	}
+	if [2]string{from, to} == driven {
+		return ""
 	}
 	if c := member(to, concrete); c != "" && from != "bench" && !within(from, slices.Concat(wiring, comparing, []string{c})...) {
 		return "only the command's wiring and tests name a concrete device or communicator"
@@ -112,7 +118,7 @@ func checkImports(t *testing.T, tags string) {
 func TestForbidden(t *testing.T) {
 	for _, ok := range []string{"bench kernels/cpu", "bench/workload kernels/block", "parallel/dp kernels", "parallel/dp parallel/comm", "kernels/cpu kernels",
 		"kernels/cpu/gemm kernels/cpu/isa", "results/stats results", "bench/sweep results", "bench/workload docs", "kernels/verify kernels/ref",
-		"bench kernels/cuda/driver/cudriver", "kernels/cuda kernels/cuda/driver"} {
+		"bench kernels/cuda/driver/cudriver", "kernels/cuda kernels/cuda/driver", "parallel/comm/nccl kernels/cuda/driver"} {
 		from, to, _ := strings.Cut(ok, " ")
 		if why := forbidden(from, to); why != "" {
 			t.Errorf("%s: %s", ok, why)
@@ -120,7 +126,8 @@ func TestForbidden(t *testing.T) {
 	}
 	for _, bad := range []string{"kernels kernels/block", "results results/stats", "kernels/cpu kernels/ref", "kernels/block kernels/cpu", "kernels/cpu parallel",
 		"parallel bench/measure", "results/stats kernels", "parallel results", "bench/sweep kernels/cpu/isa", "parallel/dp parallel/tp", "parallel/pp parallel/comm/local",
-		"docs results", "scripts/peers bench", "kernels scripts/peers", "bench/handover kernels/cuda/driver/cudriver", "kernels/cuda/driver kernels/cpu"} {
+		"docs results", "scripts/peers bench", "kernels scripts/peers", "bench/handover kernels/cuda/driver/cudriver", "kernels/cuda/driver kernels/cpu",
+		"parallel/comm/nccl kernels/cuda", "parallel/comm/nccl kernels/cuda/driver/ptxsim", "parallel/comm kernels/cuda/driver"} {
 		from, to, _ := strings.Cut(bad, " ")
 		if forbidden(from, to) == "" {
 			t.Errorf("%s is let through", bad)

@@ -162,7 +162,7 @@ func TestSecondSweepIsRefused(t *testing.T) {
 	if want := "ofpeak: " + path + ": another ofpeak is writing it; wait for its end, or choose another file with --out\n"; status != 1 || stderr != want {
 		t.Errorf("status %d, %s", status, stderr)
 	}
-	if cases := casesIn(t, path); len(cases) != 21 {
+	if cases := casesIn(t, path); len(cases) != 22 {
 		t.Errorf("%d rows", len(cases))
 	}
 }

@@ -172,7 +172,7 @@ func TestRunFailedRow(t *testing.T) {
 	}}
 	path := filepath.Join(t.TempDir(), "x.csv")
 	status, stdout, stderr := f.ofpeak("run", "--suite", "smoke", "--out", path)
-	if status != 1 || !strings.HasSuffix(stderr, "ofpeak: 1 of 21 rows failed or are wrong; the column reason says why\n") {
+	if status != 1 || !strings.HasSuffix(stderr, "ofpeak: 1 of 22 rows failed or are wrong; the column reason says why\n") {
 		t.Errorf("status %d\n%s", status, stderr)
 	}
 	if !strings.Contains(stdout, "failed: technique=baseline precision=fp32 model=tiny engine=gorgonia: rank 1: broken pipe goroutine ") || !strings.Contains(stdout, "… (see the CSV)\n") {
