@@ -117,7 +117,7 @@ func TestGoldenTables(t *testing.T) {
 		{Op: comm.AllReduce, Ranks: 4, Bytes: 1 << 20, Time: 250 * time.Microsecond, AlgGBps: 4.194304, BusGBps: 6.291456},
 		{Op: comm.AllGather, Ranks: 4, Bytes: 64 << 20, Time: 12500 * time.Microsecond, AlgGBps: 5.36870912, BusGBps: 4.02653184},
 	}
-	for name, table := range map[string]render.Table{"verify.txt": verdictTable(verdicts), "collectives.txt": bandwidthTable("shared-memory", bandwidths)} {
+	for name, table := range map[string]render.Table{"verify.txt": verifier{}.table(verdicts), "collectives.txt": bandwidthTable("shared-memory", bandwidths)} {
 		var out bytes.Buffer
 		if err := table.Write(&out, render.Text, 0); err != nil {
 			t.Fatal(err)

@@ -38,6 +38,8 @@ func TestBadInvocations(t *testing.T) {
 		{"run --case model=none", "--model none"},
 		{"run --case dp", "--case"},
 		{"run --case model=tiny,dp=two", "--case"},
+		{"verify --against " + none, none},
+		{"verify --against " + text, text},
 		{"peak --device tpu", "--device tpu"},
 		{"peak --gpus -1", "--gpus -1"},
 		{"peak --device sim --collectives", "--collectives"},

@@ -2,11 +2,15 @@ package main
 
 import (
 	"bytes"
+	"io"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
 	"ofpeak/kernels"
 	"ofpeak/kernels/ref"
+	"ofpeak/kernels/verify"
 	"ofpeak/results/render"
 )
 
@@ -26,7 +30,7 @@ func (d single) Supports(op kernels.Op, t kernels.DType, f kernels.Format) error
 // The reference passes against itself.
 func TestVerifyReference(t *testing.T) {
 	var out bytes.Buffer
-	if err := verifyDevice(&out, render.CSV, single{ref.New(), kernels.F64}, 1); err != nil {
+	if err := (verifier{dev: single{ref.New(), kernels.F64}, seed: 1}).print(&out, render.CSV); err != nil {
 		t.Fatal(err)
 	}
 	for _, op := range kernels.OpNames {
@@ -53,7 +57,7 @@ func (lazyStream) AdamW(kernels.AdamWArgs) {}
 
 func TestVerifyFindsWrongOperators(t *testing.T) {
 	var out bytes.Buffer
-	err := verifyDevice(&out, render.CSV, lazy{single{ref.New(), kernels.F32}}, 1)
+	err := (verifier{dev: lazy{single{ref.New(), kernels.F32}}, seed: 1}).print(&out, render.CSV)
 	if err == nil || !strings.Contains(err.Error(), "differ from the reference, first ") || !strings.Contains(err.Error(), "adamw/") {
 		t.Errorf("got %v", err)
 	}
@@ -61,6 +65,47 @@ func TestVerifyFindsWrongOperators(t *testing.T) {
 		if strings.HasPrefix(line, "adamw,") != strings.HasSuffix(line, " wrong\n") {
 			t.Errorf("got %s", line)
 		}
+	}
+}
+
+// optimizer is a device that does nothing but AdamW, to keep a test short.
+type optimizer struct{ kernels.Device }
+
+func (d optimizer) Supports(op kernels.Op, t kernels.DType, f kernels.Format) error {
+	if op != kernels.OpAdamW {
+		return kernels.ErrUnsupported
+	}
+	return d.Device.Supports(op, t, f)
+}
+
+// Outputs that one device recorded, another's are held against: its own differ nowhere, those of one that forgets the update wherever there is one.
+func TestVerifyCountsDifferencesFromAnotherDevice(t *testing.T) {
+	exact := verifier{dev: optimizer{single{ref.New(), kernels.F32}}, seed: 3, record: verify.NewGolden("the reference", 3)}
+	if err := exact.print(io.Discard, render.CSV); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "golden")
+	if err := writeGolden(path, exact.record); err != nil {
+		t.Fatal(err)
+	}
+	recorded, err := readGolden(path, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for want, dev := range map[string]kernels.Device{
+		`adamw,loops,fp32,,\d+,[^,]+,ok,0 of \d\d,0`: exact.dev, `adamw,loops,fp32,,\d+,[^,]+,\d wrong,\d+ of \d\d,0\.[0-9]+`: lazy{exact.dev},
+	} {
+		var out bytes.Buffer
+		err := verifier{dev: dev, seed: 3, against: recorded}.print(&out, render.CSV)
+		if (err == nil) != (dev == exact.dev) {
+			t.Fatal(err)
+		}
+		if !regexp.MustCompile(`^[^\n]+,differ from the reference,at most\n` + want + `\n$`).MatchString(out.String()) {
+			t.Errorf("not like %s:\n%s", want, out.String())
+		}
+	}
+	if _, err := readGolden(path, 4); err == nil || !strings.Contains(err.Error(), "pass --seed 3") {
+		t.Errorf("another seed: %v", err)
 	}
 }
 

@@ -33,22 +33,29 @@ func (c Case) String() string {
 // Run calls the operator on dev and on the reference. It returns the largest kernels.RelErrorAt of any output, and an error if that is
 // over the output's tolerance, if an input or a guard word changed, or if the device failed.
 func (c Case) Run(dev kernels.Device) (relError float64, err error) {
+	relError, _, err = c.RunOutputs(dev)
+	return relError, err
+}
+
+// RunOutputs is Run with what dev wrote, as far as it came.
+func (c Case) RunOutputs(dev kernels.Device) (relError float64, outs []Output, err error) {
 	got, err := c.run(dev, false)
 	if err != nil {
-		return 0, fmt.Errorf("%v: %w", c, err)
+		return 0, nil, fmt.Errorf("%v: %w", c, err)
 	}
 	want, err := c.run(ref.New(), true)
 	if err != nil {
-		return 0, fmt.Errorf("%v: reference: %w", c, err)
+		return 0, nil, fmt.Errorf("%v: reference: %w", c, err)
 	}
 	for i, g := range got {
+		outs = append(outs, Output{g.name, g.values, g.scale})
 		e := kernels.RelErrorAt(g.values, want[i].values, g.scale)
 		relError = max(relError, e)
 		if !(e <= g.tolerance) && err == nil {
 			err = fmt.Errorf("%v: %s is off by %.3g, more than %.3g", c, g.name, e, g.tolerance)
 		}
 	}
-	return relError, err
+	return relError, outs, err
 }
 
 func (c Case) run(dev kernels.Device, exact bool) (outs []output, err error) {

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 SEED, SAMPLE_STREAM, DATA_STREAM = 1, 99, 1 << 20
 LR, BETAS, EPS, WEIGHT_DECAY = 1e-3, (0.9, 0.95), 1e-8, 0.1  # block.DefaultHyper
 MASK = (1 << 64) - 1
+DEVICE = "cpu"
 
 
 class Unsupported(Exception):
@@ -132,7 +133,7 @@ class Train:
         self.losses = [self.step() for _ in range(3)]
 
     def forward(self, x):
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.autocast):
+        with torch.autocast(DEVICE, dtype=torch.bfloat16, enabled=self.autocast):
             out = self.model(x)
         return F.mse_loss(out.float(), self.target.float())
 
