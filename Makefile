@@ -3,7 +3,7 @@
 # make test     all tests; needs Go and a C compiler (for the race detector); those of scripts/peers run where Python 3 is
 # make cuda     build bin/ofpeak-cuda, for hosts with an NVIDIA GPU; needs a C compiler, no CUDA toolkit (docs/cuda.md)
 # make mpi      build bin/ofpeak-mpi, for mpirun and srun; needs a C compiler and an MPI with its headers (docs/mpi.md)
-# make test-cuda   test that build on a stand-in for the driver; needs a C compiler, no GPU. A part of make test
+# make test-cuda   test that build on a stand-in for the driver, and on the interpreter as one; needs a C compiler, no GPU. A part of make test
 # make test-gpu    the same on this host's GPU
 # make gpu-bundle   pack what a GPU host without Go or a compiler needs to prove the CUDA build: bin/gpu-bundle.tar.gz, with scripts/gpu-verify.sh
 # make test-arm64   the arm64 kernels on another architecture, where qemu-user is; part of make test
@@ -79,6 +79,11 @@ bin/standin/libnvidia-ml.so.1: $(CUDRIVER)/standin/nvml.c
 	mkdir -p $(@D)
 	$(STANDIN_CC) $<
 
+# The interpreter as a libcuda.so.1, a Go library in a Go process: -Bsymbolic keeps each runtime to its own symbols.
+LIBCUDA := kernels/cuda/driver/ptxsim/libcuda
+bin/simulated/libcuda.so.1: $(wildcard $(LIBCUDA)/* kernels/cuda/driver/*.go kernels/cuda/driver/ptxsim/*.go kernels/cuda/driver/ptxsim/*/*.go) $(CUDA_H)
+	CGO_ENABLED=1 $(GO) build -tags gpu -buildmode=c-shared -ldflags=-extldflags=-Wl,-Bsymbolic,-soname,$(@F) -o $@ ./$(LIBCUDA)
+
 # A GPU is measured where a C compiler can build for it and it answers; ofpeak says which it is.
 bench: build
 	@if command -v $(firstword $(CC)) >/dev/null; then $(MAKE) cuda || echo "going on without bin/ofpeak-cuda" >&2; fi
@@ -103,16 +108,21 @@ test-arm64:
 	set -x; CGO_ENABLED=0 GOARCH=arm64 $(GO) test -short -exec qemu-aarch64 $(ARM64) && \
 	CGO_ENABLED=0 GOARCH=arm64 $(GO) test -short -exec qemu-aarch64 -run Conformance ./kernels/cpu
 
-test-cuda: build cuda $(STANDINS)
-	OFPEAK_STANDIN=$(CURDIR)/bin/standin OFPEAK_STANDIN_DEVICES=2 LD_LIBRARY_PATH=$(CURDIR)/bin/standin $(WITH_CUDA) \
+test-cuda: build cuda $(STANDINS) bin/simulated/libcuda.so.1
+	OFPEAK_SIMULATED=$(CURDIR)/bin/simulated OFPEAK_STANDIN=$(CURDIR)/bin/standin OFPEAK_STANDIN_DEVICES=2 LD_LIBRARY_PATH=$(CURDIR)/bin/standin $(WITH_CUDA) \
 		$(GO) test -count=1 -tags gpu -run TestGPU $(CUDA_TESTED)
+	OFPEAK_STANDIN_DEVICES=2 LD_LIBRARY_PATH=$(CURDIR)/bin/simulated $(WITH_CUDA) $(GO) test -count=1 -tags gpu -run TestGPU ./kernels/cuda ./$(CUDRIVER)
 
-gpu-bundle: build cuda
+# What the interpreter computes, for gpu-verify.sh to count where a GPU differs; minutes.
+bin/sim.golden: $(wildcard kernels/cuda/*.go kernels/cuda/src/*.ptx kernels/verify/*.go) | build
+	bin/ofpeak verify --device sim --record $@
+
+gpu-bundle: build cuda bin/sim.golden
 	$(WITH_CUDA) $(GO) test -c -tags gpu -o bin/cudriver.test ./$(CUDRIVER)
-	tar czf bin/gpu-bundle.tar.gz bin/ofpeak bin/ofpeak-cuda bin/cudriver.test scripts/gpu-verify.sh
+	tar czf bin/gpu-bundle.tar.gz bin/ofpeak bin/ofpeak-cuda bin/cudriver.test bin/sim.golden scripts/gpu-verify.sh scripts/peers/gpu.py scripts/peers/pytorch.py
 
 test-gpu: cuda
-	$(WITH_CUDA) $(GO) test -count=1 -tags gpu -run TestGPU ./bench ./$(CUDRIVER) ./parallel/comm/nccl
+	$(WITH_CUDA) $(GO) test -count=1 -tags gpu -run TestGPU ./bench ./kernels/cuda ./$(CUDRIVER) ./parallel/comm/nccl
 
 FUZZTIME ?= 10s
 FUZZERS := ./results:FuzzParse ./results/chips:FuzzParse ./results/compare:FuzzCompare ./results/export:FuzzBenchFmt ./bench:FuzzRunFlags \
@@ -127,10 +137,10 @@ lint: bin/stub/libcuda.so
 	$(GO) vet ./...
 	$(GO) -C $(ASM) vet ./...
 	CGO_ENABLED=0 GOARCH=arm64 $(GO) vet ./...
-	$(WITH_CUDA) $(GO) vet -tags gpu $(CUDA_TESTED)
+	$(WITH_CUDA) $(GO) vet -tags gpu $(CUDA_TESTED) ./kernels/cuda ./$(LIBCUDA)
 	CGO_ENABLED=1 $(GO) vet -tags mpi $(MPI_TESTED)
 	$(GO) run $(STATICCHECK) -checks inherit,-ST1005 ./...
-	$(WITH_CUDA) $(GO) run $(STATICCHECK) -checks inherit,-ST1005 -tags gpu $(CUDA_TESTED)
+	$(WITH_CUDA) $(GO) run $(STATICCHECK) -checks inherit,-ST1005 -tags gpu $(CUDA_TESTED) ./kernels/cuda ./$(LIBCUDA)
 	CGO_ENABLED=1 $(GO) run $(STATICCHECK) -checks inherit,-ST1005 -tags mpi $(MPI_TESTED)
 
 peers:

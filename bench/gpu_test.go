@@ -193,3 +193,24 @@ func TestGPURowsAreNotMadeUp(t *testing.T) {
 		}
 	}
 }
+
+// On the interpreter as a driver, reached through cu, a suite runs as on a GPU: two ranks, verified rows, and no speed.
+func TestGPUSuiteRunsOnTheInterpreter(t *testing.T) {
+	dir := os.Getenv("OFPEAK_SIMULATED")
+	if dir == "" {
+		t.Skip("needs the interpreter as a driver: make test-cuda")
+	}
+	path := filepath.Join(t.TempDir(), "rows.csv")
+	cmd := exec.Command(commands(t, "ofpeak", "ofpeak-cuda"), "run", "--suite", "smoke", "--technique", "data-parallel", "--precision", "bf16", "--model", "C=16,NH=2,T=4,L=1,B=2", "--out", path)
+	cmd.Env = environment("LD_LIBRARY_PATH="+dir, "OFPEAK_STANDIN_DEVICES=2")
+	status, _, stderr := output(t, cmd)
+	file, err := results.Read(path)
+	if status != 0 || err != nil || len(file.Rows) != 3 || stderr == "" {
+		t.Fatalf("status %d, %d rows, %v\n%s", status, len(file.Rows), err, stderr)
+	}
+	for _, row := range file.Rows {
+		if row.Status != results.OK || row.Device != results.Sim || row.Ranks > 2 || row.Ranks == 2 && row.CommBytes.Or(0) == 0 || !row.MaxRelError.Known() || row.StepMedianS.Known() {
+			t.Errorf("got %+v", row)
+		}
+	}
+}

@@ -40,6 +40,9 @@ type DeviceInfo struct {
 	PCI             string // address, such as 00000000:3b:00.0; "" of an interpreter
 }
 
+// SimulatedName is what an interpreter calls its devices, also where it is reached as a library, so that nobody takes its speed for a GPU's.
+const SimulatedName = "simulated GPU"
+
 // Alike reports whether two devices differ in nothing but their place.
 func (d DeviceInfo) Alike(other DeviceInfo) bool {
 	other.PCI = d.PCI

@@ -75,6 +75,7 @@ func (d *Driver) Device(i int) (driver.DeviceInfo, error) {
 			return info, failure("Device", err)
 		}
 	}
+	info.Simulated = info.Name == driver.SimulatedName
 	info.PCI = fmt.Sprintf("%08x:%02x:%02x.0", domain, bus, slot)
 	return info, nil
 }

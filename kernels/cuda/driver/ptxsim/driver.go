@@ -92,7 +92,7 @@ func (d *Driver) Device(i int) (driver.DeviceInfo, error) {
 		return driver.DeviceInfo{}, fmt.Errorf("ptxsim: device %d of %d: %w", i, d.config.Devices, driver.ErrInvalidDevice)
 	}
 	return driver.DeviceInfo{
-		Name: "simulated GPU", Major: 8, Minor: 0, Multiprocessors: 4, Memory: d.config.Memory, SharedPerBlock: maxShared, Simulated: true,
+		Name: driver.SimulatedName, Major: 8, Minor: 0, Multiprocessors: 4, Memory: d.config.Memory, SharedPerBlock: maxShared, Simulated: true,
 	}, nil
 }
 

@@ -88,6 +88,9 @@ func (f *function) Info() driver.FunctionInfo {
 	return driver.FunctionInfo{Name: f.kernel.Name, MaxThreads: f.kernel.MaxThreads, Shared: f.kernel.Shared, Local: f.kernel.Local}
 }
 
+// Parameters is how many cells a launch takes.
+func (f *function) Parameters() int { return f.kernel.Parameters() }
+
 func (f *function) AllowShared(bytes int) error {
 	defer f.module.context.leave()
 	if err := f.module.enter("AllowShared"); err != nil {

@@ -4,8 +4,8 @@ import (
 	"encoding/binary"
 	"math"
 
-	"ofpeak/kernels"
 	"ofpeak/kernels/cuda/driver"
+	"ofpeak/kernels/cuda/driver/ptxsim/simt"
 )
 
 // decode is device memory as numbers.
@@ -19,9 +19,9 @@ func decode(raw []byte, t driver.Type) []float64 {
 		case driver.Float32:
 			v[i] = float64(math.Float32frombits(le.Uint32(at)))
 		case driver.Float16:
-			v[i] = float64(kernels.F32FromF16(le.Uint16(at)))
+			v[i] = simt.Decode("f16", uint64(le.Uint16(at)))
 		case driver.BFloat16:
-			v[i] = float64(kernels.F32FromBF16(le.Uint16(at)))
+			v[i] = simt.Decode("bf16", uint64(le.Uint16(at)))
 		case driver.Int32:
 			v[i] = float64(int32(le.Uint32(at)))
 		case driver.Int8:
@@ -43,9 +43,9 @@ func encode(v []float64, t driver.Type) []byte {
 		case driver.Float32:
 			raw = le.AppendUint32(raw, math.Float32bits(float32(x)))
 		case driver.Float16:
-			raw = le.AppendUint16(raw, kernels.F16FromF32(float32(x)))
+			raw = le.AppendUint16(raw, uint16(simt.Encode("f16", x)))
 		case driver.BFloat16:
-			raw = le.AppendUint16(raw, kernels.BF16FromF32(float32(x)))
+			raw = le.AppendUint16(raw, uint16(simt.Encode("bf16", x)))
 		case driver.Int32:
 			raw = le.AppendUint32(raw, uint32(int32(x)))
 		case driver.Int8:

@@ -222,3 +222,27 @@ func TestConversionsEqualNVIDIAs(t *testing.T) {
 		}
 	}
 }
+
+// The interpreter's conversions are its own; they agree with those of the CPU's kernels on all halves, and around each midpoint of two halves.
+func TestHalvesAgreeWithTheCPUs(t *testing.T) {
+	for v := range uint64(1 << 16) {
+		for typ, other := range map[ptx.Type]struct {
+			from func(uint16) float32
+			to   func(float32) uint16
+		}{"f16": {kernels.F32FromF16, kernels.F16FromF32}, "bf16": {kernels.F32FromBF16, kernels.BF16FromF32}} {
+			x := Decode(typ, v)
+			if w := float64(other.from(uint16(v))); math.Float64bits(x) != math.Float64bits(w) && (x == x || w == w) {
+				t.Fatalf("%s %#x is %v, to the CPU's kernels %v", typ, v, x, w)
+			}
+			if x != x {
+				continue
+			}
+			middle := float32((x + Decode(typ, v+1&0xffff)) / 2)
+			for _, y := range []float32{float32(x), middle, math.Nextafter32(middle, 0), math.Nextafter32(middle, float32(math.Inf(1)))} {
+				if got, want := Encode(typ, float64(y)), uint64(other.to(y)); got != want && y == y {
+					t.Fatalf("%v in %s is %#x, to the CPU's kernels %#x", y, typ, got, want)
+				}
+			}
+		}
+	}
+}

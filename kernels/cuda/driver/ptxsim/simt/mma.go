@@ -3,7 +3,6 @@ package simt
 import (
 	"math"
 
-	"ofpeak/kernels"
 	"ofpeak/kernels/cuda/driver/ptxsim/ptx"
 )
 
@@ -104,7 +103,7 @@ func (w *warp) spread(to [][32]float64, regs []int, isA bool, t ptx.Type) {
 			switch {
 			case half:
 				k := (step*8 + l%4*2) & 31
-				row[k], row[k|1] = float64(kernels.F32FromF16(uint16(v))), float64(kernels.F32FromF16(uint16(v>>16)))
+				row[k], row[k|1] = fromHalf(uint16(v)), fromHalf(uint16(v>>16))
 			case brain:
 				k := (step*8 + l%4*2) & 31
 				row[k], row[k|1] = float64(math.Float32frombits(uint32(v)<<16)), float64(math.Float32frombits(uint32(v)&0xffff0000))
@@ -119,7 +118,7 @@ func (w *warp) spread(to [][32]float64, regs []int, isA bool, t ptx.Type) {
 func decode(t ptx.Type) func(uint32) float64 {
 	switch t {
 	case "f16":
-		return func(v uint32) float64 { return float64(kernels.F32FromF16(uint16(v))) }
+		return func(v uint32) float64 { return fromHalf(uint16(v)) }
 	case "bf16":
 		return func(v uint32) float64 { return float64(math.Float32frombits(v << 16)) }
 	}

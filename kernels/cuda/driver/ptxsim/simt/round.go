@@ -3,7 +3,6 @@ package simt
 import (
 	"math"
 
-	"ofpeak/kernels"
 	"ofpeak/kernels/cuda/driver/ptxsim/ptx"
 )
 
@@ -123,9 +122,9 @@ func widen(t ptx.Type) func(uint64) float64 {
 	case "f64":
 		return math.Float64frombits
 	case "f16":
-		return func(v uint64) float64 { return float64(kernels.F32FromF16(uint16(v))) }
+		return func(v uint64) float64 { return fromHalf(uint16(v)) }
 	case "bf16":
-		return func(v uint64) float64 { return float64(kernels.F32FromBF16(uint16(v))) }
+		return func(v uint64) float64 { return fromBrain(uint16(v)) }
 	}
 	return nil
 }
@@ -162,28 +161,47 @@ var encoders = map[ptx.Type]func(float64) uint64{
 		}
 		return uint64(math.Float32bits(float32(formats["tf32"].round(x, "rn"))))
 	},
-	"f16": func(x float64) uint64 {
-		if x != x {
-			return nan16
-		}
-		return uint64(kernels.F16FromF32(odd32(x)))
-	},
-	"bf16": func(x float64) uint64 {
-		if x != x {
-			return nan16
-		}
-		return uint64(kernels.BF16FromF32(odd32(x)))
-	},
+	"f16":  formats["f16"].encode16(),
+	"bf16": formats["bf16"].encode16(),
 }
 
-// odd32 is x in float32, rounded to odd.
-func odd32(x float64) float32 {
-	f := float32(x)
-	if float64(f) == x {
-		return f
+// encode16 is the encoder of a format of 16 bits.
+func (f format) encode16() func(x float64) uint64 {
+	least := math.Ldexp(1, f.least)
+	unit := math.Ldexp(1, f.least-f.digits+53) // its last place is worth the smallest subnormal number
+	drop := 53 - f.digits                      // digits of float64 that the format has not
+	infinite := uint64(0x8000 - 1<<(f.digits-1))
+	return func(x float64) uint64 {
+		a, v := math.Abs(x), infinite
+		switch {
+		case x != x:
+			return nan16
+		case a < least: // rounded by the addition
+			v = math.Float64bits(a+unit) - math.Float64bits(unit)
+		case a <= 2*f.most:
+			b := math.Float64bits(a)
+			b += 1<<(drop-1) - 1 + b>>drop&1 // may carry into the exponent, as it should
+			v = min(infinite, b>>drop-uint64(1022+f.least)<<(f.digits-1))
+		}
+		return v | math.Float64bits(x)>>63<<15
 	}
-	if math.Abs(float64(f)) > math.Abs(x) {
-		f = math.Nextafter32(f, 0)
-	}
-	return math.Float32frombits(math.Float32bits(f) | 1)
 }
+
+// fromHalf is the value of a float16's bits.
+func fromHalf(v uint16) float64 {
+	sign, exponent, fraction := uint64(v>>15)<<63, uint64(v>>10&31), uint64(v&0x3ff)<<42
+	switch exponent {
+	case 0:
+		return math.Copysign(float64(v&0x3ff)*0x1p-24, math.Float64frombits(sign))
+	case 31:
+		return math.Float64frombits(sign | 0x7ff<<52 | fraction)
+	}
+	return math.Float64frombits(sign | (exponent+1023-15)<<52 | fraction)
+}
+
+// fromBrain is the value of a bfloat16's bits.
+func fromBrain(v uint16) float64 { return float64(math.Float32frombits(uint32(v) << 16)) }
+
+// Decode gives the value of a floating-point number's bits, Encode the bits of a value rounded to nearest even.
+func Decode(t ptx.Type, bits uint64) float64 { return widen(t)(bits) }
+func Encode(t ptx.Type, x float64) uint64    { return encoders[t](x) }

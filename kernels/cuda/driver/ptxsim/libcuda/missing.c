@@ -1,0 +1,3 @@
+//go:build gpu
+
+#include "../../cudriver/standin/missing.c"
