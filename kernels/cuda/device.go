@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 
 	"ofpeak/kernels"
 	"ofpeak/kernels/cuda/driver"
@@ -30,6 +31,8 @@ type Device struct {
 
 	products   driver.Products // nil: none
 	noProducts error           // why
+
+	untimed atomic.Pointer[error] // the first time between events that the driver did not give; closing tells it, since it was taken for 0
 }
 
 // Open opens device i of a driver.
@@ -128,6 +131,9 @@ func (d *Device) Close() error {
 		errs = append(errs, m.Close())
 	}
 	errs = append(errs, d.setup.Close(), d.ctx.Close())
+	if err := d.untimed.Load(); err != nil {
+		errs = append(errs, fmt.Errorf("the time between events: %w", *err))
+	}
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("cuda: closing device %d: %w", d.ctx.Device(), err)
 	}

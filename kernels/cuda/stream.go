@@ -110,7 +110,10 @@ func (s *stream) checkTokens() error {
 }
 
 // event implements kernels.Event.
-type event struct{ e driver.Event }
+type event struct {
+	e driver.Event
+	d *Device
+}
 
 // NewEvent makes an event.
 func (d *Device) NewEvent() (kernels.Event, error) {
@@ -118,13 +121,16 @@ func (d *Device) NewEvent() (kernels.Event, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cuda: making an event: %w", err)
 	}
-	return &event{e}, nil
+	return &event{e, d}, nil
 }
 
 // Since is 0 where the events are not comparable: not recorded, not completed, or of a lost context.
 func (e *event) Since(start kernels.Event) time.Duration {
 	d, err := e.e.Since(start.(*event).e)
 	if err != nil {
+		if !errors.Is(err, driver.ErrInvalidHandle) && !errors.Is(err, driver.ErrNotReady) {
+			e.d.untimed.CompareAndSwap(nil, &err)
+		}
 		return 0
 	}
 	return d
