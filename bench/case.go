@@ -102,16 +102,24 @@ func runCase(ctx context.Context, to isolate.Writer, open openFunc, job isolate.
 	}
 	row := sweep.NewRow(c, r.Machine(), sweep.ThisEnvironment(), time.Now())
 	if processes(r) > 1 { // whoever started the job did not know how many it has
-		if err := r.Check(c); err != nil {
+		if err := r.Check(c); err != nil && job.Task != isolate.Costs {
 			row.Settle(results.Skipped, err.Error())
 			return to.Row(row, nil)
 		}
 	}
-	do := r.Run
-	if job.Probe {
-		do = r.Probe
+	ctx = sweep.OnStage(ctx, func(stage string) { _ = to.Stage(stage) })
+	switch job.Task {
+	case isolate.Costs:
+		table, err := r.Costs(ctx, c)
+		if err != nil {
+			return err
+		}
+		return to.Costs(table)
+	case isolate.Probe:
+		r.Probe(ctx, c, &row)
+	default:
+		r.Run(ctx, c, &row)
 	}
-	do(sweep.OnStage(ctx, func(stage string) { _ = to.Stage(stage) }), c, &row)
 	var carry []byte
 	if carrier != nil {
 		if carry, err = carrier.Carry(); err != nil {

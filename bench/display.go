@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"ofpeak/bench/auto"
 	"ofpeak/bench/sweep"
 	"ofpeak/bench/workload"
 	"ofpeak/results"
@@ -14,6 +15,7 @@ import (
 // display shows a run: what is to be measured, each case as it begins and ends, and the outcome.
 type display interface {
 	sweep.Observer
+	sweep.Explainer
 	Start(plan []workload.Planned, already []results.Row, path string)
 	Stage(stage string) // of the case that began last; from any goroutine
 	// Finish shows the rows of the file, and what ended the run early, if anything did.
@@ -50,6 +52,7 @@ type quiet struct{ stdout io.Writer }
 
 func (quiet) Start([]workload.Planned, []results.Row, string) {}
 func (quiet) Begin(workload.Case)                             {}
+func (quiet) Explain(auto.Explanation)                        {}
 func (quiet) Stage(string)                                    {}
 func (quiet) End(*results.Row)                                {}
 

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"ofpeak/bench/auto"
 	"ofpeak/bench/workload"
 	"ofpeak/results"
 )
@@ -26,6 +27,7 @@ type event struct {
 	StepMedianS      *float64               `json:"step_median_s,omitempty"`      // end
 	TokensPerS       *float64               `json:"tokens_per_s,omitempty"`       // end
 	ShareMeasuredPct *float64               `json:"share_measured_pct,omitempty"` // end
+	Auto             *autoEvent             `json:"auto,omitempty"`               // auto
 	Rows             map[results.Status]int `json:"rows,omitempty"`               // done: of the CSV, by status
 	Error            string                 `json:"error,omitempty"`              // done: what ended the run early
 }
@@ -74,6 +76,49 @@ func (e *events) End(row *results.Row) {
 	defer e.mu.Unlock()
 	e.send(event{Event: "end", Case: row.Case, Number: e.number, Status: row.Status, Reason: row.Reason, TookS: e.now().Sub(e.began).Seconds(),
 		StepMedianS: known(row.StepMedianS), TokensPerS: known(row.TokensPerS), ShareMeasuredPct: known(row.ShareMeasuredPct)})
+}
+
+// autoEvent is why a search for the fastest split chose what it chose.
+type autoEvent struct {
+	Considered int             `json:"considered"`
+	Fit        int             `json:"fit"`
+	Rejected   []autoRejection `json:"rejected,omitempty"`
+	Finalists  []autoFinalist  `json:"finalists,omitempty"` // the fastest predicted first
+	Chosen     string          `json:"chosen,omitempty"`    // its case
+}
+
+type autoRejection struct {
+	Count int    `json:"count"`
+	Why   string `json:"why"`
+	Case  string `json:"case"` // an example
+}
+
+type autoFinalist struct {
+	Case           string         `json:"case"`
+	MemoryBytes    int64          `json:"memory_bytes"`
+	PredictedStepS float64        `json:"predicted_step_s,omitempty"` // not of simulated GPUs
+	StepMedianS    *float64       `json:"step_median_s,omitempty"`
+	Status         results.Status `json:"status"`
+}
+
+// Explain tells what a search rejected, measured and chose, before it ends.
+func (e *events) Explain(x auto.Explanation) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	told := &autoEvent{Considered: x.Considered, Fit: x.Fit}
+	for _, r := range x.Rejected {
+		told.Rejected = append(told.Rejected, autoRejection{r.Count, r.Why, r.Example.String()})
+	}
+	for i, f := range x.Finalists {
+		one := autoFinalist{f.Case.String(), f.Memory, f.Step.Total, known(f.Measured), f.Status}
+		if x.Case.Device == string(results.Sim) {
+			one.PredictedStepS = 0
+		}
+		if told.Finalists = append(told.Finalists, one); i == x.Chosen {
+			told.Chosen = one.Case
+		}
+	}
+	e.send(event{Event: "auto", Case: e.line, Number: e.number, Auto: told})
 }
 
 func known(v results.Opt[float64]) *float64 {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/schollz/progressbar/v3"
 
+	"ofpeak/bench/auto"
 	"ofpeak/bench/workload"
 	"ofpeak/results"
 	"ofpeak/results/render"
@@ -26,6 +27,7 @@ type progress struct {
 	bar       *progressbar.ProgressBar // nil: no terminal
 	weights   []int64                  // of the cases yet to begin
 	what      string                   // runs
+	searches  []auto.Explanation
 }
 
 func newProgress(stdout, w io.Writer) *progress {
@@ -115,6 +117,9 @@ func (p *progress) End(row *results.Row) {
 	}
 }
 
+// Explain is shown when all has been measured.
+func (p *progress) Explain(e auto.Explanation) { p.searches = append(p.searches, e) }
+
 // Finish removes the bar and prints the table.
 func (p *progress) Finish(rows []results.Row, path string, _ error) error {
 	if p.bar != nil {
@@ -122,6 +127,11 @@ func (p *progress) Finish(rows []results.Row, path string, _ error) error {
 	}
 	if len(rows) > 0 {
 		if err := writeTable(p.stdout, rows); err != nil {
+			return err
+		}
+	}
+	for _, e := range p.searches {
+		if err := writeExplanation(p.stdout, e); err != nil {
 			return err
 		}
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -34,7 +35,7 @@ type runFlags struct {
 	ranks, microbatches, buckets   []int
 	threads, zero                  []int
 	seed                           int64
-	list                           bool
+	list, auto                     bool
 	seconds, targetPct, limit      float64
 	gpus                           int
 	untilStable                    bool
@@ -57,7 +58,7 @@ efficiency are measured against come along in every case.`,
   ofpeak run --technique data-parallel,model-parallel --model gpt2,L=2,B=8 --ranks 2
   ofpeak run --case 'technique=sparse precision=bf16 model=small layout=block:32@0.25'`,
 		Args:    noArgs,
-		PreRunE: caseAlone,
+		PreRunE: func(cmd *cobra.Command, args []string) error { return cmp.Or(caseAlone(cmd, args), autoAlone(cmd)) },
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			// A second ctrl-C ends the process at once.
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
@@ -77,6 +78,7 @@ func (f *runFlags) register(cmd *cobra.Command) {
 	p.StringVar(&f.suite, "suite", "quick", "smoke, quick, parallel, claims or full")
 	p.StringArrayVar(&f.cases, "case", nil, "measure just this case, a line as --list prints it; may be repeated")
 	p.BoolVar(&f.list, "list", false, "print the cases and why some would be skipped; measure nothing")
+	p.BoolVar(&f.auto, "auto", false, "search for the fastest way to split each --model over its --ranks: by a cost model, then by measuring its best few")
 	p.StringVar(&f.out, "out", "", "CSV to create (default results/runs/HOST-CHIP-TIME.csv)")
 
 	p.StringVar(&f.device, "device", "auto", "auto, cpu, cuda or sim (simulated GPUs: results, but no times)")
@@ -126,6 +128,22 @@ func caseAlone(cmd *cobra.Command, _ []string) error {
 	return nil
 }
 
+// chosen are the flags whose values a search for the fastest split chooses, or that ask for something else.
+var chosen = []string{"suite", "case", "largest", "technique", "engine", "pass", "sequence-parallel", "schedule", "chunks", "cut", "microbatches", "bucket-bytes", "zero", "recompute"}
+
+// autoAlone refuses --auto beside flags that it would contradict.
+func autoAlone(cmd *cobra.Command) error {
+	if !cmd.Flags().Changed("auto") {
+		return nil
+	}
+	for _, name := range chosen {
+		if cmd.Flags().Changed(name) {
+			return fmt.Errorf("--auto and --%s: the search chooses how to train; drop one", name)
+		}
+	}
+	return nil
+}
+
 // run does everything that can fail for a wrong flag before it measures anything.
 func (f *runFlags) run(ctx context.Context, stdout, stderr io.Writer, open openFunc) error {
 	rule, err := f.rule()
@@ -159,7 +177,7 @@ func (f *runFlags) run(ctx context.Context, stdout, stderr io.Writer, open openF
 	if err := checkISA(f.isas, r.Machine()); err != nil {
 		return err
 	}
-	plan, err := f.plan(r.Machine())
+	plan, err := f.plan(r.Machine(), processes(r))
 	if err != nil {
 		return err
 	}
@@ -276,7 +294,7 @@ func (f *runFlags) rule() (measure.Rule, error) {
 }
 
 // plan is the cases of --case, or those of the suite with the user's lists.
-func (f *runFlags) plan(m sweep.Machine) ([]workload.Planned, error) {
+func (f *runFlags) plan(m sweep.Machine, processes int) ([]workload.Planned, error) {
 	var plan []workload.Planned
 	for _, line := range f.cases {
 		c, err := workload.ParseCase(line)
@@ -298,7 +316,7 @@ func (f *runFlags) plan(m sweep.Machine) ([]workload.Planned, error) {
 	if len(plan) > 0 {
 		return plan, nil
 	}
-	o := workload.Options{Suite: f.suite, Techniques: f.techniques, Device: string(m.Device), Cores: m.Cores, GPUs: m.GPUs, Seed: f.seed,
+	o := workload.Options{Suite: f.suite, Techniques: f.techniques, Device: string(m.Device), Cores: m.Cores, GPUs: m.GPUs, Seed: f.seed, Processes: processes, Auto: f.auto,
 		Override: workload.Settings{Engines: f.engines, Passes: f.passes, Precisions: f.precisions, Ranks: f.ranks,
 			Microbatches: f.microbatches, BucketBytes: f.buckets, ZeRO: f.zero, Recomputes: f.recomputes, Threads: f.threads, ISAs: f.isas, Largest: f.largest}}
 	if err := f.strategyFlags.override(&o.Override); err != nil {
@@ -351,6 +369,8 @@ func listPlan(w io.Writer, plan []workload.Planned) error {
 		switch {
 		case p.Skip != nil:
 			line += "  # skipped: " + p.Skip.Error()
+		case p.Auto:
+			line += "  # and every other way to split it, for the fastest"
 		case p.Largest != "":
 			line += "  # and up, to the largest " + p.Largest + " that fits"
 		}

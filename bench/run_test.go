@@ -15,6 +15,8 @@ import (
 
 	"ofpeak/bench/sweep"
 	"ofpeak/bench/workload"
+	"ofpeak/kernels/block"
+	"ofpeak/parallel/costmodel"
 	"ofpeak/results"
 	"ofpeak/results/compare"
 )
@@ -69,6 +71,18 @@ func (f *fakeRunner) Probe(_ context.Context, c workload.Case, row *results.Row)
 		return
 	}
 	row.Settle(results.OK, "")
+}
+
+// Costs are those of a machine where a layer takes a second for each sequence that a rank computes, on so many tensor-parallel ranks a part of it, and exchanging takes no time.
+func (f *fakeRunner) Costs(_ context.Context, c workload.Case) (costmodel.Table, error) {
+	t := costmodel.Table{World: c.World()}
+	for tp := 1; tp <= c.World(); tp++ {
+		for _, kind := range []block.LayerKind{block.Embedding, block.Block, block.LMHead} {
+			line := costmodel.Line{Fixed: 0.1, Each: 1 / float64(tp)}
+			t.Layers = append(t.Layers, costmodel.Passes{TP: tp, Kind: kind, Forward: line, Backward: line})
+		}
+	}
+	return t, nil
 }
 
 // ofpeak runs the command on the fake device.

@@ -84,6 +84,12 @@ var (
 	statuses    = []Status{OK, Skipped, Failed, Wrong, Suspect, Imported}
 )
 
+// What a row is in a search for the fastest split.
+const (
+	Chosen   = "chosen"
+	Finalist = "finalist"
+)
+
 func parseEnum[E ~string](v *E, text []byte, known []E) error {
 	*v = E(text)
 	return checkEnum(*v, known)

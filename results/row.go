@@ -71,6 +71,7 @@ type Row struct {
 	Status  Status `csv:"status"`
 	Reason  string `csv:"reason"`             // why the status is not ok, or what to beware of in an ok row
 	Largest string `csv:"largest" since:"2+"` // of a search: the dim that was made as large as the memory limit allows
+	Auto    string `csv:"auto" since:"2+"`    // of a search for the fastest split: Chosen or Finalist
 
 	// Measurement: the time of one step is the maximum over the ranks.
 	WarmupSteps   Opt[int]     `csv:"warmup_steps"`
@@ -82,6 +83,8 @@ type Row struct {
 	StepCIHighS   Opt[float64] `csv:"step_ci_high_s"` // 95 %
 	StepSpreadPct Opt[float64] `csv:"step_spread_pct"`
 	StepSamplesS  Samples      `csv:"step_samples_s"`
+
+	PredictedStepS Opt[float64] `csv:"predicted_step_s" since:"2+"` // by the cost model, before it was measured
 
 	// Throughput.
 	TokensPerStep             Opt[int64]   `csv:"tokens_per_step"`

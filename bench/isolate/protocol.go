@@ -16,6 +16,7 @@ import (
 	"io"
 
 	"ofpeak/bench/workload"
+	"ofpeak/parallel/costmodel"
 	"ofpeak/results"
 )
 
@@ -25,10 +26,16 @@ const Mark = "OFPEAK_CASE_MARK"
 // Job is what a child is asked to do.
 type Job struct {
 	Case    string          `json:"case"`            // the line that reproduces it
-	Probe   bool            `json:"probe,omitempty"` // its first steps only
+	Task    string          `json:"task,omitempty"`  // Probe or Costs; "": measure it
 	Options json.RawMessage `json:"options"`         // how it is measured; the command's affair
 	Carry   json.RawMessage `json:"carry,omitempty"` // what a Carrier of the same sweep left
 }
+
+// Tasks other than to measure a case.
+const (
+	Probe = "probe" // its first steps only
+	Costs = "costs" // what predicts any split of it
+)
 
 // ParseJob reads a child's argument.
 func ParseJob(argument string) (Job, workload.Case, error) {
@@ -44,6 +51,7 @@ func ParseJob(argument string) (Job, workload.Case, error) {
 type Message struct {
 	Stage string          `json:"stage,omitempty"` // that the case has reached
 	Row   string          `json:"row,omitempty"`   // a results CSV of one row; the last message
+	Costs json.RawMessage `json:"costs,omitempty"` // in its place, if they are the task
 	Carry json.RawMessage `json:"carry,omitempty"` // with the row: what later children need not find out again
 }
 
@@ -71,6 +79,15 @@ func (w Writer) Row(row results.Row, carry []byte) error {
 	return w.send(Message{Row: string(text), Carry: carry})
 }
 
+// Costs ends the task that has no row.
+func (w Writer) Costs(t costmodel.Table) error {
+	text, err := json.Marshal(t)
+	if err != nil {
+		return err
+	}
+	return w.send(Message{Costs: text})
+}
+
 // send writes a line with one call.
 func (w Writer) send(m Message) error {
 	line, err := json.Marshal(m)
@@ -84,5 +101,5 @@ func (w Writer) send(m Message) error {
 func parseMessage(line []byte) (Message, bool) {
 	var m Message
 	err := json.Unmarshal(line, &m)
-	return m, err == nil && (m.Stage != "" || m.Row != "")
+	return m, err == nil && (m.Stage != "" || m.Row != "" || m.Costs != nil)
 }

@@ -15,6 +15,7 @@ import (
 
 	"ofpeak/bench/sweep"
 	"ofpeak/bench/workload"
+	"ofpeak/parallel/costmodel"
 	"ofpeak/results"
 )
 
@@ -33,39 +34,52 @@ type Runner struct {
 
 // Run measures c in a child. A child that ends without a row makes the row a failed one.
 func (r *Runner) Run(ctx context.Context, c workload.Case, row *results.Row) {
-	r.settle(ctx, c, row, false)
+	r.settle(ctx, c, row, "")
 }
 
 // Probe takes the first steps of c in a child.
 func (r *Runner) Probe(ctx context.Context, c workload.Case, row *results.Row) {
-	r.settle(ctx, c, row, true)
+	r.settle(ctx, c, row, Probe)
 }
 
-func (r *Runner) settle(ctx context.Context, c workload.Case, row *results.Row, probe bool) {
-	largest := row.Largest
-	got, err := r.child(ctx, c, probe)
-	switch {
-	case err == nil:
-		*row = got
-		row.Largest = largest // which is no affair of the child
-	case ctx.Err() == nil:
+func (r *Runner) settle(ctx context.Context, c workload.Case, row *results.Row, task string) {
+	heard, err := r.child(ctx, c, task)
+	if err == nil {
+		var got results.Row
+		if got, err = parseRow(heard.row, c); err == nil {
+			*row = got
+			return
+		}
+	}
+	if ctx.Err() == nil {
 		row.Settle(results.Failed, err.Error())
 	}
 }
 
-func (r *Runner) child(ctx context.Context, c workload.Case, probe bool) (results.Row, error) {
-	job, err := json.Marshal(Job{Case: c.String(), Probe: probe, Options: r.Options, Carry: r.carry})
+// Costs measures the costs of c in a child.
+func (r *Runner) Costs(ctx context.Context, c workload.Case) (costmodel.Table, error) {
+	var table costmodel.Table
+	heard, err := r.child(ctx, c, Costs)
+	if err == nil {
+		err = json.Unmarshal(heard.costs, &table)
+	}
+	return table, err
+}
+
+// child has a task done and returns what was said. What it carries is kept.
+func (r *Runner) child(ctx context.Context, c workload.Case, task string) (*listener, error) {
+	job, err := json.Marshal(Job{Case: c.String(), Task: task, Options: r.Options, Carry: r.carry})
 	if err != nil {
-		return results.Row{}, err
+		return nil, err
 	}
 	cmd, err := r.Command(c)
 	if err != nil {
-		return results.Row{}, err
+		return nil, err
 	}
 	cmd.Args = append(cmd.Args, string(job))
 	p, err := start(cmd)
 	if err != nil {
-		return results.Row{}, fmt.Errorf("the case's process does not start: %w", err)
+		return nil, fmt.Errorf("the case's process does not start: %w", err)
 	}
 	heard := newListener(ctx)
 	var reading sync.WaitGroup
@@ -78,16 +92,15 @@ func (r *Runner) child(ctx context.Context, c workload.Case, probe bool) (result
 	reading.Wait()
 	after := ""
 	if r.After != nil {
-		after = r.After(heard.tail, heard.row == "")
+		after = r.After(heard.tail, !heard.done())
 	}
-	if heard.row == "" {
-		return results.Row{}, errors.New(reason(end, heard.stage, heard.tail, limits{r.Timeout, r.Stopped}) + suffix(after))
+	if !heard.done() {
+		return nil, errors.New(reason(end, heard.stage, heard.tail, limits{r.Timeout, r.Stopped}) + suffix(after))
 	}
-	row, err := parseRow(heard.row, c)
-	if err == nil && heard.carry != nil {
+	if heard.carry != nil {
 		r.carry = heard.carry
 	}
-	return row, err
+	return heard, nil
 }
 
 func parseRow(text string, c workload.Case) (results.Row, error) {
@@ -106,10 +119,14 @@ type listener struct {
 	ctx   context.Context
 	stage string
 	row   string
+	costs json.RawMessage
 	carry json.RawMessage
 	mu    sync.Mutex
 	tail  []string // last lines that are no messages
 }
+
+// done reports whether the child has said what it was asked for.
+func (l *listener) done() bool { return l.row != "" || l.costs != nil }
 
 func newListener(ctx context.Context) *listener { return &listener{ctx: ctx} }
 
@@ -125,6 +142,8 @@ func (l *listener) messages(f *os.File) {
 			l.keep(line)
 		case m.Row != "":
 			l.row, l.carry = m.Row, m.Carry
+		case m.Costs != nil:
+			l.costs = m.Costs
 		default:
 			l.stage = m.Stage
 			sweep.Stage(l.ctx, m.Stage)

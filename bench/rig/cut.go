@@ -34,11 +34,11 @@ func measureCosts(ctx context.Context, c workload.Case, rank *parallel.Rank, x *
 			if err := ctx.Err(); err != nil {
 				return nil, err
 			}
-			took, err := timeLayer(rank.Device, rank.Compute, whole, i)
+			forward, backward, err := timeLayer(rank.Device, rank.Compute, whole, i, costRuns)
 			if err != nil {
 				return nil, fmt.Errorf("time layer %d: %w", i, err)
 			}
-			if seen[kind], err = x.largest(took); err != nil {
+			if seen[kind], err = x.largest(forward + backward); err != nil {
 				return nil, err
 			}
 		}
@@ -47,22 +47,22 @@ func measureCosts(ctx context.Context, c workload.Case, rank *parallel.Rank, x *
 	return layers, nil
 }
 
-// timeLayer is the median time in seconds of a layer's forward and backward pass.
-func timeLayer(dev kernels.Device, s kernels.Stream, c block.Config, layer int) (float64, error) {
+// timeLayer gives the median times in seconds of a layer's forward and backward pass, of so many runs.
+func timeLayer(dev kernels.Device, s kernels.Stream, c block.Config, layer, runs int) (forward, backward float64, err error) {
 	c.Chunks = []block.Range{{Lo: layer, Hi: layer + 1}}
 	st, err := block.New(dev, s, c)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	defer st.Close()
 	a, err := st.NewActs()
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	defer a.Free()
 	buf, err := dev.Alloc(c.Precision.Compute, a.In.Size())
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	defer buf.Free()
 	d := kernels.Of(buf, a.In.Shape...)
@@ -73,14 +73,27 @@ func timeLayer(dev kernels.Device, s kernels.Stream, c block.Config, layer int) 
 	for _, x := range []kernels.Tensor{a.In, d} {
 		s.Upload(x, tensor.New(tensor.WithShape(x.Shape...), tensor.WithBacking(host)))
 	}
-	var times []float64
-	for range costRuns {
-		start := time.Now()
+	forward, err = timePass(s, runs, func() {
 		st.Run(s, a, nil, nil)
+	})
+	if err != nil {
+		return 0, 0, err
+	}
+	backward, err = timePass(s, runs, func() {
 		if st.Last() {
 			st.AddLoss(s, a, d, c.Batch*c.T)
 		}
 		st.Backward(s, a, d, nil, nil)
+	})
+	return forward, backward, err
+}
+
+// timePass is the median time in seconds of what pass enqueues.
+func timePass(s kernels.Stream, runs int, pass func()) (float64, error) {
+	var times []float64
+	for range runs {
+		start := time.Now()
+		pass()
 		if err := s.Sync(); err != nil {
 			return 0, err
 		}

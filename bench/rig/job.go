@@ -21,6 +21,7 @@ const (
 	checking = "check"    // one step to verify
 	learning = "learn"    // the training check
 	talking  = "exchange" // collectives
+	costing  = "costs"    // what layers and collectives take
 )
 
 // order is how the first process of a job tells the others what to take part in.
@@ -110,6 +111,8 @@ func (r *Rig) follow(ctx context.Context, o order, c workload.Case) {
 	case learning:
 		delete(r.learned, c)
 		_, _ = r.curve(ctx, c)
+	case costing:
+		_, _ = r.Costs(ctx, c)
 	case talking:
 		_, _ = r.Collectives(ctx, c.World(), o.Sizes, o.Each)
 	}

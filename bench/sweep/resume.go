@@ -9,23 +9,32 @@ import (
 )
 
 // Entry names an entry of a plan. All rows of a search have the same.
-type Entry struct{ line, largest string }
+type Entry struct{ line, search string }
+
+const splitting = "split"
 
 // EntryOf names a planned case or search.
-func EntryOf(p workload.Planned) Entry { return Entry{p.Case.String(), p.Largest} }
+func EntryOf(p workload.Planned) Entry {
+	if p.Auto {
+		return Entry{p.Case.String(), splitting}
+	}
+	return Entry{p.Case.String(), p.Largest}
+}
 
 // EntryOfRow names the entry that a row is of.
 func EntryOfRow(r *results.Row) Entry {
-	if r.Largest != "" {
-		if c, err := workload.ParseCase(r.Case); err == nil {
-			return Entry{c.Smallest(r.Largest).String(), r.Largest}
-		}
+	c, err := workload.ParseCase(r.Case)
+	switch {
+	case err != nil:
+	case r.Auto != "":
+		return Entry{c.Unsplit().String(), splitting}
+	case r.Largest != "":
+		return Entry{c.Smallest(r.Largest).String(), r.Largest}
 	}
-	return Entry{r.Case, r.Largest}
+	return Entry{r.Case, ""}
 }
 
-// Again is which rows of a file are to be measured anew: those of a plan whose status was named. The row of a search that says what did not fit goes with the one before it, which
-// did.
+// Again is which rows of a file are to be measured anew: those of a plan whose status was named. The first row of a search decides for all.
 func Again(plan []workload.Planned, named func(results.Status) bool) func(*results.Row) bool {
 	planned, gone := map[Entry]bool{}, map[Entry]bool{}
 	for _, p := range plan {
@@ -33,7 +42,7 @@ func Again(plan []workload.Planned, named func(results.Status) bool) func(*resul
 	}
 	return func(r *results.Row) bool {
 		e := EntryOfRow(r)
-		if refused := r.Status == results.Skipped && r.Case != e.line; !refused {
+		if _, decided := gone[e]; !decided {
 			gone[e] = planned[e] && named(r.Status)
 		}
 		return gone[e]

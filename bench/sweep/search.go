@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"ofpeak/bench/workload"
 	"ofpeak/results"
@@ -17,8 +18,9 @@ func (s *run) search(ctx context.Context, p workload.Planned) error {
 	n, err := largest(from, predicted(p), func(n int) (bool, error) {
 		c := p.Case.Sized(p.Largest, n)
 		Stage(ctx, fmt.Sprintf("trying L=%d B=%d", c.Model.L, c.Model.B))
-		row := s.row(c, p.Largest)
+		row := NewRow(c, s.runner.Machine(), s.env, time.Now())
 		s.try(ctx, c, &row)
+		row.Largest = p.Largest
 		if err := settled(ctx, &row); err != nil {
 			return false, err
 		}
@@ -38,9 +40,12 @@ func (s *run) search(ctx context.Context, p workload.Planned) error {
 	case err != nil:
 		return err
 	}
-	c := p.Case.Sized(p.Largest, n)
-	row := s.row(c, p.Largest)
-	if err := s.finish(ctx, c, &row); err != nil {
+	row, err := s.measured(ctx, p.Case.Sized(p.Largest, n))
+	if err != nil {
+		return err
+	}
+	row.Largest = p.Largest
+	if err := s.keep(&row); err != nil {
 		return err
 	}
 	return s.add(&last)

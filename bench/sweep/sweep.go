@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"ofpeak/bench/workload"
+	"ofpeak/parallel/costmodel"
 	"ofpeak/results"
 )
 
@@ -35,6 +36,8 @@ type Runner interface {
 	// Probe takes c's first steps only, and settles row: ok if they ran and the loss is as it should be, skipped if the case's memory limit does not let it run.
 	// It leaves row unsettled as Run does.
 	Probe(ctx context.Context, c workload.Case, row *results.Row)
+	// Costs measures what predicts any split of c over its ranks.
+	Costs(ctx context.Context, c workload.Case) (costmodel.Table, error)
 }
 
 // Observer is told of each case of a run.
@@ -53,7 +56,7 @@ var ErrInterrupted = errors.New("interrupted; the finished rows are kept")
 func Check(r Runner, plan []workload.Planned) []workload.Planned {
 	out := make([]workload.Planned, len(plan))
 	for i, p := range plan {
-		if p.Skip == nil {
+		if p.Skip == nil && !p.Auto { // whose splits are checked one by one
 			p.Skip = r.Check(p.Case)
 		}
 		out[i] = p
@@ -96,42 +99,46 @@ type run struct {
 }
 
 func (s *run) skip(p workload.Planned) error {
-	row := s.row(p.Case, p.Largest)
+	row := NewRow(p.Case, s.runner.Machine(), s.env, time.Now())
+	row.Largest = p.Largest
+	if p.Auto {
+		row.Auto = results.Finalist
+	}
 	row.Settle(results.Skipped, p.Skip.Error())
 	s.observer.Begin(p.Case)
 	return s.keep(&row)
 }
 
-// row is a new one. A search's is marked.
-func (s *run) row(c workload.Case, largest string) results.Row {
-	row := NewRow(c, s.runner.Machine(), s.env, time.Now())
-	row.Largest = largest
-	return row
-}
-
 func (s *run) measure(ctx context.Context, p workload.Planned) error {
 	s.observer.Begin(p.Case)
-	if p.Largest != "" {
+	switch {
+	case p.Largest != "":
 		return s.search(ctx, p)
+	case p.Auto:
+		return s.split(ctx, p)
 	}
-	row := s.row(p.Case, "")
-	return s.finish(ctx, p.Case, &row)
+	row, err := s.measured(ctx, p.Case)
+	if err != nil {
+		return err
+	}
+	return s.keep(&row)
 }
 
-// finish measures a case into its row, and keeps that.
-func (s *run) finish(ctx context.Context, c workload.Case, row *results.Row) error {
-	s.runner.Run(ctx, c, row)
-	if err := settled(ctx, row); err != nil {
-		return err
+// measured is a case's row.
+func (s *run) measured(ctx context.Context, c workload.Case) (results.Row, error) {
+	row := NewRow(c, s.runner.Machine(), s.env, time.Now())
+	s.runner.Run(ctx, c, &row)
+	if err := settled(ctx, &row); err != nil {
+		return row, err
 	}
 	if tokens, ok := row.TokensPerS.Get(); ok {
 		s.done[c] = tokens
-		relate(row, c, s.runner.Machine().Cores, s.done)
+		relate(&row, c, s.runner.Machine().Cores, s.done)
 	}
 	if also := caution(c, s.runner.Machine()); row.Status == results.OK && also != "" {
 		row.Reason = strings.TrimPrefix(row.Reason+"; "+also, "; ")
 	}
-	return s.keep(row)
+	return row, nil
 }
 
 // settled is nil, or ErrInterrupted if the runner was.

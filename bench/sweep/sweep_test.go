@@ -11,6 +11,8 @@ import (
 
 	"ofpeak/bench/workload"
 	"ofpeak/kernels"
+	"ofpeak/kernels/block"
+	"ofpeak/parallel/costmodel"
 	"ofpeak/results"
 )
 
@@ -57,6 +59,19 @@ func (f *fake) Probe(_ context.Context, c workload.Case, row *results.Row) {
 	default:
 		row.Settle(results.OK, "")
 	}
+}
+
+// Costs are those of layers that take a second for each sequence, and of free exchanges.
+func (f *fake) Costs(_ context.Context, c workload.Case) (costmodel.Table, error) {
+	if f.broken {
+		return costmodel.Table{}, errors.New("the device is gone")
+	}
+	t := costmodel.Table{World: c.World()}
+	for tp := 1; tp <= c.World(); tp++ {
+		line := costmodel.Line{Each: 1 / float64(tp)}
+		t.Layers = append(t.Layers, costmodel.Passes{TP: tp, Kind: block.Block, Forward: line, Backward: line})
+	}
+	return t, nil
 }
 
 // log keeps everything that a run tells.

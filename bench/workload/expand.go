@@ -17,6 +17,8 @@ type Options struct {
 	Cores      int   // usable cores of this machine, shared by the ranks of a case on the CPU
 	GPUs       int   // usable GPUs, one for each rank, if Device is of that kind
 	Seed       int64 // 0: Default's
+	Processes  int   // of the job that the ranks of a case are in; 0 or 1: none
+	Auto       bool  // not a suite, but a search for the fastest way to split each model over its ranks
 	// Override replaces the suite's lists by its own that are not empty. Its Axes are not used, its Ranks replace those of groups with axes.
 	Override Settings
 }
@@ -27,6 +29,8 @@ type Planned struct {
 	Skip error // nil: runs where the device can
 	// Largest, unless "", makes this a search for the largest L or B with which the case trains within its memory; Case is the smallest.
 	Largest string
+	// Auto makes this a search for the fastest way to split the case, which is Unsplit, over its ranks.
+	Auto bool
 }
 
 // Expand makes the cases of a run in the order in which they are measured, each once. Before a case stand the two that its relative
@@ -38,6 +42,10 @@ func Expand(o Options) ([]Planned, error) {
 		return nil, err
 	}
 	p := plan{cores: o.Cores, seen: map[Planned]bool{}}
+	if o.Auto {
+		p.addAuto(o)
+		return p.cases, p.check(o)
+	}
 	for _, group := range suite.groups(o) {
 		p.addGroup(group.override(o.Override), o)
 	}
@@ -94,6 +102,18 @@ type failure struct {
 }
 
 func (p *plan) addGroup(s Settings, o Options) {
+	for _, c := range p.crossed(s, o) {
+		if c.Precision == "int8" && len(o.Override.Passes) == 0 {
+			c.Pass = Forward // int8 has no other
+		}
+		if c = c.settled(p.cores); len(o.Techniques) == 0 || slices.Contains(o.Techniques, c.Technique) {
+			p.addWhat(c, s.Largest)
+		}
+	}
+}
+
+// crossed is the product of a group's lists.
+func (p *plan) crossed(s Settings, o Options) []Case {
 	base := Default(Model{})
 	base.Device = cmp.Or(o.Device, base.Device)
 	base.Seed = cmp.Or(o.Seed, base.Seed)
@@ -108,7 +128,7 @@ func (p *plan) addGroup(s Settings, o Options) {
 	if len(s.Axes) > 0 {
 		var meshes []mesh
 		if meshes = p.meshes(s); len(meshes) == 0 {
-			return
+			return nil
 		}
 		cases = cross(cases, meshes, func(c *Case, m mesh) { c.DP, c.TP, c.PP, c.EP, c.CP = m.dp, m.tp, m.pp, m.ep, m.cp })
 	}
@@ -124,14 +144,7 @@ func (p *plan) addGroup(s Settings, o Options) {
 	cases = cross(cases, s.Memory, func(c *Case, b Bytes) { c.Memory = b })
 	cases = cross(cases, s.Threads, func(c *Case, n int) { c.Threads = n })
 	cases = cross(cases, s.ISAs, func(c *Case, v string) { c.ISA = v })
-	for _, c := range cases {
-		if c.Precision == "int8" && len(o.Override.Passes) == 0 {
-			c.Pass = Forward // int8 has no other
-		}
-		if c = c.settled(p.cores); len(o.Techniques) == 0 || slices.Contains(o.Techniques, c.Technique) {
-			p.addWhat(c, s.Largest)
-		}
-	}
+	return cases
 }
 
 // addWhat plans a case, or its searches.

@@ -1,0 +1,281 @@
+package costmodel
+
+import (
+	"math"
+
+	"ofpeak/kernels/block"
+	"ofpeak/parallel"
+	"ofpeak/parallel/comm"
+	"ofpeak/parallel/pp"
+	"ofpeak/parallel/trainer"
+)
+
+// Step is a prediction, in seconds of the rank that ends last.
+type Step struct {
+	Total     float64
+	Compute   float64 // forward and backward passes of all microbatches
+	Exposed   float64 // communication that nothing hides
+	Bubble    float64 // waiting for other stages
+	Optimizer float64
+}
+
+// Model predicts the steps of one strategy.
+type Model struct {
+	t      *Table
+	s      parallel.Strategy
+	c      block.Config // of a microbatch
+	stages []stage
+}
+
+// stage is the part of one pipeline rank.
+type stage struct {
+	chunks    []chunk
+	sync      float64 // exposed, behind the last backward pass: gradients, and weights behind the optimizer
+	optimizer float64
+}
+
+// chunk is one of its passes.
+type chunk struct {
+	forward, backward Passage
+	transfer          float64
+}
+
+// Passage is one microbatch's pass: what the rank computes, and the communication that is not hidden.
+type Passage struct{ Compute, Exposed float64 }
+
+func (p Passage) total() float64 { return p.Compute + p.Exposed }
+
+// New prepares a strategy whose layers the table has. It fails where trainer.Check does.
+func New(cfg trainer.Config, s parallel.Strategy, t *Table) (*Model, error) {
+	if err := trainer.Check(cfg, s); err != nil {
+		return nil, err
+	}
+	s = s.Normal()
+	cuts, err := trainer.Cut(cfg, s)
+	if err != nil {
+		return nil, err
+	}
+	m := &Model{t: t, s: s, c: trainer.Microbatch(cfg.Model, s)}
+	for rank := range s.PP {
+		var st stage
+		for i := rank; i < len(cuts)-1; i += s.PP {
+			layers := m.layers(block.Range{Lo: cuts[i], Hi: cuts[i+1]})
+			st.add(m, layers)
+			st.chunks = append(st.chunks, m.chunk(layers))
+		}
+		m.stages = append(m.stages, st)
+	}
+	return m, nil
+}
+
+// Bound is a time below which the prediction does not lie, without running the schedule.
+func (m *Model) Bound() float64 {
+	most := 0.0
+	for i := range m.stages {
+		most = max(most, m.busy(i)+m.stages[i].sync+m.stages[i].optimizer)
+	}
+	return most
+}
+
+// busy is what a rank computes and waits for communication in its passes.
+func (m *Model) busy(rank int) float64 {
+	sum := 0.0
+	for _, c := range m.stages[rank].chunks {
+		sum += c.forward.total() + c.backward.total()
+	}
+	return sum * float64(m.s.Microbatches)
+}
+
+// Predict is the step.
+func (m *Model) Predict() Step {
+	schedule, _ := pp.Named(m.s.Schedule, m.s.Chunks)
+	ends := pp.Ends(schedule, m.s.PP, m.s.Microbatches, func(rank, i int) pp.Times {
+		c := m.stages[rank].chunks[i]
+		half := c.backward.total() / 2 // the gradients of inputs and of weights are products of the same size
+		return pp.Times{Forward: c.forward.total(), BackwardInput: half, BackwardWeight: half, Transfer: c.transfer}
+	})
+	last := Step{}
+	for rank, end := range ends {
+		st := m.stages[rank]
+		step := Step{Total: end + st.sync + st.optimizer, Optimizer: st.optimizer, Exposed: st.sync, Bubble: end - m.busy(rank)}
+		for _, c := range st.chunks {
+			step.Compute += float64(m.s.Microbatches) * (c.forward.Compute + c.backward.Compute)
+			step.Exposed += float64(m.s.Microbatches) * (c.forward.Exposed + c.backward.Exposed)
+		}
+		if step.Total > last.Total {
+			last = step
+		}
+	}
+	return last
+}
+
+// layer is what the model needs of one.
+type layer struct {
+	kind              block.LayerKind
+	forward, backward float64 // computing
+	attention         float64 // part of its products
+	own               float64 // parameters that only some ranks of Grads hold: experts
+	rest              float64 // other parameters, of this tensor-parallel rank
+}
+
+// layers are those of a chunk.
+func (m *Model) layers(r block.Range) []layer {
+	whole := m.c // without what ZeRO leaves out
+	whole.Shards, whole.Chunks = block.Shards{}, []block.Range{r}
+	plain := whole
+	plain.Recompute = false
+	without := plain.Costs()
+	seqs := float64(m.c.Batch) / float64(m.s.CP)
+	var ls []layer
+	for i, cost := range whole.Costs() {
+		p := m.t.passes(m.s.TP, cost.Kind)
+		l := layer{kind: cost.Kind, forward: p.Forward.At(seqs), backward: p.Backward.At(seqs)}
+		again := cost.Backward.Executed.Total() - without[i].Backward.Executed.Total()
+		l.backward += l.forward * again / max(1, cost.Forward.Executed.Total())
+		l.attention = attention(whole) / max(1, cost.Forward.Executed.Total())
+		l.rest = float64(cost.Grads) / float64(whole.Precision.Stats.Size())
+		ls = append(ls, l)
+	}
+	m.partExperts(ls, whole)
+	return ls
+}
+
+// partExperts tells apart the parameters of experts: those that more ranks would share.
+func (m *Model) partExperts(ls []layer, whole block.Config) {
+	if m.s.EP < 2 {
+		return
+	}
+	whole.Experts.Ranks = 1
+	for i, all := range whole.Costs() {
+		grads := float64(all.Grads) / float64(whole.Precision.Stats.Size())
+		ls[i].own = (grads - ls[i].rest) / float64(m.s.EP-1)
+		ls[i].rest -= ls[i].own
+	}
+}
+
+// chunk is the time of a microbatch's passes through layers.
+func (m *Model) chunk(ls []layer) chunk {
+	var c chunk
+	for _, l := range ls {
+		forward, backward := m.inside(l)
+		around, back := m.ring(l)
+		forward, backward = forward+around, backward+back
+		gather, scatter := 0.0, 0.0
+		if m.s.ZeRO >= 3 { // two layers are there from the pass before
+			gather = m.gather(l) * max(0, 1-2/float64(len(ls)))
+		}
+		if m.s.ZeRO >= 2 {
+			scatter = m.scatter(l)
+		}
+		c.forward.Compute += l.forward
+		c.forward.Exposed += forward + m.t.exposed(gather, l.forward)
+		c.backward.Compute += l.backward
+		c.backward.Exposed += backward + m.t.exposed(gather+scatter, l.backward)
+	}
+	c.transfer = m.t.call(comm.SendRecv, m.s.PP, float64(m.c.InputBytes()))
+	return c
+}
+
+// inside is the communication of tensor- and expert-parallel ranks within a layer's passes, which the passes wait for.
+func (m *Model) inside(l layer) (forward, backward float64) {
+	if l.kind != block.Block {
+		return 0, 0
+	}
+	size := float64(m.c.Precision.Compute.Size())
+	tokens := float64(m.c.Batch*m.c.T) / float64(m.s.CP)
+	whole := tokens * float64(m.c.C) * size
+	sum := m.t.call(comm.AllReduce, m.s.TP, whole)
+	gather, scatter := m.t.call(comm.AllGather, m.s.TP, whole), m.t.call(comm.ReduceScatter, m.s.TP, whole)
+	switch {
+	case m.s.Sequence: // see tp.Sequence
+		forward, backward = 2*(gather+scatter), 4*gather+2*scatter
+		if m.c.Recompute {
+			backward += 2*gather + scatter
+		}
+	default:
+		forward, backward = 2*sum, 2*sum
+		if m.c.Recompute {
+			backward += sum
+		}
+	}
+	if e := m.c.Experts; m.s.EP > 1 {
+		parts := float64(max(1, e.Parts))
+		rows := float64(e.Count*m.c.Batch) * parts / float64(m.s.CP) * math.Ceil(e.Capacity*float64(e.TopK*m.c.T)/parts/float64(e.Count))
+		swap := m.t.call(comm.AllToAll, m.s.EP, rows*float64(m.c.C)*size)
+		forward, backward = forward+2*swap, backward+2*swap
+		if m.c.Recompute {
+			backward += 2 * swap
+		}
+	}
+	return forward, backward
+}
+
+// attention is the FLOPs of a block's attention in a forward pass: QKᵀ and PV for the pairs that causality leaves.
+func attention(c block.Config) float64 {
+	pairs := float64(c.Batch) * float64(c.T) * float64(c.T+1) / 2 / float64(max(1, c.CP))
+	return 2 * 2 * pairs * float64(c.C/max(1, c.TP))
+}
+
+// ring is what the hops of context-parallel ranks add to a layer's passes, beside whose attention they go on: keys and values forward, both and their gradients one hop
+// behind backward, the last of which nothing hides; see cp.Ring.
+func (m *Model) ring(l layer) (forward, backward float64) {
+	p := m.s.CP
+	if l.kind != block.Block || p == 1 {
+		return 0, 0
+	}
+	one := float64(m.c.Batch*m.c.T) / float64(p) * float64(2*m.c.C/m.s.TP) * float64(m.c.Precision.Compute.Size())
+	hop := func(bytes float64) float64 { return m.t.call(comm.SendRecv, p, bytes) }
+	around := m.t.exposed(float64(p-1)*hop(one), l.attention*l.forward)
+	forward, backward = around, m.t.exposed(2*hop(one)+float64(p-2)*hop(2*one), l.attention*l.backward)+hop(one)
+	if m.c.Recompute {
+		backward += around
+	}
+	return forward, backward
+}
+
+// buckets is the time of a collective for some parameters, in calls of a bucket each.
+func (m *Model) buckets(op comm.Op, ranks int, params float64, bytes int) float64 {
+	if params == 0 {
+		return 0
+	}
+	size := float64(m.c.Precision.Stats.Size())
+	each := max(1, float64(m.s.BucketBytes)/size)
+	calls := max(1, params/each)
+	return calls * m.t.call(op, ranks, params/calls*float64(bytes))
+}
+
+func (m *Model) gather(l layer) float64 {
+	return m.buckets(comm.AllGather, m.s.DP*m.s.CP, l.rest, m.c.Precision.Compute.Size())
+}
+
+func (m *Model) scatter(l layer) float64 {
+	return m.buckets(comm.ReduceScatter, m.s.DP*m.s.CP, l.rest, m.c.Precision.Stats.Size())
+}
+
+// add counts a chunk's layers into what happens once a step: the sum of the gradients, beside the last microbatch's backward pass, and the optimizer.
+func (st *stage) add(m *Model, ls []layer) {
+	sums, beside, params, weights := 0.0, 0.0, 0.0, 0.0
+	for _, l := range ls {
+		beside += l.backward
+		params += l.own + l.rest
+		weights += m.gather(l)
+		switch m.s.ZeRO {
+		case 0:
+			size := m.c.Precision.Stats.Size()
+			sums += m.buckets(comm.AllReduce, m.s.DP*m.s.EP*m.s.CP, l.rest, size) + m.buckets(comm.AllReduce, m.s.DP*m.s.CP, l.own, size)
+		case 1:
+			sums += m.scatter(l)
+		}
+	}
+	st.sync += m.t.exposed(sums, beside)
+	if m.s.ZeRO > 0 {
+		params /= float64(m.s.DP * m.s.CP)
+	}
+	switch m.s.ZeRO {
+	case 1, 2:
+		st.sync += weights
+	case 3:
+		st.sync += weights * min(1, 2/float64(len(ls))) // before the first pass
+	}
+	st.optimizer += m.t.Update * params
+}
