@@ -79,8 +79,7 @@ func (f *fakeRunner) Costs(_ context.Context, c workload.Case) (costmodel.Table,
 	for tp := 1; tp <= c.World(); tp++ {
 		for _, kind := range []block.LayerKind{block.Embedding, block.Block, block.LMHead} {
 			line := costmodel.Line{Fixed: 0.1, Each: 1 / float64(tp)}
-			t.Layers = append(t.Layers, costmodel.Passes{Shape: costmodel.Shape{TP: tp}, Kind: kind, Forward: line, Backward: line},
-				costmodel.Passes{Shape: costmodel.Shape{TP: tp, Recompute: true}, Kind: kind, Forward: line, Backward: costmodel.Line{Fixed: 0.2, Each: 2 / float64(tp)}})
+			t.Layers = append(t.Layers, costmodel.Passes{TP: tp, Kind: kind, Forward: line, Backward: line})
 		}
 	}
 	return t, nil

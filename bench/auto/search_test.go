@@ -19,10 +19,8 @@ func random(r *rand.Rand, world int) *costmodel.Table {
 	t := &costmodel.Table{World: world, Update: 1e-9 * r.Float64(), Overlap: r.Float64()}
 	line := func() costmodel.Line { return costmodel.Line{Fixed: r.Float64(), Each: r.Float64()} }
 	for _, tp := range []int{1, 2, 4, 8} {
-		for _, recompute := range []bool{false, true} {
-			for _, kind := range []block.LayerKind{block.Embedding, block.Block, block.MSEHead, block.LMHead} {
-				t.Layers = append(t.Layers, costmodel.Passes{Shape: costmodel.Shape{TP: tp, Recompute: recompute}, Kind: kind, Forward: line(), Backward: line()})
-			}
+		for _, kind := range []block.LayerKind{block.Embedding, block.Block, block.MSEHead, block.LMHead} {
+			t.Layers = append(t.Layers, costmodel.Passes{TP: tp, Kind: kind, Forward: line(), Backward: line()})
 		}
 	}
 	for _, op := range comm.Ops {

@@ -85,19 +85,12 @@ func (m *meter) measure() error {
 	return m.overlap()
 }
 
-// models are the case's model as each tensor-parallel rank could have it, with and without recomputation. The ranks that are left share the batch.
+// models are the case's model as each tensor-parallel rank could have it. The ranks that are left share the batch.
 func (m *meter) models() []block.Config {
 	var out []block.Config
 	for tp := 1; tp <= m.rank.World; tp++ {
-		if m.rank.World%tp != 0 {
-			continue
-		}
-		for _, recompute := range []bool{false, true} {
-			c := m.alone(tp)
-			c.Recompute = recompute
-			if c.Check() == nil {
-				out = append(out, c)
-			}
+		if c := m.alone(tp); m.rank.World%tp == 0 && c.Check() == nil {
+			out = append(out, c)
 		}
 	}
 	return out
@@ -129,7 +122,7 @@ func (m *meter) layers(whole block.Config) error {
 			took[j] = costmodel.Line{Fixed: forward, Each: backward}
 		}
 		small, large := float64(sizes[0]), float64(sizes[1])
-		m.table.Layers = append(m.table.Layers, costmodel.Passes{Shape: costmodel.ShapeOf(whole), Kind: kind,
+		m.table.Layers = append(m.table.Layers, costmodel.Passes{TP: max(1, whole.TP), Kind: kind,
 			Forward:  costmodel.Through(small, took[0].Fixed, large, took[1].Fixed),
 			Backward: costmodel.Through(small, took[0].Each, large, took[1].Each)})
 	}

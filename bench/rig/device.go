@@ -61,7 +61,7 @@ func (r *Rig) supports(c workload.Case) error {
 	return trainer.Check(cfg, c.Strategy())
 }
 
-// kernels asks a device about the operators of a case. A GPU is asked once about each kind of operands, for it takes long to open.
+// kernels asks a device about the operators of a case. It is asked once about each kind of operands: a GPU takes long to open, and a search asks about a thousand cases.
 func (r *Rig) kernels(c workload.Case, q question) error {
 	if answer, asked := r.answers[q]; asked {
 		return answer
@@ -70,9 +70,7 @@ func (r *Rig) kernels(c workload.Case, q question) error {
 	if err == nil {
 		err = errors.Join(q.ask(dev), dev.Close())
 	}
-	if c.OnGPU() {
-		r.answers[q] = err
-	}
+	r.answers[q] = err
 	return err
 }
 

@@ -55,7 +55,7 @@ type Rig struct {
 	stall      time.Duration
 	gpus       *gpus // nil: the CPU
 	open       func(c workload.Case, rank int) (kernels.Device, error)
-	answers    map[question]error // of a GPU
+	answers    map[question]error // of a device
 	chip       chips.Chip
 	corpus     workload.Corpus
 	rates      map[int][]peak.Rate         // by cores in use

@@ -68,10 +68,8 @@ func (f *fake) Costs(_ context.Context, c workload.Case) (costmodel.Table, error
 	}
 	t := costmodel.Table{World: c.World()}
 	for tp := 1; tp <= c.World(); tp++ {
-		for _, recompute := range []bool{false, true} {
-			line := costmodel.Line{Each: 1 / float64(tp)}
-			t.Layers = append(t.Layers, costmodel.Passes{Shape: costmodel.Shape{TP: tp, Recompute: recompute}, Kind: block.Block, Forward: line, Backward: line})
-		}
+		line := costmodel.Line{Each: 1 / float64(tp)}
+		t.Layers = append(t.Layers, costmodel.Passes{TP: tp, Kind: block.Block, Forward: line, Backward: line})
 	}
 	return t, nil
 }

@@ -104,11 +104,9 @@ func TestBytesAreThoseMoved(t *testing.T) {
 func random(r *rand.Rand, world int) *Table {
 	t := &Table{World: world, Update: 1e-9 * r.Float64(), Overlap: r.Float64()}
 	for _, tp := range []int{1, 2, 4, 8} {
-		for _, recompute := range []bool{false, true} {
-			for _, kind := range []block.LayerKind{block.Block, block.MSEHead} {
-				line := func() Line { return Line{r.Float64(), r.Float64()} }
-				t.Layers = append(t.Layers, Passes{Shape{tp, recompute}, kind, line(), line()})
-			}
+		for _, kind := range []block.LayerKind{block.Block, block.MSEHead} {
+			line := func() Line { return Line{r.Float64(), r.Float64()} }
+			t.Layers = append(t.Layers, Passes{tp, kind, line(), line()})
 		}
 	}
 	for _, op := range comm.Ops {
@@ -144,6 +142,11 @@ func TestPredictions(t *testing.T) {
 		slower.Layers = append([]Passes(nil), table.Layers...)
 		for i := range slower.Layers {
 			slower.Layers[i].Backward.Fixed++
+		}
+		again := cfg
+		again.Model.Recompute = true
+		if r, err := New(again, s, table); err == nil && r.Predict().Total <= p.Total {
+			t.Errorf("%v: with recomputation a step of %g, without one of %g", s, r.Predict().Total, p.Total)
 		}
 		m, _ = New(cfg, s, &slower)
 		if worse := m.Predict(); worse.Total <= p.Total {

@@ -122,11 +122,16 @@ type layer struct {
 func (m *Model) layers(r block.Range) []layer {
 	whole := m.c // without what ZeRO leaves out
 	whole.Shards, whole.Chunks = block.Shards{}, []block.Range{r}
-	seqs, shape := float64(m.c.Batch)/float64(m.s.CP), ShapeOf(m.c)
+	plain := whole
+	plain.Recompute = false
+	without := plain.Costs()
+	seqs := float64(m.c.Batch) / float64(m.s.CP)
 	var ls []layer
-	for _, cost := range whole.Costs() {
-		p := m.t.passes(shape, cost.Kind)
+	for i, cost := range whole.Costs() {
+		p := m.t.passes(m.s.TP, cost.Kind)
 		l := layer{kind: cost.Kind, forward: p.Forward.At(seqs), backward: p.Backward.At(seqs)}
+		again := cost.Backward.Executed.Total() - without[i].Backward.Executed.Total()
+		l.backward += l.forward * again / max(1, cost.Forward.Executed.Total())
 		l.attention = attention(whole) / max(1, cost.Forward.Executed.Total())
 		l.rest = float64(cost.Grads) / float64(whole.Precision.Stats.Size())
 		ls = append(ls, l)

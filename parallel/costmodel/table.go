@@ -27,18 +27,9 @@ func Through(small, took, large, tookLarge float64) Line {
 	return Line{tookLarge - each*large, each}
 }
 
-// Shape is what decides the time of a layer on one rank besides the size of a microbatch.
-type Shape struct {
-	TP        int
-	Recompute bool
-}
-
-// ShapeOf is that of a microbatch's layers.
-func ShapeOf(c block.Config) Shape { return Shape{max(1, c.TP), c.Recompute} }
-
-// Passes are a layer's times by the sequences of a microbatch.
+// Passes are the times of a layer, as a tensor-parallel rank has it, by the sequences of a microbatch.
 type Passes struct {
-	Shape
+	TP                int
 	Kind              block.LayerKind
 	Forward, Backward Line
 }
@@ -61,8 +52,8 @@ type Table struct {
 }
 
 // passes is the entry of a layer.
-func (t *Table) passes(s Shape, kind block.LayerKind) Passes {
-	i := slices.IndexFunc(t.Layers, func(p Passes) bool { return p.Shape == s && p.Kind == kind })
+func (t *Table) passes(tp int, kind block.LayerKind) Passes {
+	i := slices.IndexFunc(t.Layers, func(p Passes) bool { return p.TP == tp && p.Kind == kind })
 	if i < 0 {
 		return Passes{}
 	}
