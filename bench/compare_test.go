@@ -65,18 +65,24 @@ func writeRuns(t *testing.T) {
 	}
 	gpu[2].FLOPsFormula = "block-v2"
 	for path, rows := range map[string][]results.Row{"base.csv": base, "later.csv": later, "gpu.csv": gpu} {
-		w, err := results.Create(path)
-		if err != nil {
+		writeRows(t, path, rows)
+	}
+}
+
+// writeRows writes a results file.
+func writeRows(t *testing.T, path string, rows []results.Row) {
+	t.Helper()
+	w, err := results.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range rows {
+		if err := w.Append(&rows[i]); err != nil {
 			t.Fatal(err)
 		}
-		for i := range rows {
-			if err := w.Append(&rows[i]); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if err := w.Close(); err != nil {
-			t.Fatal(err)
-		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -26,25 +26,10 @@ func explained(rng *rand.Rand, technique results.Technique) results.Row {
 func TestExplain(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 1))
 	path := filepath.Join(t.TempDir(), "run.csv")
-	w, err := results.Create(path)
-	if err != nil {
-		t.Fatal(err)
-	}
 	rows := []results.Row{explained(rng, results.Baseline), synthetic(rng, false, results.MixedPrecision, "bf16", 1e-3), explained(rng, results.Sparse)}
-	for i := range rows {
-		if err := w.Append(&rows[i]); err != nil {
-			t.Fatal(err)
-		}
-	}
-	w.Close()
+	writeRows(t, path, rows)
 	bare := filepath.Join(t.TempDir(), "bare.csv")
-	if w, err = results.Create(bare); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Append(&rows[1]); err != nil {
-		t.Fatal(err)
-	}
-	w.Close()
+	writeRows(t, bare, rows[1:2])
 	for _, test := range []struct {
 		args       []string
 		has, lacks []string

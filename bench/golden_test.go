@@ -33,18 +33,7 @@ func splitAndWhole(t *testing.T) string {
 	split.DP, split.Ranks = 2, 2
 	split.WFMatmulS, split.WFAttentionS, split.WFCommS, split.WFHostS = results.Some(step*0.4), results.Some(-step*0.01), results.Some(step*0.3), results.Some(step*0.06)
 	path := filepath.Join(t.TempDir(), "run.csv")
-	w, err := results.Create(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := range rows {
-		if err := w.Append(&rows[i]); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
+	writeRows(t, path, rows)
 	return path
 }
 
