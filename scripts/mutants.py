@@ -21,7 +21,7 @@ ROOT = ptx.SOURCES.parent.parent.parent
 
 # The tests that exercise each source file, as a pattern of go test.
 TESTS = {
-    "elementwise": "TestKeepsTheContract/(cast|transfer|streams|ops/attention)|TestTrainingSteps/bf16_2",
+    "elementwise": "TestKeepsTheContract/(cast|transfer|streams)|TestKeepsTheContract/ops/attention/rows|TestTrainingSteps/bf16_2",
     "layernorm": "TestKeepsTheContract/ops/layernorm",
     "adamw": "TestKeepsTheContract/(ops|scale)/(adamw|find|update)",
     "loss": "TestKeepsTheContract/ops/loss",
@@ -35,7 +35,7 @@ TESTS = {
     "linear_int8": "TestInt8Products",
     "experts": "TestKeepsTheContract/ops/experts|TestRoutesOfManyGroups",
     "attention_rows": "TestKeepsTheContract/ops/attention/rows",
-    "attention_flash": "TestFlashAttention",
+    "attention_flash": "TestFlashAttention|TestKeepsTheContract/ops/attention/flash",
     "linear_sparse": "TestTrainingSteps/(fp32_2|fp16_block)",
     "weight": "TestTrainingSteps/(bf16_2|fp16_block)",
     "peak": "TestCeilings",

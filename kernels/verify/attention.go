@@ -34,7 +34,7 @@ func (l *list) attention() {
 // tolerances: probabilities and their gradients may be rounded to t between the products; a score's rounding, relative to the score,
 // is an absolute error of its exponent.
 func (d attention) tolerance(t kernels.DType) float64 {
-	return 4*tolerance(t, d.t+d.hs) + 4*d.largest()*kernels.StatsOf(t).Eps()
+	return 4*tolerance(t, d.t+d.hs) + 5*d.largest()*kernels.StatsOf(t).Eps()
 }
 
 // largest is about the largest score.

@@ -6,29 +6,30 @@ import (
 	"ofpeak/kernels"
 )
 
-// extension is attention that goes on with u further positions; low makes what it goes on from count for next to nothing.
+// extension is attention that goes on with u further positions; low makes what it goes on from count for next to nothing, and with cold all scores are
+// near -120, where exp(-score) of a key that is not there would overflow.
 type extension struct {
 	attention
-	u   int
-	low bool
+	u         int
+	low, cold bool
 }
 
 func (l *list) extensions() {
 	t := l.t
 	ds := []extension{
-		{attention{1, 1, 1, 1, 0, 1}, 1, false}, {attention{2, 5, 3, 4, 0, 1}, 7, false}, {attention{1, 17, 2, 8, 1, 1}, 16, true},
-		{attention{2, 33, 2, 64, 3, 1}, 65, false}, {attention{1, 64, 1, 16, 0, 1}, 128, true}, {attention{1, 40, 2, 16, 0, 6}, 99, false},
-		{attention{1, 70, 1, 80, 0, 1}, 1, false}, {attention{1, 3, 2, 128, 0, 1}, 97, false}, {attention{1, 97, 1, 8, 0, 2}, 290, false},
+		{attention{1, 1, 1, 1, 0, 1}, 1, false, false}, {attention{2, 5, 3, 4, 0, 1}, 7, false, false}, {attention{1, 17, 2, 8, 1, 1}, 16, true, false},
+		{attention{2, 33, 2, 64, 3, 1}, 65, false, false}, {attention{1, 64, 1, 16, 0, 1}, 128, true, false}, {attention{1, 40, 2, 16, 0, 6}, 99, false, false},
+		{attention{1, 70, 1, 80, 0, 1}, 1, false, false}, {attention{1, 3, 2, 128, 0, 1}, 97, false, false}, {attention{1, 97, 1, 8, 0, 2}, 290, false, false}, {attention{1, 33, 1, 64, 0, 5}, 70, false, true},
 	}
 	fuzz := l.fuzz()
 	for range 2 {
-		ds = append(ds, extension{attention{1 + fuzz.IntN(3), 1 + fuzz.IntN(90), 1 + fuzz.IntN(3), 1 + fuzz.IntN(70), fuzz.IntN(8), 1}, 1 + fuzz.IntN(90), fuzz.IntN(2) == 0})
+		ds = append(ds, extension{attention{1 + fuzz.IntN(3), 1 + fuzz.IntN(90), 1 + fuzz.IntN(3), 1 + fuzz.IntN(70), fuzz.IntN(8), 1}, 1 + fuzz.IntN(90), fuzz.IntN(2) == 0, false})
 	}
 	for _, d := range ds {
 		l.append(kernels.OpAttention, kernels.Layout{}, func(e *env) { d.forward(e, t) },
-			"extend forward B=%d T=%d U=%d NH=%d HS=%d spread=%g low=%t +%d", d.b, d.t, d.u, d.nh, d.hs, d.spread, d.low, d.shift)
+			"extend forward B=%d T=%d U=%d NH=%d HS=%d spread=%g low=%t cold=%t +%d", d.b, d.t, d.u, d.nh, d.hs, d.spread, d.low, d.cold, d.shift)
 		l.append(kernels.OpAttention, kernels.Layout{}, func(e *env) { d.backward(e, t) },
-			"extend backward B=%d T=%d U=%d NH=%d HS=%d spread=%g +%d", d.b, d.t, d.u, d.nh, d.hs, d.spread, d.shift)
+			"extend backward B=%d T=%d U=%d NH=%d HS=%d spread=%g cold=%t +%d", d.b, d.t, d.u, d.nh, d.hs, d.spread, d.cold, d.shift)
 	}
 	for _, d := range []struct{ n, c, to, from, count, width, shift int }{
 		{1, 1, 0, 0, 1, 1, 0}, {3, 12, 0, 4, 8, 8, 0}, {7, 33, 5, 1, 20, 40, 1}, {64, 96, 0, 32, 64, 64, 0}, {65, 64, 32, 0, 64, 96, 0}, {5, 48, 16, 8, 24, 56, 3},
@@ -48,7 +49,7 @@ func (d extension) tolerance(t kernels.DType) float64 {
 func (d extension) forward(e *env, t kernels.DType) {
 	e.shift, e.scale = d.shift, 1
 	st := kernels.StatsOf(t)
-	qkv := e.in("qkv", t, d.qkv(e), d.b, d.t, 3, d.nh, d.hs)
+	qkv := e.in("qkv", t, d.queries(e), d.b, d.t, 3, d.nh, d.hs)
 	kv := e.in("kv", t, d.kv(e), d.b, d.u, 2, d.nh, d.hs)
 	out := e.sum("out", t, d.tolerance(t), d.b, d.t, d.nh, d.hs)
 	lse := e.inOut("lse", st, tolerance(st, d.u+d.hs), d.before(e), d.b, d.nh, d.t)
@@ -59,20 +60,37 @@ func (d extension) forward(e *env, t kernels.DType) {
 func (d extension) backward(e *env, t kernels.DType) {
 	e.shift, e.scale = d.shift, 1
 	st := kernels.StatsOf(t)
-	queries, further := round(t, d.qkv(e)), round(t, d.kv(e))
+	queries, further := round(t, d.queries(e)), round(t, d.kv(e))
 	qkv, kv := e.in("qkv", t, queries, d.b, d.t, 3, d.nh, d.hs), e.in("kv", t, further, d.b, d.u, 2, d.nh, d.hs)
 	lse := e.in("lse", st, d.after(d.before(e), queries, further), d.b, d.nh, d.t)
 	scratch := e.in("scratch", st, e.normal(d.b*d.nh*d.t, 0, 1), d.b, d.nh, d.t)
 	dout := e.in("dout", t, e.normal(d.b*d.t*d.nh*d.hs, 0, 1), d.b, d.t, d.nh, d.hs)
+	e.scale = d.spread // of queries and keys, of which gradients are sums
 	dqkv, dkv := e.sum("dqkv", t, d.tolerance(t), d.b, d.t, 3, d.nh, d.hs), e.sum("dkv", t, d.tolerance(t), d.b, d.u, 2, d.nh, d.hs)
 	e.s.AttentionExtendBackward(dqkv, dkv, scratch, dout, lse, qkv, kv)
 }
 
-// kv is random keys, which grow along the sequence, and values.
+// queries are those of attention, positive if cold.
+func (d extension) queries(e *env) []float64 {
+	v := d.qkv(e)
+	for i := range v {
+		if d.cold && i/(d.nh*d.hs)%3 == 0 {
+			v[i] = math.Abs(v[i])
+		}
+	}
+	return v
+}
+
+// kv is random keys, which grow along the sequence, or all alike and negative if cold, and values.
 func (d extension) kv(e *env) []float64 {
 	v := e.normal(d.b*d.u*2*d.nh*d.hs, 0, 1)
 	for i := range v {
-		if row := i / (d.nh * d.hs); row%2 == 0 {
+		row := i / (d.nh * d.hs)
+		switch {
+		case row%2 == 1:
+		case d.cold:
+			v[i] = -math.Abs(v[i]) * d.spread
+		default:
 			v[i] *= d.spread * (0.5 + float64(row/2%d.u)/float64(d.u))
 		}
 	}
@@ -83,8 +101,11 @@ func (d extension) kv(e *env) []float64 {
 func (d extension) before(e *env) []float64 {
 	lse := e.normal(d.b*d.nh*d.t, 1, d.spread*d.spread)
 	for i := range lse {
-		if d.low {
+		switch {
+		case d.low:
 			lse[i] -= 60
+		case d.cold:
+			lse[i] -= 120
 		}
 	}
 	return lse
