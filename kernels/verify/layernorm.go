@@ -2,6 +2,7 @@ package verify
 
 import (
 	"math"
+	"slices"
 
 	"ofpeak/kernels"
 )
@@ -12,12 +13,12 @@ func (l *list) layerNorm() {
 		n, c, shift int
 		mean        float64
 	}{{1, 2, 0, 0}, {5, 12, 0, 0}, {3, 33, 1, 0}, {17, 64, 0, 0}, {4, 257, 3, 0}, {9, 768, 0, 0}, {6, 65, 0, 100}, {6, 300, 1, 1000}} {
-		// The rounding of a row's mean is relative to the mean; the result is relative to the row's spread of 1.
-		statsTol := 4 * math.Sqrt(float64(d.c)) * (1 + d.mean) * st.Eps()
-		tol := tolerance(t, 1) + statsTol
 		l.append(kernels.OpLayerNorm, kernels.Layout{}, func(e *env) {
 			e.shift, e.scale = d.shift, 1
-			x := e.in("x", t, e.normal(d.n*d.c, d.mean, 1), d.n, d.c)
+			xs := round(t, e.normal(d.n*d.c, d.mean, 1))
+			statsTol := 4 * math.Sqrt(float64(d.c)) * (1 + centring(xs, d.c)) * st.Eps()
+			tol := tolerance(t, 1) + statsTol
+			x := e.in("x", t, xs, d.n, d.c)
 			gain, bias := e.in("gain", t, e.normal(d.c, 1, 0.5), d.c), e.in("bias", t, e.normal(d.c, 0, 1), d.c)
 			mean, rstd := e.out("mean", st, tolerance(st, d.c), d.n), e.out("rstd", st, statsTol, d.n)
 			e.s.LayerNormForward(e.out("out", t, tol, d.n, d.c), mean, rstd, x, gain, bias)
@@ -36,8 +37,9 @@ func layerNormBackward(e *env, t kernels.DType, n, c, shift int, mean float64, r
 	means, rstds := rowStats(xs, c)
 	x, dout := e.in("x", t, xs, n, c), e.in("dout", t, e.normal(n*c, 0, 1), n, c)
 	m, r, gain := e.in("mean", st, means, n), e.in("rstd", st, rstds, n), e.in("gain", t, e.normal(c, 1, 0.5), c)
-	tol := 2*tolerance(t, c) + 4*mean*st.Eps()
-	dgain, dbias := e.sum("dgain", st, tolerance(st, n)+4*mean*st.Eps(), c), e.sum("dbias", st, tolerance(st, n), c)
+	centred := 4 * centring(xs, c) * st.Eps()
+	tol := 2*tolerance(t, c)*max(1, slices.Max(rstds)) + centred
+	dgain, dbias := e.sum("dgain", st, tolerance(st, n)+centred, c), e.sum("dbias", st, tolerance(st, n), c)
 	var dx, res kernels.Tensor
 	switch residual {
 	case "dx":
@@ -50,6 +52,17 @@ func layerNormBackward(e *env, t kernels.DType, n, c, shift int, mean float64, r
 		dx = e.out("dx", t, tol, n, c)
 	}
 	e.s.LayerNormBackward(dx, dgain, dbias, dout, x, m, r, gain, res)
+}
+
+// centring is by how much subtracting a row's mean magnifies rounding, in the worst of x's rows: what is subtracted is rounded relative to the elements, and the
+// result is relative to the row's spread. Two elements may lie close together.
+func centring(x []float64, c int) float64 {
+	_, rstd := rowStats(x, c)
+	worst := 0.0
+	for i, e := range x {
+		worst = max(worst, math.Abs(e)*rstd[i/c])
+	}
+	return worst
 }
 
 // rowStats is what LayerNormForward keeps of x's rows.
