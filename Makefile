@@ -75,7 +75,7 @@ bin/standin/libnccl.so.2: $(CUDRIVER)/standin/nccl.c $(wildcard $(CUDRIVER)/stan
 	mkdir -p $(@D)
 	$(STANDIN_CC) $<
 
-bin/standin/libnvidia-ml.so.1: $(CUDRIVER)/standin/nvml.c
+bin/standin/libnvidia-ml.so.1: $(CUDRIVER)/standin/nvml.c $(CUDA_H)
 	mkdir -p $(@D)
 	$(STANDIN_CC) $<
 
