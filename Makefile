@@ -73,7 +73,7 @@ bin/standin/libcublasLt.so.12: $(CUDRIVER)/standin/cublaslt.c $(wildcard $(CUDRI
 
 bin/standin/libnccl.so.2: $(CUDRIVER)/standin/nccl.c $(wildcard $(CUDRIVER)/standin/*.h) $(CUDA_H)
 	mkdir -p $(@D)
-	$(STANDIN_CC) $<
+	$(STANDIN_CC) $< -lm
 
 bin/standin/libnvidia-ml.so.1: $(CUDRIVER)/standin/nvml.c $(CUDA_H)
 	mkdir -p $(@D)
