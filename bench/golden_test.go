@@ -51,6 +51,7 @@ func TestGoldenOutputs(t *testing.T) {
 		{"explain-row.md", newExplainCmd, "--row 2 --format md"},
 		{"export.benchfmt", newExportCmd, "--format benchfmt"},
 		{"export.openmetrics", newExportCmd, "--format openmetrics"},
+		{"export.jsonl", newExportCmd, "--format jsonl"},
 	} {
 		out, err := runCmd(test.cmd, append(strings.Fields(test.args), path)...)
 		if err != nil {
@@ -106,7 +107,8 @@ func TestGoldenTables(t *testing.T) {
 		{Op: comm.AllReduce, Ranks: 4, Bytes: 1 << 20, Time: 250 * time.Microsecond, AlgGBps: 4.194304, BusGBps: 6.291456},
 		{Op: comm.AllGather, Ranks: 4, Bytes: 64 << 20, Time: 12500 * time.Microsecond, AlgGBps: 5.36870912, BusGBps: 4.02653184},
 	}
-	for name, table := range map[string]render.Table{"verify.txt": verifier{}.table(verdicts), "collectives.txt": bandwidthTable("shared-memory", bandwidths)} {
+	for name, table := range map[string]render.Table{"verify.txt": verifier{}.table(verdicts), "collectives.txt": bandwidthTable("shared-memory", bandwidths),
+		"bubble.txt": bubbleTable(func(c bubbleCase, stages, microbatches int) float64 { return c.formula(stages, microbatches) + 0.01 })} {
 		var out bytes.Buffer
 		if err := table.Write(&out, render.Text, 0); err != nil {
 			t.Fatal(err)
