@@ -23,7 +23,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # numbers, which would take minutes there, and those that count allocations, of which the detector adds some. The numeric packages, and bench/rig which trains,
 # would take minutes too; results starts no goroutine, and what of it several could use at once is used by bench. Each test runs once.
 RACE := ./parallel/paralleltest ./bench ./bench/nvml ./bench/sweep ./parallel/... ./kernels/cpu/team/... ./kernels/cpu/blas
-UNRACED := VerifyReference|VerifyFinds|PeakMeasures|TestReport$$|Tutorial|InABrowser|IsAccessible|Killed|UnderMPI|OfIsolated|OnSimulatedGPUs|Alloc
+UNRACED := VerifyReference|VerifyFinds|PeakMeasures|TestReport$$|Tutorial|InABrowser|IsAccessible|Killed|UnderMPI|OfIsolated|SimulatedGPUs|Alloc|NoFailureLeaks|Wait|TestReference$$
 # Of the others these take longest, so they start first.
 LONGEST := ./kernels/cpu ./kernels/cuda
 # Per package: five times what they take on two idle cores, since the machine may be busy.
@@ -126,12 +126,13 @@ test-gpu: cuda
 	$(WITH_CUDA) $(GO) test -count=1 -tags gpu -run TestGPU ./bench ./kernels/cuda ./$(CUDRIVER) ./parallel/comm/nccl
 
 FUZZTIME ?= 10s
-FUZZERS := ./results:FuzzParse ./results/chips:FuzzParse ./results/compare:FuzzCompare ./results/export:FuzzBenchFmt ./bench:FuzzRunFlags \
+FUZZERS := ./results:FuzzParse ./results/chips:FuzzParse ./results/compare:FuzzCompare ./results/export:FuzzBenchFmt ./bench:FuzzRunFlags ./bench:FuzzRunList \
 	./bench/workload:FuzzParseCase ./bench/workload:FuzzParseModels ./bench/importer:FuzzParse
 
-# Go fuzzes one function at a time. -parallel 1 leaves the machine usable; FUZZERS=./results:FuzzParse takes one.
+# Go fuzzes one function at a time. -parallel 1 leaves the machine usable; FUZZERS=./results:FuzzParse takes one. Looking long for the smallest interesting row of
+# a hundred columns would leave no time for others.
 fuzz:
-	set -e; for f in $(FUZZERS); do echo "$$f"; $(GO) test -run '^$$' -fuzz "^$${f##*:}$$" -fuzztime $(FUZZTIME) -parallel 1 "$${f%:*}"; done
+	set -e; for f in $(FUZZERS); do echo "$$f"; $(GO) test -run '^$$' -fuzz "^$${f##*:}$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 100x -parallel 1 "$${f%:*}"; done
 
 lint: bin/stub/libcuda.so
 	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "run gofmt -w on:"; echo "$$unformatted"; exit 1; fi
