@@ -3,10 +3,12 @@
 package mpi
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -65,6 +67,9 @@ func (w *World) Rank() int { return w.rank }
 
 // Size is the number of processes.
 func (w *World) Size() int { return w.size }
+
+// crowded reports whether this host has fewer cores than processes of the job, as far as is known.
+func (w *World) crowded() bool { return cmp.Or(w.launch.LocalSize, w.size) > runtime.NumCPU() }
 
 // Version names the MPI library, such as "Open MPI 4.1.4".
 func (w *World) Version() string { return w.version }
