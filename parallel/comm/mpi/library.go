@@ -37,7 +37,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"time"
 	"unsafe"
@@ -107,7 +106,7 @@ func (l *library) init(w *World) error {
 	var why reason
 	var text [8192]C.char
 	var rank, size, crowded C.int
-	if w.launch.LocalSize > runtime.NumCPU() {
+	if w.crowded() {
 		crowded = 1
 	}
 	if err := result(C.shim_init(l.table, crowded, &rank, &size, &text[0], C.int(len(text)), &why[0]), &why); err != nil {
