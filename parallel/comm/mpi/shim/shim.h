@@ -20,7 +20,7 @@ struct shim_call {
 
 struct shim {
 	int abi;
-	/* crowded says that ranks share cores. */
+	/* crowded says that each core has several ranks. */
 	int (*init)(int crowded, int *rank, int *size, char *library, int len, char *why);
 	int (*finalize)(char *why);
 	void (*die)(int status);
