@@ -97,7 +97,9 @@ func (j *longJob) end(t *testing.T) []results.Row {
 // A sweep that is interrupted, or of which something is stopped, ends or goes on within seconds: no row is torn, no process is left. The cases mostly wait, so they run
 // at once. OFPEAK_KILLS tries them all with MPICH too.
 func TestJobsCutShort(t *testing.T) {
+	t.Parallel()
 	mpitest.Each(t, ".", false, func(t *testing.T, m mpitest.MPI, binary string) {
+		t.Parallel()
 		for _, test := range []struct {
 			name    string
 			jobEach bool
