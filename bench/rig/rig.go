@@ -18,6 +18,7 @@ import (
 	"ofpeak/bench/sweep"
 	"ofpeak/bench/workload"
 	"ofpeak/kernels"
+	"ofpeak/kernels/cpu/isa"
 	"ofpeak/kernels/cpu/peak"
 	"ofpeak/kernels/cpu/team"
 	"ofpeak/kernels/cuda/driver"
@@ -74,7 +75,7 @@ func New(o Options) (*Rig, error) {
 	cores = cores[:min(len(cores), host.Cores())]
 	r := &Rig{
 		rule: o.Rule, job: o.Job, localRank: o.LocalRank, stall: o.Stall, trace: o.Trace, cores: cores, corpus: workload.DefaultCorpus(),
-		machine: sweep.Machine{Device: results.CPU, Name: host.CPUName(), Chip: o.Chip, Cores: len(cores)},
+		machine: sweep.Machine{Device: results.CPU, Name: isa.Processor(), Chip: o.Chip, Cores: len(cores)},
 		answers: map[question]error{},
 		rates:   map[int][]peak.Rate{}, bandwidths: map[int]float64{}, clocks: map[int]float64{}, refs: map[workload.Case]snapshot{}, learned: map[workload.Case][]float64{},
 	}
