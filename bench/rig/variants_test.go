@@ -17,6 +17,7 @@ func TestVariantForAPrecision(t *testing.T) {
 		hs        int
 		layout    kernels.Layout
 		forced    string
+		eight     bool
 	}{
 		{precision: "fp32", variants: products, want: "avx512"},
 		{precision: "fp16", variants: products, want: "avx512"},
@@ -32,6 +33,8 @@ func TestVariantForAPrecision(t *testing.T) {
 		{precision: "tf32", variants: gpu[:2], want: "mma"},
 		{precision: "int8", variants: gpu, want: "mma"},
 		{precision: "fp8", variants: gpu, want: "mma"},
+		{precision: "fp8", variants: gpu, eight: true, want: "cublaslt"},
+		{precision: "fp8", variants: gpu, eight: true, forced: "mma", want: "mma"},
 		{precision: "fp8", variants: products, want: "avx512bf16"},
 		{precision: "bf16", variants: gpu, layout: kernels.Layout{Format: kernels.Sparse24}, want: "mma"},
 		{precision: "bf16", variants: gpu, layout: kernels.Layout{Format: kernels.BlockSparse, Block: 32}, want: "mma"},
@@ -47,7 +50,7 @@ func TestVariantForAPrecision(t *testing.T) {
 		if !ok {
 			t.Fatalf("no precision %s", c.precision)
 		}
-		if got := variantFor(c.variants, block.Config{C: 4 * c.hs, NH: 4, Precision: p, Layout: c.layout}, c.forced); got != c.want {
+		if got := variantFor(c.variants, block.Config{C: 4 * c.hs, NH: 4, Precision: p, Layout: c.layout}, c.forced, c.eight); got != c.want {
 			t.Errorf("%s of %v: %q, want %q", c.precision, c.variants, got, c.want)
 		}
 	}

@@ -27,9 +27,13 @@ import (
 )
 
 // quick runs a test beside others, and leaves out of runs under the race detector what takes minutes there. The devices' locks are tested in comm/peer.
+// Where nothing may be skipped, such a test is to be named in the Makefile's UNRACED, for the run without.
 func quick(t *testing.T) {
 	t.Helper()
-	if raceDetector {
+	switch {
+	case raceDetector && os.Getenv("OFPEAK_REQUIRE") != "":
+		t.Fatal("the Makefile's UNRACED does not leave this test out")
+	case raceDetector:
 		t.Skip("an interpreter under the race detector takes minutes")
 	}
 	t.Parallel()

@@ -90,7 +90,11 @@ static int describe(struct plan *plan, const struct lt_product *p)
 		SET(status, attribute(plan, CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER, &p->aux, sizeof p->aux));
 		SET(status, attribute(plan, CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD, &p->n, sizeof p->n));
 	}
-	SET(status, p->trans_b ? layout(&plan->first, p->in, p->k, p->n) : layout(&plan->first, p->in, p->n, p->k));
+	if (p->scale_a) {
+		SET(status, attribute(plan, CUBLASLT_MATMUL_DESC_A_SCALE_POINTER, &p->scale_b, sizeof p->scale_b));
+		SET(status, attribute(plan, CUBLASLT_MATMUL_DESC_B_SCALE_POINTER, &p->scale_a, sizeof p->scale_a));
+	}
+	SET(status, p->trans_b ? layout(&plan->first, p->in_b, p->k, p->n) : layout(&plan->first, p->in_b, p->n, p->k));
 	SET(status, p->trans_a ? layout(&plan->second, p->in, p->m, p->k) : layout(&plan->second, p->in, p->k, p->m));
 	SET(status, layout(&plan->out, p->out, p->n, p->m));
 	return status;

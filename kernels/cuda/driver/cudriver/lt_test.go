@@ -63,11 +63,19 @@ int main(int argc, char **argv)
 		return puts(problem), 1;
 	for (int i = 0; i < 4 * 4 * 3 * 2 * 2; i++) {
 		struct lt_product p = {.m = 33, .n = 64, .k = 48, .a = 256, .b = 512, .c = 1040, .addend = 1040, .bias = i & 1 ? 2048 : 0, .aux = 4096,
-			.work = 8192, .work_size = 1 << 25, .trans_a = i >> 1 & 1, .trans_b = i >> 2 & 1, .in = types[i >> 3 & 3][0], .out = types[i >> 3 & 3][1],
+			.work = 8192, .work_size = 1 << 25, .trans_a = i >> 1 & 1, .trans_b = i >> 2 & 1, .in = types[i >> 3 & 3][0], .in_b = types[i >> 3 & 3][0], .out = types[i >> 3 & 3][1],
 			.epilogue = i >> 5 & 3, .tf32 = i >= 96};
 		int status = lt_describe(&p);
 		if (status)
 			return printf("product %d: status %d\n", i, status), 1;
+	}
+	for (int i = 0; i < 3 * 4; i++) {
+		int eight[][2] = {{CUDA_R_8F_E4M3, CUDA_R_8F_E4M3}, {CUDA_R_8F_E5M2, CUDA_R_8F_E4M3}, {CUDA_R_8F_E4M3, CUDA_R_8F_E5M2}};
+		struct lt_product p = {.m = 32, .n = 64, .k = 48, .a = 256, .b = 512, .c = 1040, .addend = i & 2 ? 1040 : 0, .bias = i & 1 ? 2048 : 0, .scale_a = 4096,
+			.scale_b = 4100, .work = 8192, .work_size = 1 << 25, .trans_b = 1, .in = eight[i >> 2][0], .in_b = eight[i >> 2][1], .out = CUDA_R_16BF};
+		int status = lt_describe(&p);
+		if (status)
+			return printf("product %d of 8-bit floats: status %d\n", i, status), 1;
 	}
 	lt_version(version);
 	return printf("version %d\n", version[0]), 0;
@@ -95,6 +103,9 @@ func takesDescriptors(t *testing.T, library, want string) {
 	}
 	if out, err := describe("wrong size", "&last, sizeof last", "&last, 8"); err == nil {
 		t.Errorf("an attribute of another size was accepted: %s", out)
+	}
+	if out, err := describe("wrong scale", "&p->scale_a, sizeof p->scale_a", "&p->scale_a, 4"); err == nil {
+		t.Errorf("the address of a scale of another size was accepted: %s", out)
 	}
 	if out, err := describe("wrong name", "CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK", "99"); err == nil {
 		t.Errorf("an attribute that does not exist was accepted: %s", out)

@@ -20,6 +20,13 @@ import (
 type MPI struct {
 	Name     string // openmpi or mpich
 	Launcher string // path of its mpirun
+	Options  []string
+}
+
+// Careless is Open MPI with a launcher that lets the other processes go on when one has died. MPICH's ends them even if it is told not to.
+func (m MPI) Careless() MPI {
+	m.Options = []string{"--enable-recovery"}
+	return m
 }
 
 // Find lists the implementations whose launcher and compiler are here.
@@ -27,7 +34,7 @@ func Find() []MPI {
 	var found []MPI
 	for _, name := range []string{"openmpi", "mpich"} {
 		if run, err := exec.LookPath("mpirun." + name); err == nil && have("mpicc."+name) {
-			found = append(found, MPI{name, run})
+			found = append(found, MPI{Name: name, Launcher: run})
 		}
 	}
 	if run, err := exec.LookPath("mpirun"); err == nil && len(found) == 0 && have("mpicc") {
@@ -35,7 +42,7 @@ func Find() []MPI {
 		if version, err := exec.Command(run, "--version").Output(); err == nil && bytes.Contains(version, []byte("Open")) {
 			name = "openmpi"
 		}
-		found = append(found, MPI{name, run})
+		found = append(found, MPI{Name: name, Launcher: run})
 	}
 	return found
 }
@@ -142,10 +149,11 @@ func build(t *testing.T, dir, pkg string, tests bool) {
 
 // Args is the launcher's command line for so many processes, whatever the cores.
 func (m MPI) Args(processes int) []string {
+	line := []string{m.Launcher, "-np", strconv.Itoa(processes)}
 	if m.Name == "openmpi" {
-		return []string{m.Launcher, "--oversubscribe", "-np", strconv.Itoa(processes)}
+		line = append(line, "--oversubscribe")
 	}
-	return []string{m.Launcher, "-np", strconv.Itoa(processes)}
+	return append(line, m.Options...)
 }
 
 // Env lets Open MPI run as root, as tests in containers do, and keeps UCX, which MPICH uses, from warnings about what an abort leaves.

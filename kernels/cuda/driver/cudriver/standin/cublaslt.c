@@ -12,7 +12,7 @@ struct layout {
 
 struct product {
 	int32_t transposed[2], epilogue, tf32;
-	uint64_t bias, aux;
+	uint64_t bias, aux, scale[2];
 	int64_t aux_ld;
 };
 
@@ -75,6 +75,10 @@ cublasStatus_t cublasLtMatmulDescSetAttribute(cublasLtMatmulDesc_t desc, cublasL
 		return take(&p->aux, 8, value, size);
 	case CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD:
 		return take(&p->aux_ld, 8, value, size);
+	case CUBLASLT_MATMUL_DESC_A_SCALE_POINTER:
+		return take(&p->scale[0], 8, value, size);
+	case CUBLASLT_MATMUL_DESC_B_SCALE_POINTER:
+		return take(&p->scale[1], 8, value, size);
 	}
 	return CUBLAS_STATUS_INVALID_VALUE;
 }
@@ -112,15 +116,43 @@ cublasStatus_t cublasLtMatmulPreferenceSetAttribute(cublasLtMatmulPreference_t p
 	return take(&preference->data[0], name == CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES ? 8 : 4, value, size);
 }
 
+static int is_float8(cudaDataType_t type) { return type == CUDA_R_8F_E4M3 || type == CUDA_R_8F_E5M2; }
+
+/* Whether there is a kernel for the types of two factors: of 8-bit floats for the first transposed, the second as it is, rows of multiples of 16, not for two e5m2, to
+ * 16 or 32 bits, and GELU only apart; of all others where both are the same. */
+static int factors_fit(const struct product *p, const struct layout *a, const struct layout *b, const struct layout *d)
+{
+	if (!is_float8(a->type) || !is_float8(b->type))
+		return a->type == b->type && !p->scale[0] && !p->scale[1];
+	return p->transposed[0] && !p->transposed[1] && a->rows % 16 == 0 && a->columns % 16 == 0 && b->columns % 16 == 0 && d->rows % 16 == 0 &&
+		(a->type == CUDA_R_8F_E4M3 || b->type == CUDA_R_8F_E4M3) && number_size(d->type) > 1 && p->epilogue < CUBLASLT_EPILOGUE_GELU_AUX;
+}
+
+/* The scales of two factors, multiplied; 0 where one of 8-bit floats has none. */
+static double scales(CUstream stream, const struct product *p, const struct layout *a)
+{
+	double scale = 1;
+	int i;
+
+	for (i = 0; i < 2 && is_float8(a->type); i++) {
+		const float *at = p->scale[i] ? standin_memory(stream->context, (CUdeviceptr)p->scale[i], sizeof *at) : NULL;
+
+		scale *= at ? *at : 0;
+	}
+	return scale;
+}
+
 cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc, cublasLtMatrixLayout_t a, cublasLtMatrixLayout_t b,
 	cublasLtMatrixLayout_t c, cublasLtMatrixLayout_t d, cublasLtMatmulPreference_t preference, int asked, cublasLtMatmulHeuristicResult_t *best, int *found)
 {
 	const struct product *p = (const struct product *)desc;
 
-	(void)handle, (void)a, (void)b, (void)c, (void)d, (void)preference, (void)asked;
+	(void)handle, (void)c, (void)preference, (void)asked;
 	*found = 0;
 	if (p->aux && p->aux_ld % 8)
 		return CUBLAS_STATUS_INVALID_VALUE;
+	if (!factors_fit(p, (const struct layout *)a, (const struct layout *)b, (const struct layout *)d))
+		return CUBLAS_STATUS_NOT_SUPPORTED;
 	memset(best, 0, sizeof *best);
 	best->algo.data[0] = 42;
 	*found = 1;
@@ -175,10 +207,11 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc
 	void *bias = p->bias ? memory(stream, (void *)(uintptr_t)p->bias, &bias_layout) : NULL;
 	void *aux = p->aux ? memory(stream, (void *)(uintptr_t)p->aux, &aux_layout) : NULL;
 	int64_t depth = p->transposed[0] ? a->rows : a->columns, i, j, l;
+	double scale = scales(stream, p, a);
 	int needs_bias = p->epilogue == CUBLASLT_EPILOGUE_BIAS || p->epilogue == CUBLASLT_EPILOGUE_GELU_AUX_BIAS;
 
 	(void)handle;
-	if (algo->data[0] != 42 || !ma || !mb || !mc || !md || needs_bias != !!bias || (p->epilogue >= CUBLASLT_EPILOGUE_GELU_AUX) != !!aux)
+	if (algo->data[0] != 42 || scale == 0 || !factors_fit(p, a, b, d) || !ma || !mb || !mc || !md || needs_bias != !!bias || (p->epilogue >= CUBLASLT_EPILOGUE_GELU_AUX) != !!aux)
 		return CUBLAS_STATUS_EXECUTION_FAILED;
 	if (!standin_memory(stream->context, (CUdeviceptr)(uintptr_t)workspace, work) || depth != (p->transposed[1] ? b->columns : b->rows))
 		return CUBLAS_STATUS_INVALID_VALUE;
@@ -189,7 +222,7 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc
 			for (l = 0; l < depth; l++)
 				sum += factor(p, number_get(ma, a->type, p->transposed[0] ? i * a->ld + l : l * a->ld + i)) *
 					factor(p, number_get(mb, b->type, p->transposed[1] ? l * b->ld + j : j * b->ld + l));
-			v = *(const float *)alpha * sum;
+			v = *(const float *)alpha * scale * sum;
 			if (*(const float *)beta != 0)
 				v += *(const float *)beta * number_get(mc, d->type, j * d->ld + i);
 			if (bias)
