@@ -112,7 +112,7 @@ func (f *runFlags) register(cmd *cobra.Command) {
 }
 
 // decided are the flags whose values a --case line has itself.
-var decided = []string{"suite", "technique", "model", "precision", "pass", "engine", "layout", "ranks", "sequence-parallel", "schedule", "chunks", "cut", "experts", "microbatches",
+var decided = []string{"suite", "technique", "model", "precision", "pass", "engine", "layout", "ranks", "sequence-parallel", "overlap", "schedule", "chunks", "cut", "experts", "microbatches",
 	"bucket-bytes", "zero", "recompute", "memory", "threads", "isa", "seed"}
 
 // caseAlone refuses --case beside flags that it would contradict.
@@ -129,7 +129,7 @@ func caseAlone(cmd *cobra.Command, _ []string) error {
 }
 
 // chosen are the flags whose values a search for the fastest split chooses, or that ask for something else.
-var chosen = []string{"suite", "case", "largest", "technique", "engine", "pass", "sequence-parallel", "schedule", "chunks", "cut", "microbatches", "bucket-bytes", "zero", "recompute"}
+var chosen = []string{"suite", "case", "largest", "technique", "engine", "pass", "sequence-parallel", "overlap", "schedule", "chunks", "cut", "microbatches", "bucket-bytes", "zero", "recompute"}
 
 // autoAlone refuses --auto beside flags that it would contradict.
 func autoAlone(cmd *cobra.Command) error {
