@@ -60,7 +60,7 @@ bin/stub/libcuda.so: $(CUDRIVER)/stub/stub.c $(CUDA_H)
 	mkdir -p $(@D)
 	$(CC) -shared -fPIC -Wl,-soname,libdl.so.2 -o $@ $<
 
-STANDINS := $(addprefix bin/standin/,libcuda.so.1 libcublasLt.so.12 libnccl.so.2 libnvidia-ml.so.1)
+STANDINS := $(addprefix bin/standin/,libcuda.so.1 libcublasLt.so.12 libcusparseLt.so.0 libnccl.so.2 libnvidia-ml.so.1)
 STANDIN_CC = $(CC) -shared -fPIC -O1 -Wall -Wextra -Werror -pthread -I$(CUDRIVER)/include -Wl,-soname,$(@F) -o $@
 
 bin/standin/libcuda.so.1: $(wildcard $(CUDRIVER)/standin/*) $(CUDA_H)
@@ -68,6 +68,10 @@ bin/standin/libcuda.so.1: $(wildcard $(CUDRIVER)/standin/*) $(CUDA_H)
 	$(STANDIN_CC) $(addprefix $(CUDRIVER)/standin/,device.c memory.c missing.c module.c)
 
 bin/standin/libcublasLt.so.12: $(CUDRIVER)/standin/cublaslt.c $(wildcard $(CUDRIVER)/standin/*.h) $(CUDA_H)
+	mkdir -p $(@D)
+	$(STANDIN_CC) $< -lm
+
+bin/standin/libcusparseLt.so.0: $(CUDRIVER)/standin/cusparselt.c $(wildcard $(CUDRIVER)/standin/*.h) $(CUDA_H)
 	mkdir -p $(@D)
 	$(STANDIN_CC) $< -lm
 

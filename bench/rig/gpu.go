@@ -124,8 +124,10 @@ func (g *gpus) meet() error {
 	if release := host.NVIDIA(os.DirFS("/")).Release(); release != "" {
 		g.libraries += ";nvidia-driver=" + release
 	}
-	if library, err := dev.Library(); err == nil {
-		g.libraries += ";" + strings.Replace(library, " ", "=", 1)
+	for _, ask := range []func() (string, error){dev.Library, dev.SparseLibrary} {
+		if library, err := ask(); err == nil {
+			g.libraries += ";" + strings.Replace(library, " ", "=", 1)
+		}
 	}
 	if g.collectives != nil {
 		g.libraries += ";" + strings.Replace(g.collectives.Library(), " ", "=", 1)
@@ -209,8 +211,10 @@ func choose(dev *cuda.Device, variant string) error {
 			}
 		}
 	}
-	if _, err := dev.Library(); !found && err != nil && variant == "cublaslt" {
-		return fmt.Errorf("--isa cublaslt: %w", err)
+	for name, ask := range map[string]func() (string, error){"cublaslt": dev.Library, "cusparselt": dev.SparseLibrary} {
+		if _, err := ask(); !found && err != nil && variant == name {
+			return fmt.Errorf("--isa %s: %w", name, err)
+		}
 	}
 	if !found {
 		return fmt.Errorf("--isa %q is no variant of the GPU's kernels; take one of %s", variant, strings.Join(known, ", "))

@@ -142,12 +142,13 @@ func TestProcessesOfOneGPUEach(t *testing.T) {
 func TestWhatGPUsCannotDoIsSaid(t *testing.T) {
 	r, _ := onGPUs(t, 2, 1<<22)
 	for line, want := range map[string]string{
-		simulated("dp=4"):         "needs 4 GPUs, and 2 are used",
-		simulated("threads=2"):    "--threads 2: ranks on GPUs have no threads",
-		simulated("isa=avx2"):     `--isa "avx2" is no variant of the GPU's kernels; take one of rows`,
-		simulated("isa=cublaslt"): "--isa cublaslt: ",
-		"device=sim model=small":  "GB of memory",
-		"model=tiny":              "--device cpu: this run is on the sim",
+		simulated("dp=4"):           "needs 4 GPUs, and 2 are used",
+		simulated("threads=2"):      "--threads 2: ranks on GPUs have no threads",
+		simulated("isa=avx2"):       `--isa "avx2" is no variant of the GPU's kernels; take one of rows`,
+		simulated("isa=cublaslt"):   "--isa cublaslt: ",
+		simulated("isa=cusparselt"): "--isa cusparselt: ",
+		"device=sim model=small":    "GB of memory",
+		"model=tiny":                "--device cpu: this run is on the sim",
 	} {
 		c, err := workload.ParseCase(line)
 		if err != nil {
