@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"ofpeak/bench/measure"
 	"ofpeak/bench/sweep"
 	"ofpeak/bench/workload"
 	"ofpeak/kernels/block"
@@ -104,6 +105,21 @@ func TestRunSmokeSuite(t *testing.T) {
 	file, err := results.Read(path)
 	if err != nil || len(file.Rows) != len(f.ran)+1 || len(file.Warnings) > 0 {
 		t.Errorf("%d cases: got %+v, %v", len(f.ran), file, err)
+	}
+}
+
+// Without arguments the suite quick is measured on whatever device there is, into a file of its own in results/runs.
+func TestRunWithoutArguments(t *testing.T) {
+	t.Chdir(t.TempDir())
+	f, listed := &fakeRunner{}, &fakeRunner{}
+	status, stdout, stderr := f.ofpeak("run")
+	files, err := filepath.Glob("results/runs/*-fake-cpu-2000-r-*Z.csv")
+	if err != nil || status != 0 || len(files) != 1 || !strings.HasSuffix(stdout, "\n"+files[0]+"\n") || f.opened.Device != "auto" || f.opened.Rule.Seconds != measure.Quick.Seconds {
+		t.Fatalf("status %d, %q, %v, opened with %+v\n%s%s", status, files, err, f.opened, stdout, stderr)
+	}
+	_, list, _ := listed.ofpeak("run", "--list", "--suite", "quick")
+	if n := strings.Count(list, "\n"); n < 30 || len(casesIn(t, files[0])) != n {
+		t.Errorf("%d rows of %d cases", len(casesIn(t, files[0])), n)
 	}
 }
 
