@@ -168,9 +168,17 @@ func (r *Rig) use(g *gpus) {
 	}
 }
 
+// failedToOpen is why a device that has been opened before cannot be opened now, which tells nothing of what it supports.
+type failedToOpen struct{ error }
+
+func (f failedToOpen) Unwrap() error { return f.error }
+
 // open is one rank's device, with the case's variant of every operator that has it.
 func (g *gpus) open(c workload.Case, rank int) (kernels.Device, error) {
 	dev, err := cuda.Open(g.Driver, g.device(rank))
+	if err != nil && !errors.Is(err, kernels.ErrUnsupported) {
+		err = failedToOpen{err}
+	}
 	if err != nil {
 		return nil, err
 	}

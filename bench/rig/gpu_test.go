@@ -199,6 +199,28 @@ func TestAFailedCaseLeavesTheNextOneAlone(t *testing.T) {
 	}
 }
 
+// A device that fails to open while it is asked about a case is not one that does not support it: the case runs, or fails by itself.
+func TestADeviceThatFailsToOpenIsAskedAgain(t *testing.T) {
+	r, d := onGPUs(t, 1, 0)
+	line := simulated("precision=bf16")
+	c, err := workload.ParseCase(line)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.FailAt(1, driver.ErrNoDevice)
+	if err := r.Check(c); err != nil || d.Calls() > 0 {
+		t.Errorf("the case is refused: %v, %d calls are left", err, d.Calls())
+	}
+	d.FailAt(1, driver.ErrNoDevice)
+	row := sweep.NewRow(c, r.Machine(), sweep.Environment{}, anHour)
+	if r.Run(context.Background(), c, &row); row.Status != results.Failed || !strings.Contains(row.Reason, "no CUDA device") {
+		t.Errorf("the row is %s: %s", row.Status, row.Reason)
+	}
+	if row := run(t, r, line); row.Status != results.OK {
+		t.Errorf("the case after it is %s: %s", row.Status, row.Reason)
+	}
+}
+
 // A kernel that goes astray ends its case, by name, with nothing left on the devices; the next case runs.
 func TestAStrayKernelIsNamed(t *testing.T) {
 	tap := &drivertest.Tap{Driver: ptxsim.New(ptxsim.Config{Devices: 2})}
