@@ -39,6 +39,7 @@ func Run(t *testing.T, open func(t *testing.T) driver.Driver) {
 		{"leaks", leaks},
 		{"use after close", useAfterClose},
 		{"products", products},
+		{"sparse products", sparseProducts},
 		{"peers", peers},
 		{"collectives", collectives},
 		{"failed kernel", failedKernel},
