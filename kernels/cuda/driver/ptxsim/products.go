@@ -49,12 +49,13 @@ func (p *products) Multiply(on driver.Stream, q driver.Product) error {
 	if q.Epilogue != driver.NoEpilogue && q.N%8 != 0 { // as cuBLASLt, whose auxiliary matrices have rows of a multiple of 8
 		return fmt.Errorf("ptxsim: Multiply: GELU over %d columns: %w", q.N, driver.ErrNotSupported)
 	}
-	s.enqueue(task{run: func() error {
+	run := func() error {
 		if err := multiply(p.context, q); err != nil {
 			return fmt.Errorf("ptxsim: Multiply: %w: %w", driver.ErrIllegalAddress, err)
 		}
 		return nil
-	}})
+	}
+	s.issue(func(on *stream) { on.enqueue(task{run: run}) })
 	return nil
 }
 
