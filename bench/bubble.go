@@ -44,8 +44,17 @@ the schedule's formula. Stages are stand-ins that sleep for a forward pass and t
 	return cmd
 }
 
-// writeBubbles prints a line for each number of stages: measured and formula, in percent, for each schedule. Interleaved stages come in chunks of half the size.
+// writeBubbles prints what is measured, with chunks of an interleaved stage of half the size.
 func writeBubbles(w io.Writer, unit time.Duration) error {
+	t := bubbleTable(func(c bubbleCase, stages, microbatches int) float64 {
+		s, _ := pp.Named(c.name, c.chunks)
+		return pp.StandIn(s, stages, microbatches, unit/time.Duration(c.chunks))
+	})
+	return t.Write(w, render.Text, render.Width(w))
+}
+
+// bubbleTable has a line for each number of stages: the share of the step that they stand idle, and what the formula says, in percent, for each schedule.
+func bubbleTable(idle func(c bubbleCase, stages, microbatches int) float64) render.Table {
 	t := render.Table{Header: []string{"stages", "microbatches"}, Right: []int{0, 1}}
 	for i, c := range bubbleCases {
 		t.Header = append(t.Header, c.name+" %", "formula %")
@@ -55,11 +64,9 @@ func writeBubbles(w io.Writer, unit time.Duration) error {
 		m := 2 * stages
 		row := []string{fmt.Sprint(stages), fmt.Sprint(m)}
 		for _, c := range bubbleCases {
-			s, _ := pp.Named(c.name, c.chunks)
-			idle := pp.StandIn(s, stages, m, unit/time.Duration(c.chunks))
-			row = append(row, fmt.Sprintf("%.1f", 100*idle), fmt.Sprintf("%.1f", 100*c.formula(stages, m)))
+			row = append(row, fmt.Sprintf("%.1f", 100*idle(c, stages, m)), fmt.Sprintf("%.1f", 100*c.formula(stages, m)))
 		}
 		t.Rows = append(t.Rows, row)
 	}
-	return t.Write(w, render.Text, render.Width(w))
+	return t
 }

@@ -38,7 +38,7 @@ func isolated(r runner, o runnerOptions, timeout time.Duration, launcher string)
 	}
 	if launcher != "" {
 		j := &jobs{launcher: strings.Fields(launcher), plain: this}
-		runner.Command, runner.After = j.command, j.after
+		runner.Command, runner.After, runner.Lost = j.command, j.after, j.lost
 	}
 	return runner, nil
 }
@@ -59,6 +59,7 @@ func newCaseCmd(stdout, stderr io.Writer, open openFunc) *cobra.Command {
 		Hidden: true,
 		Args:   oneJob,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			mpi.Starting()
 			job, c, err := isolate.ParseJob(args[0])
 			if err != nil {
 				return err

@@ -55,7 +55,7 @@ func newDoctorCmd(stdout io.Writer) *cobra.Command {
 func thisMachine() surroundings {
 	return surroundings{
 		root: os.DirFS("/"), ldPath: os.Getenv("LD_LIBRARY_PATH"), lookPath: exec.LookPath,
-		cpu:    processor{name: host.CPUName(), features: host.CPUFeatures(), cores: host.Cores(), level: isa.Best(), capped: os.Getenv(isa.Env), bf16: isa.BF16(), vnni: isa.VNNI()},
+		cpu:    processor{name: isa.Processor(), features: host.CPUFeatures(), cores: host.Cores(), level: isa.Best(), capped: os.Getenv(isa.Env), bf16: isa.BF16(), vnni: isa.VNNI()},
 		drives: thisBuild,
 	}
 }

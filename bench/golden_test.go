@@ -12,9 +12,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"ofpeak/bench/auto"
 	"ofpeak/bench/perfetto"
 	"ofpeak/bench/rig"
 	"ofpeak/bench/waterfall"
+	"ofpeak/bench/workload"
 	"ofpeak/kernels"
 	"ofpeak/parallel/comm"
 	"ofpeak/parallel/trace"
@@ -51,6 +53,7 @@ func TestGoldenOutputs(t *testing.T) {
 		{"explain-row.md", newExplainCmd, "--row 2 --format md"},
 		{"export.benchfmt", newExportCmd, "--format benchfmt"},
 		{"export.openmetrics", newExportCmd, "--format openmetrics"},
+		{"export.jsonl", newExportCmd, "--format jsonl"},
 	} {
 		out, err := runCmd(test.cmd, append(strings.Fields(test.args), path)...)
 		if err != nil {
@@ -106,11 +109,38 @@ func TestGoldenTables(t *testing.T) {
 		{Op: comm.AllReduce, Ranks: 4, Bytes: 1 << 20, Time: 250 * time.Microsecond, AlgGBps: 4.194304, BusGBps: 6.291456},
 		{Op: comm.AllGather, Ranks: 4, Bytes: 64 << 20, Time: 12500 * time.Microsecond, AlgGBps: 5.36870912, BusGBps: 4.02653184},
 	}
-	for name, table := range map[string]render.Table{"verify.txt": verifier{}.table(verdicts), "collectives.txt": bandwidthTable("shared-memory", bandwidths)} {
+	for name, table := range map[string]render.Table{"verify.txt": verifier{}.table(verdicts), "collectives.txt": bandwidthTable("shared-memory", bandwidths),
+		"bubble.txt": bubbleTable(func(c bubbleCase, stages, microbatches int) float64 { return c.formula(stages, microbatches) + 0.01 })} {
 		var out bytes.Buffer
 		if err := table.Write(&out, render.Text, 0); err != nil {
 			t.Fatal(err)
 		}
 		golden(t, name, out.String())
 	}
+}
+
+// What a search for the fastest split tells, word for word: with a finalist that is chosen, one that has failed, and one rank beside it.
+func TestGoldenSearch(t *testing.T) {
+	finalist := func(line string, memory int64, predicted, measured, tokens float64) auto.Finalist {
+		c, err := workload.ParseCase(line)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := auto.Finalist{Candidate: auto.Candidate{Case: c, Memory: memory}, Status: results.Failed, Reason: "killed"}
+		f.Step.Total = predicted
+		if measured > 0 {
+			f.Status, f.Reason, f.Measured, f.Tokens = results.OK, "", results.Some(measured), results.Some(tokens)
+		}
+		return f
+	}
+	e := auto.Explanation{Considered: 96, Fit: 41, Chosen: 1, Baseline: 12000,
+		Rejected: []auto.Rejection{{Count: 50, Why: "8 layers are not divided by 3 stages"}, {Count: 5, Why: "a rank would need 70.1 MiB of 64 MiB"}},
+		Finalists: []auto.Finalist{finalist("model=small tp=4", 9<<20, 0.020, 0, 0), finalist("model=small dp=2 tp=2", 12<<20+1<<19, 0.022, 0.0275, 18618),
+			finalist("model=small dp=4 zero=1", 3<<30, 0.025, 0.03, 17067)}}
+	e.Case = e.Finalists[0].Case
+	var out bytes.Buffer
+	if err := writeExplanation(&out, e); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "auto.txt", out.String())
 }

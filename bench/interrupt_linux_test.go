@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -21,11 +22,12 @@ type longJob struct {
 	cmd         *exec.Cmd
 	printed     bytes.Buffer
 	ended       chan error
+	careless    bool // its launcher, of what ranks return
 }
 
 func startLongJob(t *testing.T, m mpitest.MPI, binary string, jobEach bool) *longJob {
 	t.Helper()
-	j := &longJob{binary: binary, out: filepath.Join(t.TempDir(), "long.csv"), ended: make(chan error, 1)}
+	j := &longJob{binary: binary, out: filepath.Join(t.TempDir(), "long.csv"), ended: make(chan error, 1), careless: len(m.Options) > 0 && !jobEach}
 	line := append(m.Args(2), binary, "run")
 	if jobEach {
 		line = []string{binary, "run", "--launcher", strings.Join(m.Args(2), " ")}
@@ -75,7 +77,7 @@ func (j *longJob) end(t *testing.T) []results.Row {
 	begin := time.Now()
 	select {
 	case err := <-j.ended:
-		if err == nil {
+		if err == nil && !j.careless {
 			t.Error("exit status 0")
 		}
 	case <-time.After(time.Minute):
@@ -97,7 +99,9 @@ func (j *longJob) end(t *testing.T) []results.Row {
 // A sweep that is interrupted, or of which something is stopped, ends or goes on within seconds: no row is torn, no process is left. The cases mostly wait, so they run
 // at once. OFPEAK_KILLS tries them all with MPICH too.
 func TestJobsCutShort(t *testing.T) {
+	t.Parallel()
 	mpitest.Each(t, ".", false, func(t *testing.T, m mpitest.MPI, binary string) {
+		t.Parallel()
 		for _, test := range []struct {
 			name    string
 			jobEach bool
@@ -110,7 +114,16 @@ func TestJobsCutShort(t *testing.T) {
 			{"a stopped rank", false, stoppedRank},
 			{"the first rank stopped", false, stoppedFirst},
 			{"a stopped launcher", true, stoppedLauncher},
+			{"a lost rank unnoticed", false, lostRank},
+			{"a lost rank of a case unnoticed", true, lostRankOfCase},
 		} {
+			m := m
+			if strings.HasSuffix(test.name, "unnoticed") {
+				if m.Name != "openmpi" {
+					continue
+				}
+				m = m.Careless()
+			}
 			if m.Name == "openmpi" || os.Getenv("OFPEAK_KILLS") != "" || test.name == "a stopped rank" {
 				t.Run(test.name, func(t *testing.T) {
 					t.Parallel()
@@ -140,8 +153,11 @@ func interrupted(signal syscall.Signal) func(*testing.T, mpitest.MPI, *longJob) 
 }
 
 // stoppedRank stops the second rank of a job of all cases: the job ends with a row that says so.
-func stoppedRank(t *testing.T, _ mpitest.MPI, j *longJob) {
-	if err := syscall.Kill(j.rank(t, 1), syscall.SIGSTOP); err != nil {
+func stoppedRank(t *testing.T, _ mpitest.MPI, j *longJob) { stoppedOrLost(t, j, syscall.SIGSTOP) }
+
+func stoppedOrLost(t *testing.T, j *longJob, signal syscall.Signal) {
+	t.Helper()
+	if err := syscall.Kill(j.rank(t, 1), signal); err != nil {
 		t.Fatal(err)
 	}
 	rows := j.end(t)
@@ -194,6 +210,63 @@ func stoppedLauncher(t *testing.T, m mpitest.MPI, j *longJob) {
 		t.Fatal(err)
 	}
 	j.end(t)
+}
+
+// lostRank kills the second rank of a job of all cases whose launcher lets the first go on: it says so, and ends the job.
+func lostRank(t *testing.T, m mpitest.MPI, j *longJob) {
+	begin := time.Now()
+	stoppedOrLost(t, j, syscall.SIGKILL)
+	if took := time.Since(begin); took > promised {
+		t.Errorf("ended after %.1f s", took.Seconds())
+	}
+}
+
+// promised is how long a rank that is gone may hold up others.
+const promised = 10 * time.Second
+
+// lostRankOfCase kills ranks of cases with a job each, whose launchers let the others go on: at once when it is there, so that those wait in MPI's own start, and later. The case fails and the next ones
+// run.
+func lostRankOfCase(t *testing.T, m mpitest.MPI, j *longJob) {
+	for _, after := range []time.Duration{0, 100 * time.Millisecond} {
+		begin, victim := time.Now(), 0
+		for victim == 0 && time.Since(begin) < time.Minute {
+			if ranks := j.ranksOfCase(); len(ranks) == 2 {
+				victim = ranks[1]
+			}
+		}
+		time.Sleep(after)
+		begin = time.Now()
+		if err := syscall.Kill(victim, syscall.SIGKILL); err != nil {
+			t.Log(err) // it has ended meanwhile
+			continue
+		}
+		for rows := lines(j.out); lines(j.out) == rows; time.Sleep(5 * time.Millisecond) {
+			if time.Since(begin) > promised {
+				t.Fatalf("no row %v after a rank was killed\n%s", promised, j.printed.String())
+			}
+		}
+	}
+	if err := syscall.Kill(j.cmd.Process.Pid, syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	failed := 0
+	for _, row := range j.end(t) {
+		if row.Status == results.Failed {
+			failed++
+			t.Log(row.Reason)
+		}
+	}
+	if failed == 0 {
+		t.Error("no row failed")
+	}
+}
+
+// ranksOfCase are the processes of the ranks of the case that is measured.
+func (j *longJob) ranksOfCase() []int {
+	return slices.DeleteFunc(running(j.binary, "case"), func(pid int) bool {
+		env, _ := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
+		return !bytes.Contains(env, []byte(j.token()+"\x00"))
+	})
 }
 
 // running are the processes of a program, with a command if it is not "".

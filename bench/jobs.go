@@ -1,16 +1,15 @@
 package main
 
 import (
-	"cmp"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
+	"ofpeak/bench/isolate"
 	"ofpeak/bench/workload"
 	"ofpeak/parallel/comm/mpi"
 )
@@ -19,6 +18,7 @@ import (
 type jobs struct {
 	launcher []string
 	plain    string // binary for one rank
+	binary   string // that the job under way runs
 	status   string // folder where the processes of the job under way keep what they do
 }
 
@@ -27,10 +27,10 @@ func (j *jobs) command(c workload.Case) (*exec.Cmd, error) {
 	if c.World() == 1 {
 		return exec.Command(j.plain, "case"), nil
 	}
-	binary := j.plain
+	j.binary = j.plain
 	if !mpi.Built {
-		binary = filepath.Join(filepath.Dir(j.plain), "ofpeak-mpi")
-		if _, err := os.Stat(binary); err != nil {
+		j.binary = filepath.Join(filepath.Dir(j.plain), "ofpeak-mpi")
+		if _, err := os.Stat(j.binary); err != nil {
 			return nil, fmt.Errorf("--launcher %q: there is no ofpeak-mpi beside this command; make mpi builds it", strings.Join(j.launcher, " "))
 		}
 	}
@@ -38,7 +38,7 @@ func (j *jobs) command(c workload.Case) (*exec.Cmd, error) {
 	if j.status, err = os.MkdirTemp("", "ofpeak-job-"); err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(j.launcher[0], slices.Concat(j.launcher[1:], []string{binary, "case"})...)
+	cmd := exec.Command(j.launcher[0], slices.Concat(j.launcher[1:], []string{j.binary, "case"})...)
 	cmd.Env = append(os.Environ(), mpi.StatusEnv+"="+j.status)
 	return cmd, nil
 }
@@ -55,36 +55,37 @@ func (j *jobs) after(tail []string, failed bool) string {
 	if !failed {
 		return ""
 	}
-	return lastWords(readStatus(j.status), tail)
+	return lastWords(mpi.ReadStatuses(j.status), tail)
 }
 
-// rankStatus is what a rank wrote last.
-type rankStatus struct {
-	rank   int
-	action string
-}
-
-func readStatus(dir string) []rankStatus {
-	var found []rankStatus
-	files, _ := os.ReadDir(dir)
-	for _, f := range files {
-		text, _ := os.ReadFile(filepath.Join(dir, f.Name()))
-		_, action, _ := strings.Cut(strings.TrimSpace(string(text)), " ")
-		s := rankStatus{action: action}
-		var err error
-		if s.rank, err = strconv.Atoi(f.Name()); err == nil {
-			found = append(found, s)
+// lost names the ranks of the job under way whose processes are gone, as far as they are of this host; "": none. One that was gone before it could say that it is there is missed
+// among the launcher's processes.
+func (j *jobs) lost(launcher int) string {
+	var gone []string
+	siblings := 0
+	for _, s := range mpi.ReadStatuses(j.status) {
+		if s.Place != mpi.Here() {
+			continue
+		}
+		siblings = s.Siblings
+		if isolate.Gone(s.PID) {
+			gone = append(gone, fmt.Sprintf("rank %d (process %d)", s.Rank, s.PID))
 		}
 	}
-	slices.SortFunc(found, func(a, b rankStatus) int { return cmp.Compare(a.rank, b.rank) })
-	return found
+	if len(gone) > 0 {
+		return strings.Join(gone, ", ")
+	}
+	if n := isolate.Running(launcher, j.binary); 0 < n && n < siblings {
+		return fmt.Sprintf("%d of the %d ranks of this host", siblings-n, siblings)
+	}
+	return ""
 }
 
 // diedRank is how Open MPI says which process died. MPICH names one that it has ended itself as readily as the first that died, so its word is not taken.
 var diedRank = regexp.MustCompile(`process rank (\d+) with PID .* exited on signal (\d+)`)
 
 // lastWords names the rank that died first, if its launcher tells, and what every rank did last.
-func lastWords(ranks []rankStatus, tail []string) string {
+func lastWords(ranks []mpi.Status, tail []string) string {
 	if len(ranks) == 0 {
 		return "no rank had joined the job yet"
 	}
@@ -96,7 +97,7 @@ func lastWords(ranks []rankStatus, tail []string) string {
 		}
 	}
 	for _, r := range ranks {
-		parts = append(parts, fmt.Sprintf("rank %d: %s", r.rank, r.action))
+		parts = append(parts, fmt.Sprintf("rank %d: %s", r.Rank, r.Action))
 	}
 	return strings.Join(parts, "; ")
 }

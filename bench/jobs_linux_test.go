@@ -24,6 +24,7 @@ func TestKilledRanks(t *testing.T) {
 	if n, err := strconv.Atoi(os.Getenv("OFPEAK_KILLS")); err == nil {
 		kills = n
 	}
+	t.Parallel()
 	mpitest.Each(t, ".", false, func(t *testing.T, m mpitest.MPI, binary string) {
 		if m.Name != "openmpi" && os.Getenv("OFPEAK_KILLS") == "" {
 			t.Skip("set OFPEAK_KILLS to kill ranks of this MPI too")
@@ -50,9 +51,10 @@ func TestKilledRanks(t *testing.T) {
 			}
 			took, err := killOne(binary, out, i, signal)
 			if err != nil {
+				left := processTree(t)
 				cmd.Process.Kill()
 				<-ended
-				t.Fatalf("kill %d: %v\n%s", i, err, printed.String())
+				t.Fatalf("kill %d: %v\n%s\n%s", i, err, left, printed.String())
 			}
 			if slowest[signal] = max(slowest[signal], took); took > 10*time.Second {
 				late++
@@ -99,6 +101,16 @@ func killOne(binary, out string, n int, signal syscall.Signal) (time.Duration, e
 		time.Sleep(20 * time.Millisecond)
 	}
 	return 0, fmt.Errorf("%v of a rank led to no row", signal)
+}
+
+// processTree tells what all processes are doing, for whoever looks into a job that hangs.
+func processTree(t *testing.T) string {
+	t.Helper()
+	out, err := exec.Command("ps", "-eo", "pid,ppid,pgid,stat,wchan:20,etimes,args", "--forest").CombinedOutput()
+	if err != nil {
+		t.Log(err)
+	}
+	return string(out)
 }
 
 func lines(path string) int {

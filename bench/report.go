@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -114,7 +115,14 @@ func openPage(path string) error {
 	if !ok {
 		return fmt.Errorf("--open: no way to open a page on %s is known; open %s yourself", runtime.GOOS, path)
 	}
-	if err := exec.Command(opener[0], append(opener[1:], path)...).Run(); err != nil {
+	absolute, err := filepath.Abs(path)
+	if err == nil {
+		err = exec.Command(opener[0], append(opener[1:], absolute)...).Run()
+	}
+	switch {
+	case errors.Is(err, exec.ErrNotFound):
+		return fmt.Errorf("--open: there is no %s; install it, or open %s yourself", opener[0], path)
+	case err != nil:
 		return fmt.Errorf("--open: %s failed: %w; open %s yourself", opener[0], err, path)
 	}
 	return nil

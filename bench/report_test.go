@@ -4,6 +4,7 @@ import (
 	"image/png"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -36,6 +37,46 @@ func TestReport(t *testing.T) {
 				t.Errorf("%s: %+v, %v", path, config, err)
 			}
 			f.Close()
+		}
+		return ""
+	})
+}
+
+// --open hands the page's path to what opens pages here. What fails, or is not there, is named, with the page that is written nonetheless.
+func TestReportOpens(t *testing.T) {
+	opener, ok := openers[runtime.GOOS]
+	if !ok || runtime.GOOS == "windows" {
+		t.Skip("no script can take the opener's place")
+	}
+	inRuns(t, func() string {
+		bin := t.TempDir()
+		t.Setenv("PATH", bin)
+		here, err := os.Getwd()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, test := range []struct{ script, opened, want string }{
+			{"", "", "--open: there is no " + opener[0] + "; install it, or open page.html yourself"},
+			{"printf %s \"$*\" >opened", filepath.Join(here, "page.html"), ""},
+			{"printf %s \"$*\" >opened; exit 3", filepath.Join(here, "page.html"), "--open: " + opener[0] + " failed: exit status 3; open page.html yourself"},
+		} {
+			if test.script != "" {
+				if err := os.WriteFile(filepath.Join(bin, opener[0]), []byte("#!/bin/sh\n"+test.script+"\n"), 0o755); err != nil {
+					t.Fatal(err)
+				}
+			}
+			os.Remove("page.html")
+			os.Remove("opened")
+			out, err := runCmd(newReportCmd, "base.csv", "-o", "page.html", "--open")
+			if (err != nil || test.want != "") && (err == nil || err.Error() != test.want) {
+				t.Errorf("%q: error %v; want %s", test.script, err, test.want)
+			}
+			if _, err := os.Stat("page.html"); err != nil || out != "wrote page.html\n" {
+				t.Errorf("%q: the page is not written: %v, %s", test.script, err, out)
+			}
+			if opened, _ := os.ReadFile("opened"); string(opened) != test.opened {
+				t.Errorf("%q: %q is opened; want %q", test.script, opened, test.opened)
+			}
 		}
 		return ""
 	})

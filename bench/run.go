@@ -114,7 +114,7 @@ func (f *runFlags) register(cmd *cobra.Command) {
 }
 
 // decided are the flags whose values a --case line has itself.
-var decided = []string{"suite", "technique", "model", "precision", "pass", "engine", "layout", "ranks", "sequence-parallel", "schedule", "chunks", "cut", "experts", "microbatches",
+var decided = []string{"suite", "technique", "model", "precision", "pass", "engine", "layout", "ranks", "sequence-parallel", "overlap", "schedule", "chunks", "cut", "experts", "microbatches",
 	"bucket-bytes", "zero", "recompute", "memory", "threads", "isa", "seed"}
 
 // caseAlone refuses --case beside flags that it would contradict.
@@ -131,7 +131,7 @@ func caseAlone(cmd *cobra.Command, _ []string) error {
 }
 
 // chosen are the flags whose values a search for the fastest split chooses, or that ask for something else.
-var chosen = []string{"suite", "case", "largest", "technique", "engine", "pass", "sequence-parallel", "schedule", "chunks", "cut", "microbatches", "bucket-bytes", "zero", "recompute"}
+var chosen = []string{"suite", "case", "largest", "technique", "engine", "pass", "sequence-parallel", "overlap", "schedule", "chunks", "cut", "microbatches", "bucket-bytes", "zero", "recompute"}
 
 // autoAlone refuses --auto beside flags that it would contradict.
 func autoAlone(cmd *cobra.Command) error {
@@ -148,23 +148,8 @@ func autoAlone(cmd *cobra.Command) error {
 
 // run does everything that can fail for a wrong flag before it measures anything.
 func (f *runFlags) run(ctx context.Context, stdout, stderr io.Writer, open openFunc) error {
-	rule, err := f.rule()
+	rule, asked, err := f.check()
 	if err != nil {
-		return err
-	}
-	if err := checkDevice(f.device, f.gpus); err != nil {
-		return err
-	}
-	if err := checkGraphs(f.graphs, f.device); err != nil {
-		return err
-	}
-	if err := checkChip(f.chip); err != nil {
-		return err
-	}
-	if err := f.displayFlags.check(); err != nil {
-		return err
-	}
-	if err := f.sweepFlags.check(f.suite, f.out); err != nil {
 		return err
 	}
 	o := runnerOptions{Device: f.device, GPUs: f.gpus, Chip: f.chip, Data: f.data, Rule: rule, Graphs: f.graphs, Trace: f.trace, Stall: f.stall, Stderr: stderr}
@@ -182,7 +167,7 @@ func (f *runFlags) run(ctx context.Context, stdout, stderr io.Writer, open openF
 	if err := checkISA(f.isas, r.Machine()); err != nil {
 		return err
 	}
-	plan, err := f.plan(r.Machine(), processes(r))
+	plan, err := f.plan(asked, r.Machine(), processes(r))
 	if err != nil {
 		return err
 	}
@@ -209,6 +194,16 @@ func (f *runFlags) run(ctx context.Context, stdout, stderr io.Writer, open openF
 		return fmt.Errorf("%s: %w", w.Path(), err)
 	}
 	return measureAll(ctx, f.display(stdout, stderr), measuring, rest, already, w)
+}
+
+// check reads the flags as far as no device decides what they mean.
+func (f *runFlags) check() (measure.Rule, asked, error) {
+	rule, err := f.rule()
+	if err := cmp.Or(err, checkDevice(f.device, f.gpus), checkGraphs(f.graphs, f.device), checkChip(f.chip), f.displayFlags.check(), f.sweepFlags.check(f.suite, f.out)); err != nil {
+		return rule, asked{}, err
+	}
+	a, err := f.asked()
+	return rule, a, err
 }
 
 func measureAll(ctx context.Context, shown display, r sweep.Runner, plan []workload.Planned, already []results.Row, w *results.Writer) error {
@@ -309,19 +304,62 @@ func (f *runFlags) rule() (measure.Rule, error) {
 	return rule, rule.Check()
 }
 
-// plan is the cases of --case, or those of the suite with the user's lists.
-func (f *runFlags) plan(m sweep.Machine, processes int) ([]workload.Planned, error) {
-	var plan []workload.Planned
+// asked is what the flags say of the cases: those of --case, or what replaces a suite's lists.
+type asked struct {
+	cases    []workload.Case
+	override workload.Settings
+}
+
+func (f *runFlags) asked() (asked, error) {
+	a := asked{override: workload.Settings{Engines: f.engines, Passes: f.passes, Precisions: f.precisions, Ranks: f.ranks,
+		Microbatches: f.microbatches, BucketBytes: f.buckets, ZeRO: f.zero, Recomputes: f.recomputes, Threads: f.threads, ISAs: f.isas, Largest: f.largest}}
 	for _, line := range f.cases {
 		c, err := workload.ParseCase(line)
 		if err == nil {
 			err = c.Validate()
 		}
-		if err == nil && c.Device != string(m.Device) {
-			err = fmt.Errorf("--case: device=%s is not the %s that this run is on; add --device %s", c.Device, m.Device, c.Device)
-		}
 		if err != nil {
-			return nil, err
+			return a, err
+		}
+		a.cases = append(a.cases, c)
+	}
+	if err := f.strategyFlags.override(&a.override); err != nil {
+		return a, err
+	}
+	for _, text := range f.models {
+		models, err := workload.ParseModels(text)
+		if err != nil {
+			return a, err
+		}
+		a.override.Models = append(a.override.Models, models...)
+	}
+	for _, text := range f.layouts {
+		l, err := workload.ParseLayout(text)
+		if err != nil {
+			return a, err
+		}
+		a.override.Layouts = append(a.override.Layouts, l)
+	}
+	for _, text := range f.memory {
+		b, err := workload.ParseBytes(text)
+		if err != nil {
+			return a, err
+		}
+		a.override.Memory = append(a.override.Memory, b)
+	}
+	return a, nil
+}
+
+// plan is the cases of --case, or those of the suite with the user's lists.
+func (f *runFlags) plan(a asked, m sweep.Machine, processes int) ([]workload.Planned, error) {
+	if len(a.cases) == 0 {
+		return workload.Expand(workload.Options{Suite: f.suite, Techniques: f.techniques, Device: string(m.Device), Cores: m.Cores, GPUs: m.GPUs, Seed: f.seed,
+			Processes: processes, Auto: f.auto, Override: a.override})
+	}
+	var plan []workload.Planned
+	for _, c := range a.cases {
+		if c.Device != string(m.Device) {
+			return nil, fmt.Errorf("--case: device=%s is not the %s that this run is on; add --device %s", c.Device, m.Device, c.Device)
 		}
 		searches, err := f.searches(c)
 		if err != nil {
@@ -329,37 +367,7 @@ func (f *runFlags) plan(m sweep.Machine, processes int) ([]workload.Planned, err
 		}
 		plan = append(plan, searches...)
 	}
-	if len(plan) > 0 {
-		return plan, nil
-	}
-	o := workload.Options{Suite: f.suite, Techniques: f.techniques, Device: string(m.Device), Cores: m.Cores, GPUs: m.GPUs, Seed: f.seed, Processes: processes, Auto: f.auto,
-		Override: workload.Settings{Engines: f.engines, Passes: f.passes, Precisions: f.precisions, Ranks: f.ranks,
-			Microbatches: f.microbatches, BucketBytes: f.buckets, ZeRO: f.zero, Recomputes: f.recomputes, Threads: f.threads, ISAs: f.isas, Largest: f.largest}}
-	if err := f.strategyFlags.override(&o.Override); err != nil {
-		return nil, err
-	}
-	for _, text := range f.models {
-		models, err := workload.ParseModels(text)
-		if err != nil {
-			return nil, err
-		}
-		o.Override.Models = append(o.Override.Models, models...)
-	}
-	for _, text := range f.layouts {
-		l, err := workload.ParseLayout(text)
-		if err != nil {
-			return nil, err
-		}
-		o.Override.Layouts = append(o.Override.Layouts, l)
-	}
-	for _, text := range f.memory {
-		b, err := workload.ParseBytes(text)
-		if err != nil {
-			return nil, err
-		}
-		o.Override.Memory = append(o.Override.Memory, b)
-	}
-	return workload.Expand(o)
+	return plan, nil
 }
 
 // searches are those of --largest for a case, or the case itself.

@@ -8,7 +8,7 @@ import (
 	"ofpeak/parallel/comm"
 )
 
-// Rank is what one of a world's ranks works with: a device, streams and communicators. Each communicator is used from one stream only.
+// Rank is what one of a world's ranks works with: a device, streams and communicators. Each communicator is used from one stream only, but for TP, whose calls on two are ordered by events.
 type Rank struct {
 	ID, World int
 	Coord
@@ -16,8 +16,8 @@ type Rank struct {
 	Device   kernels.Device
 
 	// Compute runs the model, and the collectives that it waits for; Reduce the gradient all-reduce; Pipe the transfers between stages; Ring those
-	// of keys and values. What the strategy does not need is nil.
-	Compute, Reduce, Pipe, Ring kernels.Stream
+	// of keys and values; Aside the tensor-parallel calls that go on beside products. What the strategy does not need is nil.
+	Compute, Reduce, Pipe, Ring, Aside kernels.Stream
 
 	// All is the world. On the axes: TP connects the ranks that differ in their part of each layer only, PP in their stage, EP in their data and their
 	// experts, CP in their positions of the same sequences, in order. DP connects those that hold the same parameters (the product of DP and CP).
@@ -63,8 +63,8 @@ func (r *Rank) Sync() error {
 	return first
 }
 
-func (r *Rank) streams() [4]kernels.Stream {
-	return [4]kernels.Stream{r.Compute, r.Reduce, r.Pipe, r.Ring}
+func (r *Rank) streams() [5]kernels.Stream {
+	return [5]kernels.Stream{r.Compute, r.Reduce, r.Pipe, r.Ring, r.Aside}
 }
 
 // Others are the streams beside Compute.
@@ -86,7 +86,8 @@ func (r *Rank) open() error {
 		{&r.Compute, true}, // first, for a CPU gives its team of threads to its first stream
 		{&r.Reduce, r.Strategy.DP*r.Strategy.EP*r.Strategy.CP > 1},
 		{&r.Pipe, r.Strategy.PP > 1},
-		{&r.Ring, r.Strategy.CP > 1},
+		{&r.Ring, r.Strategy.CP > 1 && !r.Strategy.Naive},
+		{&r.Aside, r.Strategy.TP > 1 && !r.Strategy.Naive},
 	} {
 		if !s.needed {
 			continue

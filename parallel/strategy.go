@@ -30,7 +30,8 @@ type Strategy struct {
 	Microbatches int
 	// BucketBytes is the size of the ranges in which gradients are all-reduced while the backward still runs; 0 is DefaultBucket.
 	BucketBytes int64
-	// Naive all-reduces the gradients at once after the backward instead.
+	// Naive has the compute stream wait for all communication between ranks that share a layer: gradients are summed at once after the backward pass,
+	// tensor-parallel sums and a ring's hops where they arise.
 	Naive bool
 	// ZeRO spreads over the data- and context-parallel ranks: 1 the optimizer state, 2 also the gradients, 3 also the weights; see dp.Sharded.
 	ZeRO int

@@ -15,14 +15,6 @@ import (
 // Cores is the number of cores that this process may use: Go counts affinity masks and cgroup quotas, and GOMAXPROCS overrules both.
 func Cores() int { return runtime.GOMAXPROCS(0) }
 
-// CPUName is the processor's name as it reports it, or its architecture.
-func CPUName() string {
-	if name := strings.Join(strings.Fields(cpuid.CPU.BrandName), " "); name != "" {
-		return name
-	}
-	return runtime.GOARCH
-}
-
 // features are those that the kernels have a use for, by the names of their vendors.
 var features = []struct {
 	name string

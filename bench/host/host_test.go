@@ -97,7 +97,7 @@ func TestLibrary(t *testing.T) {
 }
 
 func TestThisMachine(t *testing.T) {
-	if Cores() < 1 || CPUName() == "" {
-		t.Errorf("%d cores of %q", Cores(), CPUName())
+	if Cores() < 1 {
+		t.Errorf("%d cores", Cores())
 	}
 }

@@ -56,6 +56,21 @@ func bearing(entry string) []int {
 	return pids
 }
 
+// Gone reports whether a process has ended. One that no one has waited for yet has.
+func Gone(pid int) bool {
+	state := stateOf(pid)
+	return state == 0 || state == 'Z' || state == 'X'
+}
+
+// stateOf is what the kernel says that a process does, such as 'T' for stopped; 0: there is none.
+func stateOf(pid int) byte {
+	stat, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid)) // gone, perhaps
+	if i := bytes.LastIndex(stat, []byte(") ")); i >= 0 && i+2 < len(stat) {
+		return stat[i+2]
+	}
+	return 0
+}
+
 // oomKills counts the processes that the kernel has killed for want of memory.
 func oomKills() int {
 	text, _ := os.ReadFile("/proc/vmstat")

@@ -18,5 +18,11 @@ func start(*exec.Cmd) (*process, error) {
 
 func (*process) wait(context.Context, limits) ending { return ending{} }
 
+// Gone is not known here.
+func Gone(int) bool { return false }
+
+// Running is not known here.
+func Running(int, string) int { return 0 }
+
 // Enter does nothing: start makes no children here.
 func Enter(*os.File) {}

@@ -15,6 +15,12 @@ func yieldToParent() {}
 // killMarked does nothing: other processes' environments cannot be read here.
 func killMarked(string) {}
 
+// Gone reports whether a process has ended, as far as can be known here.
+func Gone(pid int) bool { return syscall.Kill(pid, 0) == syscall.ESRCH }
+
+// Running is not known here.
+func Running(int, string) int { return 0 }
+
 // oomKills is not known here.
 func oomKills() int { return 0 }
 

@@ -80,6 +80,10 @@ func (p *process) wait(ctx context.Context, l limits) ending {
 	if l.stopped > 0 {
 		stopped = watchStopped(p.cmd.Process.Pid, l.stopped, done)
 	}
+	var lost <-chan string
+	if l.lost != nil {
+		lost = watchLost(func() string { return l.lost(p.cmd.Process.Pid) }, done)
+	}
 	var err error
 	select {
 	case err = <-p.ended:
@@ -87,6 +91,8 @@ func (p *process) wait(ctx context.Context, l limits) ending {
 		e.timedOut = true
 		err = p.kill()
 	case e.stopped = <-stopped:
+		err = p.kill()
+	case e.lost = <-lost:
 		err = p.kill()
 	case <-ctx.Done():
 		err = p.kill()

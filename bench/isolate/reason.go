@@ -8,8 +8,9 @@ import (
 
 // limits are those of a child; 0: none.
 type limits struct {
-	all     time.Duration // from its start to its end
-	stopped time.Duration // that one of its processes may be stopped
+	all     time.Duration          // from its start to its end
+	stopped time.Duration          // that one of its processes may be stopped
+	lost    func(child int) string // names those that are gone; nil: no one knows
 }
 
 // ending is how a child ended.
@@ -17,8 +18,9 @@ type ending struct {
 	signal    string // such as "SIGKILL", or ""
 	status    int    // exit status, if there was no signal
 	timedOut  bool
-	stopped   int  // process that was stopped for too long; 0: none
-	oomKilled bool // the kernel killed something for want of memory meanwhile
+	stopped   int    // process that was stopped for too long; 0: none
+	lost      string // processes that were gone for unnoticed; "": none
+	oomKilled bool   // the kernel killed something for want of memory meanwhile
 }
 
 // reason says in one line why a child left no row.
@@ -33,6 +35,10 @@ func reason(e ending, stage string, tail []string, l limits) string {
 		return fmt.Sprintf("no end within --timeout %v%s; raise it, or take a smaller --model", l.all, while)
 	case e.stopped > 0:
 		return fmt.Sprintf("process %d was stopped by a signal for %v%s", e.stopped, l.stopped, while)
+	case e.lost != "" && e.oomKilled:
+		return fmt.Sprintf("out of memory%s: the kernel killed %s; take a smaller --model or batch", while, e.lost)
+	case e.lost != "":
+		return fmt.Sprintf("%s gone for %v, and the launcher did not notice%s", e.lost, unnoticed, while)
 	case e.signal == "SIGKILL" && e.oomKilled:
 		return fmt.Sprintf("out of memory%s: the kernel killed the process; take a smaller --model or batch", while)
 	case outOfMemory(cause):

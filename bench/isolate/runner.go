@@ -27,6 +27,9 @@ type Runner struct {
 	Options json.RawMessage // of every job
 	Timeout time.Duration   // of a case; 0: none
 	Stopped time.Duration   // that a process of a case may be stopped by a signal; 0: for ever
+	// Lost, unless nil, names processes of a child, of which it gets the id, that are gone; "": none. Where it still does so a while later, with the case under way, the child has not
+	// noticed, and is ended.
+	Lost func(child int) string
 	// After, unless nil, is called when a child has ended, with its last lines. What it says of one that failed is added to the reason.
 	After func(tail []string, failed bool) string
 	carry json.RawMessage
@@ -85,7 +88,8 @@ func (r *Runner) child(ctx context.Context, c workload.Case, task string) (*list
 	var reading sync.WaitGroup
 	reading.Go(func() { heard.messages(p.out) })
 	reading.Go(func() { heard.words(p.errs) })
-	end := p.wait(ctx, limits{r.Timeout, r.Stopped})
+	limits := limits{all: r.Timeout, stopped: r.Stopped, lost: r.Lost}
+	end := p.wait(ctx, limits)
 	for _, f := range []*os.File{p.out, p.errs} {
 		_ = f.SetReadDeadline(time.Now().Add(time.Second)) // whoever still holds it has left the case
 	}
@@ -95,7 +99,7 @@ func (r *Runner) child(ctx context.Context, c workload.Case, task string) (*list
 		after = r.After(heard.tail, !heard.done())
 	}
 	if !heard.done() {
-		return nil, errors.New(reason(end, heard.stage, heard.tail, limits{r.Timeout, r.Stopped}) + suffix(after))
+		return nil, errors.New(reason(end, heard.stage, heard.tail, limits) + suffix(after))
 	}
 	if heard.carry != nil {
 		r.carry = heard.carry

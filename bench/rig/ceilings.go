@@ -54,15 +54,15 @@ func (r *Rig) gpuPeak(c workload.Case) chips.Peak {
 	}
 }
 
-// bestGPURate is the fastest that a case may use: with every product on fused multiply-adds only those of float32, on our own kernels none of the library's.
+// bestGPURate is the fastest that a case may use: with every product on fused multiply-adds only those of float32, on our own kernels none of a library's.
 func bestGPURate(rates []cuda.Rate, dtype string, sparse24 bool, isa string) (cuda.Rate, bool) {
 	if isa == "fma" {
 		dtype, sparse24 = kernels.F32.String(), false
 	}
 	var best cuda.Rate
 	for _, rate := range rates {
-		own := rate.Variant != "cublaslt" || isa != "mma"
-		if rate.Type.String() == dtype && rate.Sparse24 == sparse24 && own && rate.TOPS > best.TOPS {
+		library := rate.Variant == "cublaslt" && isa == "mma" || rate.Variant == "cusparselt" && (isa == "mma" || isa == "cublaslt")
+		if rate.Type.String() == dtype && rate.Sparse24 == sparse24 && !library && rate.TOPS > best.TOPS {
 			best = rate
 		}
 	}

@@ -93,7 +93,10 @@ func (r *Rig) fillConditions(row *results.Row, c workload.Case, m measurement) {
 	row.GPUPowerW, row.GPUTemperatureC, row.GPUMemoryBytes = gpu.PowerW, gpu.TemperatureC, gpu.MemoryBytes
 	row.GPUThrottleReasons = gpu.Slowed.String()
 	row.ClockChangePct = w.clockChange
-	if at, ok := r.clocks[len(r.coresOf(c))]; ok && w.clock > 0 {
-		row.ClockRatio = results.Finite(w.clock / at)
+	for _, typ := range rateTypes[c.Precision] {
+		if at := r.ceilings[len(r.coresOf(c))][typ]; len(at.Rates) > 0 && at.Clock > 0 && w.clock > 0 {
+			row.ClockRatio = results.Finite(w.clock / at.Clock)
+			return
+		}
 	}
 }

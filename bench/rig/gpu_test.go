@@ -143,12 +143,13 @@ func TestProcessesOfOneGPUEach(t *testing.T) {
 func TestWhatGPUsCannotDoIsSaid(t *testing.T) {
 	r, _ := onGPUs(t, 2, 1<<22)
 	for line, want := range map[string]string{
-		simulated("dp=4"):         "needs 4 GPUs, and 2 are used",
-		simulated("threads=2"):    "--threads 2: ranks on GPUs have no threads",
-		simulated("isa=avx2"):     `--isa "avx2" is no variant of the GPU's kernels; take one of rows`,
-		simulated("isa=cublaslt"): "--isa cublaslt: ",
-		"device=sim model=small":  "GB of memory",
-		"model=tiny":              "--device cpu: this run is on the sim",
+		simulated("dp=4"):           "needs 4 GPUs, and 2 are used",
+		simulated("threads=2"):      "--threads 2: ranks on GPUs have no threads",
+		simulated("isa=avx2"):       `--isa "avx2" is no variant of the GPU's kernels; take one of rows`,
+		simulated("isa=cublaslt"):   "--isa cublaslt: ",
+		simulated("isa=cusparselt"): "--isa cusparselt: ",
+		"device=sim model=small":    "GB of memory",
+		"model=tiny":                "--device cpu: this run is on the sim",
 	} {
 		c, err := workload.ParseCase(line)
 		if err != nil {
@@ -196,6 +197,28 @@ func TestAFailedCaseLeavesTheNextOneAlone(t *testing.T) {
 				t.Errorf("the case after it is %s: %s", row.Status, row.Reason)
 			}
 		})
+	}
+}
+
+// A device that fails to open while it is asked about a case is not one that does not support it: the case runs, or fails by itself.
+func TestADeviceThatFailsToOpenIsAskedAgain(t *testing.T) {
+	r, d := onGPUs(t, 1, 0)
+	line := simulated("precision=bf16")
+	c, err := workload.ParseCase(line)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.FailAt(1, driver.ErrNoDevice)
+	if err := r.Check(c); err != nil || d.Calls() > 0 {
+		t.Errorf("the case is refused: %v, %d calls are left", err, d.Calls())
+	}
+	d.FailAt(1, driver.ErrNoDevice)
+	row := sweep.NewRow(c, r.Machine(), sweep.Environment{}, anHour)
+	if r.Run(context.Background(), c, &row); row.Status != results.Failed || !strings.Contains(row.Reason, "no CUDA device") {
+		t.Errorf("the row is %s: %s", row.Status, row.Reason)
+	}
+	if row := run(t, r, line); row.Status != results.OK {
+		t.Errorf("the case after it is %s: %s", row.Status, row.Reason)
 	}
 }
 

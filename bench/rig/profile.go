@@ -112,7 +112,7 @@ func streamNames(rank *parallel.Rank) []string {
 	for _, s := range []struct {
 		stream kernels.Stream
 		name   string
-	}{{rank.Compute, "compute"}, {rank.Reduce, "reduce"}, {rank.Pipe, "pipe"}, {rank.Ring, "ring"}} {
+	}{{rank.Compute, "compute"}, {rank.Reduce, "reduce"}, {rank.Pipe, "pipe"}, {rank.Ring, "ring"}, {rank.Aside, "beside"}} {
 		if s.stream != nil {
 			names = append(names, s.name)
 		}

@@ -18,7 +18,7 @@ import (
 	"ofpeak/bench/sweep"
 	"ofpeak/bench/workload"
 	"ofpeak/kernels"
-	"ofpeak/kernels/cpu/peak"
+	"ofpeak/kernels/cpu/isa"
 	"ofpeak/kernels/cpu/team"
 	"ofpeak/kernels/cuda/driver"
 	"ofpeak/parallel"
@@ -60,9 +60,8 @@ type Rig struct {
 	answers    map[question]error // of a device
 	chip       chips.Chip
 	corpus     workload.Corpus
-	rates      map[int][]peak.Rate         // by cores in use
+	ceilings   map[int]map[string]ceiling  // by cores in use and type of the operands
 	bandwidths map[int]float64             // likewise, 10^9 bytes per second
-	clocks     map[int]float64             // likewise, host.ClockRate right after the rates were measured
 	refs       map[workload.Case]snapshot  // verified references of this run
 	learned    map[workload.Case][]float64 // loss curves of this run
 }
@@ -76,9 +75,9 @@ func New(o Options) (*Rig, error) {
 	cores = cores[:min(len(cores), host.Cores())]
 	r := &Rig{
 		rule: o.Rule, job: o.Job, localRank: o.LocalRank, stall: o.Stall, trace: o.Trace, graphs: o.Graphs, cores: cores, corpus: workload.DefaultCorpus(),
-		machine: sweep.Machine{Device: results.CPU, Name: host.CPUName(), Chip: o.Chip, Cores: len(cores)},
-		answers: map[question]error{},
-		rates:   map[int][]peak.Rate{}, bandwidths: map[int]float64{}, clocks: map[int]float64{}, refs: map[workload.Case]snapshot{}, learned: map[workload.Case][]float64{},
+		machine:  sweep.Machine{Device: results.CPU, Name: isa.Processor(), Chip: o.Chip, Cores: len(cores)},
+		answers:  map[question]error{},
+		ceilings: map[int]map[string]ceiling{}, bandwidths: map[int]float64{}, refs: map[workload.Case]snapshot{}, learned: map[workload.Case][]float64{},
 	}
 	r.open = r.openDevice
 	if o.Chip != "" {

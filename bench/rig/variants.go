@@ -11,11 +11,13 @@ import (
 // the variant that the user chose, or "".
 func variantsOf(dev kernels.Device, m block.Config, forced string) string {
 	var ran []string
+	gpu, ok := dev.(interface{ Multiplies8() bool })
+	eight := ok && gpu.Multiplies8()
 	for _, op := range kernels.OpNames {
 		if op == kernels.OpExperts && m.Experts.Count == 0 {
 			continue
 		}
-		if name := variantFor(dev.Variants(op), m, forced); name != "" {
+		if name := variantFor(dev.Variants(op), m, forced, eight); name != "" {
 			ran = append(ran, string(op)+"="+name)
 		}
 	}
@@ -23,8 +25,8 @@ func variantsOf(dev kernels.Device, m block.Config, forced string) string {
 }
 
 // variantFor is the last variant, up to the forced one, that computes the model: one named after an instruction for 16-bit or 8-bit operands does other types'
-// work as the variant before it does, and so do those of tensor cores and libraries what they have no form for.
-func variantFor(variants []string, m block.Config, forced string) string {
+// work as the variant before it does, and so do those of tensor cores and libraries what they have no form for. eight tells whether a library multiplies 8-bit floats.
+func variantFor(variants []string, m block.Config, forced string, eight bool) string {
 	p, name := m.Precision, ""
 	dense := m.Layout.Format == kernels.Dense && !p.Int8
 	for _, v := range variants {
@@ -32,7 +34,8 @@ func variantFor(variants []string, m block.Config, forced string) string {
 		case strings.HasSuffix(v, "bf16") && p.Compute != kernels.BF16:
 		case strings.HasSuffix(v, "vnni") && !p.Int8:
 		case v == "mma" && !tensorCores(m):
-		case v == "cublaslt" && (!dense || p.Math == kernels.FP8):
+		case v == "cublaslt" && (!dense || p.Math == kernels.FP8 && !eight):
+		case v == "cusparselt" && (m.Layout.Format != kernels.Sparse24 || p.Compute != kernels.F16 && p.Compute != kernels.BF16):
 		case v == "flash" && (p.Compute == kernels.F32 || m.C/m.NH != 64 && m.C/m.NH != 128):
 		default:
 			name = v

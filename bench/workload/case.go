@@ -89,6 +89,7 @@ type Case struct {
 	EP           int            // ranks that each have a part of the batch and of the experts
 	CP           int            // ranks that each have a part of every sequence
 	Sequence     bool           // tokens are split over the tensor-parallel ranks where a block has no product
+	Overlap      bool           // ranks that share a layer communicate while they compute, where they can
 	Schedule     string         // of the pipeline; "" if PP is 1
 	Chunks       int            // stages that each rank of an interleaved pipeline holds
 	Cut          string         // what the pipeline's stages are cut by
@@ -106,7 +107,7 @@ type Case struct {
 
 // Default is the dense fp32 training step of a model on one rank.
 func Default(m Model) Case {
-	return Case{Technique: Baseline, Engine: Native, Precision: "fp32", Model: m, Pass: Train, Device: CPU, DP: 1, TP: 1, PP: 1, EP: 1, CP: 1, Cut: ByCost,
+	return Case{Technique: Baseline, Engine: Native, Precision: "fp32", Model: m, Pass: Train, Device: CPU, DP: 1, TP: 1, PP: 1, EP: 1, CP: 1, Overlap: true, Cut: ByCost,
 		Chunks: 1, Microbatches: 1, BucketBytes: DefaultBucketBytes, Recompute: None, Seed: 1}
 }
 
@@ -118,6 +119,9 @@ func (c Case) OnGPU() bool { return c.Device == CUDA || c.Device == Sim }
 
 // World is the number of ranks.
 func (c Case) World() int { return c.DP * c.TP * c.PP * c.EP * c.CP }
+
+// sharesLayers reports whether several ranks work on each layer.
+func (c Case) sharesLayers() bool { return c.World() > c.PP }
 
 // Classify names the technique that a case shows: the most specific of its parts, so that bf16 with data parallelism is
 // data-parallel, and sparse weights in bf16 are sparse.
@@ -167,6 +171,7 @@ var fields = []field{
 	number("ep", func(c *Case) *int { return &c.EP }),
 	number("cp", func(c *Case) *int { return &c.CP }),
 	toggle("sequence_parallel", func(c *Case) *bool { return &c.Sequence }),
+	toggle("overlap", func(c *Case) *bool { return &c.Overlap }),
 	text("schedule", func(c *Case) *string { return &c.Schedule }),
 	number("chunks", func(c *Case) *int { return &c.Chunks }),
 	text("cut", func(c *Case) *string { return &c.Cut }),

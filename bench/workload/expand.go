@@ -64,6 +64,7 @@ func (s Settings) override(o Settings) Settings {
 		Ranks:        or(o.Ranks, s.Ranks),
 		Contexts:     or(o.Contexts, s.Contexts),
 		Sequences:    or(o.Sequences, s.Sequences),
+		Overlaps:     or(o.Overlaps, s.Overlaps),
 		Schedules:    or(o.Schedules, s.Schedules),
 		Experts:      or(o.Experts, s.Experts),
 		Cuts:         or(o.Cuts, s.Cuts),
@@ -133,6 +134,7 @@ func (p *plan) crossed(s Settings, o Options) []Case {
 		cases = cross(cases, meshes, func(c *Case, m mesh) { c.DP, c.TP, c.PP, c.EP, c.CP = m.dp, m.tp, m.pp, m.ep, m.cp })
 	}
 	cases = cross(cases, s.Sequences, func(c *Case, on bool) { c.Sequence = on })
+	cases = cross(cases, s.Overlaps, func(c *Case, on bool) { c.Overlap = on })
 	cases = cross(cases, or(s.Schedules, []string{F1B1}), func(c *Case, v string) { c.Schedule = v })
 	cases = cross(cases, s.Experts, func(c *Case, e Experts) { c.Experts = e })
 	cases = cross(cases, s.Cuts, func(c *Case, v string) { c.Cut = v })
@@ -270,6 +272,9 @@ func (c Case) settled(cores int) Case {
 	}
 	if c.DP*c.EP*c.CP == 1 {
 		c.BucketBytes = DefaultBucketBytes
+	}
+	if !c.sharesLayers() {
+		c.Overlap = true
 	}
 	if c.Microbatches == 0 {
 		c.Microbatches = defaultMicrobatches(c)

@@ -72,25 +72,29 @@ func (t *transformer) inside(s kernels.Stream, a *blockActs, g *blockGrads, tp R
 	s.LinearForward(a.gelu, whole(s, a.ln2, tp), t.fc.w, kernels.Epilogue{Bias: t.fc.b, Act: kernels.GELU, Aux: a.pre})
 }
 
-// backward turns d, the gradient of a.out, into the gradient of a.in, in place.
+// backward turns d, the gradient of a.out, into the gradient of a.in, in place. The gradients of inputs come first, so that tensor-parallel ranks sum them while they compute those
+// of weights (Shoeybi et al., arXiv:1909.08053, in its published code; Korthikanti et al., arXiv:2205.05198, section 4.2.2).
 func (t *transformer) backward(s kernels.Stream, c Config, d kernels.Tensor, a *blockActs, g *blockGrads, tp Region, hooks Hooks) {
 	dout := whole(s, d, tp)
 	if t.moe != nil {
-		x := func() kernels.Tensor { return whole(s, a.ln2, tp) }
-		t.moe.backward(s, c, g.norm, g.res, dout, x, &a.mixture, &g.mixture, tp, hooks)
+		t.moe.backward(s, c, g.norm, g.res, dout, a.ln2, &a.mixture, &g.mixture, tp, hooks)
 	} else {
-		t.out.grad(s, dout, a.gelu, hooks)
+		prefetch(s, a.ln2, tp)
 		s.LinearBackwardInput(g.pre, dout, t.out.w, kernels.Epilogue{Act: kernels.GELU, Aux: a.pre})
-		t.fc.grad(s, g.pre, whole(s, a.ln2, tp), hooks)
 		t.fc.enter(s, g.norm, g.pre, tp)
+		t.out.grad(s, dout, a.gelu, hooks)
+		t.fc.grad(s, g.pre, fetched(s, a.ln2, tp), hooks)
+		endSum(s, tp)
 	}
 	t.ln2.backward(s, g.res, g.norm, a.res, a.mean2, a.rstd2, d, hooks)
 
 	dres := whole(s, g.res, tp)
-	t.proj.grad(s, dres, a.attRows, hooks)
+	prefetch(s, a.ln1, tp)
 	s.LinearBackwardInput(g.attRows, dres, t.proj.w, kernels.Epilogue{})
 	t.attendBackward(s, a, g)
-	t.qkv.grad(s, g.qkvRows, whole(s, a.ln1, tp), hooks)
 	t.qkv.enter(s, g.norm, g.qkvRows, tp)
+	t.proj.grad(s, dres, a.attRows, hooks)
+	t.qkv.grad(s, g.qkvRows, fetched(s, a.ln1, tp), hooks)
+	endSum(s, tp)
 	t.ln1.backward(s, d, g.norm, a.in, a.mean1, a.rstd1, g.res, hooks)
 }

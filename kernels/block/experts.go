@@ -181,12 +181,13 @@ func (m *mixture) leave(s kernels.Stream, out, residual kernels.Tensor, a *mixtu
 	s.Add(out, out, kernels.Tensor{}, residual)
 }
 
-// backward turns dout (N,C) into dx (S,C), the gradient of the mixture's input, whose tokens x gathers anew. tmp (S,C) is scratch.
-func (m *mixture) backward(s kernels.Stream, c Config, dx, tmp, dout kernels.Tensor, x func() kernels.Tensor, a *mixtureActs, g *mixtureGrads, tp Region, hooks Hooks) {
+// backward turns dout (N,C) into dx (S,C), the gradient of the mixture's input x (S,C). tmp (S,C) is scratch.
+func (m *mixture) backward(s kernels.Stream, c Config, dx, tmp, dout, x kernels.Tensor, a *mixtureActs, g *mixtureGrads, tp Region, hooks Hooks) {
 	s.GateBackward(g.gates, dout, a.out, a.r)
 	if tp != nil {
 		tp.SumWhole(s, g.gates)
 	}
+	prefetch(s, x, tp)
 	rows, sent := g.rows, g.rows
 	if m.Ranks > 1 {
 		sent = g.sent
@@ -204,11 +205,12 @@ func (m *mixture) backward(s kernels.Stream, c Config, dx, tmp, dout kernels.Ten
 		s.Combine(dx, sent, kernels.Tensor{}, a.r, false)
 	} else {
 		s.Combine(tp.Partial(dx), sent, kernels.Tensor{}, a.r, false)
-		tp.Sum(s, dx)
+		tp.StartSum(s, dx)
 	}
 	s.RouteBackward(a.logits, g.gates, a.r, BalanceWeight, m.Groups, m.state)
-	m.router.grad(s, a.logits, x(), hooks)
+	m.router.grad(s, a.logits, fetched(s, x, tp), hooks)
 	s.LinearBackwardInput(tmp, c.own(a.logits), m.router.w, kernels.Epilogue{})
+	endSum(s, tp)
 	s.Add(dx, tmp, kernels.Tensor{}, dx)
 }
 

@@ -37,14 +37,14 @@ func (l linear) grad(s kernels.Stream, dout, x kernels.Tensor, hooks Hooks) {
 	ready(hooks, l.off)
 }
 
-// enter is dx = dout·W summed over the tensor-parallel ranks, which each hold a slice of W's rows.
+// enter is dx = dout·W summed over the tensor-parallel ranks, which each hold a slice of W's rows. The sum is there after endSum.
 func (l linear) enter(s kernels.Stream, dx, dout kernels.Tensor, tp Region) {
 	if tp == nil {
 		s.LinearBackwardInput(dx, dout, l.w, kernels.Epilogue{})
 		return
 	}
 	s.LinearBackwardInput(tp.Partial(dx), dout, l.w, kernels.Epilogue{})
-	tp.Sum(s, dx)
+	tp.StartSum(s, dx)
 }
 
 // backward is dx = residual + the gradient through the norm of x, and adds to the gradients of gain and bias.

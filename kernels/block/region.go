@@ -15,6 +15,14 @@ type Region interface {
 	Partial(x kernels.Tensor) kernels.Tensor
 	// Sum makes x, for the tokens that it has, the sum over ranks of what they left in Partial(x).
 	Sum(s kernels.Stream, x kernels.Tensor)
+	// StartSum is Sum, except that s may go on before x holds it, up to EndSum. x and Partial(x) are left alone meanwhile.
+	StartSum(s kernels.Stream, x kernels.Tensor)
+	// EndSum waits for the sum that was started.
+	EndSum(s kernels.Stream)
+	// Prefetch says that Fetched(x) is next to be asked for, so that it can be on its way meanwhile. In between there are no calls but StartSum and EndSum.
+	Prefetch(s kernels.Stream, x kernels.Tensor)
+	// Fetched is Whole of what was prefetched.
+	Fetched(s kernels.Stream, x kernels.Tensor) kernels.Tensor
 	// SumWhole makes x, of which every rank has a summand for all tokens, the sum over ranks.
 	SumWhole(s kernels.Stream, x kernels.Tensor)
 }
@@ -25,6 +33,28 @@ func whole(s kernels.Stream, x kernels.Tensor, tp Region) kernels.Tensor {
 		return x
 	}
 	return tp.Whole(s, x)
+}
+
+// prefetch is tp.Prefetch where several ranks hold the block.
+func prefetch(s kernels.Stream, x kernels.Tensor, tp Region) {
+	if tp != nil {
+		tp.Prefetch(s, x)
+	}
+}
+
+// fetched is tp.Fetched, or x where one rank holds the whole block.
+func fetched(s kernels.Stream, x kernels.Tensor, tp Region) kernels.Tensor {
+	if tp == nil {
+		return x
+	}
+	return tp.Fetched(s, x)
+}
+
+// endSum is tp.EndSum where several ranks hold the block.
+func endSum(s kernels.Stream, tp Region) {
+	if tp != nil {
+		tp.EndSum(s)
+	}
 }
 
 // tokens is the number of tokens of a microbatch that a rank holds outside of the blocks' products.

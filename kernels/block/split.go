@@ -54,6 +54,7 @@ func (t *transformer) backwardInput(s kernels.Stream, d kernels.Tensor, a *block
 	s.LinearBackwardInput(g.pre, whole(s, d, tp), t.out.w, kernels.Epilogue{Act: kernels.GELU, Aux: a.pre})
 	a.pre, g.pre = g.pre, a.pre
 	t.fc.enter(s, g.norm, a.pre, tp)
+	endSum(s, tp)
 	t.ln2.backward(s, g.res, g.norm, a.res, a.mean2, a.rstd2, d, nil)
 	a.res, g.res = g.res, a.res
 
@@ -61,15 +62,20 @@ func (t *transformer) backwardInput(s kernels.Stream, d kernels.Tensor, a *block
 	t.attendBackward(s, a, g)
 	a.qkv, a.qkvRows, g.qkv, g.qkvRows = g.qkv, g.qkvRows, a.qkv, a.qkvRows
 	t.qkv.enter(s, g.norm, a.qkvRows, tp)
+	endSum(s, tp)
 	t.ln1.backward(s, d, g.norm, a.in, a.mean1, a.rstd1, a.res, nil)
 }
 
 // backwardWeight follows backwardInput, which has added the norms' gradients.
 func (t *transformer) backwardWeight(s kernels.Stream, a *blockActs, tp Region, hooks Hooks) {
-	t.out.grad(s, whole(s, a.out, tp), a.gelu, hooks)
-	t.fc.grad(s, a.pre, whole(s, a.ln2, tp), hooks)
-	t.proj.grad(s, whole(s, a.res, tp), a.attRows, hooks)
-	t.qkv.grad(s, a.qkvRows, whole(s, a.ln1, tp), hooks)
+	dout := whole(s, a.out, tp)
+	prefetch(s, a.ln2, tp)
+	t.out.grad(s, dout, a.gelu, hooks)
+	t.fc.grad(s, a.pre, fetched(s, a.ln2, tp), hooks)
+	dres := whole(s, a.res, tp)
+	prefetch(s, a.ln1, tp)
+	t.proj.grad(s, dres, a.attRows, hooks)
+	t.qkv.grad(s, a.qkvRows, fetched(s, a.ln1, tp), hooks)
 	ready(hooks, t.ln1.off)
 }
 

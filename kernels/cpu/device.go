@@ -7,8 +7,6 @@ import (
 	"slices"
 	"sync/atomic"
 
-	"github.com/klauspost/cpuid/v2"
-
 	"ofpeak/kernels"
 	"ofpeak/kernels/cpu/isa"
 	"ofpeak/kernels/cpu/team"
@@ -105,11 +103,7 @@ func checkCores(want []int) error {
 
 // Info names the processor and the number of threads in use.
 func (d *Device) Info() kernels.Info {
-	name := cpuid.CPU.BrandName
-	if name == "" {
-		name = runtime.GOARCH
-	}
-	return kernels.Info{Kind: "cpu", Name: name, Units: d.threads}
+	return kernels.Info{Kind: "cpu", Name: isa.Processor(), Units: d.threads}
 }
 
 // Supports is nil for float32, float16 and bfloat16 in every format, and for products of dense weights that round to FP8.

@@ -84,6 +84,33 @@ func TestLibraryProducts(t *testing.T) {
 	}
 }
 
+// Where the device multiplies 8-bit floats, the library does, as far as it has kernels for them.
+func TestLibraryProductsOf8Bits(t *testing.T) {
+	older := simulated(t, ptxsim.Config{Products: true})
+	dev := simulated(t, ptxsim.Config{Seed: 5, Products: true, Capability: 89})
+	if older.Multiplies8() || !dev.Multiplies8() {
+		t.Errorf("8.0 multiplies 8-bit floats: %t, 8.9: %t", older.Multiplies8(), dev.Multiplies8())
+	}
+	calls := &counted{Products: dev.products}
+	dev.products = calls
+	for _, c := range verify.Cases(9) {
+		if c.Op != kernels.OpLinear || c.Type != kernels.FP8 {
+			continue
+		}
+		if _, err := c.Run(dev); err != nil {
+			t.Error(err)
+		}
+	}
+	if calls.done < 20 || calls.refused > 0 {
+		t.Errorf("the library did %d products and refused %d that it supports", calls.done, calls.refused)
+	}
+	for _, d := range []*Device{older, dev} {
+		if err := d.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // counted counts what the library did.
 type counted struct {
 	driver.Products

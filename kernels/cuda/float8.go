@@ -31,13 +31,15 @@ func (s *stream) factors(w kernels.Weight, x kernels.Tensor, tx kernels.DType, y
 	return a, b, true
 }
 
-// roundTo8 writes bfloat16 values rounded to an 8-bit type, and the bits of the largest magnitude to top, which is zero.
+// roundTo8 writes bfloat16 values rounded to an 8-bit type; top is zero.
 func (s *stream) roundTo8(out, top driver.Ptr, x kernels.Tensor, t kernels.DType) {
-	n, packed := x.Size(), ""
-	over := s.over(n)
-	if n%8 == 0 && aligned(8, x) {
-		over, packed = s.over(n/8), "_packed"
-	}
-	s.launch("float8", "fp8_top"+packed, over, top, x, n)
-	s.launch("float8", "fp8_round_"+t.String()+packed, over, out, x, top, n)
+	s.largest(top, x)
+	name, over := s.packs("fp8_round_"+t.String(), x)
+	s.launch("float8", name, over, out, x, top, x.Size())
+}
+
+// largest writes the bits of a tensor's largest magnitude to top, which is zero.
+func (s *stream) largest(top driver.Ptr, x kernels.Tensor) {
+	name, over := s.packs("fp8_top", x)
+	s.launch("float8", name, over, top, x, x.Size())
 }

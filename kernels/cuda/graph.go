@@ -3,6 +3,7 @@ package cuda
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 
 	"ofpeak/kernels"
@@ -76,13 +77,16 @@ func (s *stream) Capture(f func()) (kernels.Graph, error) {
 	if err := s.s.BeginCapture(); err != nil {
 		return nil, fmt.Errorf("cuda: capturing: %w", err)
 	}
-	c := &capture{dev: s.dev}
+	c, forms := &capture{dev: s.dev}, s.dev.fresh()
 	c.join(s)
 	g, err := s.endAfter(c, f)
 	if err != nil {
 		return nil, err
 	}
-	return &graph{s, g}, nil
+	if slices.ContainsFunc(forms, func(c *compressedWeight) bool { return c.stale }) {
+		return nil, errors.Join(errors.New("cuda: capturing: calls change a 2:4 weight that they first read as it was compressed before: capture after calls that change it"), g.Close())
+	}
+	return &graph{s, g, forms}, nil
 }
 
 // endAfter ends a capture after f, even where f panics.
@@ -104,10 +108,19 @@ func (s *stream) endAfter(c *capture, f func()) (g driver.Graph, err error) {
 
 // graph implements kernels.Graph.
 type graph struct {
-	s *stream
-	g driver.Graph
+	s     *stream
+	g     driver.Graph
+	forms []*compressedWeight // that its calls take as they were
 }
 
-func (g *graph) Launch() { g.s.fail(g.g.Launch(g.s.s)) }
+func (g *graph) Launch() {
+	for _, c := range g.forms {
+		if c.stale {
+			g.s.fail(errors.New("cuda: a 2:4 weight has changed that a graph has compressed as it was: capture it again"))
+			return
+		}
+	}
+	g.s.fail(g.g.Launch(g.s.s))
+}
 
 func (g *graph) Close() error { return g.g.Close() }

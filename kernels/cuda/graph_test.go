@@ -117,3 +117,51 @@ func recorded(t *testing.T, dev kernels.Device, s kernels.Stream) kernels.Event 
 	s.Record(e)
 	return e
 }
+
+// A graph does not go on with what the library made of a 2:4 weight that has changed since.
+func TestGraphsKnowTheirCompressedWeights(t *testing.T) {
+	dev := simulated(t, ptxsim.Config{SparseProducts: true})
+	if _, err := dev.SparseLibrary(); err != nil {
+		t.Fatal(err)
+	}
+	s := kerneltest.Stream(t, dev)
+	dense := kerneltest.Alloc(t, dev, kernels.F32, 16, 16)
+	w := kernels.Weight{Layout: kernels.Layout{Format: kernels.Sparse24}, OC: 16, C: 16, Values: kerneltest.Alloc(t, dev, kernels.BF16, 128), Meta: kerneltest.Alloc(t, dev, kernels.U8, 32)}
+	x, out := kerneltest.Alloc(t, dev, kernels.BF16, 8, 16), kerneltest.Alloc(t, dev, kernels.BF16, 8, 16)
+	s.Fill(x, 1)
+	encode := func(v float64) { s.Fill(dense, v); s.Encode(w, dense) }
+	multiply := func() { s.LinearForward(out, x, w, kernels.Epilogue{}) }
+	expect := func(what string, want float64) {
+		t.Helper()
+		if got, err := download(s, out); err != nil || got[0] != want {
+			t.Errorf("%s: %v, %v; want %g", what, got, err, want)
+		}
+	}
+	encode(1)
+	multiply()
+	expect("as it was", 8)
+	g := captured(t, s, multiply)
+	g.Launch()
+	expect("launched", 8)
+	encode(2)
+	g.Launch()
+	if err := s.Sync(); err == nil || !strings.Contains(err.Error(), "a 2:4 weight has changed") {
+		t.Errorf("got %v", err)
+	}
+	multiply()
+	expect("changed", 16)
+	if _, err := s.(kernels.GraphStream).Capture(func() { multiply(); encode(3) }); err == nil || !strings.Contains(err.Error(), "calls change a 2:4 weight") {
+		t.Errorf("got %v", err)
+	}
+	encode(4)
+	both := captured(t, s, func() { multiply(); encode(5) })
+	both.Launch()
+	expect("before it is changed", 32)
+	both.Launch()
+	expect("after", 40)
+	for _, g := range []kernels.Graph{g, both} {
+		if err := g.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}

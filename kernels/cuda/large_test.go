@@ -22,9 +22,11 @@ type bench struct {
 	s, exact   kernels.Stream
 }
 
-func newBench(t *testing.T, seed uint64) *bench {
-	b := &bench{t: t, random: rand.New(rand.NewPCG(seed, 5)), truth: ref.New()}
-	gpu := simulated(t, ptxsim.Config{Seed: seed})
+func newBench(t *testing.T, seed uint64) *bench { return newBenchOn(t, ptxsim.Config{Seed: seed}) }
+
+func newBenchOn(t *testing.T, config ptxsim.Config) *bench {
+	b := &bench{t: t, random: rand.New(rand.NewPCG(config.Seed, 5)), truth: ref.New()}
+	gpu := simulated(t, config)
 	t.Cleanup(func() {
 		if err := gpu.Close(); err != nil {
 			t.Error(err)
@@ -173,34 +175,46 @@ func TestTensorCoreProductsOverManyTiles(t *testing.T) {
 		{kernels.F16, few, 35, 80, 320}, {kernels.BF16, blocks(16), 33, 544, 32},
 		{kernels.FP8, kernels.Layout{}, 1030, 16, 160}, {kernels.FP8, kernels.Layout{}, 43, 33, 401}, // more elements than threads
 	} {
-		t.Run(fmt.Sprintf("%s/%s/%dx%dx%d", c.layout.Format, c.dt, c.n, c.oc, c.c), func(t *testing.T) {
-			b, math, factors := newBench(t, uint64(i)), kernels.DType(0), c.dt
-			switch c.dt {
-			case kernels.TF32: // float32, of values that the rounding of factors keeps
-				math, c.dt = c.dt, kernels.F32
-			case kernels.FP8:
-				math, c.dt, factors = c.dt, kernels.BF16, kernels.BF16
-			}
-			x, bias := b.make(factors, 1, c.n, c.c), b.make(c.dt, 1, c.oc)
-			out, dout, dx := b.make(c.dt, 1, c.n, c.oc), b.make(factors, 1, c.n, c.oc), b.make(c.dt, 1, c.n, c.c)
-			gpu, truth := b.weight(c.layout, factors, c.oc, c.c)
-			gpu.Math, truth.Math = math, math
-			dw, dbias := b.make(kernels.F32, 1, c.layout.ValueLen(c.oc, c.c)), b.make(kernels.F32, 1, c.oc)
-			run := func(s kernels.Stream, weight kernels.Weight, pick func(both) kernels.Tensor) {
-				grad := weight
-				grad.Values = pick(dw)
-				s.LinearForward(pick(out), pick(x), weight, kernels.Epilogue{Bias: pick(bias), Residual: pick(out)})
-				s.LinearBackwardInput(pick(dx), pick(dout), weight, kernels.Epilogue{})
-				s.LinearBackwardWeight(grad, pick(dbias), pick(dout), pick(x))
-			}
-			run(b.s, gpu, func(o both) kernels.Tensor { return o.gpu })
-			run(b.exact, truth, func(o both) kernels.Tensor { return o.truth })
-			b.near("out", out, c.dt, c.c)
-			b.near("dx", dx, c.dt, c.oc)
-			b.near("dw", dw, kernels.F32, c.n)
-			b.near("dbias", dbias, kernels.F32, c.n)
-		})
+		productsAgree(t, ptxsim.Config{Seed: uint64(i)}, c.dt, c.layout, c.n, c.oc, c.c)
 	}
+}
+
+// Factors are rounded to 8 bits, and transposed, over several tiles before the library multiplies them.
+func TestLibraryProductsOverManyTiles(t *testing.T) {
+	for i, c := range []struct{ n, oc, c int }{{144, 272, 48}, {400, 32, 80}, {16, 144, 1040}} {
+		productsAgree(t, ptxsim.Config{Seed: uint64(i), Products: true, Capability: 90}, kernels.FP8, kernels.Layout{}, c.n, c.oc, c.c)
+	}
+}
+
+// productsAgree holds the three products of a linear layer against the reference.
+func productsAgree(t *testing.T, config ptxsim.Config, dt kernels.DType, layout kernels.Layout, n, oc, c int) {
+	t.Run(fmt.Sprintf("%s/%s/%dx%dx%d", layout.Format, dt, n, oc, c), func(t *testing.T) {
+		b, math, factors := newBenchOn(t, config), kernels.DType(0), dt
+		switch dt {
+		case kernels.TF32: // float32, of values that the rounding of factors keeps
+			math, dt = dt, kernels.F32
+		case kernels.FP8:
+			math, dt, factors = dt, kernels.BF16, kernels.BF16
+		}
+		x, bias := b.make(factors, 1, n, c), b.make(dt, 1, oc)
+		out, dout, dx := b.make(dt, 1, n, oc), b.make(factors, 1, n, oc), b.make(dt, 1, n, c)
+		gpu, truth := b.weight(layout, factors, oc, c)
+		gpu.Math, truth.Math = math, math
+		dw, dbias := b.make(kernels.F32, 1, layout.ValueLen(oc, c)), b.make(kernels.F32, 1, oc)
+		run := func(s kernels.Stream, weight kernels.Weight, pick func(both) kernels.Tensor) {
+			grad := weight
+			grad.Values = pick(dw)
+			s.LinearForward(pick(out), pick(x), weight, kernels.Epilogue{Bias: pick(bias), Residual: pick(out)})
+			s.LinearBackwardInput(pick(dx), pick(dout), weight, kernels.Epilogue{})
+			s.LinearBackwardWeight(grad, pick(dbias), pick(dout), pick(x))
+		}
+		run(b.s, gpu, func(o both) kernels.Tensor { return o.gpu })
+		run(b.exact, truth, func(o both) kernels.Tensor { return o.truth })
+		b.near("out", out, dt, c)
+		b.near("dx", dx, dt, oc)
+		b.near("dw", dw, kernels.F32, n)
+		b.near("dbias", dbias, kernels.F32, n)
+	})
 }
 
 func TestInt8ProductsOverManyTiles(t *testing.T) {

@@ -55,7 +55,7 @@ func (s *stream) multiplies(t kernels.DType, w kernels.Weight) bool {
 func (s *stream) LinearForward(out, x kernels.Tensor, w kernels.Weight, e kernels.Epilogue) {
 	kernels.CheckLinearForward(out, x, w, e)
 	t, n := x.DType(), x.Rows()
-	if !s.multiplies(t, w) || s.libraryForward(out, x, w, e) {
+	if !s.multiplies(t, w) || s.libraryForward(out, x, w, e) || s.sparseForward(out, x, w, e) {
 		return
 	}
 	if w.Format == kernels.Int8 {
@@ -167,6 +167,7 @@ func (s *stream) workspace(bytes int) (driver.Ptr, error) {
 
 // closeWorkspace frees it.
 func (s *stream) closeWorkspace() error {
+	s.closeCompressed()
 	var errs []error
 	for _, p := range append(s.retired, s.work) {
 		if p != 0 {

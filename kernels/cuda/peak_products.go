@@ -13,7 +13,7 @@ import (
 // edge is that of the square matrices of a large product: 1.1 TFLOP, which takes one of the fastest GPUs a millisecond.
 func (m *meter) edge() (int, error) {
 	if m.dev.info.Simulated {
-		return 24, nil
+		return 32, nil
 	}
 	free, _, err := m.dev.ctx.MemInfo()
 	edge := 8192
@@ -30,7 +30,7 @@ func (m *meter) products() ([]Rate, error) {
 		return nil, nil
 	}
 	var rates []Rate
-	for _, t := range []kernels.DType{kernels.F32, kernels.TF32, kernels.F16, kernels.BF16} {
+	for _, t := range []kernels.DType{kernels.F32, kernels.TF32, kernels.F16, kernels.BF16, kernels.FP8} {
 		rate, err := m.product(t)
 		if errors.Is(err, driver.ErrNotSupported) {
 			continue
@@ -51,15 +51,18 @@ func (m *meter) product(t kernels.DType) (Rate, error) {
 	if err != nil {
 		return rate, err
 	}
-	stored := t
-	if t == kernels.TF32 {
-		stored = kernels.F32
+	stored, out := t, t
+	switch t {
+	case kernels.TF32:
+		stored, out = kernels.F32, kernels.F32
+	case kernels.FP8:
+		stored, out = kernels.E4M3, kernels.BF16
 	}
 	// Its length has no factor in common with a row's, so that rows differ.
 	pattern := m.eighths(min(edge*edge, 1<<17) - 1)
 	var abc [3]kernels.Tensor
-	for i := range abc {
-		if abc[i], err = m.alloc(stored, edge*edge); err != nil {
+	for i, t := range []kernels.DType{stored, stored, out} {
+		if abc[i], err = m.alloc(t, edge*edge); err != nil {
 			return rate, err
 		}
 		if i < 2 {
@@ -69,8 +72,16 @@ func (m *meter) product(t kernels.DType) (Rate, error) {
 		}
 	}
 	p := driver.Product{
-		M: edge, N: edge, K: edge, A: address(abc[0]), B: address(abc[1]), TransB: true, In: productType(abc[0]), TF32: t == kernels.TF32,
-		C: address(abc[2]), Out: productType(abc[0]),
+		M: edge, N: edge, K: edge, A: address(abc[0]), B: address(abc[1]), TransB: true, In: productType(abc[0]), InB: productType(abc[1]), TF32: t == kernels.TF32,
+		C: address(abc[2]), Out: productType(abc[2]),
+	}
+	if t == kernels.FP8 {
+		one, err := m.alloc(kernels.F32, 1)
+		if err != nil {
+			return rate, err
+		}
+		m.s.Fill(one, 1)
+		p.ScaleA, p.ScaleB = address(one), address(one)
 	}
 	if p.Work, err = m.s.workspace(productMemory); err != nil {
 		return rate, err
@@ -79,7 +90,7 @@ func (m *meter) product(t kernels.DType) (Rate, error) {
 	if err := m.dev.products.Multiply(m.s.s, p); err != nil {
 		return rate, err
 	}
-	if err := m.checkProduct(abc[2], edge, pattern); err != nil {
+	if err := m.checkProduct(abc[2], edge, pattern, pattern); err != nil {
 		return rate, err
 	}
 	seconds, err := m.shortest(func() { m.s.fail(m.dev.products.Multiply(m.s.s, p)) })
@@ -109,9 +120,9 @@ func (m *meter) fill(t kernels.Tensor, pattern []float32) error {
 	return m.s.Sync()
 }
 
-// checkProduct holds some rows of C, the last among them, to what the pattern gives, rounded once to C's type.
-func (m *meter) checkProduct(c kernels.Tensor, edge int, pattern []float32) error {
-	at := func(row, col int) float64 { return float64(pattern[(row*edge+col)%len(pattern)]) }
+// checkProduct holds some rows of C = A·Bᵀ, the last among them, to what the patterns of A and B give, rounded once to C's type.
+func (m *meter) checkProduct(c kernels.Tensor, edge int, a, b []float32) error {
+	at := func(pattern []float32, row, col int) float64 { return float64(pattern[(row*edge+col)%len(pattern)]) }
 	got := make([]float64, edge)
 	for row := edge - 1; row >= 0; row -= max(1, edge/5) {
 		if err := m.s.Download(tensor.New(tensor.WithShape(edge), tensor.WithBacking(got)), c.At(row*edge, edge)); err != nil {
@@ -120,7 +131,7 @@ func (m *meter) checkProduct(c kernels.Tensor, edge int, pattern []float32) erro
 		for col := 0; col < edge; col += max(1, edge/64) {
 			sum := 0.0
 			for k := range edge {
-				sum += at(row, k) * at(col, k)
+				sum += at(a, row, k) * at(b, col, k)
 			}
 			if want := asStored(c.DType(), sum); got[col] != want {
 				return fmt.Errorf("element %d,%d is %g, not %g", row, col, got[col], want)

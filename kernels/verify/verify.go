@@ -8,6 +8,7 @@ package verify
 
 import (
 	"fmt"
+	"hash/fnv"
 	"math/rand/v2"
 
 	"ofpeak/kernels"
@@ -109,9 +110,12 @@ type list struct {
 }
 
 func (l *list) append(op kernels.Op, layout kernels.Layout, build func(e *env), format string, args ...any) {
-	l.cases = append(l.cases, Case{
-		Op: op, Type: l.t, Layout: layout, Name: fmt.Sprintf(format, args...), seed: l.seed + uint64(len(l.cases)), build: build,
-	})
+	c := Case{Op: op, Type: l.t, Layout: layout, Name: fmt.Sprintf(format, args...), build: build}
+	// By name, so that a further case leaves the others' inputs as they were.
+	h := fnv.New64a()
+	fmt.Fprint(h, c)
+	c.seed = l.seed ^ h.Sum64()
+	l.cases = append(l.cases, c)
 }
 
 // fuzz is a deterministic source of shapes.

@@ -176,7 +176,8 @@ func (m *Model) chunk(ls []layer) chunk {
 	return c
 }
 
-// inside is the communication of tensor- and expert-parallel ranks within a layer's passes, which the passes wait for.
+// inside is the communication of tensor- and expert-parallel ranks within a layer's passes that the passes wait for. In the backward pass two sums go on beside the weights' gradients,
+// half of its computation, and with sequence parallelism two gathers beside the rest; see tp.Aside.
 func (m *Model) inside(l layer) (forward, backward float64) {
 	if l.kind != block.Block {
 		return 0, 0
@@ -186,14 +187,21 @@ func (m *Model) inside(l layer) (forward, backward float64) {
 	whole := tokens * float64(m.c.C) * size
 	sum := m.t.call(comm.AllReduce, m.s.TP, whole)
 	gather, scatter := m.t.call(comm.AllGather, m.s.TP, whole), m.t.call(comm.ReduceScatter, m.s.TP, whole)
+	ahead := m.s.Schedule != "zb-h1" && !m.s.Naive
+	beside := func(t, computing float64) float64 {
+		if ahead {
+			t = m.t.exposed(t, computing)
+		}
+		return t
+	}
 	switch {
 	case m.s.Sequence: // see tp.Sequence
-		forward, backward = 2*(gather+scatter), 4*gather+2*scatter
+		forward, backward = 2*(gather+scatter), 2*gather+beside(2*(gather+scatter), l.backward)
 		if m.c.Recompute {
 			backward += 2*gather + scatter
 		}
 	default:
-		forward, backward = 2*sum, 2*sum
+		forward, backward = 2*sum, beside(2*sum, l.backward/2)
 		if m.c.Recompute {
 			backward += sum
 		}

@@ -92,6 +92,7 @@ func tensors() []parallel.Strategy {
 	return []parallel.Strategy{
 		{TP: 2}, {TP: 4}, {TP: 2, Microbatches: 2},
 		{TP: 2, Sequence: true}, {TP: 4, Sequence: true}, {TP: 2, Sequence: true, Microbatches: 3},
+		{TP: 2, Naive: true}, {TP: 2, Sequence: true, Naive: true, Microbatches: 2},
 	}
 }
 

@@ -22,7 +22,7 @@ import (
 // watched are the strategies whose streams wait for each other in every way there is.
 var watched = []parallel.Strategy{
 	{DP: 2, BucketBytes: 4096}, {DP: 2, Naive: true}, {DP: 2, ZeRO: 1, BucketBytes: 4096}, {DP: 2, ZeRO: 2, Microbatches: 2}, {DP: 2, ZeRO: 3, Microbatches: 2},
-	{TP: 2, Microbatches: 2}, {PP: 2, Microbatches: 4}, {PP: 2, Microbatches: 4, Schedule: "gpipe"}, {PP: 2, Microbatches: 4, Schedule: "zb-h1"},
+	{TP: 2, Microbatches: 2}, {TP: 2, Sequence: true, Microbatches: 2}, {PP: 2, Microbatches: 4}, {PP: 2, Microbatches: 4, Schedule: "gpipe"}, {PP: 2, Microbatches: 4, Schedule: "zb-h1"},
 	{PP: 4, Microbatches: 4}, {DP: 2, PP: 2, Microbatches: 2}, {CP: 2}, {CP: 4},
 }
 
@@ -119,9 +119,9 @@ func TestALibraryNeedsNoMoreWaits(t *testing.T) {
 // waitsInSource are the lines of the packages that order streams which wait for an event, as package/file:line.
 func waitsInSource(t *testing.T) []string {
 	t.Helper()
-	waits := regexp.MustCompile(`(\.Wait\((t|z|b|e|r|o|all)\b|\.(wait|waitExposed)\()`)
+	waits := regexp.MustCompile(`(\.Wait\((t|z|b|e|r|o|a|all)\b|\.(wait|waitExposed)\()`)
 	var lines []string
-	for _, dir := range []string{"../dp", "../cp", "../trainer", "../comm/peer"} {
+	for _, dir := range []string{"../dp", "../tp", "../cp", "../trainer", "../comm/peer"} {
 		files, err := filepath.Glob(dir + "/*.go")
 		if err != nil || len(files) == 0 {
 			t.Fatalf("%s: %d files, %v", dir, len(files), err)

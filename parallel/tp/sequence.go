@@ -12,6 +12,11 @@ import (
 type Sequence struct {
 	Comm comm.Communicator
 	All  kernels.Tensor // (N,C), memory for all tokens
+
+	Sums kernels.Tensor // likewise, where summands lie; a forward pass alone may have one memory for both
+
+	Aside *Aside         // nil: sums and gathers hold the compute stream
+	Next  kernels.Tensor // with Aside, likewise, for what is prefetched
 }
 
 // Whole gathers all ranks' tokens.
@@ -20,11 +25,48 @@ func (r Sequence) Whole(s kernels.Stream, x kernels.Tensor) kernels.Tensor {
 	return r.All
 }
 
-// Partial is the memory for all tokens.
-func (r Sequence) Partial(kernels.Tensor) kernels.Tensor { return r.All }
+// Prefetch gathers beside what follows.
+func (r Sequence) Prefetch(s kernels.Stream, x kernels.Tensor) {
+	if r.Aside == nil {
+		return
+	}
+	r.Aside.behind(s)
+	r.Aside.comm.AllGather(r.Aside.stream, r.Next, x)
+	r.Aside.gather = r.Aside.events.Record(r.Aside.stream)
+}
+
+// Fetched waits for what was prefetched.
+func (r Sequence) Fetched(s kernels.Stream, x kernels.Tensor) kernels.Tensor {
+	if r.Aside == nil {
+		return r.Whole(s, x)
+	}
+	r.Aside.wait(r.Aside.gather)
+	return r.Next
+}
+
+// Partial is memory for all tokens.
+func (r Sequence) Partial(kernels.Tensor) kernels.Tensor {
+	return r.Sums
+}
 
 // Sum leaves x the sum for this rank's tokens.
-func (r Sequence) Sum(s kernels.Stream, x kernels.Tensor) { r.Comm.ReduceScatter(s, x, r.All) }
+func (r Sequence) Sum(s kernels.Stream, x kernels.Tensor) {
+	r.Comm.ReduceScatter(s, x, r.Sums)
+}
+
+// StartSum is Sum, beside what follows.
+func (r Sequence) StartSum(s kernels.Stream, x kernels.Tensor) {
+	if r.Aside == nil {
+		r.Sum(s, x)
+		return
+	}
+	r.Aside.behind(s)
+	r.Aside.comm.ReduceScatter(r.Aside.stream, x, r.Sums)
+	r.Aside.started()
+}
+
+// EndSum waits for it.
+func (r Sequence) EndSum(kernels.Stream) { r.Aside.endSum() }
 
 // SumWhole sums what every rank has for all tokens.
 func (r Sequence) SumWhole(s kernels.Stream, x kernels.Tensor) { r.Comm.AllReduce(s, x, x) }

@@ -11,10 +11,19 @@ import (
 )
 
 // Region is the paper's conjugate pair f and g over the ranks of a communicator: every rank holds all tokens. It implements block.Region.
-type Region struct{ Comm comm.Communicator }
+type Region struct {
+	Comm  comm.Communicator
+	Aside *Aside // nil: sums hold the compute stream
+}
 
 // Whole is the identity: f's forward, and g's backward pass.
 func (r Region) Whole(_ kernels.Stream, x kernels.Tensor) kernels.Tensor { return x }
+
+// Prefetch has nothing to fetch.
+func (r Region) Prefetch(kernels.Stream, kernels.Tensor) {}
+
+// Fetched is Whole.
+func (r Region) Fetched(_ kernels.Stream, x kernels.Tensor) kernels.Tensor { return x }
 
 // Partial is x itself: the sum replaces the summand.
 func (r Region) Partial(x kernels.Tensor) kernels.Tensor { return x }
@@ -24,3 +33,17 @@ func (r Region) SumWhole(s kernels.Stream, x kernels.Tensor) { r.Comm.AllReduce(
 
 // Sum is g's forward, and f's backward pass.
 func (r Region) Sum(s kernels.Stream, x kernels.Tensor) { r.Comm.AllReduce(s, x, x) }
+
+// StartSum is f's backward pass, beside what follows.
+func (r Region) StartSum(s kernels.Stream, x kernels.Tensor) {
+	if r.Aside == nil {
+		r.Sum(s, x)
+		return
+	}
+	r.Aside.behind(s)
+	r.Aside.comm.AllReduce(r.Aside.stream, x, x)
+	r.Aside.started()
+}
+
+// EndSum waits for it.
+func (r Region) EndSum(kernels.Stream) { r.Aside.endSum() }

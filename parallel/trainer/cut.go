@@ -41,7 +41,7 @@ func shared(c block.Config, s parallel.Strategy) int64 {
 	if s.PP == 1 {
 		most += s.Microbatches
 	}
-	return c.ScratchBytes() + c.SlotBytes() + c.PartialBytes() + int64(most)*c.InputBytes() + states
+	return c.ScratchBytes() + gatheredBytes(c, s) + c.SlotBytes() + c.PartialBytes() + int64(most)*c.InputBytes() + states
 }
 
 // training is a rank's part of the schedule.

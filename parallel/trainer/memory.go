@@ -21,7 +21,7 @@ func Memory(cfg Config, s parallel.Strategy) ([]int64, error) {
 	for rank := range ranks {
 		c := Microbatch(cfg.Model, s)
 		c.Chunks = chunks(cuts, s, rank)
-		ranks[rank] = stageBytes(c) + passBytes(c, s, rank)
+		ranks[rank] = stageBytes(c) + gatheredBytes(c, s) + passBytes(c, s, rank)
 	}
 	return ranks, nil
 }
@@ -45,6 +45,30 @@ func stageBytes(c block.Config) int64 {
 		bytes += l.Weights + l.Grads + l.Optimizer
 	}
 	return bytes
+}
+
+// besides reports whether tensor-parallel calls of a stage go on beside products: in the backward pass of its blocks.
+func besides(c block.Config, s parallel.Strategy) bool {
+	return s.TP > 1 && !s.Naive && !c.Forward && c.HasBlocks()
+}
+
+// gathered is how many memories for all tokens tp.Sequence has: one, in training one more, and one more where calls go on beside products.
+func gathered(c block.Config, s parallel.Strategy) int {
+	switch {
+	case c.Forward || !c.HasBlocks():
+		return 1
+	case besides(c, s):
+		return 3
+	}
+	return 2
+}
+
+// gatheredBytes is what they take with sequence parallelism beyond the first, which is part of a stage's scratch.
+func gatheredBytes(c block.Config, s parallel.Strategy) int64 {
+	if !s.Sequence {
+		return 0
+	}
+	return int64((gathered(c, s)-1)*s.TP) * c.InputBytes()
 }
 
 // passBytes is what a rank takes for the microbatches that it holds: activations, their gradients, inputs, targets, and the loss.

@@ -40,6 +40,9 @@ func (t *Trainer) Sync() (Report, error) {
 	if t.ring != nil && t.ring.Err() != nil {
 		return Report{}, fmt.Errorf("event: %w", t.ring.Err())
 	}
+	if t.aside != nil && t.aside.Err() != nil {
+		return Report{}, fmt.Errorf("event: %w", t.aside.Err())
+	}
 	if err := t.compute.Download(t.lossHost, t.loss); err != nil {
 		return Report{}, fmt.Errorf("loss: %w", err)
 	}

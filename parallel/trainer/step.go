@@ -64,6 +64,9 @@ func (t *Trainer) start(inferring bool) {
 	if t.ring != nil {
 		t.ring.Start()
 	}
+	if t.aside != nil {
+		t.aside.Start()
+	}
 	t.mark(trace.Begin, -1)
 	t.stepStart = t.clock.mark(t.compute)
 }

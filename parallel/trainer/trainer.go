@@ -51,6 +51,7 @@ type Trainer struct {
 	count               int // loss terms of the global batch
 
 	tp       block.Region // nil on one tensor-parallel rank
+	aside    *tp.Aside    // nil where no call of theirs goes on beside products
 	partials *tp.Partials // with sequence parallelism
 	ring     *cp.Ring     // nil on one context-parallel rank
 	reducer  dp.Reducer   // nil on one data-parallel rank
@@ -176,7 +177,7 @@ func (t *Trainer) connect(h block.Hyper) error {
 		st.Exchange = &timed{r.EP, &t.clock, true}
 	}
 	if r.CP.Size() > 1 && st.HasBlocks() {
-		ring, err := cp.New(r.Device, &timed{r.CP, &t.clock, false}, r.Ring, st, t.waitExposed)
+		ring, err := t.newRing()
 		if err != nil {
 			return err
 		}
@@ -214,22 +215,41 @@ func (t *Trainer) connect(h block.Hyper) error {
 	return nil
 }
 
+// newRing joins the context-parallel ranks. Without a stream of their own the hops are the compute stream's.
+func (t *Trainer) newRing() (*cp.Ring, error) {
+	r := t.rank
+	if r.Ring == nil {
+		return cp.New(r.Device, &timed{r.CP, &t.clock, true}, r.Compute, t.Stage, r.Compute.Wait)
+	}
+	return cp.New(r.Device, &timed{r.CP, &t.clock, false}, r.Ring, t.Stage, t.waitExposed)
+}
+
 // connectTensor joins the tensor-parallel ranks.
 func (t *Trainer) connectTensor() error {
-	st, c := t.Stage, &timed{t.rank.TP, &t.clock, true}
+	r, st := t.rank, t.Stage
+	c := &timed{r.TP, &t.clock, true}
 	if c.Size() == 1 {
 		return nil
 	}
+	var err error
+	if besides(st.Config, r.Strategy) {
+		if t.aside, err = tp.NewAside(r.Device, &timed{r.TP, &t.clock, false}, r.Aside, t.waitExposed); err != nil {
+			return fmt.Errorf("tensor-parallel calls: %w", err)
+		}
+	}
 	if !st.Sequence {
-		t.tp = tp.Region{Comm: c}
+		t.tp = tp.Region{Comm: c, Aside: t.aside}
 		return nil
 	}
+	var places [3]kernels.Tensor
 	rows, length := st.Grid()
-	all, err := t.tensor(st.Precision.Compute, rows*length, st.C)
-	if err != nil {
-		return err
+	n := gathered(st.Config, r.Strategy)
+	for i := range n {
+		if places[i], err = t.tensor(st.Precision.Compute, rows*length, st.C); err != nil {
+			return err
+		}
 	}
-	t.tp = tp.Sequence{Comm: c, All: all}
+	t.tp = tp.Sequence{Comm: c, All: places[0], Sums: places[min(1, n-1)], Aside: t.aside, Next: places[2]}
 	if st.Forward {
 		return nil
 	}
@@ -317,6 +337,9 @@ func (t *Trainer) free() {
 	}
 	if t.ring != nil {
 		t.ring.Close()
+	}
+	if t.aside != nil {
+		t.aside.Close()
 	}
 	t.pipeEvents.close()
 	t.clock.close()

@@ -158,6 +158,7 @@ func TestEverySettingForbidsAPair(t *testing.T) {
 		"ranks":              func(r *results.Row) { r.Ranks = 2 },
 		"threads_per_rank":   func(r *results.Row) { r.ThreadsPerRank = results.Some(1) },
 		"sequence_parallel":  func(r *results.Row) { r.SequenceParallel = "on" },
+		"overlap":            func(r *results.Row) { r.Overlap = "off" },
 		"schedule":           func(r *results.Row) { r.Schedule = "1f1b" },
 		"chunks":             func(r *results.Row) { r.Chunks = results.Some(2) },
 		"ep":                 func(r *results.Row) { r.EP = results.Some(2) },

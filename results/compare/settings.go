@@ -32,6 +32,7 @@ func Settings(r *results.Row) []Setting {
 		{"ep", r.EP.String()},
 		{"cp", r.CP.String()},
 		{"sequence_parallel", r.SequenceParallel},
+		{"overlap", r.Overlap},
 		{"schedule", r.Schedule},
 		{"chunks", r.Chunks.String()},
 		{"cut", r.Cut},

@@ -9,7 +9,7 @@ import (
 )
 
 // parallelSettings are what a split over ranks decides.
-var parallelSettings = []string{"technique", "dp", "tp", "pp", "ranks", "threads_per_rank", "sequence_parallel", "schedule", "chunks", "microbatches", "bucket_bytes", "zero"}
+var parallelSettings = []string{"technique", "dp", "tp", "pp", "ranks", "threads_per_rank", "sequence_parallel", "overlap", "schedule", "chunks", "microbatches", "bucket_bytes", "zero"}
 
 // plain says how to take a technique back: the settings that are its own, and what a row without it looks like.
 var plain = map[results.Technique]struct {

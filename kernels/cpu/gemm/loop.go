@@ -59,6 +59,10 @@ type worker struct {
 
 	lines lineSet
 	next  fetcher
+
+	turned []uint32   // sums of turned tiles
+	tile   tileCopy   // and which of them tiles copy
+	strips [6]uintptr // what tiles of the block-sparse weight gradient multiply, and add to
 }
 
 func (w *worker) bytes() int64 {
@@ -171,7 +175,7 @@ func (w *worker) packB(j *job, b rect, k0, k int) {
 	e := j.eng
 	units, head, at := ceil(k, e.depth()), e.head(), 0
 	for c := b.col0; c < b.col1; {
-		width, lines := e.strips(b.col1 - c)
+		width, lines := e.stripsOf(b.col1 - c)
 		stride := stripWords(width, head+units)
 		e.b.packStrips(w.b.data[at+head*width:], width, stride, j.b.part(c, k0), lines, k, &w.lines)
 		for end := c + lines; c < end; c += width {

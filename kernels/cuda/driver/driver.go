@@ -71,6 +71,8 @@ type Context interface {
 	LoadModule(ptx string) (Module, error)
 	// Products opens the library of matrix products. The error is ErrNotSupported, wrapped with the reason, where it is not installed.
 	Products() (Products, error)
+	// SparseProducts opens the library of products with 2:4 sparse weights. The error is ErrNotSupported, wrapped with the reason, where it is not installed.
+	SparseProducts() (SparseProducts, error)
 	// EnablePeer lets this context's kernels and copies reach the peer's memory.
 	EnablePeer(peer Context) error
 	// Synchronize waits for all work of the context.

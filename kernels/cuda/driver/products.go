@@ -6,11 +6,13 @@ type Products interface {
 	Library() string
 	// Multiply enqueues a product. The error is ErrNotSupported, wrapped, where the library has no kernel for it; nothing is enqueued then.
 	Multiply(s Stream, p Product) error
+	// Supports is nil if the library has a kernel for a product, else ErrNotSupported, wrapped. All addresses are those that Multiply will be given.
+	Supports(p Product) error
 	// Close releases the library's handle. The context must still be open.
 	Close() error
 }
 
-// Type is the type of elements; the numbers are those of cudaDataType. Products take the first three.
+// Type is the type of elements; the numbers are those of cudaDataType. Products take the first three, and 8-bit floats.
 type Type int32
 
 const (
@@ -21,6 +23,8 @@ const (
 	Int8     Type = 3
 	Uint8    Type = 8
 	Int32    Type = 10
+	E4M3     Type = 28
+	E5M2     Type = 29
 )
 
 // Size is an element's size in bytes.
@@ -30,7 +34,7 @@ func (t Type) Size() int {
 		return 8
 	case Float32, Int32:
 		return 4
-	case Int8, Uint8:
+	case Int8, Uint8, E4M3, E5M2:
 		return 1
 	}
 	return 2
@@ -47,11 +51,15 @@ const (
 
 // Product is C = epilogue(op(A)·op(B) + Addend + Bias), with op(A) (M,K), op(B) (K,N) and C (M,N). Matrices are row-major and contiguous; sums are float32.
 // Addresses of 0 stand for operands that are not there.
+//
+// Factors of 8-bit floats are multiplied by their scales. They take devices of compute capability 8.9 and later, dims and addresses that are multiples of 16, A as it is
+// and B transposed, not two E5M2, and an Out of 16 or 32 bits (cuBLAS documentation, section cublasLtMatmul).
 type Product struct {
 	M, N, K        int
 	A, B           Ptr
 	TransA, TransB bool // A is stored (K,M), B is stored (N,K)
-	In             Type // of A and B
+	In, InB        Type // of A and of B, which differ between 8-bit floats only
+	ScaleA, ScaleB Ptr  // float32
 	TF32           bool // factors of type Float32 may be rounded to tf32, 11 digits
 	C              Ptr
 	Addend         Ptr  // (M,N); may be C

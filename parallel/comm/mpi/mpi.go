@@ -19,6 +19,7 @@ type Launch struct {
 	Processes int    // 0: not told
 	Rank      int    // of this one
 	LocalRank int    // among those of its host; -1: not told
+	LocalSize int    // ranks of its host; 0: not told
 	Flavors   []string
 }
 
@@ -31,24 +32,21 @@ const (
 // Env overrules which MPI is opened: "openmpi" or "mpich".
 const Env = "OFPEAK_MPI"
 
-// StatusEnv names a folder where every process keeps what it does, for whoever outlives it: a file of its rank's name with its process id and a line of text.
-const StatusEnv = "OFPEAK_STATUS"
-
 // Launched reports whether a launcher of MPI processes started this one. A process of its own that only runs within a batch job was not.
 func Launched() (Launch, bool) {
 	var l Launch
 	slurm := os.Getenv("SLURM_STEP_NUM_TASKS") != "" && os.Getenv("SLURM_PROCID") != ""
 	switch {
 	case os.Getenv("OMPI_COMM_WORLD_SIZE") != "":
-		l = Launch{"mpirun (Open MPI)", number("OMPI_COMM_WORLD_SIZE"), number("OMPI_COMM_WORLD_RANK"), local("OMPI_COMM_WORLD_LOCAL_RANK"), []string{OpenMPI}}
+		l = Launch{"mpirun (Open MPI)", number("OMPI_COMM_WORLD_SIZE"), number("OMPI_COMM_WORLD_RANK"), local("OMPI_COMM_WORLD_LOCAL_RANK"), number("OMPI_COMM_WORLD_LOCAL_SIZE"), []string{OpenMPI}}
 	case slurm && os.Getenv("PMI_RANK") != "" && os.Getenv("PMIX_RANK") == "":
-		l = Launch{"srun", number("SLURM_STEP_NUM_TASKS"), number("SLURM_PROCID"), local("SLURM_LOCALID"), []string{MPICH, OpenMPI}}
+		l = Launch{"srun", number("SLURM_STEP_NUM_TASKS"), number("SLURM_PROCID"), local("SLURM_LOCALID"), 0, []string{MPICH, OpenMPI}}
 	case slurm:
-		l = Launch{"srun", number("SLURM_STEP_NUM_TASKS"), number("SLURM_PROCID"), local("SLURM_LOCALID"), []string{OpenMPI, MPICH}}
+		l = Launch{"srun", number("SLURM_STEP_NUM_TASKS"), number("SLURM_PROCID"), local("SLURM_LOCALID"), 0, []string{OpenMPI, MPICH}}
 	case os.Getenv("PMIX_RANK") != "":
-		l = Launch{"a PMIx launcher", 0, number("PMIX_RANK"), -1, []string{OpenMPI, MPICH}}
+		l = Launch{"a PMIx launcher", 0, number("PMIX_RANK"), -1, 0, []string{OpenMPI, MPICH}}
 	case os.Getenv("PMI_RANK") != "":
-		l = Launch{"mpiexec (MPICH)", number("PMI_SIZE"), number("PMI_RANK"), local("MPI_LOCALRANKID"), []string{MPICH, OpenMPI}}
+		l = Launch{"mpiexec (MPICH)", number("PMI_SIZE"), number("PMI_RANK"), local("MPI_LOCALRANKID"), number("MPI_LOCALNRANKS"), []string{MPICH, OpenMPI}}
 	default:
 		return l, false
 	}

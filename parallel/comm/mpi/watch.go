@@ -5,10 +5,7 @@ package mpi
 import (
 	"encoding/binary"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
-	"strconv"
 	"sync"
 	"time"
 
@@ -180,7 +177,7 @@ func (h *watch) look(now time.Time) {
 	cpu, _ := comm.ProcessTime()
 	mine := note{world: f.id, Report: f.journal.State().Report(now, cpu)}
 	h.tell(mine)
-	h.file(mine)
+	keepStatus(h.w.launch, mine.Text)
 	h.take(h.w.rank, now, mine)
 	if h.stall > 0 {
 		h.judge(now, f)
@@ -219,13 +216,6 @@ func (h *watch) silent(now time.Time, ranks int) error {
 		return nil
 	}
 	return fmt.Errorf("%s silent for %.1f s: stopped, or gone; %s", comm.Names(silent), now.Sub(h.heard[silent[0]]).Seconds(), h.peers.Actions(silent, ranks))
-}
-
-// file keeps the state where it outlives this process. It is for a message only, so that nothing depends on its success.
-func (h *watch) file(n note) {
-	if dir := os.Getenv(StatusEnv); dir != "" {
-		_ = os.WriteFile(filepath.Join(dir, strconv.Itoa(h.w.rank)), fmt.Appendf(nil, "%d %s\n", os.Getpid(), n.Text), 0o600)
-	}
 }
 
 func (h *watch) end() {

@@ -6,9 +6,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"ofpeak/parallel/comm"
@@ -20,6 +22,7 @@ const Built = true
 // World is this process among those of its job. One process has one World, for MPI starts once.
 type World struct {
 	lib        *library
+	launch     Launch
 	rank, size int
 	version    string
 
@@ -44,7 +47,8 @@ func Start(stall time.Duration) (comm.Processes, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &World{lib: lib, aborted: map[int64]string{}}
+	keepStatus(l, "meeting the others")
+	w := &World{lib: lib, launch: l, aborted: map[int64]string{}}
 	if err := w.lib.init(w); err != nil {
 		return nil, fmt.Errorf("MPI does not start: %w", err)
 	}
@@ -165,8 +169,20 @@ func (w *World) Stop() error {
 	return w.lib.finalize()
 }
 
-// Die ends all processes of the job at once, with an exit status.
-func (w *World) Die(status int) { w.lib.die(status) }
+// patience is how long a launcher may take to end a job.
+const patience = time.Second
+
+// Die ends all processes of the job at once, with an exit status. MPI has the launcher do it. One that does not is told so itself, and this process ends anyway, as all others do
+// that hear of no abort any more.
+func (w *World) Die(status int) {
+	time.AfterFunc(patience, func() {
+		if launcher := os.Getppid(); launcher > 1 {
+			_ = syscall.Kill(launcher, syscall.SIGTERM) // another user's, perhaps
+		}
+		os.Exit(status)
+	})
+	w.lib.die(status)
+}
 
 // shortVersion is the name and number of a library's own long description.
 func shortVersion(long string) string {

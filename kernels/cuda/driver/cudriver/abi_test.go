@@ -137,6 +137,44 @@ func evaluate(t *testing.T, facts []fact) {
 	}
 }
 
+// agree holds a list of functions against NVIDIA's header: source includes that, list is our file, and macro is what each of its lines calls, with a result's type first
+// where result is "type". As in signatures, a declaration after NVIDIA's fails where the types differ; another type of result must fail.
+func agree(t *testing.T, source, list, macro, result string, args ...string) {
+	t.Helper()
+	parameters := "name, parameters"
+	if result == "type" {
+		parameters = "type, name, parameters"
+	}
+	source += fmt.Sprintf("\n#define %[1]s(%[2]s) typedef __typeof__(name) *declared_##name;\n#include \"include/%[3]s\"\n#undef %[1]s\n#define %[1]s(%[2]s) extern ", macro, parameters, list)
+	declare := " name parameters;\n#include \"include/" + list + "\"\n"
+	args = append(args, "-fsyntax-only")
+	if err := cc(t, source+result+declare, args...); err != nil {
+		t.Error(err)
+	}
+	if cc(t, source+"int *"+declare, args...) == nil {
+		t.Error("another type of result was accepted")
+	}
+}
+
+var constant = regexp.MustCompile(`(?m)^(?:\t|#define )([A-Za-z]\w+) (?:= )?(-?\d+),?$`)
+
+// constants asserts the values of one of our headers, of which there must be so many at least, and facts about its types.
+func constants(t *testing.T, header string, least int, facts ...string) (assertions string) {
+	t.Helper()
+	values := constant.FindAllStringSubmatch(read(t, header), -1)
+	if len(values) < least {
+		t.Fatalf("only %d values were found in %s", len(values), header)
+	}
+	for _, m := range values {
+		facts = append(facts, m[1]+" == "+m[2])
+	}
+	for _, f := range facts {
+		assertions += fmt.Sprintf("_Static_assert(%s, \"%s\");\n", f, f)
+	}
+	compile(t, fmt.Sprintf("#include <stddef.h>\n#include \"include/%s\"\n%s", header, assertions))
+	return "\n#include <stddef.h>\n" + assertions
+}
+
 // Each plain name that cu calls leads to a function that the stub has.
 func TestPlainNamesAreFunctions(t *testing.T) {
 	known := functions(t)

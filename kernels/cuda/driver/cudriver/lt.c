@@ -90,7 +90,11 @@ static int describe(struct plan *plan, const struct lt_product *p)
 		SET(status, attribute(plan, CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER, &p->aux, sizeof p->aux));
 		SET(status, attribute(plan, CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD, &p->n, sizeof p->n));
 	}
-	SET(status, p->trans_b ? layout(&plan->first, p->in, p->k, p->n) : layout(&plan->first, p->in, p->n, p->k));
+	if (p->scale_a) {
+		SET(status, attribute(plan, CUBLASLT_MATMUL_DESC_A_SCALE_POINTER, &p->scale_b, sizeof p->scale_b));
+		SET(status, attribute(plan, CUBLASLT_MATMUL_DESC_B_SCALE_POINTER, &p->scale_a, sizeof p->scale_a));
+	}
+	SET(status, p->trans_b ? layout(&plan->first, p->in_b, p->k, p->n) : layout(&plan->first, p->in_b, p->n, p->k));
 	SET(status, p->trans_a ? layout(&plan->second, p->in, p->m, p->k) : layout(&plan->second, p->in, p->k, p->m));
 	SET(status, layout(&plan->out, p->out, p->n, p->m));
 	return status;
@@ -116,18 +120,20 @@ static int prefer(struct plan *plan, const struct lt_product *p)
 	return status;
 }
 
+/* end destroys what was made, whatever fails, and keeps the first failure. */
 static int end(struct plan *plan, int status)
 {
-	if (plan->product)
-		lt.cublasLtMatmulDescDestroy(plan->product);
-	if (plan->first)
-		lt.cublasLtMatrixLayoutDestroy(plan->first);
-	if (plan->second)
-		lt.cublasLtMatrixLayoutDestroy(plan->second);
-	if (plan->out)
-		lt.cublasLtMatrixLayoutDestroy(plan->out);
-	if (plan->preference)
-		lt.cublasLtMatmulPreferenceDestroy(plan->preference);
+	int ended;
+
+#define END(made, destroy)                                                     \
+	if ((made) && (ended = (destroy)(made)) && !status)                    \
+		status = ended;
+	END(plan->product, lt.cublasLtMatmulDescDestroy)
+	END(plan->first, lt.cublasLtMatrixLayoutDestroy)
+	END(plan->second, lt.cublasLtMatrixLayoutDestroy)
+	END(plan->out, lt.cublasLtMatrixLayoutDestroy)
+	END(plan->preference, lt.cublasLtMatmulPreferenceDestroy)
+#undef END
 	return status;
 }
 

@@ -6,10 +6,10 @@
 
 struct lt_product {
 	int64_t m, n, k;
-	uint64_t a, b, c, addend, bias, aux, work; /* device addresses; 0: none */
+	uint64_t a, b, c, addend, bias, aux, scale_a, scale_b, work; /* device addresses; 0: none */
 	int64_t work_size;
 	int32_t trans_a, trans_b; /* a is stored (k,m), b is stored (n,k) */
-	int32_t in, out;          /* cudaDataType_t */
+	int32_t in, in_b, out;    /* cudaDataType_t */
 	int32_t epilogue;         /* as driver.Epilogue */
 	int32_t tf32;             /* factors may be rounded to it */
 };

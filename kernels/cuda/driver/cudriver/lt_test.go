@@ -5,13 +5,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 )
 
-// ltVersion of CUDA has the cuBLASLt that ours is held against.
-const ltVersion = "12.9"
+// ltVersions of CUDA have the cuBLASLt that ours is held against. Of all but the first the library is there too.
+var ltVersions = []string{"11.8", "12.9", "13.5"}
 
 // fetched is a file that scripts/cuda-headers.sh fetches.
 func fetched(t *testing.T, name string) string {
@@ -23,54 +22,32 @@ func fetched(t *testing.T, name string) string {
 	return path
 }
 
-// ltHeader includes NVIDIA's header. cuda.h is ours: nothing in cublasLt.h depends on it.
-func ltHeader(t *testing.T) (source string, include string) {
-	header := fetched(t, ltVersion+"/include/cublasLt.h")
-	return fmt.Sprintf("#include <stddef.h>\n#include %q\n", header), "-I" + filepath.Dir(header)
+// ltHeader includes NVIDIA's header, without what it needs not of those that it includes itself.
+func ltHeader(t *testing.T, version string) (source string, args []string) {
+	header := fetched(t, version+"/include/cublasLt.h")
+	return fmt.Sprintf("#include %q\n", header), []string{"-I" + filepath.Dir(header), "-D__CUDA_FP16_H__", "-D__CUDA_BF16_H__"}
 }
 
 func TestProductFunctionsAgreeWithNVIDIA(t *testing.T) {
-	source, include := ltHeader(t)
-	source += `
-#define LT_FUNCTION(name, parameters) typedef __typeof__(name) *declared_##name;
-#include "include/cublaslt_functions.h"
-#undef LT_FUNCTION
-#define LT_FUNCTION(name, parameters) extern cublasStatus_t name parameters;
-#include "include/cublaslt_functions.h"
-`
-	if err := cc(t, source, include, "-fsyntax-only"); err != nil {
-		t.Error(err)
-	}
-	wrong := strings.Replace(source, "extern cublasStatus_t name parameters", "extern int *name parameters", 1)
-	if cc(t, wrong, include, "-fsyntax-only") == nil {
-		t.Error("another return type was accepted")
+	for _, version := range ltVersions {
+		t.Run(version, func(t *testing.T) {
+			source, args := ltHeader(t, version)
+			agree(t, source, "cublaslt_functions.h", "LT_FUNCTION", "cublasStatus_t", args...)
+		})
 	}
 }
 
 func TestProductValuesAndLayoutsAgreeWithNVIDIA(t *testing.T) {
-	source, include := ltHeader(t)
-	ours := read(t, "cublaslt.h")
-	values := regexp.MustCompile(`(?m)^\t([A-Z]\w+) = (\d+),$`).FindAllStringSubmatch(ours, -1)
-	if len(values) < 30 {
-		t.Fatalf("only %d values were found", len(values))
-	}
-	for _, m := range values {
-		source += fmt.Sprintf("_Static_assert(%s == %s, \"%s\");\n", m[1], m[2], m[1])
-	}
-	for expression, value := range map[string]int{
-		"sizeof(cublasLtMatmulAlgo_t)":                             64,
-		"sizeof(cublasLtMatmulHeuristicResult_t)":                  96,
-		"offsetof(cublasLtMatmulHeuristicResult_t, algo)":          0,
-		"offsetof(cublasLtMatmulHeuristicResult_t, workspaceSize)": 64,
-		"offsetof(cublasLtMatmulHeuristicResult_t, state)":         72,
-	} {
-		source += fmt.Sprintf("_Static_assert(%s == %d, \"%s\");\n", expression, value, expression)
-		if err := cc(t, fmt.Sprintf("#include <stddef.h>\n#include \"include/cublaslt.h\"\n_Static_assert(%s == %d, \"\");", expression, value), "-fsyntax-only"); err != nil {
-			t.Errorf("ours: %v", err)
-		}
-	}
-	if err := cc(t, source, include, "-fsyntax-only"); err != nil {
-		t.Error(err)
+	assertions := constants(t, "cublaslt.h", 40, "sizeof(cublasLtMatmulAlgo_t) == 64", "sizeof(cublasLtMatmulHeuristicResult_t) == 96",
+		"offsetof(cublasLtMatmulHeuristicResult_t, algo) == 0", "offsetof(cublasLtMatmulHeuristicResult_t, workspaceSize) == 64",
+		"offsetof(cublasLtMatmulHeuristicResult_t, state) == 72")
+	for _, version := range ltVersions {
+		t.Run(version, func(t *testing.T) {
+			source, args := ltHeader(t, version)
+			if err := cc(t, source+assertions, append(args, "-fsyntax-only")...); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }
 
@@ -86,11 +63,19 @@ int main(int argc, char **argv)
 		return puts(problem), 1;
 	for (int i = 0; i < 4 * 4 * 3 * 2 * 2; i++) {
 		struct lt_product p = {.m = 33, .n = 64, .k = 48, .a = 256, .b = 512, .c = 1040, .addend = 1040, .bias = i & 1 ? 2048 : 0, .aux = 4096,
-			.work = 8192, .work_size = 1 << 25, .trans_a = i >> 1 & 1, .trans_b = i >> 2 & 1, .in = types[i >> 3 & 3][0], .out = types[i >> 3 & 3][1],
+			.work = 8192, .work_size = 1 << 25, .trans_a = i >> 1 & 1, .trans_b = i >> 2 & 1, .in = types[i >> 3 & 3][0], .in_b = types[i >> 3 & 3][0], .out = types[i >> 3 & 3][1],
 			.epilogue = i >> 5 & 3, .tf32 = i >= 96};
 		int status = lt_describe(&p);
 		if (status)
 			return printf("product %d: status %d\n", i, status), 1;
+	}
+	for (int i = 0; i < 3 * 4; i++) {
+		int eight[][2] = {{CUDA_R_8F_E4M3, CUDA_R_8F_E4M3}, {CUDA_R_8F_E5M2, CUDA_R_8F_E4M3}, {CUDA_R_8F_E4M3, CUDA_R_8F_E5M2}};
+		struct lt_product p = {.m = 32, .n = 64, .k = 48, .a = 256, .b = 512, .c = 1040, .addend = i & 2 ? 1040 : 0, .bias = i & 1 ? 2048 : 0, .scale_a = 4096,
+			.scale_b = 4100, .work = 8192, .work_size = 1 << 25, .trans_b = 1, .in = eight[i >> 2][0], .in_b = eight[i >> 2][1], .out = CUDA_R_16BF};
+		int status = lt_describe(&p);
+		if (status)
+			return printf("product %d of 8-bit floats: status %d\n", i, status), 1;
 	}
 	lt_version(version);
 	return printf("version %d\n", version[0]), 0;
@@ -99,33 +84,51 @@ int main(int argc, char **argv)
 
 // A cuBLASLt as NVIDIA ships it takes our descriptors; it has no handle without a GPU.
 func TestCublasLtTakesOurDescriptors(t *testing.T) {
-	library := fetched(t, ltVersion+"/lib/libcublasLt.so.12")
+	for _, version := range ltVersions[1:] {
+		major, _, _ := strings.Cut(version, ".")
+		t.Run(version, func(t *testing.T) {
+			takesDescriptors(t, fetched(t, version+"/lib/libcublasLt.so."+major), "version "+major)
+		})
+	}
+}
+
+func takesDescriptors(t *testing.T, library, want string) {
 	describe := func(name string, change ...string) (string, error) {
-		text, err := os.ReadFile("lt.c")
-		if err != nil {
-			t.Fatal(err)
-		}
-		dir := t.TempDir()
-		lt := strings.NewReplacer(append(change, `"include/`, `"`+must(os.Getwd())(t)+`/include/`, `"lt.h"`, `"`+must(os.Getwd())(t)+`/lt.h"`)...).Replace(string(text))
-		if err := os.WriteFile(filepath.Join(dir, "lt.c"), []byte(lt), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		program := filepath.Join(dir, name)
-		if err := cc(t, describeAll, "-o", program, "-x", "c", filepath.Join(dir, "lt.c"), "-ldl"); err != nil {
-			t.Fatal(err)
-		}
+		program := changed(t, name, describeAll, "lt", change...)
 		out, err := exec.Command(program, library).CombinedOutput()
 		return strings.TrimSpace(string(out)), err
 	}
-	if out, err := describe("ours"); err != nil || out != "version 12" {
+	if out, err := describe("ours"); err != nil || out != want {
 		t.Errorf("%s, %v", out, err)
 	}
 	if out, err := describe("wrong size", "&last, sizeof last", "&last, 8"); err == nil {
 		t.Errorf("an attribute of another size was accepted: %s", out)
 	}
+	if out, err := describe("wrong scale", "&p->scale_a, sizeof p->scale_a", "&p->scale_a, 4"); err == nil {
+		t.Errorf("the address of a scale of another size was accepted: %s", out)
+	}
 	if out, err := describe("wrong name", "CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK", "99"); err == nil {
 		t.Errorf("an attribute that does not exist was accepted: %s", out)
 	}
+}
+
+// changed builds a program of a text and of one of our sources, in which some words are others.
+func changed(t *testing.T, name, text, source string, change ...string) (program string) {
+	t.Helper()
+	ours, err := os.ReadFile(source + ".c")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, here := t.TempDir(), must(os.Getwd())(t)
+	path, program := filepath.Join(dir, source+".c"), filepath.Join(dir, name)
+	include := strings.NewReplacer(append(change, `"include/`, `"`+here+`/include/`, `"`+source+`.h"`, `"`+here+"/"+source+`.h"`)...)
+	if err := os.WriteFile(path, []byte(include.Replace(string(ours))), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := cc(t, text, "-o", program, "-x", "c", path, "-ldl"); err != nil {
+		t.Fatal(err)
+	}
+	return program
 }
 
 func must[T any](v T, err error) func(*testing.T) T {

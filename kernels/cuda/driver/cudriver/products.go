@@ -91,6 +91,13 @@ func (p *products) Multiply(on driver.Stream, q driver.Product) error {
 	})
 }
 
+func (p *products) Supports(q driver.Product) error {
+	if err := p.context.holds("Supports", p); err != nil {
+		return err
+	}
+	return p.context.do("Supports", func() error { return library("cublasLtMatmulAlgoGetHeuristic", p.choose(rawProduct(q)).status) })
+}
+
 // choose asks cuBLASLt once for each shape.
 func (p *products) choose(raw C.struct_lt_product) choice {
 	p.mu.Lock()
@@ -106,7 +113,7 @@ func (p *products) choose(raw C.struct_lt_product) choice {
 
 // shapeOf leaves of the addresses what an algorithm depends on: whether they are there, and their alignment.
 func shapeOf(raw C.struct_lt_product) C.struct_lt_product {
-	for _, at := range []*C.uint64_t{&raw.a, &raw.b, &raw.c, &raw.addend, &raw.bias, &raw.aux, &raw.work} {
+	for _, at := range []*C.uint64_t{&raw.a, &raw.b, &raw.c, &raw.addend, &raw.bias, &raw.aux, &raw.scale_a, &raw.scale_b, &raw.work} {
 		if *at != 0 {
 			*at = min(*at&-*at, 256)
 		}
@@ -118,8 +125,8 @@ func rawProduct(q driver.Product) C.struct_lt_product {
 	return C.struct_lt_product{
 		m: C.int64_t(q.M), n: C.int64_t(q.N), k: C.int64_t(q.K),
 		a: C.uint64_t(q.A), b: C.uint64_t(q.B), c: C.uint64_t(q.C), addend: C.uint64_t(q.Addend), bias: C.uint64_t(q.Bias), aux: C.uint64_t(q.Aux),
-		work: C.uint64_t(q.Work), work_size: C.int64_t(q.WorkSize),
-		trans_a: flag(q.TransA), trans_b: flag(q.TransB), in: C.int32_t(q.In), out: C.int32_t(q.Out), epilogue: C.int32_t(q.Epilogue), tf32: flag(q.TF32),
+		scale_a: C.uint64_t(q.ScaleA), scale_b: C.uint64_t(q.ScaleB), work: C.uint64_t(q.Work), work_size: C.int64_t(q.WorkSize),
+		trans_a: flag(q.TransA), trans_b: flag(q.TransB), in: C.int32_t(q.In), in_b: C.int32_t(q.InB), out: C.int32_t(q.Out), epilogue: C.int32_t(q.Epilogue), tf32: flag(q.TF32),
 	}
 }
 

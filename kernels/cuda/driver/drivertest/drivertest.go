@@ -44,6 +44,7 @@ func Run(t *testing.T, open func(t *testing.T) driver.Driver) {
 		{"captures that cannot be", impossibleCaptures},
 		{"use after close", useAfterClose},
 		{"products", products},
+		{"sparse products", sparseProducts},
 		{"peers", peers},
 		{"collectives", collectives},
 		{"failed kernel", failedKernel},

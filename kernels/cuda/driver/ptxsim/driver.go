@@ -17,13 +17,16 @@ import (
 
 // Config says which GPUs to simulate.
 type Config struct {
-	Devices int    // 0: one
-	Memory  int64  // bytes of each; 0: 1 GiB
-	Seed    uint64 // of the order of streams, blocks and warps
-	Workers int    // blocks that run at once; 0: GOMAXPROCS
-	Budget  int64  // instructions that a warp may issue; 0: simt's default
+	Devices    int    // 0: one
+	Memory     int64  // bytes of each; 0: 1 GiB
+	Seed       uint64 // of the order of streams, blocks and warps
+	Workers    int    // blocks that run at once; 0: GOMAXPROCS
+	Budget     int64  // instructions that a warp may issue; 0: simt's default
+	Capability int    // compute capability, as 10·major + minor; 0: 80
 	// Products gives contexts a stand-in for cuBLASLt, to test its callers. Without it they run the kernels that ship.
 	Products bool
+	// SparseProducts gives contexts a stand-in for cuSPARSELt, likewise.
+	SparseProducts bool
 	// Collectives gives the driver a stand-in for NCCL, likewise.
 	Collectives bool
 }
@@ -45,7 +48,7 @@ type Driver struct {
 
 // New makes a driver.
 func New(c Config) *Driver {
-	c.Devices = max(c.Devices, 1)
+	c.Devices, c.Capability = max(c.Devices, 1), max(c.Capability, 80)
 	if c.Memory == 0 {
 		c.Memory = 1 << 30
 	}
@@ -92,7 +95,7 @@ func (d *Driver) Device(i int) (driver.DeviceInfo, error) {
 		return driver.DeviceInfo{}, fmt.Errorf("ptxsim: device %d of %d: %w", i, d.config.Devices, driver.ErrInvalidDevice)
 	}
 	return driver.DeviceInfo{
-		Name: driver.SimulatedName, Major: 8, Minor: 0, Multiprocessors: 4, Memory: d.config.Memory, SharedPerBlock: maxShared, Simulated: true,
+		Name: driver.SimulatedName, Major: d.config.Capability / 10, Minor: d.config.Capability % 10, Multiprocessors: 4, Memory: d.config.Memory, SharedPerBlock: maxShared, Simulated: true,
 	}, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"math"
 
+	"ofpeak/kernels"
 	"ofpeak/kernels/cuda/driver"
 	"ofpeak/kernels/cuda/driver/ptxsim/simt"
 )
@@ -28,6 +29,10 @@ func decode(raw []byte, t driver.Type) []float64 {
 			v[i] = float64(int8(at[0]))
 		case driver.Uint8:
 			v[i] = float64(at[0])
+		case driver.E4M3:
+			v[i] = float64(kernels.F32FromE4M3(at[0]))
+		case driver.E5M2:
+			v[i] = float64(kernels.F32FromE5M2(at[0]))
 		}
 	}
 	return v

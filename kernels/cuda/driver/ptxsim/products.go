@@ -46,8 +46,8 @@ func (p *products) Multiply(on driver.Stream, q driver.Product) error {
 	if err := s.enter("Multiply"); err != nil {
 		return err
 	}
-	if q.Epilogue != driver.NoEpilogue && q.N%8 != 0 { // as cuBLASLt, whose auxiliary matrices have rows of a multiple of 8
-		return fmt.Errorf("ptxsim: Multiply: GELU over %d columns: %w", q.N, driver.ErrNotSupported)
+	if err := p.refused(q); err != nil {
+		return err
 	}
 	run := func() error {
 		if err := multiply(p.context, q); err != nil {
@@ -59,12 +59,44 @@ func (p *products) Multiply(on driver.Stream, q driver.Product) error {
 	return nil
 }
 
+func (p *products) Supports(q driver.Product) error {
+	p.context.driver.mu.Lock()
+	defer p.context.leave()
+	return p.refused(q)
+}
+
+// refused is why cuBLASLt may have no kernel for a product: its auxiliary matrices have rows of a multiple of 8, and for 8-bit floats see driver.Product. Of those ours
+// leaves GELU to the caller.
+func (p *products) refused(q driver.Product) error {
+	eight := func(t driver.Type) bool { return t == driver.E4M3 || t == driver.E5M2 }
+	aligned := true
+	for _, n := range []uint64{uint64(q.M), uint64(q.N), uint64(q.K), uint64(q.A), uint64(q.B), uint64(q.C)} {
+		aligned = aligned && n%16 == 0
+	}
+	switch {
+	case q.Epilogue != driver.NoEpilogue && q.N%8 != 0:
+		return fmt.Errorf("ptxsim: GELU over %d columns: %w", q.N, driver.ErrNotSupported)
+	case !eight(q.In) && !eight(q.InB):
+		if q.In == q.InB {
+			return nil
+		}
+	case eight(q.In) && eight(q.InB) && (q.In == driver.E4M3 || q.InB == driver.E4M3) && !q.TransA && q.TransB && aligned &&
+		q.ScaleA != 0 && q.ScaleB != 0 && q.Epilogue == driver.NoEpilogue && p.context.driver.config.Capability >= 89:
+		return nil
+	}
+	return fmt.Errorf("ptxsim: factors of types %d and %d: %w", q.In, q.InB, driver.ErrNotSupported)
+}
+
 func multiply(c *context, q driver.Product) error {
 	m := matrices{context: c}
-	a, b := m.read(q.A, q.M*q.K, q.In), m.read(q.B, q.K*q.N, q.In)
+	a, b := m.read(q.A, q.M*q.K, q.In), m.read(q.B, q.K*q.N, q.InB)
 	if q.TF32 {
 		toTF32(a)
 		toTF32(b)
+	}
+	scale := 1.0
+	for _, s := range append(m.read(q.ScaleA, 1, driver.Float32), m.read(q.ScaleB, 1, driver.Float32)...) {
+		scale *= s
 	}
 	addend, bias := m.read(q.Addend, q.M*q.N, q.Out), m.read(q.Bias, q.N, q.Out)
 	var aux []float64
@@ -77,7 +109,7 @@ func multiply(c *context, q driver.Product) error {
 	out, inputs := make([]float64, q.M*q.N), make([]float64, q.M*q.N)
 	for i := range out {
 		row, col := i/q.N, i%q.N
-		v := dot(q, a, b, row, col)
+		v := scale * dot(q, a, b, row, col)
 		if addend != nil {
 			v += addend[i]
 		}

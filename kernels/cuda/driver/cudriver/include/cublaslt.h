@@ -25,6 +25,8 @@ typedef enum {
 	CUDA_R_8U = 8,
 	CUDA_R_32I = 10,
 	CUDA_R_16BF = 14,
+	CUDA_R_8F_E4M3 = 28,
+	CUDA_R_8F_E5M2 = 29,
 } cudaDataType_t;
 
 typedef enum {
@@ -50,6 +52,8 @@ typedef enum {
 	CUBLASLT_MATMUL_DESC_BIAS_POINTER = 8,
 	CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER = 11,
 	CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD = 12,
+	CUBLASLT_MATMUL_DESC_A_SCALE_POINTER = 17,
+	CUBLASLT_MATMUL_DESC_B_SCALE_POINTER = 18,
 } cublasLtMatmulDescAttributes_t;
 
 typedef enum {

@@ -1,9 +1,16 @@
 /* A libcublasLt.so.12 over the stand-in's memory. It proves that descriptors say what was meant: it computes from them alone, in double. Like cuBLASLt it
- * refuses a matrix of GELU's inputs whose rows are no multiple of 8, and an epilogue that it was not told an address for. */
+ * refuses a matrix of GELU's inputs whose rows are no multiple of 8, and an epilogue that it was not told an address for. A handle that is destroyed before its descriptors fails. */
 #include "numbers.h"
 #include "standin.h"
 
 #include <math.h>
+
+static int live; /* descriptors, layouts and preferences; the driver's tests make them one at a time */
+
+/* Start of each function; of those that destroy, behind what they do. */
+#define BEGIN                                                                  \
+	if (standin_fails(__func__))                                           \
+		return CUBLAS_STATUS_INTERNAL_ERROR;
 
 struct layout {
 	cudaDataType_t type;
@@ -12,12 +19,13 @@ struct layout {
 
 struct product {
 	int32_t transposed[2], epilogue, tf32;
-	uint64_t bias, aux;
+	uint64_t bias, aux, scale[2];
 	int64_t aux_ld;
 };
 
 cublasStatus_t cublasLtCreate(cublasLtHandle_t *handle)
 {
+	BEGIN
 	*handle = malloc(1);
 	return standin_current ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_NOT_INITIALIZED;
 }
@@ -25,7 +33,8 @@ cublasStatus_t cublasLtCreate(cublasLtHandle_t *handle)
 cublasStatus_t cublasLtDestroy(cublasLtHandle_t handle)
 {
 	free(handle);
-	return CUBLAS_STATUS_SUCCESS;
+	BEGIN
+	return live ? CUBLAS_STATUS_INTERNAL_ERROR : CUBLAS_STATUS_SUCCESS;
 }
 
 cublasStatus_t cublasLtGetProperty(libraryPropertyType type, int *value)
@@ -36,8 +45,11 @@ cublasStatus_t cublasLtGetProperty(libraryPropertyType type, int *value)
 
 cublasStatus_t cublasLtMatmulDescCreate(cublasLtMatmulDesc_t *desc, cublasComputeType_t compute, cudaDataType_t scale)
 {
-	struct product *p = calloc(1, sizeof(cublasLtMatmulDescOpaque_t));
+	struct product *p;
 
+	BEGIN
+	live++;
+	p = calloc(1, sizeof(cublasLtMatmulDescOpaque_t));
 	p->epilogue = CUBLASLT_EPILOGUE_DEFAULT;
 	p->tf32 = compute == CUBLAS_COMPUTE_32F_FAST_TF32;
 	*desc = (cublasLtMatmulDesc_t)p;
@@ -47,6 +59,8 @@ cublasStatus_t cublasLtMatmulDescCreate(cublasLtMatmulDesc_t *desc, cublasComput
 cublasStatus_t cublasLtMatmulDescDestroy(cublasLtMatmulDesc_t desc)
 {
 	free(desc);
+	live--;
+	BEGIN
 	return CUBLAS_STATUS_SUCCESS;
 }
 
@@ -62,6 +76,7 @@ cublasStatus_t cublasLtMatmulDescSetAttribute(cublasLtMatmulDesc_t desc, cublasL
 {
 	struct product *p = (struct product *)desc;
 
+	BEGIN
 	switch (name) {
 	case CUBLASLT_MATMUL_DESC_TRANSA:
 		return take(&p->transposed[0], 4, value, size);
@@ -75,14 +90,21 @@ cublasStatus_t cublasLtMatmulDescSetAttribute(cublasLtMatmulDesc_t desc, cublasL
 		return take(&p->aux, 8, value, size);
 	case CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD:
 		return take(&p->aux_ld, 8, value, size);
+	case CUBLASLT_MATMUL_DESC_A_SCALE_POINTER:
+		return take(&p->scale[0], 8, value, size);
+	case CUBLASLT_MATMUL_DESC_B_SCALE_POINTER:
+		return take(&p->scale[1], 8, value, size);
 	}
 	return CUBLAS_STATUS_INVALID_VALUE;
 }
 
 cublasStatus_t cublasLtMatrixLayoutCreate(cublasLtMatrixLayout_t *l, cudaDataType_t type, uint64_t rows, uint64_t columns, int64_t ld)
 {
-	struct layout *m = calloc(1, sizeof(cublasLtMatrixLayoutOpaque_t));
+	struct layout *m;
 
+	BEGIN
+	live++;
+	m = calloc(1, sizeof(cublasLtMatrixLayoutOpaque_t));
 	*m = (struct layout){type, (int64_t)rows, (int64_t)columns, ld};
 	*l = (cublasLtMatrixLayout_t)m;
 	return ld >= (int64_t)rows ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_INVALID_VALUE;
@@ -91,11 +113,15 @@ cublasStatus_t cublasLtMatrixLayoutCreate(cublasLtMatrixLayout_t *l, cudaDataTyp
 cublasStatus_t cublasLtMatrixLayoutDestroy(cublasLtMatrixLayout_t l)
 {
 	free(l);
+	live--;
+	BEGIN
 	return CUBLAS_STATUS_SUCCESS;
 }
 
 cublasStatus_t cublasLtMatmulPreferenceCreate(cublasLtMatmulPreference_t *preference)
 {
+	BEGIN
+	live++;
 	*preference = calloc(1, sizeof **preference);
 	return CUBLAS_STATUS_SUCCESS;
 }
@@ -103,13 +129,42 @@ cublasStatus_t cublasLtMatmulPreferenceCreate(cublasLtMatmulPreference_t *prefer
 cublasStatus_t cublasLtMatmulPreferenceDestroy(cublasLtMatmulPreference_t preference)
 {
 	free(preference);
+	live--;
+	BEGIN
 	return CUBLAS_STATUS_SUCCESS;
 }
 
 cublasStatus_t cublasLtMatmulPreferenceSetAttribute(cublasLtMatmulPreference_t preference, cublasLtMatmulPreferenceAttributes_t name, const void *value,
 	size_t size)
 {
+	BEGIN
 	return take(&preference->data[0], name == CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES ? 8 : 4, value, size);
+}
+
+static int is_float8(cudaDataType_t type) { return type == CUDA_R_8F_E4M3 || type == CUDA_R_8F_E5M2; }
+
+/* Whether there is a kernel for the types of two factors: of 8-bit floats for the first transposed, the second as it is, rows of multiples of 16, not for two e5m2, to
+ * 16 or 32 bits, and GELU only apart; of all others where both are the same. */
+static int factors_fit(const struct product *p, const struct layout *a, const struct layout *b, const struct layout *d)
+{
+	if (!is_float8(a->type) || !is_float8(b->type))
+		return a->type == b->type && !p->scale[0] && !p->scale[1];
+	return p->transposed[0] && !p->transposed[1] && a->rows % 16 == 0 && a->columns % 16 == 0 && b->columns % 16 == 0 && d->rows % 16 == 0 &&
+		(a->type == CUDA_R_8F_E4M3 || b->type == CUDA_R_8F_E4M3) && number_size(d->type) > 1 && p->epilogue < CUBLASLT_EPILOGUE_GELU_AUX;
+}
+
+/* The scales of two factors, multiplied; 0 where one of 8-bit floats has none. */
+static double scales(CUstream stream, const struct product *p, const struct layout *a)
+{
+	double scale = 1;
+	int i;
+
+	for (i = 0; i < 2 && is_float8(a->type); i++) {
+		const float *at = p->scale[i] ? standin_memory(stream->context, (CUdeviceptr)p->scale[i], sizeof *at) : NULL;
+
+		scale *= at ? *at : 0;
+	}
+	return scale;
 }
 
 cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc, cublasLtMatrixLayout_t a, cublasLtMatrixLayout_t b,
@@ -117,10 +172,13 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t handle, cublasLtM
 {
 	const struct product *p = (const struct product *)desc;
 
-	(void)handle, (void)a, (void)b, (void)c, (void)d, (void)preference, (void)asked;
+	BEGIN
+	(void)handle, (void)c, (void)preference, (void)asked;
 	*found = 0;
 	if (p->aux && p->aux_ld % 8)
 		return CUBLAS_STATUS_INVALID_VALUE;
+	if (!factors_fit(p, (const struct layout *)a, (const struct layout *)b, (const struct layout *)d))
+		return CUBLAS_STATUS_NOT_SUPPORTED;
 	memset(best, 0, sizeof *best);
 	best->algo.data[0] = 42;
 	*found = 1;
@@ -175,10 +233,12 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc
 	void *bias = p->bias ? memory(stream, (void *)(uintptr_t)p->bias, &bias_layout) : NULL;
 	void *aux = p->aux ? memory(stream, (void *)(uintptr_t)p->aux, &aux_layout) : NULL;
 	int64_t depth = p->transposed[0] ? a->rows : a->columns, i, j, l;
+	double scale = scales(stream, p, a);
 	int needs_bias = p->epilogue == CUBLASLT_EPILOGUE_BIAS || p->epilogue == CUBLASLT_EPILOGUE_GELU_AUX_BIAS;
 
+	BEGIN
 	(void)handle;
-	if (algo->data[0] != 42 || !ma || !mb || !mc || !md || needs_bias != !!bias || (p->epilogue >= CUBLASLT_EPILOGUE_GELU_AUX) != !!aux)
+	if (algo->data[0] != 42 || scale == 0 || !factors_fit(p, a, b, d) || !ma || !mb || !mc || !md || needs_bias != !!bias || (p->epilogue >= CUBLASLT_EPILOGUE_GELU_AUX) != !!aux)
 		return CUBLAS_STATUS_EXECUTION_FAILED;
 	if (!standin_memory(stream->context, (CUdeviceptr)(uintptr_t)workspace, work) || depth != (p->transposed[1] ? b->columns : b->rows))
 		return CUBLAS_STATUS_INVALID_VALUE;
@@ -189,7 +249,7 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc
 			for (l = 0; l < depth; l++)
 				sum += factor(p, number_get(ma, a->type, p->transposed[0] ? i * a->ld + l : l * a->ld + i)) *
 					factor(p, number_get(mb, b->type, p->transposed[1] ? l * b->ld + j : j * b->ld + l));
-			v = *(const float *)alpha * sum;
+			v = *(const float *)alpha * scale * sum;
 			if (*(const float *)beta != 0)
 				v += *(const float *)beta * number_get(mc, d->type, j * d->ld + i);
 			if (bias)

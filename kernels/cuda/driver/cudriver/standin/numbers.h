@@ -4,6 +4,7 @@
 
 #include "../include/cublaslt.h"
 
+#include <math.h>
 #include <string.h>
 
 static inline size_t number_size(cudaDataType_t type)
@@ -16,10 +17,23 @@ static inline size_t number_size(cudaDataType_t type)
 		return 4;
 	case CUDA_R_8I:
 	case CUDA_R_8U:
+	case CUDA_R_8F_E4M3:
+	case CUDA_R_8F_E5M2:
 		return 1;
 	default:
 		return 2;
 	}
+}
+
+/* An 8-bit float of so many fraction bits: e4m3 has no infinity, and a NaN in the place of its largest value. */
+static inline double number_float8(uint8_t bits, int fraction)
+{
+	int bias = fraction == 3 ? 7 : 15, exponent = (bits & 0x7f) >> fraction, digits = bits & ((1 << fraction) - 1);
+	double v = exponent ? ldexp((1 << fraction) + digits, exponent - bias - fraction) : ldexp(digits, 1 - bias - fraction);
+
+	if (fraction == 3 ? (bits & 0x7f) == 0x7f : exponent == 31)
+		v = fraction == 2 && !digits ? INFINITY : NAN;
+	return bits & 0x80 ? -v : v;
 }
 
 static inline double number_get(const void *m, cudaDataType_t type, size_t i)
@@ -40,6 +54,10 @@ static inline double number_get(const void *m, cudaDataType_t type, size_t i)
 		return ((const int8_t *)m)[i];
 	case CUDA_R_8U:
 		return ((const uint8_t *)m)[i];
+	case CUDA_R_8F_E4M3:
+		return number_float8(((const uint8_t *)m)[i], 3);
+	case CUDA_R_8F_E5M2:
+		return number_float8(((const uint8_t *)m)[i], 2);
 	default: /* bfloat16 */
 		bits = (uint32_t)((const uint16_t *)m)[i] << 16;
 		memcpy(&v, &bits, sizeof v);

@@ -1,0 +1,13 @@
+/* Every function of NVML that is called, as NVML_FUNCTION(type, name, (parameter types)); the includer defines NVML_FUNCTION. */
+NVML_FUNCTION(nvmlReturn_t, nvmlInit_v2, (void))
+NVML_FUNCTION(nvmlReturn_t, nvmlShutdown, (void))
+NVML_FUNCTION(const char *, nvmlErrorString, (nvmlReturn_t))
+NVML_FUNCTION(nvmlReturn_t, nvmlDeviceGetHandleByPciBusId_v2, (const char *, nvmlDevice_t *))
+NVML_FUNCTION(nvmlReturn_t, nvmlDeviceGetMigMode, (nvmlDevice_t, unsigned int *, unsigned int *))
+NVML_FUNCTION(nvmlReturn_t, nvmlDeviceGetClockInfo, (nvmlDevice_t, nvmlClockType_t, unsigned int *))
+NVML_FUNCTION(nvmlReturn_t, nvmlDeviceGetMaxClockInfo, (nvmlDevice_t, nvmlClockType_t, unsigned int *))
+NVML_FUNCTION(nvmlReturn_t, nvmlDeviceGetTemperature, (nvmlDevice_t, nvmlTemperatureSensors_t, unsigned int *))
+NVML_FUNCTION(nvmlReturn_t, nvmlDeviceGetPowerUsage, (nvmlDevice_t, unsigned int *))
+NVML_FUNCTION(nvmlReturn_t, nvmlDeviceGetCurrentClocksThrottleReasons, (nvmlDevice_t, unsigned long long *))
+NVML_FUNCTION(nvmlReturn_t, nvmlDeviceGetTotalEnergyConsumption, (nvmlDevice_t, unsigned long long *))
+NVML_FUNCTION(nvmlReturn_t, nvmlDeviceGetMemoryInfo, (nvmlDevice_t, nvmlMemory_t *))
