@@ -269,6 +269,32 @@ func TestVersion(t *testing.T) {
 	}
 }
 
+// Help wraps the flags' descriptions to the terminal, and loses none of their words.
+func TestHelpFitsTheTerminal(t *testing.T) {
+	help := func(width int) (text string) {
+		var out bytes.Buffer
+		root := newRootCmd(&out, io.Discard, (&fakeRunner{}).open)
+		root.SetUsageTemplate(fitted(root.UsageTemplate(), width))
+		if status := execute(root, io.Discard, []string{"run", "--help"}); status != 0 {
+			t.Fatalf("status %d", status)
+		}
+		_, text, _ = strings.Cut(out.String(), "\nFlags:\n")
+		return text
+	}
+	whole := help(0)
+	for _, width := range []int{80, 120} {
+		wrapped := help(width)
+		for line := range strings.Lines(wrapped) {
+			if len(line) > width+1 {
+				t.Errorf("%d wide: a line of %d: %s", width, len(line)-1, line)
+			}
+		}
+		if strings.Join(strings.Fields(wrapped), " ") != strings.Join(strings.Fields(whole), " ") {
+			t.Errorf("%d wide: other words:\n%s", width, wrapped)
+		}
+	}
+}
+
 func TestDuration(t *testing.T) {
 	for seconds, want := range map[float64]string{0: "0 µs", 2.5e-6: "2.5 µs", 0.012345: "12.3 ms", 0.9: "900 ms", 1: "1 s", 1234: "1234 s"} {
 		if got := duration(seconds); got != want {
