@@ -303,6 +303,13 @@ func TestGPUsAreWatched(t *testing.T) {
 		!(row.EnergyPerTokenJ.Or(0) > 0) || row.EnergyBasis != nvml.FromPower {
 		t.Errorf("the row has %+v", row)
 	}
+	if row.ClockRatio.Known() {
+		t.Errorf("a clock's ratio of %v to that of no measurement", row.ClockRatio)
+	}
+	r.measuredCeilings() // on the first GPU
+	if r.fillConditions(&row, c, m); row.ClockRatio.Or(0) != 1590./1980 {
+		t.Errorf("a clock's ratio of %v", row.ClockRatio)
+	}
 	if notes := strings.Join(r.cautions(c, m, &row), "; "); !strings.Contains(notes, "held down by sw_power_cap (to 1200 of 1980 MHz)") {
 		t.Errorf("cautions are %q", notes)
 	}
