@@ -65,7 +65,7 @@ STANDIN_CC = $(CC) -shared -fPIC -O1 -Wall -Wextra -Werror -pthread -I$(CUDRIVER
 
 bin/standin/libcuda.so.1: $(wildcard $(CUDRIVER)/standin/*) $(CUDA_H)
 	mkdir -p $(@D)
-	$(STANDIN_CC) $(addprefix $(CUDRIVER)/standin/,device.c memory.c missing.c module.c)
+	$(STANDIN_CC) $(addprefix $(CUDRIVER)/standin/,device.c graph.c memory.c missing.c module.c)
 
 bin/standin/libcublasLt.so.12: $(CUDRIVER)/standin/cublaslt.c $(wildcard $(CUDRIVER)/standin/*.h) $(CUDA_H)
 	mkdir -p $(@D)
