@@ -123,7 +123,7 @@ bin/sim.golden: $(wildcard kernels/cuda/*.go kernels/cuda/src/*.ptx kernels/veri
 	bin/ofpeak verify --device sim --record $@
 
 gpu-bundle: build cuda bin/sim.golden
-	$(WITH_CUDA) $(GO) test -c -tags gpu -o bin/cudriver.test ./$(CUDRIVER)
+	$(WITH_CUDA) $(GO) test -c -tags gpu -ldflags "-s -w" -o bin/cudriver.test ./$(CUDRIVER)
 	tar czf bin/gpu-bundle.tar.gz bin/ofpeak bin/ofpeak-cuda bin/cudriver.test bin/sim.golden scripts/gpu-verify.sh scripts/peers/gpu.py scripts/peers/pytorch.py
 
 test-gpu: cuda

@@ -86,7 +86,9 @@ func (s *stream) Capture(f func()) (kernels.Graph, error) {
 	if slices.ContainsFunc(forms, func(c *compressedWeight) bool { return c.stale }) {
 		return nil, errors.Join(errors.New("cuda: capturing: calls change a 2:4 weight that they first read as it was compressed before: capture after calls that change it"), g.Close())
 	}
-	return &graph{s, g, forms}, nil
+	made := &graph{s, g, forms, s.dev.others(forms)}
+	made.changes()
+	return made, nil
 }
 
 // endAfter ends a capture after f, even where f panics.
@@ -111,6 +113,14 @@ type graph struct {
 	s     *stream
 	g     driver.Graph
 	forms []*compressedWeight // that its calls take as they were
+	other []*compressedWeight // that they may make, or change the weights of
+}
+
+// changes tells that no other call can rely on what the graph's calls leave, which may have run any number of times, or never.
+func (g *graph) changes() {
+	for _, c := range g.other {
+		c.stale = true
+	}
 }
 
 func (g *graph) Launch() {
@@ -121,6 +131,7 @@ func (g *graph) Launch() {
 		}
 	}
 	g.s.fail(g.g.Launch(g.s.s))
+	g.changes()
 }
 
 func (g *graph) Close() error { return g.g.Close() }

@@ -1,6 +1,7 @@
 package cuda
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -163,5 +164,61 @@ func TestGraphsKnowTheirCompressedWeights(t *testing.T) {
 		if err := g.Close(); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// What a graph compresses, and what weights it changes, counts for calls outside of it only as far as they look anew: whether it was launched or not.
+func TestGraphsThatChangeWeightsLeaveNothingStale(t *testing.T) {
+	const n, oc, c = 8, 16, 16
+	dev := simulated(t, ptxsim.Config{SparseProducts: true})
+	s := kerneltest.Stream(t, dev)
+	w := kernels.Weight{Layout: kernels.Layout{Format: kernels.Sparse24}, OC: oc, C: c, Values: kerneltest.Alloc(t, dev, kernels.F16, oc*c/2), Meta: kerneltest.Alloc(t, dev, kernels.U8, oc*c/8)}
+	dense := make([]float64, oc*c)
+	for i := range dense {
+		dense[i] = float64(i%5) - 2
+	}
+	x, next := kerneltest.Upload(t, dev, s, kernels.F16, dense[:n*c], n, c), kerneltest.Alloc(t, dev, kernels.F16, oc*c/2)
+	inside, outside := kerneltest.Alloc(t, dev, kernels.F16, n, oc), kerneltest.Alloc(t, dev, kernels.F16, n, oc)
+	s.Encode(w, kerneltest.Upload(t, dev, s, kernels.F32, dense, oc, c))
+	s.Fill(next, 3)
+	// forward are the results of the library and of our own kernel.
+	forward := func() (library, own []float64) {
+		s.LinearForward(outside, x, w, kernels.Epilogue{})
+		library = kerneltest.Read(t, s, outside)
+		for _, variant := range []string{"mma", ""} {
+			if err := dev.Select(kernels.OpLinear, variant); err != nil {
+				t.Fatal(err)
+			}
+			if variant == "mma" {
+				s.LinearForward(outside, x, w, kernels.Epilogue{})
+				own = kerneltest.Read(t, s, outside)
+			}
+		}
+		return library, own
+	}
+	same := func(when string) {
+		t.Helper()
+		if library, own := forward(); !slices.Equal(library, own) {
+			t.Errorf("%s: the library has %v, our kernel %v", when, library[:4], own[:4])
+		}
+	}
+	same("at first") // which makes room for the compressed form
+	s.Encode(w, kerneltest.Upload(t, dev, s, kernels.F32, dense, oc, c))
+	g := captured(t, s, func() {
+		s.LinearForward(inside, x, w, kernels.Epilogue{})
+		s.Copy(w.Values, next)
+	})
+	same("captured, not launched")
+	for i := range 3 {
+		s.Fill(w.Values, float64(i))
+		_, want := forward()
+		g.Launch()
+		if got := kerneltest.Read(t, s, inside); !slices.Equal(got, want) {
+			t.Errorf("launch %d has %v, not %v", i, got[:4], want[:4])
+		}
+		same("launched")
+	}
+	if err := g.Close(); err != nil {
+		t.Error(err)
 	}
 }

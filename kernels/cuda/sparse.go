@@ -3,6 +3,7 @@ package cuda
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"ofpeak/kernels"
 	"ofpeak/kernels/cuda/driver"
@@ -118,6 +119,18 @@ func (d *Device) fresh() (forms []*compressedWeight) {
 	for _, weights := range d.compressed {
 		for _, c := range weights {
 			if !c.stale {
+				forms = append(forms, c)
+			}
+		}
+	}
+	return forms
+}
+
+// others are the forms that are not among some.
+func (d *Device) others(some []*compressedWeight) (forms []*compressedWeight) {
+	for _, weights := range d.compressed {
+		for _, c := range weights {
+			if !slices.Contains(some, c) {
 				forms = append(forms, c)
 			}
 		}
