@@ -65,7 +65,7 @@ STANDIN_CC = $(CC) -shared -fPIC -O1 -Wall -Wextra -Werror -pthread -I$(CUDRIVER
 
 bin/standin/libcuda.so.1: $(wildcard $(CUDRIVER)/standin/*) $(CUDA_H)
 	mkdir -p $(@D)
-	$(STANDIN_CC) $(addprefix $(CUDRIVER)/standin/,device.c memory.c missing.c module.c)
+	$(STANDIN_CC) $(addprefix $(CUDRIVER)/standin/,device.c graph.c memory.c missing.c module.c)
 
 bin/standin/libcublasLt.so.12: $(CUDRIVER)/standin/cublaslt.c $(wildcard $(CUDRIVER)/standin/*.h) $(CUDA_H)
 	mkdir -p $(@D)
@@ -123,7 +123,7 @@ bin/sim.golden: $(wildcard kernels/cuda/*.go kernels/cuda/src/*.ptx kernels/veri
 	bin/ofpeak verify --device sim --record $@
 
 gpu-bundle: build cuda bin/sim.golden
-	$(WITH_CUDA) $(GO) test -c -tags gpu -o bin/cudriver.test ./$(CUDRIVER)
+	$(WITH_CUDA) $(GO) test -c -tags gpu -ldflags "-s -w" -o bin/cudriver.test ./$(CUDRIVER)
 	tar czf bin/gpu-bundle.tar.gz bin/ofpeak bin/ofpeak-cuda bin/cudriver.test bin/sim.golden scripts/gpu-verify.sh scripts/peers/gpu.py scripts/peers/pytorch.py
 
 test-gpu: cuda

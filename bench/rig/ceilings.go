@@ -8,6 +8,7 @@ import (
 	"ofpeak/bench/workload"
 	"ofpeak/kernels"
 	"ofpeak/kernels/cuda"
+	"ofpeak/results"
 	"ofpeak/results/chips"
 )
 
@@ -15,7 +16,8 @@ import (
 type gpuCeilings struct {
 	cuda.Ceilings
 	asked bool
-	err   error // why there are none
+	err   error                // why there are none
+	clock results.Opt[float64] // mean of the GPU's SMs meanwhile, MHz
 }
 
 // Ceilings measures what a GPU of this rig can do at most, each figure for the given time. Of a simulated one they have no rates.
@@ -33,7 +35,9 @@ func (r *Rig) measuredCeilings() cuda.Ceilings {
 	g := &r.gpus.ceilings
 	if !g.asked {
 		g.asked = true
+		watched := r.gpus.watch(0)
 		g.Ceilings, g.err = r.Ceilings(ceilingTime)
+		g.clock = watched().ClockMHz
 	}
 	return g.Ceilings
 }

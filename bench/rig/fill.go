@@ -17,7 +17,7 @@ import (
 
 // fill sets the columns that were measured, as far as the case came.
 func (r *Rig) fill(row *results.Row, c workload.Case, m measurement) {
-	row.VariantsUsed = m.variants
+	row.VariantsUsed, row.Graphs = m.variants, m.graphs
 	row.WarmupSteps, row.SampleCount = results.Some(m.WarmupSteps), results.Some(len(m.Samples))
 	row.Warmup, row.Stopped, row.StepSamplesS = m.Warmup, m.Stopped, m.Samples
 	row.PeakBytesPerRank = positive(m.peakBytes)

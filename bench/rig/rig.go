@@ -39,7 +39,8 @@ type Options struct {
 	Stall time.Duration
 	// Driver of the GPUs to measure on, one for each rank; nil: the CPU.
 	Driver driver.Driver
-	GPUs   int // how many of them; 0: all
+	GPUs   int    // how many of them; 0: all
+	Graphs string // one of Graphs; "": off
 	// Trace is a file that perfetto.Create made, to which a recorded step of each case is added; "": none.
 	Trace string
 }
@@ -48,6 +49,7 @@ type Options struct {
 type Rig struct {
 	rule       measure.Rule
 	trace      string
+	graphs     string
 	machine    sweep.Machine
 	cores      []int
 	job        comm.Processes // nil: none
@@ -72,7 +74,7 @@ func New(o Options) (*Rig, error) {
 	}
 	cores = cores[:min(len(cores), host.Cores())]
 	r := &Rig{
-		rule: o.Rule, job: o.Job, localRank: o.LocalRank, stall: o.Stall, trace: o.Trace, cores: cores, corpus: workload.DefaultCorpus(),
+		rule: o.Rule, job: o.Job, localRank: o.LocalRank, stall: o.Stall, trace: o.Trace, graphs: o.Graphs, cores: cores, corpus: workload.DefaultCorpus(),
 		machine:  sweep.Machine{Device: results.CPU, Name: isa.Processor(), Chip: o.Chip, Cores: len(cores)},
 		answers:  map[question]error{},
 		ceilings: map[int]map[string]ceiling{}, bandwidths: map[int]float64{}, refs: map[workload.Case]snapshot{}, learned: map[workload.Case][]float64{},
@@ -177,6 +179,9 @@ func (r *Rig) cautions(c workload.Case, m measurement, row *results.Row) []strin
 	}
 	if note := sparsityNote(c, row); note != "" {
 		notes = append(notes, note)
+	}
+	if m.noGraph != nil {
+		notes = append(notes, "steps are enqueued call by call: "+firstLine(m.noGraph))
 	}
 	if c.OnGPU() && r.gpus.ceilings.err != nil {
 		notes = append(notes, "no measured ceilings: "+firstLine(r.gpus.ceilings.err))

@@ -1,6 +1,7 @@
 package cuda
 
 import (
+	"errors"
 	"fmt"
 
 	"ofpeak/kernels"
@@ -154,17 +155,24 @@ func (s *stream) workspace(bytes int) (driver.Ptr, error) {
 	}
 	old := s.work
 	s.work, s.workSize = p, bytes
-	if old != 0 {
-		return p, s.dev.ctx.Free(old) // waits for the calls that use it
+	switch {
+	case old == 0:
+		return p, nil
+	case s.captured:
+		s.retired = append(s.retired, old)
+		return p, nil
 	}
-	return p, nil
+	return p, s.dev.ctx.Free(old) // waits for the calls that use it
 }
 
 // closeWorkspace frees it.
 func (s *stream) closeWorkspace() error {
 	s.closeCompressed()
-	if s.work == 0 {
-		return nil
+	var errs []error
+	for _, p := range append(s.retired, s.work) {
+		if p != 0 {
+			errs = append(errs, s.dev.ctx.Free(p))
+		}
 	}
-	return s.dev.ctx.Free(s.work)
+	return errors.Join(errs...)
 }

@@ -3,6 +3,7 @@ package cuda
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"ofpeak/kernels"
 	"ofpeak/kernels/cuda/driver"
@@ -64,7 +65,7 @@ func (s *stream) multiplySparse(p driver.SparseProduct, w kernels.Weight, bytes,
 		return err
 	}
 	p.Weight = address(c.form)
-	if c.stale {
+	if c.stale || s.captured && s.capturing() == nil { // a graph's launches may have changed the weight
 		t := suffix(w.Values.DType())
 		full := p.Work + driver.Ptr(dense)
 		s.launch("weight", "decode_pairs_"+t+"_"+t, s.over(w.Meta.Size()), full, w.Values, w.Meta, w.Meta.Size())
@@ -111,6 +112,30 @@ func (d *Device) written(t kernels.Tensor) {
 
 func overlap(a, b kernels.Tensor) bool {
 	return !a.None() && !b.None() && a.Buf == b.Buf && a.Off < b.Off+b.Size() && b.Off < a.Off+a.Size()
+}
+
+// fresh are the forms that calls to come will take as they are.
+func (d *Device) fresh() (forms []*compressedWeight) {
+	for _, weights := range d.compressed {
+		for _, c := range weights {
+			if !c.stale {
+				forms = append(forms, c)
+			}
+		}
+	}
+	return forms
+}
+
+// others are the forms that are not among some.
+func (d *Device) others(some []*compressedWeight) (forms []*compressedWeight) {
+	for _, weights := range d.compressed {
+		for _, c := range weights {
+			if !slices.Contains(some, c) {
+				forms = append(forms, c)
+			}
+		}
+	}
+	return forms
 }
 
 // forget frees the compressed forms of weights in a buffer that is freed.

@@ -175,7 +175,8 @@ type selectedFunc func(k int, x *uint16, ldx int, b, control *uint32, c *float32
 //		pair = the next rowPair
 //	}
 //
-// A place is the offset in bytes of a row in a panel of 16 columns. It may fetch
+// A place is the offset in bytes of a row in a panel of 16 columns; one more than these is
+// read. It may fetch
 // walkLines for each pair as a walk says, and move that on.
 type sparseFunc func(pairs int, pair, places *uint16, values, panel, sums *float32, add int, walk *uintptr)
 

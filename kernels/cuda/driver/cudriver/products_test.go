@@ -31,7 +31,7 @@ func TestGPUProductsThatFail(t *testing.T) {
 		{multiplySparseOnce, "cuSPARSE status 7", map[string]int{
 			"cusparseLtInit": 1, "cusparseLtDestroy": 1, "cusparseLtDenseDescriptorInit": 2, "cusparseLtStructuredDescriptorInit": 1, "cusparseLtMatDescriptorDestroy": 3,
 			"cusparseLtMatmulDescriptorInit": 1, "cusparseLtMatmulDescSetAttribute": 1, "cusparseLtMatmulAlgSelectionInit": 1, "cusparseLtMatmulAlgSelectionDestroy": 1,
-			"cusparseLtMatmulPlanInit": 1, "cusparseLtMatmulPlanDestroy": 1, "cusparseLtMatmulGetWorkspace": 1, "cusparseLtSpMMACompressedSize": 1, "cusparseLtSpMMACompress": 1,
+			"cusparseLtMatmulPlanInit": 1, "cusparseLtMatmulPlanDestroy": 1, "cusparseLtMatmulGetWorkspace": 1, "cusparseLtSpMMACompressedSize2": 1, "cusparseLtSpMMACompress2": 1,
 			"cusparseLtMatmul": 1,
 		}},
 	} {

@@ -71,7 +71,7 @@ int sparse_begin(cusparseLtHandle_t *handle, const struct sparse_product *p, str
 		SET(status, sparse.cusparseLtMatmulDescSetAttribute(handle, &plan->product, CUSPARSELT_MATMUL_BIAS_POINTER, &p->bias, sizeof p->bias));
 	MAKE(status, plan, sparse.cusparseLtMatmulAlgSelectionInit(handle, &plan->algorithm, &plan->product, CUSPARSELT_MATMUL_ALG_DEFAULT));
 	MAKE(status, plan, sparse.cusparseLtMatmulPlanInit(handle, &plan->plan, &plan->product, &plan->algorithm));
-	SET(status, sparse.cusparseLtSpMMACompressedSize(handle, &plan->plan, &plan->compressed, &buffer));
+	SET(status, sparse.cusparseLtSpMMACompressedSize2(handle, &plan->weight, &plan->compressed, &buffer));
 	SET(status, sparse.cusparseLtMatmulGetWorkspace(handle, &plan->plan, &work));
 	plan->work = work > buffer ? work : buffer;
 	return status;
@@ -98,7 +98,8 @@ static void *address(uint64_t at) { return (void *)(uintptr_t)at; }
 
 int sparse_compress(cusparseLtHandle_t *handle, const struct sparse_plan *plan, const struct sparse_product *p, uint64_t dense, void *stream)
 {
-	return sparse.cusparseLtSpMMACompress(handle, &plan->plan, address(dense), address(p->weight), address(p->work), stream);
+	/* Of the weight's descriptor alone, so that products of any number of rows take what it makes. */
+	return sparse.cusparseLtSpMMACompress2(handle, &plan->weight, 1, CUSPARSE_OPERATION_NON_TRANSPOSE, address(dense), address(p->weight), address(p->work), stream);
 }
 
 int sparse_multiply(cusparseLtHandle_t *handle, const struct sparse_plan *plan, const struct sparse_product *p, void *stream)

@@ -102,7 +102,7 @@ func (p *sparseProducts) Sizes(q driver.SparseProduct) (compressed, work int64, 
 
 func (p *sparseProducts) Compress(on driver.Stream, q driver.SparseProduct, dense driver.Ptr) error {
 	return p.with("Compress", q, on, func(raw *C.struct_sparse_product, plan *sparsePlan, stream unsafe.Pointer) (string, C.int) {
-		return "cusparseLtSpMMACompress", C.sparse_compress(p.handle, plan.at, raw, C.uint64_t(dense), stream)
+		return "cusparseLtSpMMACompress2", C.sparse_compress(p.handle, plan.at, raw, C.uint64_t(dense), stream)
 	})
 }
 

@@ -133,11 +133,12 @@ func (p *sparseProducts) enqueue(on driver.Stream, call string, q driver.SparseP
 	if !p.context.memory.Holds(uint64(q.Work), sparseWork) {
 		return fmt.Errorf("ptxsim: %s: no memory to work in: %w", call, driver.ErrInvalidValue)
 	}
-	s.enqueue(task{run: func() error {
+	work := func() error {
 		if err := run(); err != nil {
 			return fmt.Errorf("ptxsim: %s: %w: %w", call, driver.ErrIllegalAddress, err)
 		}
 		return nil
-	}})
+	}
+	s.issue(func(on *stream) { on.enqueue(task{run: work}) })
 	return nil
 }

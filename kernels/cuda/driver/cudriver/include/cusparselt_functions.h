@@ -14,7 +14,7 @@ SPARSE_SINCE_0_8(cusparseLtMatmulAlgSelectionDestroy, (const cusparseLtMatmulAlg
 SPARSE_FUNCTION(cusparseLtMatmulPlanInit, (const cusparseLtHandle_t *, cusparseLtMatmulPlan_t *, const cusparseLtMatmulDescriptor_t *, const cusparseLtMatmulAlgSelection_t *))
 SPARSE_FUNCTION(cusparseLtMatmulPlanDestroy, (const cusparseLtMatmulPlan_t *))
 SPARSE_FUNCTION(cusparseLtMatmulGetWorkspace, (const cusparseLtHandle_t *, const cusparseLtMatmulPlan_t *, size_t *))
-SPARSE_FUNCTION(cusparseLtSpMMACompressedSize, (const cusparseLtHandle_t *, const cusparseLtMatmulPlan_t *, size_t *, size_t *))
-SPARSE_FUNCTION(cusparseLtSpMMACompress, (const cusparseLtHandle_t *, const cusparseLtMatmulPlan_t *, const void *, void *, void *, cudaStream_t))
+SPARSE_FUNCTION(cusparseLtSpMMACompressedSize2, (const cusparseLtHandle_t *, const cusparseLtMatDescriptor_t *, size_t *, size_t *))
+SPARSE_FUNCTION(cusparseLtSpMMACompress2, (const cusparseLtHandle_t *, const cusparseLtMatDescriptor_t *, int, cusparseOperation_t, const void *, void *, void *, cudaStream_t))
 SPARSE_FUNCTION(cusparseLtMatmul, (const cusparseLtHandle_t *, const cusparseLtMatmulPlan_t *, const void *, const void *, const void *, const void *, const void *, void *,
 	void *, cudaStream_t *, int32_t))

@@ -173,25 +173,28 @@ cusparseStatus_t cusparseLtMatmulGetWorkspace(const cusparseLtHandle_t *handle, 
 /* Bytes of a compressed weight: of each kept value, its place and itself. */
 static size_t compressed(const struct matrix *m) { return HEADER + (size_t)(m->rows * m->columns / 2) * 3; }
 
-cusparseStatus_t cusparseLtSpMMACompressedSize(const cusparseLtHandle_t *handle, const cusparseLtMatmulPlan_t *plan, size_t *size, size_t *buffer)
+cusparseStatus_t cusparseLtSpMMACompressedSize2(const cusparseLtHandle_t *handle, const cusparseLtMatDescriptor_t *weight, size_t *size, size_t *buffer)
 {
 	HANDLE(handle)
-	*size = compressed(((const struct plan *)plan)->product->weight);
+	*size = compressed((const struct matrix *)weight);
 	*buffer = BUFFER;
 	return CUSPARSE_STATUS_SUCCESS;
 }
 
 static void *memory(CUstream stream, const void *at, size_t n) { return standin_memory(stream->context, (CUdeviceptr)(uintptr_t)at, n); }
 
-cusparseStatus_t cusparseLtSpMMACompress(const cusparseLtHandle_t *handle, const cusparseLtMatmulPlan_t *plan, const void *dense, void *to, void *buffer, cudaStream_t on)
+cusparseStatus_t cusparseLtSpMMACompress2(const cusparseLtHandle_t *handle, const cusparseLtMatDescriptor_t *weight, int left, cusparseOperation_t op, const void *dense, void *to,
+	void *buffer, cudaStream_t on)
 {
-	const struct matrix *m = ((const struct plan *)plan)->product->weight;
+	const struct matrix *m = (const struct matrix *)weight;
 	CUstream stream = (CUstream)on;
 	const uint16_t *from = memory(stream, dense, (size_t)(m->rows * m->columns) * 2);
 	uint8_t *out = memory(stream, to, compressed(m)), *put;
 	int64_t i;
 
 	HANDLE(handle)
+	if (!m->sparse || left != 1 || op != CUSPARSE_OPERATION_NON_TRANSPOSE)
+		return CUSPARSE_STATUS_NOT_SUPPORTED;
 	if (!from || !out || !memory(stream, buffer, BUFFER))
 		return CUSPARSE_STATUS_EXECUTION_FAILED;
 	memcpy(out, (int64_t[]){m->rows, m->columns}, HEADER);
