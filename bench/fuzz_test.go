@@ -5,8 +5,6 @@ import (
 	"errors"
 	"strings"
 	"testing"
-
-	"github.com/spf13/cobra"
 )
 
 // flagLines are flags of ofpeak run, right and wrong ones.
@@ -22,11 +20,11 @@ func FuzzRunFlags(f *testing.F) {
 	understood := errors.New("understood")
 	f.Fuzz(func(t *testing.T, line string) {
 		var out, errs bytes.Buffer
-		root := &cobra.Command{Use: "ofpeak", SilenceErrors: true, SilenceUsage: true}
-		root.SetOut(&out)
-		root.SetFlagErrorFunc(flagError)
-		root.AddCommand(newRunCmd(&out, &errs, func(runnerOptions) (runner, error) { return nil, understood }))
-		status := execute(root, &errs, append([]string{"run"}, strings.Split(line, " ")...))
+		cmd := newRunCmd(&out, &errs, func(runnerOptions) (runner, error) { return nil, understood })
+		cmd.SilenceErrors, cmd.SilenceUsage = true, true
+		cmd.SetOut(&out)
+		cmd.SetFlagErrorFunc(flagError)
+		status := execute(cmd, &errs, strings.Split(line, " "))
 		switch message := errs.String(); {
 		case status == 0 && !strings.HasPrefix(out.String(), "Run measures a suite"):
 			t.Errorf("%q: no help, and no error", line)

@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -192,6 +193,55 @@ func TestGPURowsAreNotMadeUp(t *testing.T) {
 			t.Errorf("got %+v", row)
 		}
 	}
+}
+
+// A library that is there and does not start ends a case as a failed row with its own reason; the next case is not its business.
+func TestGPURowsSayWhichLibraryFailed(t *testing.T) {
+	for call, want := range map[string]string{"cublasLtCreate": "cublasLtCreate: cuBLAS status 14", "cusparseLtInit": "cusparseLtInit: cuSPARSE status 7"} {
+		rows, stderr := gpuRows(t, "LD_LIBRARY_PATH="+standin(t), "OFPEAK_STANDIN_FAIL="+call+":3") // behind a look at the device, and at what it supports
+		if len(rows) != 2 || rows[0].Status != results.Failed || !strings.Contains(rows[0].Reason, want) || rows[1].Status != results.Failed || strings.Contains(rows[1].Reason, want) {
+			t.Errorf("%s: got %+v\n%s", call, rows, stderr)
+		}
+	}
+}
+
+// Whichever call of libcuda fails, through cu and the C interface, its case is a failed row with CUDA's reason, and the next one runs as if nothing had been.
+func TestGPURowsSayWhatLibcudaSaid(t *testing.T) {
+	dir := os.Getenv("OFPEAK_SIMULATED")
+	if dir == "" {
+		t.Skip("needs the interpreter as a driver: make test-cuda")
+	}
+	codes := []struct {
+		number int
+		text   string
+	}{{2, "out of device memory (2)"}, {700, "illegal address (700)"}, {719, "kernel failed (719)"}, {999, "cuda: error 999"}}
+	failed := 0
+	for i := range 12 {
+		n, code := 30+91*i, codes[i%len(codes)]
+		rows, stderr := gpuRows(t, "LD_LIBRARY_PATH="+dir, fmt.Sprintf("OFPEAK_SIMULATED_FAIL=%d:%d", n, code.number))
+		bad := slices.DeleteFunc(slices.Clone(rows), func(r results.Row) bool { return r.Status == results.OK })
+		if len(rows) != 2 || len(bad) > 1 || len(bad) == 1 && (bad[0].Status != results.Failed || !strings.Contains(bad[0].Reason, code.text) || strings.Contains(bad[0].Reason, "not released")) {
+			t.Errorf("call %d failed with %d: got %+v\n%s", n, code.number, rows, stderr)
+		}
+		failed += len(bad)
+	}
+	if failed < 6 {
+		t.Errorf("only %d rows failed", failed)
+	}
+}
+
+// gpuRows are the rows of two small cases.
+func gpuRows(t *testing.T, env ...string) ([]results.Row, string) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "rows.csv")
+	cmd := exec.Command(commands(t, "ofpeak", "ofpeak-cuda"), "run", "--suite", "smoke", "--technique", "baseline", "--precision", "fp32", "--model", "C=16,NH=2,T=4,L=1,B=2", "--out", path)
+	cmd.Env = environment(append(env, "OFPEAK_STANDIN_DEVICES=1")...)
+	_, _, stderr := output(t, cmd)
+	file, err := results.Read(path)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, stderr)
+	}
+	return file.Rows, stderr
 }
 
 // On the interpreter as a driver, reached through cu, a suite runs as on a GPU: two ranks, verified rows, and no speed.

@@ -99,7 +99,9 @@ func (j *longJob) end(t *testing.T) []results.Row {
 // A sweep that is interrupted, or of which something is stopped, ends or goes on within seconds: no row is torn, no process is left. The cases mostly wait, so they run
 // at once. OFPEAK_KILLS tries them all with MPICH too.
 func TestJobsCutShort(t *testing.T) {
+	t.Parallel()
 	mpitest.Each(t, ".", false, func(t *testing.T, m mpitest.MPI, binary string) {
+		t.Parallel()
 		for _, test := range []struct {
 			name    string
 			jobEach bool
@@ -214,13 +216,13 @@ func stoppedLauncher(t *testing.T, m mpitest.MPI, j *longJob) {
 func lostRank(t *testing.T, m mpitest.MPI, j *longJob) {
 	begin := time.Now()
 	stoppedOrLost(t, j, syscall.SIGKILL)
-	if took := time.Since(begin); took > tenSeconds {
+	if took := time.Since(begin); took > promised {
 		t.Errorf("ended after %.1f s", took.Seconds())
 	}
 }
 
-// tenSeconds is how long a rank that is gone may hold up others.
-const tenSeconds = 10 * time.Second
+// promised is how long a rank that is gone may hold up others.
+const promised = 10 * time.Second
 
 // lostRankOfCase kills ranks of cases with a job each, whose launchers let the others go on: at once when it is there, so that those wait in MPI's own start, and later. The case fails and the next ones
 // run.
@@ -239,8 +241,8 @@ func lostRankOfCase(t *testing.T, m mpitest.MPI, j *longJob) {
 			continue
 		}
 		for rows := lines(j.out); lines(j.out) == rows; time.Sleep(5 * time.Millisecond) {
-			if time.Since(begin) > tenSeconds {
-				t.Fatalf("no row %v after a rank was killed\n%s", tenSeconds, j.printed.String())
+			if time.Since(begin) > promised {
+				t.Fatalf("no row %v after a rank was killed\n%s", promised, j.printed.String())
 			}
 		}
 	}

@@ -24,6 +24,7 @@ func TestKilledRanks(t *testing.T) {
 	if n, err := strconv.Atoi(os.Getenv("OFPEAK_KILLS")); err == nil {
 		kills = n
 	}
+	t.Parallel()
 	mpitest.Each(t, ".", false, func(t *testing.T, m mpitest.MPI, binary string) {
 		if m.Name != "openmpi" && os.Getenv("OFPEAK_KILLS") == "" {
 			t.Skip("set OFPEAK_KILLS to kill ranks of this MPI too")

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"ofpeak/bench/sweep"
+	"ofpeak/results/render"
 )
 
 func main() {
@@ -64,6 +65,7 @@ func newRootCmd(stdout, stderr io.Writer, open openFunc) *cobra.Command {
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	root.SetFlagErrorFunc(flagError)
+	root.SetUsageTemplate(fitted(root.UsageTemplate(), render.Width(stdout)))
 	root.AddCommand(
 		newRunCmd(stdout, stderr, open),
 		newCompareCmd(stdout),
@@ -82,6 +84,14 @@ func newRootCmd(stdout, stderr io.Writer, open openFunc) *cobra.Command {
 	)
 	completeFlags(root)
 	return root
+}
+
+// fitted is cobra's template with the flags' descriptions wrapped to a terminal's width; 0: no terminal.
+func fitted(template string, width int) string {
+	if width == 0 {
+		return template
+	}
+	return strings.ReplaceAll(template, "FlagUsages ", fmt.Sprintf("FlagUsagesWrapped %d ", width))
 }
 
 // version is the release, if the binary is one, with the commit that it was built from.

@@ -13,14 +13,16 @@ import (
 
 // A run whose ranks are processes writes rows and a trace as one whose ranks are threads does: what all processes did is in them.
 func TestRunUnderMPI(t *testing.T) {
+	t.Parallel()
 	mpitest.Each(t, ".", false, func(t *testing.T, m mpitest.MPI, binary string) {
+		t.Parallel()
 		dir := t.TempDir()
 		out, trace := filepath.Join(dir, "x.csv"), filepath.Join(dir, "t.json")
-		args := []string{"run", "--device", "cpu", "--seconds", "0.05", "--limit", "0.5", "--out", out, "--trace", trace}
+		args := []string{"run", "--device", "cpu", "--seconds", "0.05", "--limit", "60", "--out", out, "--trace", trace}
 		for _, c := range []string{"model=tiny dp=2", "model=tiny pp=2 schedule=1f1b microbatches=2", "model=tiny tp=2"} {
 			args = append(args, "--case", c)
 		}
-		if printed, err := m.Run(2*time.Minute, 2, binary, args...); err != nil {
+		if printed, err := m.Run(5*time.Minute, 2, binary, args...); err != nil {
 			t.Fatalf("%v\n%s", err, printed)
 		}
 		file, err := results.Read(out)

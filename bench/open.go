@@ -46,7 +46,7 @@ func (o runnerOptions) cpu() (runner, error) {
 
 // rig measures on a device and with a job as said, and else as the user wants it.
 func (o runnerOptions) rig(on rig.Options) (runner, error) {
-	on.Chip, on.Data, on.Rule, on.Trace, on.Stall = o.Chip, o.Data, o.Rule, o.Trace, o.Stall
+	on.Chip, on.Data, on.Rule, on.Trace, on.Stall, on.Graphs = o.Chip, o.Data, o.Rule, o.Trace, o.Stall, o.Graphs
 	return rig.New(on)
 }
 

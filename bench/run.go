@@ -18,6 +18,7 @@ import (
 
 	"ofpeak/bench/measure"
 	"ofpeak/bench/perfetto"
+	"ofpeak/bench/rig"
 	"ofpeak/bench/sweep"
 	"ofpeak/bench/workload"
 	"ofpeak/kernels/cpu/isa"
@@ -27,7 +28,7 @@ import (
 // runFlags are the flags of ofpeak run.
 type runFlags struct {
 	suite, device, chip, data, out string
-	trace                          string
+	graphs, trace                  string
 	cases, models, techniques      []string
 	engines, passes, precisions    []string
 	layouts, isas, memory, largest []string
@@ -83,6 +84,7 @@ func (f *runFlags) register(cmd *cobra.Command) {
 
 	p.StringVar(&f.device, "device", "auto", "auto, cpu, cuda or sim (simulated GPUs: results, but no times)")
 	p.IntVar(&f.gpus, "gpus", 0, "GPUs to use, one for each rank (default all; with --device sim 4)")
+	p.StringVar(&f.graphs, "graphs", rig.GraphsAuto, "whether a GPU's steps are launches of a CUDA graph: auto where they can be, on or else the case fails, off")
 	p.StringVar(&f.trace, "trace", "", "file to create with a recorded step of each case, for Perfetto (ui.perfetto.dev) and ofpeak trace")
 	p.StringVar(&f.chip, "chip", "", "row of the chip table to compare with (default: as detected)")
 	p.StringVar(&f.data, "data", "", "text file for the language-model check (default: built in)")
@@ -150,7 +152,7 @@ func (f *runFlags) run(ctx context.Context, stdout, stderr io.Writer, open openF
 	if err != nil {
 		return err
 	}
-	o := runnerOptions{Device: f.device, GPUs: f.gpus, Chip: f.chip, Data: f.data, Rule: rule, Trace: f.trace, Stall: f.stall, Stderr: stderr}
+	o := runnerOptions{Device: f.device, GPUs: f.gpus, Chip: f.chip, Data: f.data, Rule: rule, Graphs: f.graphs, Trace: f.trace, Stall: f.stall, Stderr: stderr}
 	r, err := open(o)
 	if err != nil {
 		return err
@@ -197,7 +199,7 @@ func (f *runFlags) run(ctx context.Context, stdout, stderr io.Writer, open openF
 // check reads the flags as far as no device decides what they mean.
 func (f *runFlags) check() (measure.Rule, asked, error) {
 	rule, err := f.rule()
-	if err := cmp.Or(err, checkDevice(f.device, f.gpus), checkChip(f.chip), f.displayFlags.check(), f.sweepFlags.check(f.suite, f.out)); err != nil {
+	if err := cmp.Or(err, checkDevice(f.device, f.gpus), checkGraphs(f.graphs, f.device), checkChip(f.chip), f.displayFlags.check(), f.sweepFlags.check(f.suite, f.out)); err != nil {
 		return rule, asked{}, err
 	}
 	a, err := f.asked()
@@ -241,6 +243,17 @@ func checkDevice(device string, gpus int) error {
 		return fmt.Errorf("--gpus %d: --device cpu uses none; drop one", gpus)
 	case gpus > maxSimulated && device == workload.Sim:
 		return fmt.Errorf("--gpus %d: at most %d are simulated", gpus, maxSimulated)
+	}
+	return nil
+}
+
+// checkGraphs refuses what is no way to enqueue steps, and graphs where there are none.
+func checkGraphs(graphs, device string) error {
+	switch {
+	case !slices.Contains(rig.Graphs, graphs):
+		return fmt.Errorf("--graphs %s is unknown; take %s", graphs, strings.Join(rig.Graphs, ", "))
+	case graphs == rig.GraphsOn && device == workload.CPU:
+		return fmt.Errorf("--graphs %s: the CPU has none; drop it", graphs)
 	}
 	return nil
 }

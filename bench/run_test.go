@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"ofpeak/bench/measure"
 	"ofpeak/bench/sweep"
 	"ofpeak/bench/workload"
 	"ofpeak/kernels/block"
@@ -104,6 +105,21 @@ func TestRunSmokeSuite(t *testing.T) {
 	file, err := results.Read(path)
 	if err != nil || len(file.Rows) != len(f.ran)+1 || len(file.Warnings) > 0 {
 		t.Errorf("%d cases: got %+v, %v", len(f.ran), file, err)
+	}
+}
+
+// Without arguments the suite quick is measured on whatever device there is, into a file of its own in results/runs.
+func TestRunWithoutArguments(t *testing.T) {
+	t.Chdir(t.TempDir())
+	f, listed := &fakeRunner{}, &fakeRunner{}
+	status, stdout, stderr := f.ofpeak("run")
+	files, err := filepath.Glob("results/runs/*-fake-cpu-2000-r-*Z.csv")
+	if err != nil || status != 0 || len(files) != 1 || !strings.HasSuffix(stdout, "\n"+files[0]+"\n") || f.opened.Device != "auto" || f.opened.Rule.Seconds != measure.Quick.Seconds {
+		t.Fatalf("status %d, %q, %v, opened with %+v\n%s%s", status, files, err, f.opened, stdout, stderr)
+	}
+	_, list, _ := listed.ofpeak("run", "--list", "--suite", "quick")
+	if n := strings.Count(list, "\n"); n < 30 || len(casesIn(t, files[0])) != n {
+		t.Errorf("%d rows of %d cases", len(casesIn(t, files[0])), n)
 	}
 }
 
@@ -250,6 +266,32 @@ func TestVersion(t *testing.T) {
 	var out bytes.Buffer
 	if status := run(&out, io.Discard, []string{"--version"}); status != 0 || !regexp.MustCompile(`^ofpeak \S.* go1\.\S+\n$`).MatchString(out.String()) {
 		t.Errorf("status %d, %q", status, out.String())
+	}
+}
+
+// Help wraps the flags' descriptions to the terminal, and loses none of their words.
+func TestHelpFitsTheTerminal(t *testing.T) {
+	help := func(width int) (text string) {
+		var out bytes.Buffer
+		root := newRootCmd(&out, io.Discard, (&fakeRunner{}).open)
+		root.SetUsageTemplate(fitted(root.UsageTemplate(), width))
+		if status := execute(root, io.Discard, []string{"run", "--help"}); status != 0 {
+			t.Fatalf("status %d", status)
+		}
+		_, text, _ = strings.Cut(out.String(), "\nFlags:\n")
+		return text
+	}
+	whole := help(0)
+	for _, width := range []int{80, 120} {
+		wrapped := help(width)
+		for line := range strings.Lines(wrapped) {
+			if len(line) > width+1 {
+				t.Errorf("%d wide: a line of %d: %s", width, len(line)-1, line)
+			}
+		}
+		if strings.Join(strings.Fields(wrapped), " ") != strings.Join(strings.Fields(whole), " ") {
+			t.Errorf("%d wide: other words:\n%s", width, wrapped)
+		}
 	}
 }
 

@@ -18,6 +18,7 @@ type runnerOptions struct {
 	Data   string // text of the language-model check; "": the built-in corpus
 	Rule   measure.Rule
 	Stall  time.Duration // that ranks may wait for one that does nothing; 0: for ever
+	Graphs string        // one of rig.Graphs
 	Trace  string        // file to which a recorded step of each case is added; "": none
 	Stderr io.Writer     `json:"-"` // where auto says what it chose, and why
 }

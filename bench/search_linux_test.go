@@ -17,6 +17,7 @@ import (
 
 // A search finds the same in one process and in one for each size that it tries. On simulated GPUs collectives take some of the memory.
 func TestSearchOfIsolatedCasesOnSimulatedGPUs(t *testing.T) {
+	t.Parallel()
 	this, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -45,17 +46,20 @@ func TestAutoOfIsolatedCasesOnSimulatedGPUs(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, args := range [][]string{{"cpu", "C=16,NH=2,T=4,L=2,B=4", "--ranks", "4"}, {"cpu", batchOnly, "--ranks", "2", "--isolate"}, {"sim", batchOnly, "--gpus", "2"}} {
-		out := filepath.Join(t.TempDir(), "x.csv")
-		cmd := exec.Command(this, append(autoArgs(args[0], args[1], out), args[2:]...)...)
-		cmd.Env = append(os.Environ(), actAs+"=real")
-		printed, err := cmd.CombinedOutput()
-		if err != nil {
-			t.Fatalf("%v: %v: %s", args, err, printed)
-		}
-		if !strings.Contains(string(printed), "ways to split") || !strings.Contains(string(printed), "chosen") {
-			t.Errorf("%v: nothing is explained:\n%s", args, printed)
-		}
-		autoRows(t, out)
+		t.Run(strings.Join(args, " "), func(t *testing.T) {
+			t.Parallel()
+			out := filepath.Join(t.TempDir(), "x.csv")
+			cmd := exec.Command(this, append(autoArgs(args[0], args[1], out), args[2:]...)...)
+			cmd.Env = append(os.Environ(), actAs+"=real")
+			printed, err := cmd.CombinedOutput()
+			if err != nil {
+				t.Fatalf("%v: %s", err, printed)
+			}
+			if !strings.Contains(string(printed), "ways to split") || !strings.Contains(string(printed), "chosen") {
+				t.Errorf("nothing is explained:\n%s", printed)
+			}
+			autoRows(t, out)
+		})
 	}
 }
 
@@ -97,7 +101,9 @@ func autoRows(t *testing.T, path string) {
 
 // The first process of a job decides what is tried next, or starts a job for each. Searches within a job are alike under every MPI.
 func TestSearchUnderMPI(t *testing.T) {
+	t.Parallel()
 	mpitest.Each(t, ".", false, func(t *testing.T, m mpitest.MPI, binary string) {
+		t.Parallel()
 		dir := t.TempDir()
 		split, one, each := filepath.Join(dir, "split.csv"), filepath.Join(dir, "one.csv"), filepath.Join(dir, "each.csv")
 		if printed, err := m.Run(5*time.Minute, 2, binary, autoArgs("cpu", batchOnly, split)...); err != nil {

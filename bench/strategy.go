@@ -25,6 +25,7 @@ func (f *strategyFlags) register(cmd *cobra.Command) {
 	p.BoolSliceVar(&f.sequences, "sequence-parallel", nil, "split tokens over tensor-parallel ranks where a block has no product: true, false")
 	p.Lookup("sequence-parallel").NoOptDefVal = "true"
 	p.StringSliceVar(&f.overlaps, "overlap", nil, "whether ranks that share layers communicate while they compute: "+strings.Join(workload.Overlaps, ", "))
+	p.Lookup("sequence-parallel").DefValue = "" // pflag would print an empty list
 	p.StringSliceVar(&f.schedules, "schedule", nil, "pipeline schedules: "+strings.Join(workload.Schedules, ", "))
 	p.IntSliceVar(&f.chunks, "chunks", nil, "stages that each rank of an interleaved pipeline holds")
 	p.StringSliceVar(&f.cuts, "cut", nil, "what a pipeline's stages are cut by: "+strings.Join(workload.Cuts, ", "))

@@ -12,6 +12,7 @@ import (
 
 // Each case's process adds its step to the one trace.
 func TestTraceOfIsolatedCases(t *testing.T) {
+	t.Parallel()
 	this, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)

@@ -71,6 +71,22 @@ type Stream interface {
 	Close() error
 }
 
+// GraphStream is a Stream whose calls a device can keep as a graph, and make again with less work for the host.
+type GraphStream interface {
+	Stream
+	// Capture makes a graph of the calls of f, none of which runs: those on this stream and on others, also of other devices of the driver, that f makes wait for this one first and this one wait for at last. They
+	// allocate nothing and wait for nothing on the host. The error, which wraps ErrUnsupported where the device has no graphs, leaves the streams as they were.
+	Capture(f func()) (Graph, error)
+}
+
+// Graph is calls with the operands that they were captured with.
+type Graph interface {
+	// Launch enqueues the calls on the stream that captured them. Events that they recorded complete anew.
+	Launch()
+	// Close releases the graph. The stream is idle.
+	Close() error
+}
+
 // TimedStream is a Stream that can tell when its calls ran, for a profiler that knows what they were.
 type TimedStream interface {
 	Stream

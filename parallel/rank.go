@@ -67,6 +67,16 @@ func (r *Rank) streams() [5]kernels.Stream {
 	return [5]kernels.Stream{r.Compute, r.Reduce, r.Pipe, r.Ring, r.Aside}
 }
 
+// Others are the streams beside Compute.
+func (r *Rank) Others() (others []kernels.Stream) {
+	for _, s := range r.streams() {
+		if s != nil && s != r.Compute {
+			others = append(others, s)
+		}
+	}
+	return others
+}
+
 // open makes streams and communicators. All ranks call it at the same time.
 func (r *Rank) open() error {
 	for _, s := range []struct {

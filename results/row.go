@@ -63,7 +63,8 @@ type Row struct {
 	DeviceName      string     `csv:"device_name"`
 	Chip            string     `csv:"chip"` // row of the chip table, or empty
 	CoresUsed       Opt[int]   `csv:"cores_used"`
-	VariantsUsed    string     `csv:"variants_used"` // what ran
+	VariantsUsed    string     `csv:"variants_used"`     // what ran
+	Graphs          string     `csv:"graphs" since:"2+"` // on or off: whether a GPU's steps were launches of a graph
 	GoVersion       string     `csv:"go_version"`
 	LibraryVersions string     `csv:"library_versions"`
 	UTCTime         time.Time  `csv:"utc_time"`

@@ -18,15 +18,19 @@ func TestCarry(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	from.rates[2] = []peak.Rate{{Type: "float32", Variant: "avx2", One: 50, All: 97.5}}
+	measured := ceiling{[]peak.Rate{{Type: "float32", Variant: "avx2", All: 97.5}}, 2.5e9}
+	from.keep(2, "float32", measured)
 	from.bandwidths[1] = 12.25
-	to.rates[1] = []peak.Rate{{Type: "int8", Variant: "go", One: 1, All: 1}}
+	known := ceiling{[]peak.Rate{{Type: "int8", Variant: "go", All: 1}}, 1}
+	to.keep(2, "int8", known)
+	to.keep(1, "int8", known)
 	text, err := from.Carry()
 	if err == nil {
 		err = to.Recall(text)
 	}
-	if err != nil || !reflect.DeepEqual(to.rates[2], from.rates[2]) || len(to.rates[1]) != 1 || !reflect.DeepEqual(to.bandwidths, from.bandwidths) {
-		t.Errorf("%s became %v and %v, %v", text, to.rates, to.bandwidths, err)
+	want := map[int]map[string]ceiling{2: {"float32": measured, "int8": known}, 1: {"int8": known}}
+	if err != nil || !reflect.DeepEqual(to.ceilings, want) || !reflect.DeepEqual(to.bandwidths, from.bandwidths) {
+		t.Errorf("%s became %v and %v, %v", text, to.ceilings, to.bandwidths, err)
 	}
 	if err := to.Recall([]byte("{")); err == nil {
 		t.Error("half an object is taken over")

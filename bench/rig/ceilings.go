@@ -8,6 +8,7 @@ import (
 	"ofpeak/bench/workload"
 	"ofpeak/kernels"
 	"ofpeak/kernels/cuda"
+	"ofpeak/results"
 	"ofpeak/results/chips"
 )
 
@@ -15,7 +16,8 @@ import (
 type gpuCeilings struct {
 	cuda.Ceilings
 	asked bool
-	err   error // why there are none
+	err   error                // why there are none
+	clock results.Opt[float64] // mean of the GPU's SMs meanwhile, MHz
 }
 
 // Ceilings measures what a GPU of this rig can do at most, each figure for the given time. Of a simulated one they have no rates.
@@ -33,7 +35,9 @@ func (r *Rig) measuredCeilings() cuda.Ceilings {
 	g := &r.gpus.ceilings
 	if !g.asked {
 		g.asked = true
+		watched := r.gpus.watch(0)
 		g.Ceilings, g.err = r.Ceilings(ceilingTime)
+		g.clock = watched().ClockMHz
 	}
 	return g.Ceilings
 }
@@ -54,15 +58,15 @@ func (r *Rig) gpuPeak(c workload.Case) chips.Peak {
 	}
 }
 
-// bestGPURate is the fastest that a case may use: with every product on fused multiply-adds only those of float32, on our own kernels none of the library's.
+// bestGPURate is the fastest that a case may use: with every product on fused multiply-adds only those of float32, on our own kernels none of a library's.
 func bestGPURate(rates []cuda.Rate, dtype string, sparse24 bool, isa string) (cuda.Rate, bool) {
 	if isa == "fma" {
 		dtype, sparse24 = kernels.F32.String(), false
 	}
 	var best cuda.Rate
 	for _, rate := range rates {
-		own := rate.Variant != "cublaslt" || isa != "mma"
-		if rate.Type.String() == dtype && rate.Sparse24 == sparse24 && own && rate.TOPS > best.TOPS {
+		library := rate.Variant == "cublaslt" && isa == "mma" || rate.Variant == "cusparselt" && (isa == "mma" || isa == "cublaslt")
+		if rate.Type.String() == dtype && rate.Sparse24 == sparse24 && !library && rate.TOPS > best.TOPS {
 			best = rate
 		}
 	}

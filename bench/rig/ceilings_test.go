@@ -16,6 +16,7 @@ var someCeilings = cuda.Ceilings{
 	Rates: []cuda.Rate{
 		{Type: kernels.F32, Variant: "fma", TOPS: 19}, {Type: kernels.BF16, Variant: "mma.sync", TOPS: 250}, {Type: kernels.BF16, Sparse24: true, Variant: "mma.sp", TOPS: 450},
 		{Type: kernels.BF16, Variant: "cublaslt", TOPS: 280}, {Type: kernels.F16, Variant: "mma.sync", TOPS: 240},
+		{Type: kernels.F16, Sparse24: true, Variant: "mma.sp", TOPS: 440}, {Type: kernels.F16, Sparse24: true, Variant: "cusparselt", TOPS: 600},
 	},
 	Bandwidths: []cuda.Bandwidth{{Kind: "read", GBps: 1800}, {Kind: "copy", GBps: 1700}},
 }
@@ -30,6 +31,7 @@ func TestGPUSharesAreOfWhatWasMeasured(t *testing.T) {
 	}{
 		{"bf16", "", false, 280, "measured bf16 multiply-adds, cublaslt, 280 TOPS a GPU"}, {"bf16", "mma", false, 250, ""}, {"bf16", "fma", false, 19, "measured fp32 multiply-adds, fma, 19 TOPS a GPU"},
 		{"bf16", "", true, 450, "measured 2:4-sparse bf16 multiply-adds, mma.sp, 450 TOPS a GPU"}, {"fp16", "cublaslt", false, 240, ""}, {"fp32", "", false, 19, ""}, {"int8", "", false, 0, ""},
+		{"fp16", "", true, 600, "measured 2:4-sparse fp16 multiply-adds, cusparselt, 600 TOPS a GPU"}, {"fp16", "mma", true, 440, ""}, {"fp16", "cublaslt", true, 440, ""},
 	} {
 		r, _ := onGPUs(t, 1, 0)
 		r.gpus.ceilings = gpuCeilings{Ceilings: someCeilings, asked: true}

@@ -76,6 +76,14 @@ func clockOf(s kernels.Stream, read func() float64) (float64, error) {
 	return rate, h.Sync()
 }
 
+// ratio is that of two figures, where both are known.
+func ratio(a, b results.Opt[float64]) results.Opt[float64] {
+	if !a.Known() || b.Or(0) <= 0 {
+		return results.Opt[float64]{}
+	}
+	return results.Finite(a.Or(0) / b.Or(0))
+}
+
 // fillConditions sets the columns that say what the case was stepped under. The clock's ratio needs that at which the ceiling was measured.
 func (r *Rig) fillConditions(row *results.Row, c workload.Case, m measurement) {
 	w := m.conditions
@@ -93,7 +101,14 @@ func (r *Rig) fillConditions(row *results.Row, c workload.Case, m measurement) {
 	row.GPUPowerW, row.GPUTemperatureC, row.GPUMemoryBytes = gpu.PowerW, gpu.TemperatureC, gpu.MemoryBytes
 	row.GPUThrottleReasons = gpu.Slowed.String()
 	row.ClockChangePct = w.clockChange
-	if at, ok := r.clocks[len(r.coresOf(c))]; ok && w.clock > 0 {
-		row.ClockRatio = results.Finite(w.clock / at)
+	if c.OnGPU() {
+		row.ClockRatio = ratio(gpu.ClockMHz, r.gpus.ceilings.clock)
+		return
+	}
+	for _, typ := range rateTypes[c.Precision] {
+		if at := r.ceilings[len(r.coresOf(c))][typ]; len(at.Rates) > 0 && at.Clock > 0 && w.clock > 0 {
+			row.ClockRatio = results.Finite(w.clock / at.Clock)
+			return
+		}
 	}
 }

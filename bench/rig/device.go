@@ -62,11 +62,15 @@ func (r *Rig) supports(c workload.Case) error {
 }
 
 // kernels asks a device about the operators of a case. It is asked once about each kind of operands: a GPU takes long to open, and a search asks about a thousand cases.
+// Of one that does not open now the case itself will tell.
 func (r *Rig) kernels(c workload.Case, q question) error {
 	if answer, asked := r.answers[q]; asked {
 		return answer
 	}
 	dev, err := r.open(c, 0)
+	if errors.As(err, new(failedToOpen)) {
+		return nil
+	}
 	if err == nil {
 		err = errors.Join(q.ask(dev), dev.Close())
 	}

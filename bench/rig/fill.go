@@ -17,7 +17,7 @@ import (
 
 // fill sets the columns that were measured, as far as the case came.
 func (r *Rig) fill(row *results.Row, c workload.Case, m measurement) {
-	row.VariantsUsed = m.variants
+	row.VariantsUsed, row.Graphs = m.variants, m.graphs
 	row.WarmupSteps, row.SampleCount = results.Some(m.WarmupSteps), results.Some(len(m.Samples))
 	row.Warmup, row.Stopped, row.StepSamplesS = m.Warmup, m.Stopped, m.Samples
 	row.PeakBytesPerRank = positive(m.peakBytes)
@@ -111,7 +111,7 @@ func (r *Rig) measuredPeak(c workload.Case) chips.Peak {
 	return func(dtype string, _ bool) (chips.Figure, bool) {
 		dtype = strings.ToLower(dtype)
 		for _, typ := range rateTypes[dtype] {
-			best, ok := bestRate(r.ratesOn(cores), typ, c.ISA)
+			best, ok := bestRate(r.ceilingOn(cores, typ).Rates, typ, c.ISA)
 			if !ok {
 				continue
 			}
@@ -138,7 +138,7 @@ func bestRate(rates []peak.Rate, typ, isa string) (peak.Rate, bool) {
 	var best peak.Rate
 	for _, rate := range rates {
 		if rate.Type == typ && rate.All > asFast*best.All && allowed(rate.Variant, isa) {
-			best = peak.Rate{Type: typ, Variant: rate.Variant, One: max(rate.One, best.One), All: max(rate.All, best.All)}
+			best = peak.Rate{Type: typ, Variant: rate.Variant, All: max(rate.All, best.All)}
 		}
 	}
 	return best, best.All > 0
@@ -162,17 +162,29 @@ func allowed(variant, isa string) bool {
 // low flatters every row.
 const ceilingTime = 150 * time.Millisecond
 
-// ratesOn measures the ceilings of so many cores once a run, before the first row that needs them.
-func (r *Rig) ratesOn(cores int) []peak.Rate {
-	if rates, ok := r.rates[cores]; ok {
-		return rates
+// ceiling is what some cores were measured to multiply and add of one type at most.
+type ceiling struct {
+	Rates []peak.Rate // All of each
+	Clock float64     // host.ClockRate right after
+}
+
+// ceilingOn measures that of so many cores and a type once a run, before the first row that needs it.
+func (r *Rig) ceilingOn(cores int, typ string) ceiling {
+	if known, ok := r.ceilings[cores][typ]; ok {
+		return known
 	}
-	r.rates[cores] = onCores(r.cores[:cores], func(t *team.Team) []peak.Rate {
-		rates := peak.Rates(t, ceilingTime)
-		r.clocks[cores] = host.ClockRate()
-		return rates
+	measured := onCores(r.cores[:cores], func(t *team.Team) ceiling {
+		return ceiling{peak.TeamRates(t, typ, ceilingTime), host.ClockRate()}
 	})
-	return r.rates[cores]
+	r.keep(cores, typ, measured)
+	return measured
+}
+
+func (r *Rig) keep(cores int, typ string, c ceiling) {
+	if r.ceilings[cores] == nil {
+		r.ceilings[cores] = map[string]ceiling{}
+	}
+	r.ceilings[cores][typ] = c
 }
 
 // onCores measures with a worker on each of the cores. It does so on a goroutine of its own: its thread is bound to a core and ends with it.

@@ -124,8 +124,10 @@ func (g *gpus) meet() error {
 	if release := host.NVIDIA(os.DirFS("/")).Release(); release != "" {
 		g.libraries += ";nvidia-driver=" + release
 	}
-	if library, err := dev.Library(); err == nil {
-		g.libraries += ";" + strings.Replace(library, " ", "=", 1)
+	for _, ask := range []func() (string, error){dev.Library, dev.SparseLibrary} {
+		if library, err := ask(); err == nil {
+			g.libraries += ";" + strings.Replace(library, " ", "=", 1)
+		}
 	}
 	if g.collectives != nil {
 		g.libraries += ";" + strings.Replace(g.collectives.Library(), " ", "=", 1)
@@ -166,9 +168,17 @@ func (r *Rig) use(g *gpus) {
 	}
 }
 
+// failedToOpen is why a device that has been opened before cannot be opened now, which tells nothing of what it supports.
+type failedToOpen struct{ error }
+
+func (f failedToOpen) Unwrap() error { return f.error }
+
 // open is one rank's device, with the case's variant of every operator that has it.
 func (g *gpus) open(c workload.Case, rank int) (kernels.Device, error) {
 	dev, err := cuda.Open(g.Driver, g.device(rank))
+	if err != nil && !errors.Is(err, kernels.ErrUnsupported) {
+		err = failedToOpen{err}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -209,8 +219,10 @@ func choose(dev *cuda.Device, variant string) error {
 			}
 		}
 	}
-	if _, err := dev.Library(); !found && err != nil && variant == "cublaslt" {
-		return fmt.Errorf("--isa cublaslt: %w", err)
+	for name, ask := range map[string]func() (string, error){"cublaslt": dev.Library, "cusparselt": dev.SparseLibrary} {
+		if _, err := ask(); !found && err != nil && variant == name {
+			return fmt.Errorf("--isa %s: %w", name, err)
+		}
 	}
 	if !found {
 		return fmt.Errorf("--isa %q is no variant of the GPU's kernels; take one of %s", variant, strings.Join(known, ", "))

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"testing"
 
+	"ofpeak/bench/measure"
 	"ofpeak/bench/nvml"
 	"ofpeak/bench/sweep"
 	"ofpeak/bench/workload"
@@ -142,12 +143,13 @@ func TestProcessesOfOneGPUEach(t *testing.T) {
 func TestWhatGPUsCannotDoIsSaid(t *testing.T) {
 	r, _ := onGPUs(t, 2, 1<<22)
 	for line, want := range map[string]string{
-		simulated("dp=4"):         "needs 4 GPUs, and 2 are used",
-		simulated("threads=2"):    "--threads 2: ranks on GPUs have no threads",
-		simulated("isa=avx2"):     `--isa "avx2" is no variant of the GPU's kernels; take one of rows`,
-		simulated("isa=cublaslt"): "--isa cublaslt: ",
-		"device=sim model=small":  "GB of memory",
-		"model=tiny":              "--device cpu: this run is on the sim",
+		simulated("dp=4"):           "needs 4 GPUs, and 2 are used",
+		simulated("threads=2"):      "--threads 2: ranks on GPUs have no threads",
+		simulated("isa=avx2"):       `--isa "avx2" is no variant of the GPU's kernels; take one of rows`,
+		simulated("isa=cublaslt"):   "--isa cublaslt: ",
+		simulated("isa=cusparselt"): "--isa cusparselt: ",
+		"device=sim model=small":    "GB of memory",
+		"model=tiny":                "--device cpu: this run is on the sim",
 	} {
 		c, err := workload.ParseCase(line)
 		if err != nil {
@@ -195,6 +197,28 @@ func TestAFailedCaseLeavesTheNextOneAlone(t *testing.T) {
 				t.Errorf("the case after it is %s: %s", row.Status, row.Reason)
 			}
 		})
+	}
+}
+
+// A device that fails to open while it is asked about a case is not one that does not support it: the case runs, or fails by itself.
+func TestADeviceThatFailsToOpenIsAskedAgain(t *testing.T) {
+	r, d := onGPUs(t, 1, 0)
+	line := simulated("precision=bf16")
+	c, err := workload.ParseCase(line)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.FailAt(1, driver.ErrNoDevice)
+	if err := r.Check(c); err != nil || d.Calls() > 0 {
+		t.Errorf("the case is refused: %v, %d calls are left", err, d.Calls())
+	}
+	d.FailAt(1, driver.ErrNoDevice)
+	row := sweep.NewRow(c, r.Machine(), sweep.Environment{}, anHour)
+	if r.Run(context.Background(), c, &row); row.Status != results.Failed || !strings.Contains(row.Reason, "no CUDA device") {
+		t.Errorf("the row is %s: %s", row.Status, row.Reason)
+	}
+	if row := run(t, r, line); row.Status != results.OK {
+		t.Errorf("the case after it is %s: %s", row.Status, row.Reason)
 	}
 }
 
@@ -279,6 +303,13 @@ func TestGPUsAreWatched(t *testing.T) {
 		!(row.EnergyPerTokenJ.Or(0) > 0) || row.EnergyBasis != nvml.FromPower {
 		t.Errorf("the row has %+v", row)
 	}
+	if row.ClockRatio.Known() {
+		t.Errorf("a clock's ratio of %v to that of no measurement", row.ClockRatio)
+	}
+	r.measuredCeilings() // on the first GPU
+	if r.fillConditions(&row, c, m); row.ClockRatio.Or(0) != 1590./1980 {
+		t.Errorf("a clock's ratio of %v", row.ClockRatio)
+	}
 	if notes := strings.Join(r.cautions(c, m, &row), "; "); !strings.Contains(notes, "held down by sw_power_cap (to 1200 of 1980 MHz)") {
 		t.Errorf("cautions are %q", notes)
 	}
@@ -299,4 +330,50 @@ func TestGPUsThatCannotBeWatched(t *testing.T) {
 			t.Errorf("%s: %s (%s), %v W, throttled by %q", name, row.Status, row.Reason, row.GPUPowerW, row.GPUThrottleReasons)
 		}
 	}
+}
+
+// A row says whether its steps were launches of a graph, and where that was asked for and cannot be, it has failed with the reason; by itself it goes on without, and warns.
+func TestRowsSayWhetherStepsAreGraphs(t *testing.T) {
+	for graphs, want := range map[string]string{GraphsOn: "on", GraphsOff: "off", GraphsAuto: "off", "": "off"} {
+		r, err := New(Options{Rule: brief, Driver: ptxsim.New(ptxsim.Config{Devices: 2, Seed: 3}), Graphs: graphs})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, line := range []string{"precision=fp16", "dp=2 zero=2", "pass=forward precision=int8"} {
+			if row := run(t, r, simulated(line)); row.Status != results.OK || row.Graphs != want || row.CommBytes.Or(-1) > 0 != (row.Ranks > 1) {
+				t.Errorf("--graphs %s, %s: %s (%s), graphs %q", graphs, line, row.Status, row.Reason, row.Graphs)
+			}
+		}
+	}
+	without := &drivertest.Tap{Driver: ptxsim.New(ptxsim.Config{Devices: 2}), BeginCapture: func() error { return driver.ErrNotSupported }}
+	for graphs, want := range map[string]string{GraphsOn: "--graphs on: cuda: capturing: cuda: not supported", GraphsAuto: "steps are enqueued call by call: cuda: capturing: cuda: not supported"} {
+		r, err := New(Options{Rule: brief, Driver: unlike{without}, Graphs: graphs})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.rule = measure.Rule{MinSamples: 1, MaxSamples: 1}
+		for _, line := range []string{"", "dp=2"} {
+			c, err := workload.ParseCase("device=cuda model=C=16,NH=2,T=4,L=2,B=4 " + line)
+			if err != nil {
+				t.Fatal(err)
+			}
+			m, err := r.measure(t.Context(), c)
+			got := fmt.Sprint(err, r.cautions(c, m, &results.Row{}))
+			if m.graphs != GraphsOff || !strings.Contains(got, want) || (err != nil) != (graphs == GraphsOn) {
+				t.Errorf("--graphs %s, %s: graphs %q, %s", graphs, line, m.graphs, got)
+			}
+		}
+	}
+	if left := without.Alive(); left != "" {
+		t.Errorf("left on the devices: %s", left)
+	}
+}
+
+// unlike has simulated GPUs pass for others.
+type unlike struct{ driver.Driver }
+
+func (d unlike) Device(i int) (driver.DeviceInfo, error) {
+	info, err := d.Driver.Device(i)
+	info.Simulated = false
+	return info, err
 }

@@ -77,6 +77,11 @@ func (r *Rig) curve(ctx context.Context, c workload.Case) ([]float64, error) {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
+			if i == 1 && r.wantsGraphs(c) {
+				if err := t.Capture(); err != nil && r.graphs == GraphsOn {
+					return err
+				}
+			}
 			if err := setBatch(t, c, r.corpus, i); err != nil {
 				return err
 			}

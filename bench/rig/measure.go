@@ -20,8 +20,10 @@ type measurement struct {
 	measure.Result
 	lossFirst, lossLast float64
 	variants            string
-	peakBytes           int64 // of the rank that took most, by its device's allocator
-	processBytes        int64 // of the largest process
+	graphs              string // as the row's column
+	noGraph             error  // why not, where it was tried
+	peakBytes           int64  // of the rank that took most, by its device's allocator
+	processBytes        int64  // of the largest process
 	processKnown        bool
 	commBytes           int64 // of the rank that moved most, in one step
 	phases              phases
@@ -121,6 +123,11 @@ func (r *Rig) measureRank(ctx context.Context, c workload.Case, rank *parallel.R
 	rank.Device.ResetPeak()
 	rank.Device.LimitMemory(int64(c.Memory))
 	m.variants = variantsOf(rank.Device, t.Stage.Config, c.ISA)
+	if how.recorded {
+		if m, err = r.capture(m, c, t); err != nil {
+			return m, err
+		}
+	}
 	watched, watchedGPU := r.watch(c), r.watchGPU(c, rank.ID)
 	defer watchedGPU() // also if a step panics
 	var reports []trainer.Report
@@ -155,7 +162,10 @@ func (r *Rig) measureRank(ctx context.Context, c workload.Case, rank *parallel.R
 	}
 	m.peakBytes = rank.Device.Memory().Peak
 	if len(reports) > 0 {
-		m.lossFirst, m.lossLast = reports[0].Loss, reports[len(reports)-1].Loss
+		m.lossLast = reports[len(reports)-1].Loss
+		if m.graphs != GraphsOn {
+			m.lossFirst = reports[0].Loss
+		}
 	}
 	if m.routing, err = addRouting(err, t); err != nil {
 		return m, err
@@ -166,6 +176,9 @@ func (r *Rig) measureRank(ctx context.Context, c workload.Case, rank *parallel.R
 	}
 	if err == nil {
 		m.conditions.clock, err = clockOf(rank.Compute, host.ClockRate)
+	}
+	if err == nil && m.graphs == GraphsOn {
+		err = t.Uncapture()
 	}
 	if err == nil && how.recorded && c.Device != workload.Sim {
 		m.profile, err = profileRank(ctx, rank, t, x, len(m.Samples), !r.joined(c))

@@ -19,7 +19,6 @@ import (
 	"ofpeak/bench/workload"
 	"ofpeak/kernels"
 	"ofpeak/kernels/cpu/isa"
-	"ofpeak/kernels/cpu/peak"
 	"ofpeak/kernels/cpu/team"
 	"ofpeak/kernels/cuda/driver"
 	"ofpeak/parallel"
@@ -40,7 +39,8 @@ type Options struct {
 	Stall time.Duration
 	// Driver of the GPUs to measure on, one for each rank; nil: the CPU.
 	Driver driver.Driver
-	GPUs   int // how many of them; 0: all
+	GPUs   int    // how many of them; 0: all
+	Graphs string // one of Graphs; "": off
 	// Trace is a file that perfetto.Create made, to which a recorded step of each case is added; "": none.
 	Trace string
 }
@@ -49,6 +49,7 @@ type Options struct {
 type Rig struct {
 	rule       measure.Rule
 	trace      string
+	graphs     string
 	machine    sweep.Machine
 	cores      []int
 	job        comm.Processes // nil: none
@@ -59,9 +60,8 @@ type Rig struct {
 	answers    map[question]error // of a device
 	chip       chips.Chip
 	corpus     workload.Corpus
-	rates      map[int][]peak.Rate         // by cores in use
+	ceilings   map[int]map[string]ceiling  // by cores in use and type of the operands
 	bandwidths map[int]float64             // likewise, 10^9 bytes per second
-	clocks     map[int]float64             // likewise, host.ClockRate right after the rates were measured
 	refs       map[workload.Case]snapshot  // verified references of this run
 	learned    map[workload.Case][]float64 // loss curves of this run
 }
@@ -74,10 +74,10 @@ func New(o Options) (*Rig, error) {
 	}
 	cores = cores[:min(len(cores), host.Cores())]
 	r := &Rig{
-		rule: o.Rule, job: o.Job, localRank: o.LocalRank, stall: o.Stall, trace: o.Trace, cores: cores, corpus: workload.DefaultCorpus(),
-		machine: sweep.Machine{Device: results.CPU, Name: isa.Processor(), Chip: o.Chip, Cores: len(cores)},
-		answers: map[question]error{},
-		rates:   map[int][]peak.Rate{}, bandwidths: map[int]float64{}, clocks: map[int]float64{}, refs: map[workload.Case]snapshot{}, learned: map[workload.Case][]float64{},
+		rule: o.Rule, job: o.Job, localRank: o.LocalRank, stall: o.Stall, trace: o.Trace, graphs: o.Graphs, cores: cores, corpus: workload.DefaultCorpus(),
+		machine:  sweep.Machine{Device: results.CPU, Name: isa.Processor(), Chip: o.Chip, Cores: len(cores)},
+		answers:  map[question]error{},
+		ceilings: map[int]map[string]ceiling{}, bandwidths: map[int]float64{}, refs: map[workload.Case]snapshot{}, learned: map[workload.Case][]float64{},
 	}
 	r.open = r.openDevice
 	if o.Chip != "" {
@@ -179,6 +179,9 @@ func (r *Rig) cautions(c workload.Case, m measurement, row *results.Row) []strin
 	}
 	if note := sparsityNote(c, row); note != "" {
 		notes = append(notes, note)
+	}
+	if m.noGraph != nil {
+		notes = append(notes, "steps are enqueued call by call: "+firstLine(m.noGraph))
 	}
 	if c.OnGPU() && r.gpus.ceilings.err != nil {
 		notes = append(notes, "no measured ceilings: "+firstLine(r.gpus.ceilings.err))

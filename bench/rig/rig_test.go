@@ -386,7 +386,7 @@ func checkWaterfall(t *testing.T, line string, row *results.Row) {
 func assumePeak(r *Rig) {
 	for cores := range len(r.cores) {
 		for _, typ := range []string{"float32", "bfloat16", "int8"} {
-			r.rates[cores+1] = append(r.rates[cores+1], peak.Rate{Type: typ, Variant: "assumed", All: 1e4})
+			r.keep(cores+1, typ, ceiling{Rates: []peak.Rate{{Type: typ, Variant: "assumed", All: 1e4}}})
 		}
 	}
 }

@@ -35,6 +35,7 @@ func variantFor(variants []string, m block.Config, forced string, eight bool) st
 		case strings.HasSuffix(v, "vnni") && !p.Int8:
 		case v == "mma" && !tensorCores(m):
 		case v == "cublaslt" && (!dense || p.Math == kernels.FP8 && !eight):
+		case v == "cusparselt" && (m.Layout.Format != kernels.Sparse24 || p.Compute != kernels.F16 && p.Compute != kernels.BF16):
 		case v == "flash" && (p.Compute == kernels.F32 || m.C/m.NH != 64 && m.C/m.NH != 128):
 		default:
 			name = v

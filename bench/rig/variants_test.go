@@ -9,7 +9,7 @@ import (
 
 func TestVariantForAPrecision(t *testing.T) {
 	products := []string{"go", "avx2", "avx512", "avx512bf16", "avx512vnni"}
-	gpu := []string{"fma", "mma", "cublaslt"}
+	gpu, sparse := []string{"fma", "mma", "cublaslt"}, []string{"fma", "mma", "cublaslt", "cusparselt"}
 	for _, c := range []struct {
 		precision string
 		variants  []string
@@ -37,6 +37,10 @@ func TestVariantForAPrecision(t *testing.T) {
 		{precision: "fp8", variants: gpu, eight: true, forced: "mma", want: "mma"},
 		{precision: "fp8", variants: products, want: "avx512bf16"},
 		{precision: "bf16", variants: gpu, layout: kernels.Layout{Format: kernels.Sparse24}, want: "mma"},
+		{precision: "bf16", variants: sparse, layout: kernels.Layout{Format: kernels.Sparse24}, want: "cusparselt"},
+		{precision: "bf16", variants: sparse, layout: kernels.Layout{Format: kernels.Sparse24}, forced: "mma", want: "mma"},
+		{precision: "fp32", variants: sparse, layout: kernels.Layout{Format: kernels.Sparse24}, want: "fma"},
+		{precision: "bf16", variants: sparse, want: "cublaslt"},
 		{precision: "bf16", variants: gpu, layout: kernels.Layout{Format: kernels.BlockSparse, Block: 32}, want: "mma"},
 		{precision: "bf16", variants: gpu, layout: kernels.Layout{Format: kernels.BlockSparse, Block: 8}, want: "fma"},
 		{precision: "fp32", variants: gpu, layout: kernels.Layout{Format: kernels.Sparse24}, want: "fma"},

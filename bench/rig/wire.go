@@ -14,6 +14,7 @@ type sent struct {
 	measure.Result
 	LossFirst, LossLast  float64
 	Variants             string
+	Graphs, NoGraph      string
 	PeakBytes, CommBytes int64
 	ProcessBytes         int64
 	ProcessKnown         bool
@@ -31,22 +32,28 @@ type sent struct {
 func (m measurement) send() sent {
 	p := m.phases
 	w := m.conditions
-	s := sent{m.Result, m.lossFirst, m.lossLast, m.variants, m.peakBytes, m.commBytes, m.processBytes, m.processKnown,
+	s := sent{m.Result, m.lossFirst, m.lossLast, m.variants, m.graphs, "", m.peakBytes, m.commBytes, m.processBytes, m.processKnown,
 		[6]float64{p.forward, p.backward, p.optimizer, p.comm, p.exposed, p.bubble}, m.skippedSteps, [2]float64{m.routing.choices, m.routing.dropped}, m.profile.steps, "",
 		w.clock, w.clockChange.Or(-1), w.RunDelayPct.Or(-1), w.gpus}
 	if m.profile.err != nil {
 		s.NotRecorded = m.profile.err.Error()
+	}
+	if m.noGraph != nil {
+		s.NoGraph = m.noGraph.Error()
 	}
 	return s
 }
 
 func (s sent) receive() measurement {
 	p := s.Phases
-	m := measurement{Result: s.Result, lossFirst: s.LossFirst, lossLast: s.LossLast, variants: s.Variants, peakBytes: s.PeakBytes, commBytes: s.CommBytes,
+	m := measurement{Result: s.Result, lossFirst: s.LossFirst, lossLast: s.LossLast, variants: s.Variants, graphs: s.Graphs, peakBytes: s.PeakBytes, commBytes: s.CommBytes,
 		processBytes: s.ProcessBytes, processKnown: s.ProcessKnown,
 		phases: phases{p[0], p[1], p[2], p[3], p[4], p[5]}, skippedSteps: s.SkippedSteps, routing: routing{s.Routing[0], s.Routing[1]}, profile: profile{steps: s.Steps}}
 	if s.NotRecorded != "" {
 		m.profile.err = errors.New(s.NotRecorded)
+	}
+	if s.NoGraph != "" {
+		m.noGraph = errors.New(s.NoGraph)
 	}
 	m.conditions.clock, m.conditions.clockChange, m.conditions.RunDelayPct = s.Clock, notNegative(s.ClockChange), notNegative(s.RunDelay)
 	m.conditions.gpus = s.GPUs

@@ -15,6 +15,8 @@ func (s *stream) AdamW(a kernels.AdamWArgs) {
 	if !s.supported(kernels.OpAdamW, t, kernels.Dense) {
 		return
 	}
+	s.dev.written(a.Param)
+	s.dev.written(a.Master)
 	n := a.Master.Size()
 	s.launch("adamw", "adamw_"+suffix(t), s.over(n), a.Param, a.Master, a.Grad, a.M, a.V, a.State, a.LR, a.Beta1, a.Beta2, a.Eps, a.WeightDecay, n)
 }

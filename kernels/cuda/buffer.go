@@ -55,6 +55,7 @@ func (b *buffer) Free() {
 		panic("cuda: buffer freed twice")
 	}
 	b.freed = true
+	b.dev.forget(b)
 	b.dev.mem.Current -= int64(b.n) * int64(b.t.Size())
 	_ = b.dev.ctx.Free(b.at)
 }

@@ -1,7 +1,7 @@
 // Package cuda is the kernels.Device of NVIDIA GPUs. Its kernels are the CUDA C++ files in src, compiled ahead to the PTX that lies beside them and is embedded here;
 // a driver.Driver runs them: the real one, or the interpreter of package ptxsim, which runs the very same PTX without a GPU.
 //
-// It is not a binding of CUDA (that is package driver). Of NVIDIA's libraries it uses cuBLASLt for dense products, where that is installed.
+// It is not a binding of CUDA (that is package driver). Of NVIDIA's libraries it uses cuBLASLt for dense products and cuSPARSELt for those with 2:4 weights, where they are installed.
 package cuda
 
 import (
@@ -31,6 +31,9 @@ type Device struct {
 
 	products   driver.Products // nil: none
 	noProducts error           // why
+	sparse     driver.SparseProducts
+	noSparse   error
+	compressed map[*stream][]*compressedWeight
 
 	untimed atomic.Pointer[error] // the first time between events that the driver did not give; closing tells it, since it was taken for 0
 }
@@ -55,8 +58,11 @@ func Open(from driver.Driver, i int) (*Device, error) {
 	d := &Device{
 		ctx: ctx, info: info, setup: setup,
 		modules: map[string]driver.Module{}, kernels: map[string]driver.Function{}, selected: map[kernels.Op]string{}, reached: map[*Device]bool{},
+		compressed: map[*stream][]*compressedWeight{},
 	}
-	d.openProducts()
+	if err := d.openLibraries(); err != nil {
+		return nil, errors.Join(fmt.Errorf("cuda: device %d: %w", i, err), d.Close())
+	}
 	return d, nil
 }
 
@@ -97,10 +103,14 @@ var variants = map[kernels.Op][]string{
 
 // Variants lists them.
 func (d *Device) Variants(op kernels.Op) []string {
+	known := variants[op]
 	if op == kernels.OpLinear && d.products != nil {
-		return append(slices.Clone(variants[op]), library)
+		known = append(slices.Clone(known), library)
 	}
-	return variants[op]
+	if op == kernels.OpLinear && d.sparse != nil {
+		known = append(slices.Clone(known), sparseLibrary)
+	}
+	return known
 }
 
 // Select makes later calls of op use a variant; "" picks the fastest.
@@ -126,6 +136,9 @@ func (d *Device) Close() error {
 	var errs []error
 	if d.products != nil {
 		errs = append(errs, d.products.Close())
+	}
+	if d.sparse != nil {
+		errs = append(errs, d.sparse.Close())
 	}
 	for _, m := range d.modules {
 		errs = append(errs, m.Close())

@@ -8,6 +8,7 @@ import (
 
 func (s *stream) Fill(dst kernels.Tensor, v float64) {
 	kernels.CheckFill(dst)
+	s.dev.written(dst)
 	n, at := dst.Size(), address(dst)
 	switch t := dst.DType(); t {
 	case kernels.F32, kernels.I32:
@@ -38,11 +39,13 @@ func pattern(t kernels.DType, v float64) uint64 {
 
 func (s *stream) Copy(dst, src kernels.Tensor) {
 	kernels.CheckCopy(dst, src)
+	s.dev.written(dst)
 	s.fail(s.s.Copy(address(dst), address(src), int64(dst.Size()*dst.DType().Size())))
 }
 
 func (s *stream) CopyColumns(dst, src kernels.Tensor, to, from, n int) {
 	kernels.CheckCopyColumns(dst, src, to, from, n)
+	s.dev.written(dst)
 	t, rows, d, c := src.DType(), src.Rows(), dst.Dim(-1), src.Dim(-1)
 	if suffix(t) == "" {
 		s.fail(fmt.Errorf("%w: CopyColumns of %s on CUDA", kernels.ErrUnsupported, t))
@@ -59,6 +62,7 @@ func (s *stream) CopyColumns(dst, src kernels.Tensor, to, from, n int) {
 
 func (s *stream) Cast(dst, src kernels.Tensor) {
 	kernels.CheckCast(dst, src)
+	s.dev.written(dst)
 	d, from, n, file := castable(dst.DType()), castable(src.DType()), src.Size(), "elementwise"
 	if dst.DType().Size() == 1 || src.DType().Size() == 1 {
 		file = "float8"
@@ -77,6 +81,7 @@ func (s *stream) Cast(dst, src kernels.Tensor) {
 
 func (s *stream) Add(out, x, bias, residual kernels.Tensor) {
 	kernels.CheckAdd(out, x, bias, residual)
+	s.dev.written(out)
 	t, n, c := x.DType(), x.Size(), x.Dim(-1)
 	if suffix(t) == "" {
 		s.fail(fmt.Errorf("%w: Add of %s on CUDA", kernels.ErrUnsupported, t))

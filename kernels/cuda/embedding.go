@@ -8,7 +8,6 @@ func (s *stream) EmbeddingForward(out, ids, wte, wpe kernels.Tensor) {
 	if !s.supported(kernels.OpEmbedding, t, kernels.Dense) {
 		return
 	}
-	s.tokens = true
 	s.launch("embedding", "embedding_forward_"+suffix(t), shape{gridX: ids.Size(), threads: rowThreads(c)}, out, ids, wte, wpe, s.wrong(), ids.Dim(1), wte.Dim(0), c)
 }
 
@@ -18,7 +17,6 @@ func (s *stream) EmbeddingBackward(dwte, dwpe, dout, ids kernels.Tensor) {
 	if !s.supported(kernels.OpEmbedding, t, kernels.Dense) {
 		return
 	}
-	s.tokens = true
 	s.launch("embedding", "embedding_tokens_"+suffix(t), shape{gridX: ids.Size(), threads: rowThreads(c)}, dwte, dout, ids, s.wrong(), ids.Size(), dwte.Dim(0), c)
 	s.launch("embedding", "embedding_positions_"+suffix(t), shape{gridX: length, threads: rowThreads(c)}, dwpe, dout, b, length, c)
 }

@@ -16,6 +16,7 @@ func (s *stream) Upload(dst kernels.Tensor, src *tensor.Dense) {
 	if src.DataSize() != dst.Size() {
 		panic("cuda: Upload: sizes differ")
 	}
+	s.dev.written(dst)
 	t := dst.DType()
 	encode := encoder(src.Data(), t)
 	s.pieces(dst, func(b []byte, first, n int) error {

@@ -1,6 +1,7 @@
 package cuda
 
 import (
+	"errors"
 	"fmt"
 
 	"ofpeak/kernels"
@@ -54,7 +55,7 @@ func (s *stream) multiplies(t kernels.DType, w kernels.Weight) bool {
 func (s *stream) LinearForward(out, x kernels.Tensor, w kernels.Weight, e kernels.Epilogue) {
 	kernels.CheckLinearForward(out, x, w, e)
 	t, n := x.DType(), x.Rows()
-	if !s.multiplies(t, w) || s.libraryForward(out, x, w, e) {
+	if !s.multiplies(t, w) || s.libraryForward(out, x, w, e) || s.sparseForward(out, x, w, e) {
 		return
 	}
 	if w.Format == kernels.Int8 {
@@ -154,16 +155,24 @@ func (s *stream) workspace(bytes int) (driver.Ptr, error) {
 	}
 	old := s.work
 	s.work, s.workSize = p, bytes
-	if old != 0 {
-		return p, s.dev.ctx.Free(old) // waits for the calls that use it
+	switch {
+	case old == 0:
+		return p, nil
+	case s.captured:
+		s.retired = append(s.retired, old)
+		return p, nil
 	}
-	return p, nil
+	return p, s.dev.ctx.Free(old) // waits for the calls that use it
 }
 
 // closeWorkspace frees it.
 func (s *stream) closeWorkspace() error {
-	if s.work == 0 {
-		return nil
+	s.closeCompressed()
+	var errs []error
+	for _, p := range append(s.retired, s.work) {
+		if p != 0 {
+			errs = append(errs, s.dev.ctx.Free(p))
+		}
 	}
-	return s.dev.ctx.Free(s.work)
+	return errors.Join(errs...)
 }

@@ -21,7 +21,6 @@ func (s *stream) CrossEntropy(loss, dlogits, logits, targets kernels.Tensor, n i
 		return
 	}
 	sh := shape{gridX: min(rows, maxParts), threads: rowThreads(v)}
-	s.tokens = true
 	s.launch("loss", "cross_entropy_"+suffix(t), sh, s.scratch, dlogits, logits, targets, state, float32(1/float64(n)), s.wrong(), rows, v)
 	s.addParts(loss, sh.gridX)
 }

@@ -17,7 +17,7 @@ import (
 type Rate struct {
 	Type     kernels.DType // of the factors: F32, TF32, F16, BF16 or I8
 	Sparse24 bool          // the left factor is 2:4 sparse; operations count its zeros, as vendors' figures do
-	Variant  string        // "fma", "mma.sync" or "mma.sp": that instruction on registers; "cublaslt": a large product
+	Variant  string        // "fma", "mma.sync" or "mma.sp": that instruction on registers; "cublaslt" or "cusparselt": a large product
 	TOPS     float64       // 10^12 operations a second, a multiplication and an addition being two; 0 on a simulated device
 }
 
@@ -57,7 +57,11 @@ func (d *Device) Ceilings(each time.Duration) (c Ceilings, err error) {
 	if err != nil {
 		return c, fmt.Errorf("cuda: a large product: %w", err)
 	}
-	c.Rates = append(c.Rates, products...)
+	sparse, err := m.sparseProducts()
+	if err != nil {
+		return c, fmt.Errorf("cuda: a large 2:4 product: %w", err)
+	}
+	c.Rates = append(append(c.Rates, products...), sparse...)
 	if c.Bandwidths, err = m.bandwidths(); err != nil {
 		return c, fmt.Errorf("cuda: a stream over memory: %w", err)
 	}

@@ -90,7 +90,7 @@ func (m *meter) product(t kernels.DType) (Rate, error) {
 	if err := m.dev.products.Multiply(m.s.s, p); err != nil {
 		return rate, err
 	}
-	if err := m.checkProduct(abc[2], edge, pattern); err != nil {
+	if err := m.checkProduct(abc[2], edge, pattern, pattern); err != nil {
 		return rate, err
 	}
 	seconds, err := m.shortest(func() { m.s.fail(m.dev.products.Multiply(m.s.s, p)) })
@@ -120,9 +120,9 @@ func (m *meter) fill(t kernels.Tensor, pattern []float32) error {
 	return m.s.Sync()
 }
 
-// checkProduct holds some rows of C, the last among them, to what the pattern gives, rounded once to C's type.
-func (m *meter) checkProduct(c kernels.Tensor, edge int, pattern []float32) error {
-	at := func(row, col int) float64 { return float64(pattern[(row*edge+col)%len(pattern)]) }
+// checkProduct holds some rows of C = A·Bᵀ, the last among them, to what the patterns of A and B give, rounded once to C's type.
+func (m *meter) checkProduct(c kernels.Tensor, edge int, a, b []float32) error {
+	at := func(pattern []float32, row, col int) float64 { return float64(pattern[(row*edge+col)%len(pattern)]) }
 	got := make([]float64, edge)
 	for row := edge - 1; row >= 0; row -= max(1, edge/5) {
 		if err := m.s.Download(tensor.New(tensor.WithShape(edge), tensor.WithBacking(got)), c.At(row*edge, edge)); err != nil {
@@ -131,7 +131,7 @@ func (m *meter) checkProduct(c kernels.Tensor, edge int, pattern []float32) erro
 		for col := 0; col < edge; col += max(1, edge/64) {
 			sum := 0.0
 			for k := range edge {
-				sum += at(row, k) * at(col, k)
+				sum += at(a, row, k) * at(b, col, k)
 			}
 			if want := asStored(c.DType(), sum); got[col] != want {
 				return fmt.Errorf("element %d,%d is %g, not %g", row, col, got[col], want)

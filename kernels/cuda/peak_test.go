@@ -13,7 +13,7 @@ import (
 
 // Every loop and stream, as its PTX ships, does what its rate counts; on a simulated device no rate is told.
 func TestCeilingsAreCheckedAndHaveNoSpeed(t *testing.T) {
-	dev, err := Open(ptxsim.New(ptxsim.Config{Seed: 1, Products: true}), 0)
+	dev, err := Open(ptxsim.New(ptxsim.Config{Seed: 1, Products: true, SparseProducts: true, Capability: 89}), 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -21,7 +21,7 @@ func TestCeilingsAreCheckedAndHaveNoSpeed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(c.Rates) != len(loops)+4 || len(c.Bandwidths) != 2 {
+	if len(c.Rates) != len(loops)+5+2 || len(c.Bandwidths) != 2 {
 		t.Errorf("got %+v", c)
 	}
 	for _, r := range c.Rates {

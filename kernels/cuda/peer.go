@@ -14,8 +14,11 @@ func (s *stream) Device() kernels.Device { return s.dev }
 // Below is what the stream is on the driver, for libraries that enqueue there.
 func (s *stream) Below() (driver.Context, driver.Stream) { return s.dev.ctx, s.s }
 
-// Address is where a tensor of this device starts.
-func (s *stream) Address(t kernels.Tensor) driver.Ptr { return address(t) }
+// Address is where a tensor of this device starts, for whoever may write there.
+func (s *stream) Address(t kernels.Tensor) driver.Ptr {
+	s.dev.written(t)
+	return address(t)
+}
 
 // Guard makes every later Sync fail with what ended says, unless that is nil: the work of a library that is cut short leaves no error on the stream.
 func (s *stream) Guard(ended func() error) { s.ended = ended }
@@ -29,6 +32,7 @@ func (s *stream) Fail(err error) { s.fail(err) }
 // CopyFrom copies from this device or another one of its driver.
 func (s *stream) CopyFrom(dst, src kernels.Tensor) {
 	kernels.CheckCopy(dst, src)
+	s.dev.written(dst)
 	to, from, n := address(dst), address(src), int64(dst.Size()*dst.DType().Size())
 	owner := src.Buf.(*buffer).dev
 	if owner == s.dev {
@@ -55,6 +59,7 @@ func (d *Device) reach(other *Device) error {
 // SumParts sums the first dim.
 func (s *stream) SumParts(dst, parts kernels.Tensor) {
 	kernels.CheckSumParts(dst, parts)
+	s.dev.written(dst)
 	t, p, n := dst.DType(), parts.Dim(0), parts.Dim(1)
 	if suffix(t) == "" {
 		s.fail(fmt.Errorf("%w: sums of %s between CUDA devices", kernels.ErrUnsupported, t))

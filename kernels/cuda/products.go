@@ -14,9 +14,20 @@ const productMemory = 32 << 20
 // library is the variant of dense products that cuBLASLt computes.
 const library = "cublaslt"
 
-// openProducts takes the library where it is installed; noProducts then says why not.
-func (d *Device) openProducts() {
-	d.products, d.noProducts = d.ctx.Products()
+// openLibraries takes the libraries that are installed; noProducts and noSparse say why the others are not there. One that is there and does not start is an error.
+func (d *Device) openLibraries() error {
+	if d.products, d.noProducts = d.ctx.Products(); d.noProducts != nil {
+		d.products = nil
+	}
+	if d.sparse, d.noSparse = d.ctx.SparseProducts(); d.noSparse != nil {
+		d.sparse = nil
+	}
+	for _, err := range []error{d.noProducts, d.noSparse} {
+		if err != nil && !errors.Is(err, driver.ErrNotSupported) {
+			return err
+		}
+	}
+	return nil
 }
 
 // Library is the name and version of the library of matrix products, or why there is none.
@@ -30,7 +41,7 @@ func (d *Device) Library() (string, error) {
 // hasLibrary tells whether dense products go to the library.
 func (s *stream) hasLibrary(w kernels.Weight) bool {
 	chosen := s.dev.selected[kernels.OpLinear]
-	return w.Format == kernels.Dense && (w.Math != kernels.FP8 || s.dev.Multiplies8()) && s.dev.products != nil && (chosen == "" || chosen == library)
+	return w.Format == kernels.Dense && (w.Math != kernels.FP8 || s.dev.Multiplies8()) && s.dev.products != nil && (chosen == "" || chosen == library || chosen == sparseLibrary)
 }
 
 // multiply enqueues a product in the library, and tells whether it did: it has no kernel for every alignment and shape.

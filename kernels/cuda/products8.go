@@ -24,7 +24,7 @@ func (f factor8) bytes() int { return lines(f.Size()) }
 // multiply8 enqueues a product of factors that it first rounds to 8 bits, in the workspace. It tells whether it did: if not, because the library has no kernel for it, nothing is
 // enqueued.
 func (s *stream) multiply8(p driver.Product, a, b factor8) bool {
-	const tops, scales = 0, 8 // two largest magnitudes, and two scales that take a factor back
+	const tops, scales, apart = 0, 16, 16 // two largest magnitudes, and two scales that take a factor back, on 16 bytes each
 	work, err := s.workspace(productMemory + line + a.bytes() + b.bytes())
 	if err != nil {
 		s.fail(fmt.Errorf("cuda: workspace of products: %w", err))
@@ -32,7 +32,7 @@ func (s *stream) multiply8(p driver.Product, a, b factor8) bool {
 	}
 	at := work + productMemory
 	p.Work, p.WorkSize = work, productMemory
-	p.ScaleA, p.ScaleB, p.A = at+scales, at+scales+4, at+line
+	p.ScaleA, p.ScaleB, p.A = at+scales, at+scales+apart, at+line
 	p.B, p.TransB = p.A+driver.Ptr(a.bytes()), true
 	p.In, p.InB = driverType(a.as), driverType(b.as)
 	if err := s.dev.products.Supports(p); errors.Is(err, driver.ErrNotSupported) {

@@ -100,14 +100,14 @@ func TestTrainingStepsEqualTheReference(t *testing.T) {
 		library   bool
 	}{
 		{precision: "fp32", length: 20}, {precision: "tf32", length: 20}, {precision: "bf16", length: 66}, {precision: "fp16", length: 66}, {precision: "fp8", length: 17}, {precision: "fp8", length: 32, library: true},
-		{precision: "bf16", length: 9, layout: sparse}, {precision: "fp16", length: 9, layout: blocks}, {precision: "fp32", length: 9, layout: sparse}, {precision: "fp32", length: 9, layout: blocks},
+		{precision: "bf16", length: 9, layout: sparse}, {precision: "bf16", length: 16, layout: sparse, library: true}, {precision: "fp16", length: 9, layout: blocks}, {precision: "fp32", length: 9, layout: sparse}, {precision: "fp32", length: 9, layout: blocks},
 		{precision: "fp32", length: 11, experts: block.Experts{Count: 4, TopK: 1, Capacity: 1}}, {precision: "tf32", length: 11, experts: block.Experts{Count: 4, TopK: 2, Capacity: 1}},
 	} {
 		t.Run(fmt.Sprintf("%s %s experts=%d library=%t", c.precision, c.layout.Format, c.experts.Count, c.library), func(t *testing.T) {
 			cfg := block.Config{C: 128, NH: 2, T: c.length, L: 1, V: 40, Batch: 1, Seed: 5, Precision: precision(t, c.precision), Layout: c.layout, Experts: c.experts}
 			// A gradient passes about 16 roundings and sums of up to 4C terms.
 			tolerance := 16 * (min(cfg.Precision.Factors().Eps(), kernels.BF16.Eps()) + 4*math.Sqrt(float64(4*cfg.C))*kernels.F32.Eps())
-			losses, grads, err := train(simulated(t, ptxsim.Config{Seed: 1, Products: c.library, Capability: 89}), cfg, 2)
+			losses, grads, err := train(simulated(t, ptxsim.Config{Seed: 1, Products: c.library, SparseProducts: c.library, Capability: 89}), cfg, 2)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -128,12 +128,27 @@ func TestTrainingStepsEqualTheReference(t *testing.T) {
 	}
 }
 
-// Whatever call of the driver fails, the failure comes back with its code and nothing stays allocated.
+// Whatever call of the driver or of a library fails, the failure comes back with its code and nothing stays allocated.
 func TestFailuresLeakNothing(t *testing.T) {
-	cfg := block.Config{C: 16, NH: 2, T: 3, L: 1, V: 5, Batch: 1, Precision: precision(t, "fp16")}
+	sparse := kernels.Layout{Format: kernels.Sparse24}
+	for name, c := range map[string]struct {
+		model block.Config
+		sim   ptxsim.Config
+		step  int
+	}{
+		"own kernels": {block.Config{C: 16, NH: 2, T: 3, L: 1, V: 5, Batch: 1, Precision: precision(t, "fp16")}, ptxsim.Config{}, 9},
+		"cuBLASLt":    {block.Config{C: 16, NH: 2, T: 16, L: 1, V: 16, Batch: 1, Precision: precision(t, "fp8")}, ptxsim.Config{Products: true, Capability: 89}, 5},
+		"cuSPARSELt":  {block.Config{C: 16, NH: 2, T: 8, L: 1, V: 5, Batch: 1, Precision: precision(t, "bf16"), Layout: sparse}, ptxsim.Config{SparseProducts: true}, 5},
+	} {
+		t.Run(name, func(t *testing.T) { failuresLeakNothing(t, c.model, c.sim, c.step) })
+	}
+}
+
+func failuresLeakNothing(t *testing.T, cfg block.Config, config ptxsim.Config, step int) {
 	failed := 0
-	for n := 1; ; n += 9 {
-		sim := ptxsim.New(ptxsim.Config{Seed: uint64(n)})
+	for n := 1; ; n += step {
+		config.Seed = uint64(n)
+		sim := ptxsim.New(config)
 		dev, err := Open(sim, 0)
 		if err != nil {
 			t.Fatal(err)

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"time"
 
 	"ofpeak/kernels"
 	"ofpeak/kernels/cuda/driver"
@@ -20,9 +19,14 @@ type stream struct {
 	// scratch holds maxParts floats, the blocks' shares of a sum, and behind them a word that kernels set for a token outside the vocabulary.
 	scratch driver.Ptr
 	tokens  bool // a kernel that checks tokens was enqueued since the last Sync
+	repeats bool // or is part of a graph
 
 	work     driver.Ptr // see workspace
 	workSize int
+	retired  []driver.Ptr // earlier workspaces, which graphs still use
+
+	capture  *capture // the last that it was part of; nil: none
+	captured bool     // there has been one
 
 	ended func() error // see Guard; nil: none
 }
@@ -83,7 +87,7 @@ func (s *stream) Sync() error {
 	if s.tokens && s.err == nil {
 		s.fail(s.checkTokens())
 	}
-	s.tokens = false
+	s.tokens = s.repeats
 	if s.ended != nil {
 		s.fail(s.ended())
 	}
@@ -92,55 +96,26 @@ func (s *stream) Sync() error {
 	return err
 }
 
-func (s *stream) wrong() driver.Ptr { return s.scratch + 4*maxParts }
+// wrong is the word that a kernel sets for a token outside the vocabulary, to be looked at by the next Sync; by every later one if the kernel is part of a graph.
+func (s *stream) wrong() driver.Ptr {
+	s.tokens, s.repeats = true, s.repeats || s.capturing() != nil
+	return s.scratch + 4*maxParts
+}
 
 // checkTokens reports a token outside the vocabulary since the last Sync.
 func (s *stream) checkTokens() error {
-	host := s.staging[:4]
-	if err := errors.Join(s.s.CopyToHost(host, s.wrong()), s.s.Synchronize()); err != nil {
+	host, wrong := s.staging[:4], s.wrong()
+	if err := errors.Join(s.s.CopyToHost(host, wrong), s.s.Synchronize()); err != nil {
 		return err
 	}
 	if host[0] == 0 {
 		return nil
 	}
-	if err := s.s.Memset32(s.wrong(), 0, 1); err != nil {
+	if err := s.s.Memset32(wrong, 0, 1); err != nil {
 		return err
 	}
 	return errors.New("cuda: a token lies outside the vocabulary")
 }
-
-// event implements kernels.Event.
-type event struct {
-	e driver.Event
-	d *Device
-}
-
-// NewEvent makes an event.
-func (d *Device) NewEvent() (kernels.Event, error) {
-	e, err := d.ctx.NewEvent(true)
-	if err != nil {
-		return nil, fmt.Errorf("cuda: making an event: %w", err)
-	}
-	return &event{e, d}, nil
-}
-
-// Since is 0 where the events are not comparable: not recorded, not completed, or of a lost context.
-func (e *event) Since(start kernels.Event) time.Duration {
-	d, err := e.e.Since(start.(*event).e)
-	if err != nil {
-		if !errors.Is(err, driver.ErrInvalidHandle) && !errors.Is(err, driver.ErrNotReady) {
-			e.d.untimed.CompareAndSwap(nil, &err)
-		}
-		return 0
-	}
-	return d
-}
-
-func (e *event) Close() error { return e.e.Close() }
-
-func (s *stream) Record(e kernels.Event) { s.fail(s.s.Record(e.(*event).e)) }
-
-func (s *stream) Wait(e kernels.Event) { s.fail(s.s.Wait(e.(*event).e)) }
 
 // shape is a grid of blocks and their threads, in x and y, and a block's dynamic shared memory in bytes.
 type shape struct {

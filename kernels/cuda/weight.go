@@ -11,6 +11,7 @@ func (s *stream) Encode(w kernels.Weight, dense kernels.Tensor) {
 	if !s.supported(kernels.OpLinear, values, w.Format) {
 		return
 	}
+	s.dev.written(w.Values)
 	t := suffix(values)
 	switch w.Format {
 	case kernels.Dense:

@@ -46,6 +46,15 @@ func (d extension) tolerance(t kernels.DType) float64 {
 	return 4*tolerance(t, d.t+d.u+d.hs) + 4*d.largest()*kernels.StatsOf(t).Eps()
 }
 
+// largest is about the largest score: if cold they lie around a sum of products of two half-normal numbers.
+func (d extension) largest() float64 {
+	largest := d.attention.largest()
+	if d.cold {
+		largest += 2 / math.Pi * d.spread * d.spread * math.Sqrt(float64(d.hs))
+	}
+	return largest
+}
+
 func (d extension) forward(e *env, t kernels.DType) {
 	e.shift, e.scale = d.shift, 1
 	st := kernels.StatsOf(t)

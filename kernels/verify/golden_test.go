@@ -74,11 +74,15 @@ func TestGoldenSumsCoverAllValues(t *testing.T) {
 // Every case's outputs have a key of their own.
 func TestGoldenOutputsHaveKeysOfTheirOwn(t *testing.T) {
 	g, n, dev := NewGolden("", 1), 0, ref.New()
+	s, err := dev.NewStream()
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range Cases(1) {
 		if c.Type != kernels.F32 || c.Op == kernels.OpAttention {
 			continue // the others have the same names, and take longer
 		}
-		outs, err := c.run(dev, false)
+		outs, err := c.run(dev, s, false)
 		if err != nil {
 			t.Fatal(err)
 		}

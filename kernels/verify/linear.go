@@ -34,6 +34,7 @@ var epilogues = []struct{ bias, act, residual string }{
 func sizes(fuzz *rand.Rand, oc, c int) []matmul {
 	ms := []matmul{
 		{1, 1, 1, 0}, {2, 3, 5, 1}, {17, 33, 65, 3}, {64, 96, 128, 0}, {65, 63, 31, 0}, {3, 130, 300, 1}, {130, 20, 7, 0},
+		{24, 48, 32, 8},                                                        // what libraries ask for
 		{9, 17, 1100, 0}, {515, 18, 24, 0}, {6, 1040, 40, 1}, {256, 64, 32, 0}, // longer than a cache block in one dim
 	}
 	for range 6 {

@@ -7,6 +7,7 @@
 package verify
 
 import (
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"math/rand/v2"
@@ -40,13 +41,44 @@ func (c Case) Run(dev kernels.Device) (relError float64, err error) {
 
 // RunOutputs is Run with what dev wrote, as far as it came.
 func (c Case) RunOutputs(dev kernels.Device) (relError float64, outs []Output, err error) {
-	got, err := c.run(dev, false)
+	s, err := dev.NewStream()
 	if err != nil {
 		return 0, nil, fmt.Errorf("%v: %w", c, err)
 	}
-	want, err := c.run(ref.New(), true)
+	defer func() {
+		if cerr := s.Close(); cerr != nil && err == nil {
+			err = fmt.Errorf("%v: %w", c, cerr)
+		}
+	}()
+	want, err := c.Expect()
 	if err != nil {
-		return 0, nil, fmt.Errorf("%v: reference: %w", c, err)
+		return 0, nil, err
+	}
+	return c.Check(dev, s, want)
+}
+
+// Expected is what a case's outputs should be.
+type Expected []output
+
+// Expect calls the operator on the reference.
+func (c Case) Expect() (Expected, error) {
+	dev := ref.New()
+	s, err := dev.NewStream()
+	if err != nil {
+		return nil, fmt.Errorf("%v: reference: %w", c, err)
+	}
+	want, err := c.run(dev, s, true)
+	if err = errors.Join(err, s.Close()); err != nil {
+		return nil, fmt.Errorf("%v: reference: %w", c, err)
+	}
+	return want, nil
+}
+
+// Check is RunOutputs against what Expect returned, so that variants and devices share the reference's work, on a stream that other cases use as well.
+func (c Case) Check(dev kernels.Device, s kernels.Stream, want Expected) (relError float64, outs []Output, err error) {
+	got, err := c.run(dev, s, false)
+	if err != nil {
+		return 0, nil, fmt.Errorf("%v: %w", c, err)
 	}
 	for i, g := range got {
 		outs = append(outs, Output{g.name, g.values, g.scale})
@@ -59,22 +91,14 @@ func (c Case) RunOutputs(dev kernels.Device) (relError float64, outs []Output, e
 	return relError, outs, err
 }
 
-func (c Case) run(dev kernels.Device, exact bool) (outs []output, err error) {
-	s, err := dev.NewStream()
-	if err != nil {
-		return nil, err
-	}
+func (c Case) run(dev kernels.Device, s kernels.Stream, exact bool) ([]output, error) {
 	e := &env{dev: dev, s: s, exact: exact, random: rand.New(rand.NewPCG(c.seed, 1))}
-	defer func() {
-		e.free()
-		if cerr := s.Close(); err == nil {
-			err = cerr
-		}
-	}()
-	if err := e.try(c.build); err != nil {
-		return nil, err
+	defer e.free()
+	err := e.try(c.build)
+	if serr := s.Sync(); err == nil { // also after a failed allocation, since memory in use is about to be freed
+		err = serr
 	}
-	if err := s.Sync(); err != nil {
+	if err != nil {
 		return nil, err
 	}
 	return e.results()

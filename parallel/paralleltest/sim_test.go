@@ -44,6 +44,7 @@ type technique struct {
 	precision string
 	layout    kernels.Layout
 	again     bool // recomputed activations
+	sparse    bool // a library multiplies by 2:4 weights
 	experts   block.Experts
 	parallel.Strategy
 }
@@ -78,10 +79,13 @@ var tolerances = map[string]float64{"fp32": 2e-5, "tf32": 0.008, "bf16": 0.06, "
 
 func (c technique) run(t *testing.T, seed uint64, between engine) {
 	p, _ := kernels.PrecisionNamed(c.precision)
-	gpus := &drivertest.Tap{Driver: ptxsim.New(ptxsim.Config{Devices: 4, Seed: seed, Collectives: true})}
+	gpus := &drivertest.Tap{Driver: ptxsim.New(ptxsim.Config{Devices: 4, Seed: seed, Collectives: true, SparseProducts: c.sparse})}
 	m := block.Config{C: 16, NH: 2, T: 5, L: 2, V: 8, Batch: 4, Seed: 3, Layout: c.layout, Recompute: c.again, Experts: c.experts}
-	if c.CP > 1 {
+	if c.CP > 1 || c.sparse { // a library of sparse products takes multiples of 8 rows
 		m.T = 8
+	}
+	if c.sparse {
+		m.L = 4 // of which two share each slot of ZeRO's for whole weights
 	}
 	paralleltest.Run(t, paralleltest.Options{
 		Open: simulated(gpus), Truth: openRef, Connect: between(gpus), Precision: p,
@@ -123,6 +127,14 @@ func TestSimulatedGPUsTrainOverALibrary(t *testing.T) {
 		if plain && (os.Getenv("OFPEAK_LONG") != "" || slices.Contains(some, c.Strategy)) {
 			c.run(t, uint64(i), library)
 		}
+	}
+}
+
+// The steps are the same where a library multiplies by 2:4 weights, which it compresses anew when they change: by the optimizer, or as ZeRO gathers them into slots.
+func TestSimulatedGPUsTrainOverASparseLibrary(t *testing.T) {
+	quick(t)
+	for i, s := range []parallel.Strategy{{DP: 2, ZeRO: 3, BucketBytes: 4096}, {DP: 2, Microbatches: 2}, {TP: 2}} {
+		technique{precision: "fp16", layout: twoFour, Strategy: s, sparse: true}.run(t, uint64(i), []engine{library, copies}[i%2])
 	}
 }
 

@@ -38,6 +38,12 @@ func (c *communicator) Bind(s kernels.Stream) error {
 // Unwrap is the communicator itself.
 func (c *communicator) Unwrap() comm.Communicator { return c.Communicator }
 
+// Capture passes on the stream below; see comm.Capturer.
+func (c *communicator) Capture(s kernels.Stream, f func()) (kernels.Graph, error) {
+	inner, _ := unwrap(s)
+	return comm.Capture(c.Communicator, inner, f)
+}
+
 // Split wraps the new communicator. Since all ranks split in the same order, its name is the same on all its ranks.
 func (c *communicator) Split(color, key int) (comm.Communicator, error) {
 	inner, err := c.Communicator.Split(color, key)

@@ -172,6 +172,14 @@ func (s *stream) Progress() kernels.Progress {
 	return kernels.Progress{}
 }
 
+// Capture passes on, to be called outside of a recording.
+func (s *stream) Capture(f func()) (kernels.Graph, error) {
+	if g, ok := s.inner.(kernels.GraphStream); ok {
+		return g.Capture(f)
+	}
+	return nil, fmt.Errorf("%w: the device has no graphs", kernels.ErrUnsupported)
+}
+
 // Sync passes on.
 func (s *stream) Sync() error { return s.inner.Sync() }
 

@@ -51,8 +51,15 @@ func (t *Trainer) Sync() (Report, error) {
 		Loss: t.lossMean[0],
 		Step: t.clock.between(t.stepStart, t.stepEnd), Forward: sum[forward], Backward: sum[backward], Optimizer: sum[optimizer],
 		Exposed: sum[exposed], Bubble: sum[bubble], Communication: sum[communication],
-		CommBytes: t.rank.Counts().Total() - t.before.Total(),
+		CommBytes: t.commBytes(),
 	}, nil
+}
+
+func (t *Trainer) commBytes() int64 {
+	if t.launched {
+		return t.graph.commBytes
+	}
+	return t.rank.Counts().Total() - t.before.Total()
 }
 
 // Scaling is the state of dynamic loss scaling: the scale, and the steps applied and skipped so far.

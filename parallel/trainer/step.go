@@ -14,7 +14,30 @@ func (t *Trainer) TrainStep() {
 	if t.Stage.Forward {
 		panic("trainer: a forward-only model cannot train")
 	}
-	t.start(false)
+	if !t.launch(false) {
+		t.pass(false)
+	}
+}
+
+// ForwardPass enqueues the forward pass of all microbatches and the loss, without gradients. Sync must follow before the next.
+func (t *Trainer) ForwardPass() {
+	if !t.launch(true) {
+		t.pass(true)
+	}
+}
+
+// pass enqueues a training step or a forward pass, call by call.
+func (t *Trainer) pass(inferring bool) {
+	t.start(inferring)
+	if inferring {
+		t.infer()
+	} else {
+		t.train()
+	}
+	t.finish()
+}
+
+func (t *Trainer) train() {
 	t.Stage.ZeroGrads(t.compute)
 	pp.Run(t.training, t)
 	if t.reducer != nil {
@@ -24,16 +47,12 @@ func (t *Trainer) TrainStep() {
 		t.clock.end(t.compute, exposed, from)
 	}
 	t.optimize()
-	t.finish()
 }
 
-// ForwardPass enqueues the forward pass of all microbatches and the loss, without gradients. Sync must follow before the next.
-func (t *Trainer) ForwardPass() {
-	t.start(true)
+func (t *Trainer) infer() {
 	t.compute.Fill(t.Stage.Loss, 0)
 	t.Stage.ZeroRoutes(t.compute)
 	pp.Run(t.inference, t)
-	t.finish()
 }
 
 func (t *Trainer) start(inferring bool) {

@@ -68,6 +68,7 @@ type Trainer struct {
 	targets    []kernels.Tensor // by microbatch; last stage only
 	pipeEvents pipeEvents
 	bufs       []kernels.Buffer
+	graph      *captured // nil: none
 
 	// Of the step under way:
 	inferring          bool
@@ -75,6 +76,7 @@ type Trainer struct {
 	passes             []int // by microbatch, chunk after chunk: its number among them
 	stepStart, stepEnd int   // marks of the clock
 	before             comm.Counts
+	launched           bool // as a graph
 }
 
 // Check is nil if the strategy can split this run.
@@ -329,6 +331,7 @@ func (t *Trainer) first() bool { return t.Stage.Chunks[0].Lo == 0 }
 func (t *Trainer) language() bool { return t.Stage.Config.V > 0 }
 
 func (t *Trainer) free() {
+	t.graph.close() // a failure to is one of the context, which closing it tells
 	if t.reducer != nil {
 		t.reducer.Close()
 	}

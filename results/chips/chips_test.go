@@ -7,6 +7,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"unicode/utf8"
+
+	"ofpeak/results/render"
 )
 
 func TestLookup(t *testing.T) {
@@ -196,4 +199,23 @@ func write(t *testing.T, text string) string {
 		t.Fatal(err)
 	}
 	return path
+}
+
+// On a narrow terminal the table leaves out what says least, and says so.
+func TestTableFitsTheTerminal(t *testing.T) {
+	for width, left := range map[int]string{0: "", 120: "", 70: "survey/dense.", 60: "survey/dense, vendor 2:4."} {
+		var out strings.Builder
+		if err := Builtin().Write(&out, render.Text, width); err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(out.String()) {
+			if n := utf8.RuneCountInString(strings.TrimRight(line, "\n")); width > 0 && n > width {
+				t.Errorf("%d wide: a line of %d: %s", width, n, line)
+			}
+		}
+		text := strings.Join(strings.Fields(out.String()), " ")
+		if _, said, _ := strings.Cut(text, "for want of width: "); !strings.HasPrefix(said, left) || (left == "") != (said == "") || !strings.Contains(text, "Notes: - Ascend 910") {
+			t.Errorf("%d wide: left out %.50q", width, said)
+		}
+	}
 }

@@ -54,10 +54,15 @@ func (t Table) Write(w io.Writer, f render.Format, width int) error {
 	if f == render.Markdown {
 		width = 0
 	}
-	if err := t.summary().Write(w, f, width); err != nil {
+	summary, left := t.summary().Narrow(width, "survey/dense", "vendor 2:4", "survey counts")
+	if err := summary.Write(w, f, width); err != nil {
 		return err
 	}
-	fmt.Fprint(w, "\nRates in TFLOPS (INT8: TOPS). Empty: no published figure. Notes:\n")
+	about := "Rates in TFLOPS (INT8: TOPS). Empty: no published figure."
+	if len(left) > 0 {
+		about += " Left out for want of width: " + strings.Join(left, ", ") + "."
+	}
+	fmt.Fprintf(w, "\n%s\n", render.Wrap(about+" Notes:", width, ""))
 	if f == render.Markdown {
 		fmt.Fprintln(w)
 	}

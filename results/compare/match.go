@@ -150,6 +150,9 @@ func notes(a, b *results.Row) []string {
 	if a.VariantsUsed != b.VariantsUsed {
 		out = append(out, fmt.Sprintf("variants: %s, %s", orNone(a.VariantsUsed), orNone(b.VariantsUsed)))
 	}
+	if a.Graphs != b.Graphs {
+		out = append(out, fmt.Sprintf("graphs: %s, %s", orNone(a.Graphs), orNone(b.Graphs)))
+	}
 	out = append(out, caution("base", a)...)
 	return append(out, caution("other", b)...)
 }

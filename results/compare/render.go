@@ -189,10 +189,29 @@ func (t *Table) outliers() []string {
 	return out
 }
 
+// each is up to how many rows of a file are named that another refuses for one reason. Two suites may share no case at all.
+const each = 6
+
+// refusals has a line for each row, or for many that are refused for the same reason.
 func (t *Table) refusals() []string {
+	type kind struct {
+		file, with int
+		reason     string
+	}
+	rows := map[kind][]Refusal{}
+	for _, r := range t.Refused {
+		k := kind{r.File, r.With, r.Reason}
+		rows[k] = append(rows[k], r)
+	}
 	var out []string
 	for _, r := range t.Refused {
-		out = append(out, fmt.Sprintf("%s %s, with %s: %s", t.place(r.Ref), label(r.Row), letter(r.With), r.Reason))
+		alike := rows[kind{r.File, r.With, r.Reason}]
+		switch last := alike[len(alike)-1]; {
+		case len(alike) <= each:
+			out = append(out, fmt.Sprintf("%s %s, with %s: %s", t.place(r.Ref), label(r.Row), letter(r.With), r.Reason))
+		case r.Line == alike[0].Line:
+			out = append(out, fmt.Sprintf("%s to %d, %d rows, with %s: %s (--format csv names each)", t.place(r.Ref), last.Line, len(alike), letter(r.With), r.Reason))
+		}
 	}
 	return out
 }

@@ -75,6 +75,13 @@ class CaseTest(unittest.TestCase):
         self.assertEqual(peers.Case("dinput", "10x20x30", "int8").work(), (12e-6, "GOPS"))
         self.assertEqual(peers.Case("train", "768x12x1024x1x4", "bf16").work(), (4096, "tokens/s"))
 
+    def test_block_sparse_ratios_are_of_the_ideal(self):
+        case = peers.Case("forward", "8x128x64", "fp32-block16-75")
+        self.assertEqual((case.kept(), CASE.kept(), peers.Case("forward", "8x128x64", "fp32-2:4").kept()), (0.25, 1, 1))
+        self.assertEqual(peers.Case("forward", "8x64x64", "fp32-block64-90").kept(), 1)
+        r = peers.Result(1, 2, 0.5, 0.5, 0.5, 0)
+        self.assertEqual([peers.row(case, 1, "dense", r)[c] for c in ("ours", "peer", "ratio")], ["3.277e-05", "6.554e-05", "0.500"])
+
     def test_block_shapes(self):
         self.assertEqual(peers.SHAPES["gpt2"], ["1024x768x2304", "1024x768x768", "1024x768x3072", "1024x3072x768"])
         self.assertEqual(peers.SHAPES["7b"], ["512x4096x12288", "512x4096x4096", "512x4096x16384", "512x16384x4096"])

@@ -35,6 +35,10 @@ func (g *blockGradJob) part(w *worker, id, workers int) {
 	if lo == hi {
 		return
 	}
+	if g.eng.strips != nil {
+		g.stripPart(w, lo, hi)
+		return
+	}
 	units, group := ceil(g.kc, g.eng.depth()), p.rowGroup()
 	w.a.grow(group * p.block / panel * stripWords(panel, units))
 	w.b.grow(g.span * g.columnWords(units))

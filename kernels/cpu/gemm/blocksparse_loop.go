@@ -14,6 +14,7 @@ type blockJob struct {
 	// Tiles read the dense matrix where it lies: with few blocks, packing it would take
 	// a large share of the time.
 	inPlace bool
+	turned  bool // rows of the dense matrix lie along the lanes
 }
 
 // multiplyBlocks computes out (n, outs) from in (n, ins).
@@ -32,11 +33,16 @@ func (c *Context) multiplyBlocks(p *PatternBlock, l *blockLists, values, in, out
 	b := &c.block
 	b.job = job{
 		Product: Product{M: n, N: outs, K: ins, C: out, Epilogue: e}, eng: c.engines[in.typ],
-		grid: newGrid(n, outs, panel, p.block, c.team.Size()), a: in.rowView(),
-		direct: out.typ == F32, kc: ins, nc: outs,
+		a: in.rowView(), direct: out.typ == F32, kc: ins, nc: outs,
 	}
 	b.lists, b.block, b.values = l, p.block, values
+	b.turned = b.turns()
 	b.inPlace = b.eng.inPlace != nil && !in.trans
+	rows := panel
+	if b.turned {
+		rows = b.eng.lanes
+	}
+	b.grid = newGrid(n, outs, rows, p.block, c.team.Size())
 	c.run(b)
 	*b = blockJob{}
 }
@@ -48,12 +54,16 @@ func (b *blockJob) part(w *worker, id, _ int) {
 	if r.empty() {
 		return
 	}
-	w.a.grow(panel * ceil(b.K, b.eng.depth()))
 	for o := r.col0 / b.block; o*b.block < r.col1; {
 		end := b.group(o, r.col1/b.block)
 		g := rect{r.row0, r.row1, o * b.block, end * b.block}
-		b.packGroup(w, o, end)
-		b.rows(w, g)
+		if b.turned {
+			b.listTurned(w, o, end)
+			b.turnedPanels(w, g)
+		} else {
+			b.packGroup(w, o, end)
+			b.rows(w, g)
+		}
 		o = end
 	}
 }
@@ -64,7 +74,7 @@ func (b *blockJob) units() int { return b.block / b.eng.depth() }
 // group returns the end of the group of outputs that begins with block o.
 func (b *blockJob) group(o, limit int) int {
 	end := o + 1
-	for end < limit && (b.lists.starts[end+1]-b.lists.starts[o])*b.units()*b.block <= maxWords {
+	for end < limit && (b.turned && b.blocksInPlace() || (b.lists.starts[end+1]-b.lists.starts[o])*b.units()*b.block <= maxWords) {
 		end++
 	}
 	return end
@@ -84,7 +94,7 @@ func (b *blockJob) packGroup(w *worker, o, end int) {
 	for ; o < end; o++ {
 		lo, hi := b.lists.starts[o], b.lists.starts[o+1]
 		for i := lo; i < hi; i++ {
-			w.segs.data[i-first] = uint32(b.lists.other[i] * b.segment())
+			w.segs.data[i-first] = uint32(b.segment(b.lists.other[i]))
 		}
 		for c := 0; c < b.block; c += width {
 			cols := min(width, b.block-c)
@@ -96,12 +106,12 @@ func (b *blockJob) packGroup(w *worker, o, end int) {
 	}
 }
 
-// segment returns the bytes from one block of K to the next in a panel.
-func (b *blockJob) segment() int {
+// segment returns where a block of K begins in a panel, in bytes.
+func (b *blockJob) segment(i int) int {
 	if b.inPlace {
-		return 4 * b.units()
+		return 4 * i * b.units()
 	}
-	return 4 * b.units() * panel
+	return 4 * i * b.units() * panel
 }
 
 // blockView views a block with its outputs as lines.
@@ -113,6 +123,7 @@ func (b *blockJob) blockView(index int) view {
 
 // rows passes all rows of the dense matrix over the packed blocks.
 func (b *blockJob) rows(w *worker, g rect) {
+	w.a.grow(panel * ceil(b.K, b.eng.depth()))
 	if !b.direct {
 		w.sums.grow(panel * b.nc)
 	}

@@ -88,6 +88,9 @@ func TestBlockSparse(t *testing.T) {
 			{330, 32, 64, 16, 3},
 			{5, 64, 1088, 64, 3},
 			{9, 1088, 64, 64, 1},
+			{50, 48, 80, 16, 2},
+			{270, 272, 1088, 16, 3}, // several parts of K, and groups of block rows
+			{130, 320, 1216, 64, 2}, // and of block columns
 		} {
 			checkBlock(t, ctx, rng, in, floats[i%3], tc.n, tc.oc, tc.c, tc.block, tc.keep, i%2*5)
 		}
@@ -145,18 +148,20 @@ func TestPatternBlockErrors(t *testing.T) {
 func TestBlockDoesNotAllocate(t *testing.T) {
 	eachFloatVariant(t, []int{2}, func(t *testing.T, ctx *Context, in Type) {
 		const n, oc, c = 50, 64, 96
-		rng := rand.New(rand.NewPCG(13, 0))
-		w, x, y := newWeightBlock(t, rng, in, oc, c, 32, 2), newArray(rng, in, n, c, 0), newArray(rng, in, n, oc, 0)
-		dv := newArray(rng, F32, w.values.rows, 32, 0)
-		if got := kerneltest.Allocs(20, func() {
-			ctx.ForwardBlock(w.pattern, w.values.matrix(), x.matrix(), y.matrix(), n, nil)
-			ctx.InputGradBlock(w.pattern, w.values.matrix(), y.matrix(), x.matrix(), n, nil)
-			ctx.WeightGradBlock(w.pattern, dv.matrix(), y.matrix(), x.matrix(), n)
-		}); got != 0 {
-			t.Errorf("%v allocations", got)
-		}
-		if w.pattern.Bytes() < int64(32*len(w.meta)) {
-			t.Errorf("Bytes() = %d", w.pattern.Bytes())
+		for _, block := range []int{16, 32} {
+			rng := rand.New(rand.NewPCG(13, 0))
+			w, x, y := newWeightBlock(t, rng, in, oc, c, block, 2), newArray(rng, in, n, c, 0), newArray(rng, in, n, oc, 0)
+			dv := newArray(rng, F32, w.values.rows, block, 0)
+			if got := kerneltest.Allocs(20, func() {
+				ctx.ForwardBlock(w.pattern, w.values.matrix(), x.matrix(), y.matrix(), n, nil)
+				ctx.InputGradBlock(w.pattern, w.values.matrix(), y.matrix(), x.matrix(), n, nil)
+				ctx.WeightGradBlock(w.pattern, dv.matrix(), y.matrix(), x.matrix(), n)
+			}); got != 0 {
+				t.Errorf("%v allocations", got)
+			}
+			if w.pattern.Bytes() < int64(32*len(w.meta)) {
+				t.Errorf("Bytes() = %d", w.pattern.Bytes())
+			}
 		}
 	})
 }

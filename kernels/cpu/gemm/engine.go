@@ -32,6 +32,15 @@ type engine struct {
 
 	inPlace []inPlaceFunc // of one vector, two, ...; or nil
 
+	// Of one vector, two, ...; or nil. A block's outputs lie together in each unit, or in
+	// the second if there is one, its units in each output.
+	turned, turnedRows []turnedFunc
+
+	// turnLines packs 16 rows of n lines whose words are units; or nil.
+	turnLines func(dst *uint32, stride int, src *byte, ld, n int)
+
+	strips []stripsFunc // of one vector, two, ...; or nil
+
 	masked []maskedFunc // of one vector, two, ...; or nil
 	spread func(dst, a *uint32, k int)
 
@@ -50,9 +59,9 @@ func (e *engine) columns(n int) int {
 	return min(n, e.width())
 }
 
-// strips returns the width of the next panels of B, and how many of n columns are in
+// stripsOf returns the width of the next panels of B, and how many of n columns are in
 // panels of that width.
-func (e *engine) strips(n int) (width, columns int) {
+func (e *engine) stripsOf(n int) (width, columns int) {
 	width = e.columns(n)
 	for columns = width; columns < n && e.columns(n-columns) == width; {
 		columns += width
@@ -84,6 +93,35 @@ type tileFunc func(k, segs int, seg *uint32, a, b, c *uint32, ldc, rows, cols, a
 // their units along K: the unit of row i is a[i*lda/4+seg[s]/4+u]. It reads panel rows,
 // whatever rows says.
 type inPlaceFunc func(k, segs int, seg, a *uint32, lda int, b, c *uint32, ldc, rows, cols, add int, walk *uintptr)
+
+// turnedFunc multiplies kept blocks of 16 outputs with a packed panel of rows, a row to a
+// lane, of 16 rows for each vector. It computes, for j < 16 and i < width:
+//
+//	for s := range segs {
+//		for u := range k {
+//			acc += dot(unit u of output j of the block at a[seg[2*s+1]], b[(seg[2*s]+u)*width+i])
+//		}
+//	}
+//	c[i*16+j] = acc
+//
+// and reads one entry of seg more. For each unit it fetches a line as a walk says, and
+// copies one as long as there are copies to make, at most two for each unit:
+//
+//	to[n*step/4+i] = from[n*16+i] // for i < 16
+type turnedFunc func(k, segs int, seg *uint32, a *byte, b, c, from, to *uint32, step, copies int, walk *uintptr)
+
+// stripsFunc multiplies a panel of A with vectors of B that lie anywhere, all in strips
+// of 16 words, and adds to vectors of C that do, for i < panel and j < 16:
+//
+//	for u := range k {
+//		c[v][i*ldc+j] += a[u*16+i] * b[v][u*16+j]
+//	}
+//
+// with b in the first half of bc and c in the second. Meanwhile it copies a line for each
+// unit, unless from is nil, and fetches one as a walk says:
+//
+//	to[u*16+j] = from[u*step/4+j]
+type stripsFunc func(k int, a *uint32, bc *[6]uintptr, ldc int, from *byte, step int, to *uint32, walk *uintptr)
 
 // strip computes what a tileFunc of enough vectors does, for all rows of a panel, and
 // fetches some of what comes next.
@@ -137,7 +175,8 @@ type selectedFunc func(k int, x *uint16, ldx int, b, control *uint32, c *float32
 //		pair = the next rowPair
 //	}
 //
-// A place is the offset in bytes of a row in a panel of 16 columns. It may fetch
+// A place is the offset in bytes of a row in a panel of 16 columns; one more than these is
+// read. It may fetch
 // walkLines for each pair as a walk says, and move that on.
 type sparseFunc func(pairs int, pair, places *uint16, values, panel, sums *float32, add int, walk *uintptr)
 

@@ -31,7 +31,11 @@ func asmEngines(t Type) []*engine {
 		e := avx512("avx512", p, p, p, tileF32Z1, tileF32Z2, tileF32Z3)
 		if t == F32 {
 			e.inPlace = []inPlaceFunc{rowsF32Z1, rowsF32Z2, rowsF32Z3}
+			e.turnLines = turnLines
+			e.turnedRows = []turnedFunc{turnedRowsF32Z1, turnedRowsF32Z2, turnedRowsF32Z3}
+			e.strips = []stripsFunc{stripsF32Z1, stripsF32Z2, stripsF32Z3}
 		}
+		e.turned = []turnedFunc{turnedF32Z1, turnedF32Z2, turnedF32Z3}
 		e.masked, e.spread = []maskedFunc{maskedF32Z1, maskedF32Z2, maskedF32Z3}, spreadRows
 		list = append(list, e)
 	}
@@ -39,6 +43,8 @@ func asmEngines(t Type) []*engine {
 		e := avx512("avx512bf16", packPair, packPair, packBF16, tileBF16Z1, tileBF16Z2, tileBF16Z3)
 		e.row.storeBF16 = storeRowBF16
 		e.inPlace = []inPlaceFunc{rowsBF16Z1, rowsBF16Z2, rowsBF16Z3}
+		e.turnLines = turnLines
+		e.turned = []turnedFunc{turnedBF16Z1, turnedBF16Z2, turnedBF16Z3}
 		e.masked, e.spread = []maskedFunc{maskedBF16Z1, maskedBF16Z2, maskedBF16Z3}, spreadRows
 		e.selected = selectedBF16Z
 		list = append(list, e)
@@ -105,13 +111,18 @@ var rowY = rowOps{
 }
 
 // storeRowBF16 rounds by AVX512_BF16, which takes subnormal numbers for zero, as
-// the products of that variant do.
+// the products of that variant do. The last 32 overlap others where they must.
 func storeRowBF16(c []uint16, acc []float32) {
-	n := len(acc) &^ 31
-	if n > 0 {
-		storeBF16Z(unsafe.SliceData(c), unsafe.SliceData(acc), n/32)
+	const step = 32
+	n := len(acc)
+	if n < step {
+		rowY.storeBF16(c, acc)
+		return
 	}
-	rowY.storeBF16(c[n:], acc[n:])
+	storeBF16Z(unsafe.SliceData(c), unsafe.SliceData(acc), n/step)
+	if n%step > 0 {
+		storeBF16Z(&c[n-step], &acc[n-step], 1)
+	}
 }
 
 // whole converts the whole groups of eight and returns how many elements that is.

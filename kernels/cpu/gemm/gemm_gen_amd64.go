@@ -620,3 +620,83 @@ func maskedBF16Z3(k int, a *uint32, b *uint32, meta *byte, stride int, values *f
 //
 //go:noescape
 func selectedBF16Z(k int, x *uint16, ldx int, b *uint32, control *uint32, c *float32, ldc int, rows int, cols int)
+
+// stripsF32Z1 is a stripsFunc of 1 vectors.
+//
+//go:noescape
+func stripsF32Z1(k int, a *uint32, bc *[6]uintptr, ldc int, from *byte, step int, to *uint32, walk *uintptr)
+
+// stripsF32Z2 is a stripsFunc of 2 vectors.
+//
+//go:noescape
+func stripsF32Z2(k int, a *uint32, bc *[6]uintptr, ldc int, from *byte, step int, to *uint32, walk *uintptr)
+
+// stripsF32Z3 is a stripsFunc of 3 vectors.
+//
+//go:noescape
+func stripsF32Z3(k int, a *uint32, bc *[6]uintptr, ldc int, from *byte, step int, to *uint32, walk *uintptr)
+
+// turnedF32Z1 is a turnedFunc of 1 vectors, where dot is a*b,
+// a unit of a block is 64 bytes from the next, and an output 4.
+//
+//go:noescape
+func turnedF32Z1(k int, segs int, seg *uint32, a *byte, b *uint32, c *uint32, from *uint32, to *uint32, step int, copies int, walk *uintptr)
+
+// turnedRowsF32Z1 is a turnedFunc of 1 vectors, where dot is a*b,
+// a unit of a block is 4 bytes from the next, and an output 64.
+//
+//go:noescape
+func turnedRowsF32Z1(k int, segs int, seg *uint32, a *byte, b *uint32, c *uint32, from *uint32, to *uint32, step int, copies int, walk *uintptr)
+
+// turnedBF16Z1 is a turnedFunc of 1 vectors, where dot is a.lo*b.lo + a.hi*b.hi (bfloat16 pairs),
+// a unit of a block is 64 bytes from the next, and an output 4.
+//
+//go:noescape
+func turnedBF16Z1(k int, segs int, seg *uint32, a *byte, b *uint32, c *uint32, from *uint32, to *uint32, step int, copies int, walk *uintptr)
+
+// turnedF32Z2 is a turnedFunc of 2 vectors, where dot is a*b,
+// a unit of a block is 64 bytes from the next, and an output 4.
+//
+//go:noescape
+func turnedF32Z2(k int, segs int, seg *uint32, a *byte, b *uint32, c *uint32, from *uint32, to *uint32, step int, copies int, walk *uintptr)
+
+// turnedRowsF32Z2 is a turnedFunc of 2 vectors, where dot is a*b,
+// a unit of a block is 4 bytes from the next, and an output 64.
+//
+//go:noescape
+func turnedRowsF32Z2(k int, segs int, seg *uint32, a *byte, b *uint32, c *uint32, from *uint32, to *uint32, step int, copies int, walk *uintptr)
+
+// turnedBF16Z2 is a turnedFunc of 2 vectors, where dot is a.lo*b.lo + a.hi*b.hi (bfloat16 pairs),
+// a unit of a block is 64 bytes from the next, and an output 4.
+//
+//go:noescape
+func turnedBF16Z2(k int, segs int, seg *uint32, a *byte, b *uint32, c *uint32, from *uint32, to *uint32, step int, copies int, walk *uintptr)
+
+// turnedF32Z3 is a turnedFunc of 3 vectors, where dot is a*b,
+// a unit of a block is 64 bytes from the next, and an output 4.
+//
+//go:noescape
+func turnedF32Z3(k int, segs int, seg *uint32, a *byte, b *uint32, c *uint32, from *uint32, to *uint32, step int, copies int, walk *uintptr)
+
+// turnedRowsF32Z3 is a turnedFunc of 3 vectors, where dot is a*b,
+// a unit of a block is 4 bytes from the next, and an output 64.
+//
+//go:noescape
+func turnedRowsF32Z3(k int, segs int, seg *uint32, a *byte, b *uint32, c *uint32, from *uint32, to *uint32, step int, copies int, walk *uintptr)
+
+// turnedBF16Z3 is a turnedFunc of 3 vectors, where dot is a.lo*b.lo + a.hi*b.hi (bfloat16 pairs),
+// a unit of a block is 64 bytes from the next, and an output 4.
+//
+//go:noescape
+func turnedBF16Z3(k int, segs int, seg *uint32, a *byte, b *uint32, c *uint32, from *uint32, to *uint32, step int, copies int, walk *uintptr)
+
+// turnLines transposes 16 rows of n lines:
+//
+//	for u := range 16 * n {
+//		for r := range 16 {
+//			dst[u*stride/4+r] = src[r*ld/4+u]
+//		}
+//	}
+//
+//go:noescape
+func turnLines(dst *uint32, stride int, src *byte, ld int, n int)

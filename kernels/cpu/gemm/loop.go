@@ -59,6 +59,10 @@ type worker struct {
 
 	lines lineSet
 	next  fetcher
+
+	turned []uint32   // sums of turned tiles
+	tile   tileCopy   // and which of them tiles copy
+	strips [6]uintptr // what tiles of the block-sparse weight gradient multiply, and add to
 }
 
 func (w *worker) bytes() int64 {
@@ -120,6 +124,9 @@ func (w *worker) block(j *job, s, b rect, k0, k int) {
 		if next.lines > 0 && row+takes*panel >= b.row1 {
 			w.next.then, next = next, stretch{}
 		}
+		if k0+k == j.K && !j.direct && j.mask == nil && w.next.then.lines <= 0 {
+			w.next.then = j.result(row, rows, b)
+		}
 		a := w.a.data[(row-b.row0)/panel*stripWords(panel, units):]
 		if j.mask != nil && j.eng.masked != nil {
 			w.sweepMasked(j, a, rect{row, row + rows, b.col0, b.col1}, units)
@@ -144,6 +151,12 @@ func (j *job) nextB(s, b rect, k0, k int) stretch {
 		return stretch{}
 	}
 	return stretchOf(j.b.part(col, k0), min(j.nc, s.col1-col), min(j.kc, j.K-k0), j.eng.b.size)
+}
+
+// result returns the places of finished rows, which tiles fetch themselves where they
+// store into them.
+func (j *job) result(row, rows int, b rect) stretch {
+	return stretchOf(view{j.C.at(row, b.col0), uintptr(j.C.stride * j.C.typ.Size()), uintptr(j.C.typ.Size())}, rows, b.col1-b.col0, j.C.typ.Size())
 }
 
 // prepareA packs the group of A's rows that starts with row, for the first block of
@@ -171,7 +184,7 @@ func (w *worker) packB(j *job, b rect, k0, k int) {
 	e := j.eng
 	units, head, at := ceil(k, e.depth()), e.head(), 0
 	for c := b.col0; c < b.col1; {
-		width, lines := e.strips(b.col1 - c)
+		width, lines := e.stripsOf(b.col1 - c)
 		stride := stripWords(width, head+units)
 		e.b.packStrips(w.b.data[at+head*width:], width, stride, j.b.part(c, k0), lines, k, &w.lines)
 		for end := c + lines; c < end; c += width {

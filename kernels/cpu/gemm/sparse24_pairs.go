@@ -1,6 +1,7 @@
 package gemm
 
 import (
+	"cmp"
 	"math"
 	"math/bits"
 	"slices"
@@ -11,6 +12,7 @@ import (
 type pairer struct {
 	order []int
 	sets  []columnSet
+	pairs []rowPair
 	parted
 }
 
@@ -24,24 +26,46 @@ type parted struct {
 // columnSet is a set of columns of a chunk.
 type columnSet [(chunkRows + 63) / 64]uint64
 
-// pair passes all rows in pairs. A row that is left over comes with an empty one
-// behind the last.
+// pair passes all rows in pairs, those that take equal steps together: then the ends of
+// their loops are predicted. A row that is left over comes with an empty one behind the
+// last.
 func (p *pairer) pair(runs [][]kept, add func(first, second int, kept *parted)) {
-	p.order, p.sets = p.order[:0], p.sets[:0]
+	p.match(runs)
+	slices.SortStableFunc(p.pairs, func(a, b rowPair) int {
+		return cmp.Or(cmp.Compare(a.mixed, b.mixed), cmp.Compare(a.single, b.single))
+	})
+	for _, pair := range p.pairs {
+		p.part(runs[pair.first], runOf(runs, int(pair.second)))
+		add(int(pair.first), int(pair.second), &p.parted)
+	}
+}
+
+// runOf returns a run, or an empty one behind the last.
+func runOf(runs [][]kept, i int) []kept {
+	if i == len(runs) {
+		return nil
+	}
+	return runs[i]
+}
+
+// match chooses the pairs.
+func (p *pairer) match(runs [][]kept) {
+	p.order, p.sets, p.pairs = p.order[:0], p.sets[:0], p.pairs[:0]
 	for i, run := range runs {
 		p.order, p.sets = append(p.order, i), append(p.sets, columnsOf(run))
 	}
 	slices.SortStableFunc(p.order, func(a, b int) int { return len(runs[a]) - len(runs[b]) })
 	for order := p.order; len(order) > 0; {
-		first, second, other := order[0], len(runs), []kept(nil)
+		first, second := order[0], len(runs)
 		order = order[1:]
 		if len(order) > 0 {
 			at := p.partner(first, order, runs)
-			second, other = order[at], runs[order[at]]
+			second = order[at]
 			order = slices.Delete(order, at, at+1)
 		}
-		p.part(runs[first], other)
-		add(first, second, &p.parted)
+		p.part(runs[first], runOf(runs, second))
+		mixed, single := steps(len(p.both), len(p.a), len(p.b))
+		p.pairs = append(p.pairs, rowPair{uint16(first), uint16(second), uint16(mixed), uint16(single)})
 	}
 }
 

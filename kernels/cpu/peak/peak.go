@@ -53,6 +53,17 @@ func Rates(t *team.Team, each time.Duration) []Rate {
 	return rates
 }
 
+// TeamRates measures what a team does of one type, slowest variant first, and leaves One out.
+func TeamRates(t *team.Team, typ string, each time.Duration) []Rate {
+	var rates []Rate
+	for _, l := range loops() {
+		if l.typ == typ {
+			rates = append(rates, Rate{Type: l.typ, Variant: l.variant, All: l.measure(t, each)})
+		}
+	}
+	return rates
+}
+
 // Best returns the highest rate of a type, and false if there is none.
 func Best(rates []Rate, typ string) (Rate, bool) {
 	var best Rate

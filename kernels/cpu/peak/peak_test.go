@@ -22,6 +22,16 @@ func TestRates(t *testing.T) {
 			t.Errorf("no portable rate of %s", typ)
 		}
 	}
+	var typed []string
+	for _, r := range TeamRates(tm, "float32", 5*time.Millisecond) {
+		if _, ok := Find(rates, "float32", r.Variant); !ok || r.Type != "float32" || r.One != 0 || r.All < 1e-3 || r.All > 1e5 {
+			t.Errorf("of float32: %+v", r)
+		}
+		typed = append(typed, r.Variant)
+	}
+	if len(typed) == 0 || typed[0] != "go" || len(TeamRates(tm, "float8", time.Millisecond)) > 0 {
+		t.Errorf("variants of float32: %q", typed)
+	}
 	portable, _ := Find(rates, "float32", "go")
 	best, ok := Best(rates, "float32")
 	if !ok || best.One < portable.One {

@@ -71,6 +71,8 @@ type Context interface {
 	LoadModule(ptx string) (Module, error)
 	// Products opens the library of matrix products. The error is ErrNotSupported, wrapped with the reason, where it is not installed.
 	Products() (Products, error)
+	// SparseProducts opens the library of products with 2:4 sparse weights. The error is ErrNotSupported, wrapped with the reason, where it is not installed.
+	SparseProducts() (SparseProducts, error)
 	// EnablePeer lets this context's kernels and copies reach the peer's memory.
 	EnablePeer(peer Context) error
 	// Synchronize waits for all work of the context.
@@ -103,6 +105,21 @@ type Stream interface {
 	Query() error
 	// Synchronize waits until the stream is idle.
 	Synchronize() error
+	// BeginCapture makes nodes of a graph, instead of work, of the later calls of this stream and of every stream from when it waits for an event that was recorded in the
+	// capture. Until EndCapture nothing may allocate or free on these streams' contexts, wait for them or ask about them: such a call fails, and so does the capture.
+	BeginCapture() error
+	// EndCapture makes a graph of what was captured, and copies into or out of host memory are of what that holds at each launch. The other streams have been joined: this
+	// one waits for events that were recorded behind their last calls. After a failure nothing is left of the capture.
+	EndCapture() (Graph, error)
+	// RecordNode makes every launch of the graph that is captured complete e, as Record does outside of a capture. In a capture Record does no more than give Wait a place.
+	RecordNode(e Event) error
+	Close() error
+}
+
+// Graph is captured work that can be launched again and again, with the parameters that it was captured with.
+type Graph interface {
+	// Launch runs the graph on a stream of the context in which its capture began, as one piece of the stream's work, after its own earlier launches.
+	Launch(s Stream) error
 	Close() error
 }
 

@@ -31,6 +31,14 @@ const (
 	ErrInvalidPC         Error = 718
 	ErrLaunchFailed      Error = 719
 	ErrNotSupported      Error = 801
+
+	ErrCaptureUnsupported Error = 900
+	ErrCaptureInvalidated Error = 901
+	ErrCaptureMerge       Error = 902
+	ErrCaptureUnmatched   Error = 903
+	ErrCaptureUnjoined    Error = 904
+	ErrCaptureIsolation   Error = 905
+	ErrCapturedEvent      Error = 907
 )
 
 // ErrNotReleased says that a context was closed before all that it gave out came back. It has no CUDA code of its own.
@@ -62,7 +70,16 @@ var messages = map[Error]string{
 	ErrInvalidPC:         "invalid program counter",
 	ErrLaunchFailed:      "kernel failed",
 	ErrNotSupported:      "not supported",
-	ErrNotReleased:       "closed with resources not released",
+
+	ErrCaptureUnsupported: "not permitted while a stream is captured",
+	ErrCaptureInvalidated: "the capture was invalidated by an earlier error",
+	ErrCaptureMerge:       "two captures would become one",
+	ErrCaptureUnmatched:   "the stream's capture was not begun here",
+	ErrCaptureUnjoined:    "a captured stream was not joined to the first",
+	ErrCaptureIsolation:   "a captured stream would wait for work outside of the capture",
+	ErrCapturedEvent:      "the event was last recorded in a capture",
+
+	ErrNotReleased: "closed with resources not released",
 }
 
 // Error names the code.

@@ -97,6 +97,15 @@ func (c *communicator) Bind(s kernels.Stream) error {
 	return err
 }
 
+// Capture makes a graph of each rank's own; see comm.Capturer. The library ties them when they are launched.
+func (c *communicator) Capture(s kernels.Stream, f func()) (kernels.Graph, error) {
+	g, ok := s.(kernels.GraphStream)
+	if !ok {
+		return nil, fmt.Errorf("%w: the device has no graphs", kernels.ErrUnsupported)
+	}
+	return g.Capture(f)
+}
+
 func below(s kernels.Stream) stream {
 	p, ok := s.(stream)
 	if !ok {

@@ -115,7 +115,7 @@ func (c *communicator) sum(s kernels.PeerStream, dst kernels.Tensor, all []offer
 	}
 	for lo := 0; lo < dst.Size(); lo += piece {
 		n := min(piece, dst.Size()-lo)
-		parts := kernels.Of(c.scratch, c.Size(), n)
+		parts := kernels.Of(c.scratch[dst.DType()], c.Size(), n)
 		for r := range all {
 			s.CopyFrom(parts.At(r*n, n), all[r].src.At(from+lo, n))
 		}
@@ -123,9 +123,10 @@ func (c *communicator) sum(s kernels.PeerStream, dst kernels.Tensor, all []offer
 	}
 }
 
-// reserve makes the scratch memory of a type and at least so many elements.
+// reserve makes the scratch memory of a type, of at least so many elements. What each step sums comes in the same sizes, so that later steps find it made.
 func (c *communicator) reserve(s kernels.PeerStream, t kernels.DType, n int) bool {
-	if c.scratch != nil && c.scratch.DType() == t && c.scratch.Len() >= n {
+	old := c.scratch[t]
+	if old != nil && old.Len() >= n {
 		return true
 	}
 	b, err := s.Device().Alloc(t, n)
@@ -133,10 +134,10 @@ func (c *communicator) reserve(s kernels.PeerStream, t kernels.DType, n int) boo
 		c.stop(s, fmt.Errorf("scratch of a sum: %w", err))
 		return false
 	}
-	if c.scratch != nil {
-		c.scratch.Free()
+	if old != nil {
+		c.outgrown = append(c.outgrown, old)
 	}
-	c.scratch = b
+	c.scratch[t] = b
 	return true
 }
 

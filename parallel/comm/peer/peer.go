@@ -9,6 +9,7 @@ package peer
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"ofpeak/kernels"
@@ -43,6 +44,12 @@ type group struct {
 	pairs  []pair     // from·size+to
 	asks   []rendezvous.Ask
 	splits []*communicator
+
+	// Of a capture:
+	fork       kernels.Event   // from rank 0's stream
+	joins      []kernels.Event // to it, by rank
+	graph      kernels.Graph
+	captureErr error
 }
 
 // communicator is one rank's end of a group.
@@ -53,17 +60,19 @@ type communicator struct {
 	counts comm.Counts
 
 	meetings int
-	arrived  [2]kernels.Event // by the parity of the meeting
-	ready    []kernels.Event  // by peer: marks of what is sent to it
-	taken    []kernels.Event  // by peer: marks of what was copied from it
-	scratch  kernels.Buffer   // of a sum
-	grouping bool             // within a Group, whose transfers are grouped
+	arrived  [2]kernels.Event                 // by the parity of the meeting
+	ready    []kernels.Event                  // by peer: marks of what is sent to it
+	taken    []kernels.Event                  // by peer: marks of what was copied from it
+	edge     kernels.Event                    // of a capture
+	scratch  map[kernels.DType]kernels.Buffer // of sums
+	outgrown []kernels.Buffer                 // scratch that graphs may still use
+	grouping bool                             // within a Group, whose transfers are grouped
 	grouped  []transfer
 }
 
 func newGroup(f *rendezvous.Fault, world []int) *group {
 	n := len(world)
-	g := &group{fault: f, world: world, host: rendezvous.NewBarrier(n), pairs: make([]pair, n*n), asks: make([]rendezvous.Ask, n), splits: make([]*communicator, n)}
+	g := &group{fault: f, world: world, host: rendezvous.NewBarrier(n), pairs: make([]pair, n*n), asks: make([]rendezvous.Ask, n), splits: make([]*communicator, n), joins: make([]kernels.Event, n)}
 	g.offers = [2][]offer{make([]offer, n), make([]offer, n)}
 	for i := range g.pairs {
 		g.pairs[i] = newPair()
@@ -73,7 +82,7 @@ func newGroup(f *rendezvous.Fault, world []int) *group {
 
 func (g *group) member(rank int) *communicator {
 	n := len(g.world)
-	return &communicator{g: g, rank: rank, ready: make([]kernels.Event, n), taken: make([]kernels.Event, n)}
+	return &communicator{g: g, rank: rank, ready: make([]kernels.Event, n), taken: make([]kernels.Event, n), scratch: map[kernels.DType]kernels.Buffer{}}
 }
 
 // Rank is this end's place in the group.
@@ -98,15 +107,15 @@ func (c *communicator) Abort(err error) { c.g.fault.Set(err) }
 func (c *communicator) Close() error {
 	c.closed = true
 	var errs []error
-	for _, e := range slices.Concat(c.ready, c.taken, c.arrived[:]) {
+	for _, e := range slices.Concat(c.ready, c.taken, c.arrived[:], []kernels.Event{c.edge}) {
 		if e != nil {
 			errs = append(errs, e.Close())
 		}
 	}
-	if c.scratch != nil {
-		c.scratch.Free()
+	for _, b := range slices.AppendSeq(c.outgrown, maps.Values(c.scratch)) {
+		b.Free()
 	}
-	c.ready, c.taken, c.arrived, c.scratch = nil, nil, [2]kernels.Event{}, nil
+	c.ready, c.taken, c.arrived, c.edge, c.scratch, c.outgrown = nil, nil, [2]kernels.Event{}, nil, nil, nil
 	return errors.Join(errs...)
 }
 

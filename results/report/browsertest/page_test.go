@@ -138,6 +138,25 @@ func TestPageInABrowser(t *testing.T) {
 	}
 }
 
+// Printed on A4 nothing lies beyond the margins, and what only a screen has use for is left out.
+func TestPrintedPageInABrowser(t *testing.T) {
+	ctx, _ := open(t)
+	const width = (210 - 2*12) * 960 / 254 // CSS pixels between the margins of style.css, but for a fraction
+	if err := chromedp.Run(ctx, emulation.SetEmulatedMedia().WithMedia("print"), emulation.SetDeviceMetricsOverride(width, 1000, 1, false)); err != nil {
+		t.Fatal(err)
+	}
+	const beyond = `[...document.body.querySelectorAll("*")].filter(e => e.getBoundingClientRect().right > innerWidth + 1).map(e => e.tagName + " " + e.textContent.slice(0, 40))`
+	if over := eval[[]string](t, ctx, beyond); len(over) > 0 {
+		t.Errorf("%d elements lie beyond the margin, such as %q", len(over), over[0])
+	}
+	if n := eval[int](t, ctx, `[...document.querySelectorAll("nav, .controls")].filter(e => e.offsetHeight > 0).length`); n > 0 {
+		t.Errorf("%d parts are printed that only a screen has use for", n)
+	}
+	if n := eval[int](t, ctx, `[...document.querySelectorAll("figure svg, table")].filter(e => e.getBoundingClientRect().height < 20).length`); n > 0 {
+		t.Errorf("%d figures and tables are not printed", n)
+	}
+}
+
 // testSort presses the heading of the step times twice: the largest first, then the smallest, rows without one last.
 func testSort(t *testing.T, ctx context.Context) {
 	t.Helper()

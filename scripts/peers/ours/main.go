@@ -1,5 +1,5 @@
 // Command ours answers the peers' line protocol (docs/peers.md): "ours products" with ofpeak's matrix products, "ours train" with its
-// training step, "ours gonum" with gonum's BLAS. It uses the cores that its affinity mask allows, one thread each. It is not a
+// training step, "ours gonum" with gonum's BLAS, and so on. It uses the cores that its affinity mask allows, one thread each. It is not a
 // benchmark by itself: scripts/peers/peers.py drives it.
 package main
 
@@ -59,8 +59,23 @@ func newPeer(args []string) (peer, error) {
 		return trainer{cores}, nil
 	case "gonum":
 		return gonumPeer{}, nil
+	case "gorgonia":
+		return newGorgonia(len(cores)), nil
+	case "gorgonia-default":
+		return newGorgonia(0), nil
+	case "sparse", "dense", "fp32":
+		return newVariant(args[0], cores)
 	}
-	return nil, errors.New("usage: ours products | train | gonum")
+	return nil, errors.New("usage: ours products | sparse | dense | fp32 | gorgonia | gorgonia-default | train | gonum")
+}
+
+// newVariant is ofpeak's products with sparse weights, and what those and int8 products are compared with.
+func newVariant(name string, cores []int) (peer, error) {
+	p, err := newProducts(cores)
+	if name == "fp32" {
+		return widened{p}, err
+	}
+	return sparsePeer{p, name == "dense"}, err
 }
 
 // serve answers each line of in with a line of out until in ends.

@@ -77,9 +77,9 @@ func TestProductsAreTheDefinition(t *testing.T) {
 		"bf16-bf16": func(x float32) float64 { return float64(kernels.F32FromBF16(kernels.BF16FromF32(x))) },
 		"int8":      func(x float32) float64 { return math.RoundToEven(float64(x) * 32) },
 	}
-	for _, p := range peers(t, "products", "gonum") {
+	for _, p := range peers(t, "products", "gonum", "gorgonia-default", "gorgonia") {
 		for dtype, round := range rounds {
-			if p.name() == "gonum" && dtype != "fp32" {
+			if p.name() != "ofpeak" && dtype != "fp32" {
 				continue
 			}
 			for _, op := range []string{"forward", "dinput", "dweight"} {
@@ -101,6 +101,50 @@ func TestProductsAreTheDefinition(t *testing.T) {
 					}
 				})
 			}
+		}
+	}
+}
+
+// Sparse products are the dense ones with zeros, and int8 products those of the same numbers in fp32.
+func TestVariantsAgree(t *testing.T) {
+	sample := func(p peer, request string) []float64 {
+		got := ask(t, p, "prepare "+request, "time 0", "time 0", "sample 200")
+		if len(got) != 5 || got[1] != "ok" {
+			t.Fatalf("%s answers %q", p.name(), got)
+		}
+		var values []float64
+		for _, field := range strings.Fields(got[4]) {
+			v, err := strconv.ParseFloat(field, 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			values = append(values, v)
+		}
+		return values
+	}
+	sparse, products := peers(t, "sparse", "dense"), peers(t, "products", "fp32")
+	for _, op := range []string{"forward", "dinput", "dweight"} {
+		for dtype, pair := range map[string][]peer{"fp32-2:4": sparse, "fp32-block16-50": sparse, "fp32-block32-75": sparse, "int8": products} {
+			request := op + " 40x64x128 " + dtype
+			ours, theirs := sample(pair[0], request), sample(pair[1], request)
+			nonzero := 0
+			for i, v := range ours {
+				if math.Abs(v-theirs[i]) > 1e-4 {
+					t.Fatalf("%s: %g and %g", request, v, theirs[i])
+				}
+				if v != 0 {
+					nonzero++
+				}
+			}
+			if nonzero < 100 {
+				t.Errorf("%s: %d values are not zero", request, nonzero)
+			}
+		}
+	}
+	for _, request := range []string{"fp32-2:4 forward 4x12x8", "fp32-block16-50 forward 4x24x16", "fp32-block16-100 forward 4x16x16", "fp32 forward 4x16x16"} {
+		words := strings.Fields(request)
+		if got := ask(t, sparse[0], strings.Join([]string{"prepare", words[1], words[2], words[0]}, " ")); !strings.HasPrefix(got[1], "no sparse type") {
+			t.Errorf("%s: answers %q", request, got)
 		}
 	}
 }

@@ -17,5 +17,7 @@ func main() {
 	gather()
 	masked()
 	selected()
+	strips()
+	turned()
 	Generate()
 }

@@ -12,7 +12,7 @@ import (
 // sparse generates the product of pairs of sparse rows with a packed dense panel.
 // The row of the panel that a kept value meets is simply addressed, as the memory
 // operand of the multiply-add. One row alone would need a load for each
-// multiply-add, and a Zen 4 core has no more loads than multiply-adds to give;
+// multiply-add, and Zen 4 and 5 have no more loads than multiply-adds to give;
 // where both rows of a pair keep the same place, one load serves two.
 func sparse() {
 	GLOBL("lanes", RODATA|NOPTR)
@@ -67,6 +67,15 @@ func (k sparseKernel) width() int { return k.vectors * k.isa.lanes }
 
 func (k sparseKernel) acc(row, v int) reg.VecPhysical { return k.isa.vec(sAcc + row*k.vectors + v) }
 
+// other is a second accumulator of the same sum. A Zen 5 core starts two multiply-adds a
+// cycle that take four, so that eight sums are too few to keep it busy.
+func (k sparseKernel) other(row, v int) reg.VecPhysical {
+	if k.isa.lanes != 16 {
+		return k.acc(row, v)
+	}
+	return k.isa.vec(sAcc + (2+row)*k.vectors + v)
+}
+
 func (k sparseKernel) generate() {
 	name := fmt.Sprintf("sparsePairs%s%d", k.isa.suffix, k.vectors)
 	TEXT(name, NOSPLIT, "func(pairs int, pair, places *uint16, values, panel, sums *float32, add int, walk *uintptr)")
@@ -92,7 +101,12 @@ func (k sparseKernel) generate() {
 	k.begin()
 	k.steps("mixed", 4, 4, 3, k.mixed)
 	k.steps("single", 6, 2, 2, k.single)
-	k.each(func(row, v int, m Mem) { VMOVUPS(k.acc(row, v), m) })
+	k.each(func(row, v int, m Mem) {
+		if other := k.other(row, v); other != k.acc(row, v) {
+			VADDPS(other, k.acc(row, v), k.acc(row, v))
+		}
+		VMOVUPS(k.acc(row, v), m)
+	})
 	ADDQ(U8(8), sPair)
 	DECQ(sPairs)
 	JNZ(LabelRef("pair"))
@@ -127,7 +141,10 @@ func (k sparseKernel) prepare() {
 // to, to zero.
 func (k sparseKernel) begin() {
 	if k.isa.lanes == 16 {
-		k.each(func(row, v int, m Mem) { VMOVUPS_Z(m, reg.K1, k.acc(row, v)) })
+		k.each(func(row, v int, m Mem) {
+			VMOVUPS_Z(m, reg.K1, k.acc(row, v))
+			VPXORD(k.other(row, v), k.other(row, v), k.other(row, v))
+		})
 		return
 	}
 	k.each(func(row, v int, _ Mem) { VXORPS(k.acc(row, v), k.acc(row, v), k.acc(row, v)) })
@@ -144,9 +161,7 @@ func (k sparseKernel) steps(label string, count, values, places int, step func()
 	TESTQ(sSteps, sSteps)
 	JZ(LabelRef(label + "done"))
 	Label(label)
-	for i := range places {
-		MOVWLZX(Mem{Base: sPlaces, Disp: 2 * i}, sPlace[i].As32())
-	}
+	loadPlaces(places)
 	ADDQ(U8(uint8(2*places)), sPlaces)
 	k.spreadValues(values)
 	ADDQ(U8(uint8(4*values)), sVals)
@@ -154,6 +169,22 @@ func (k sparseKernel) steps(label string, count, values, places int, step func()
 	DECQ(sSteps)
 	JNZ(LabelRef(label))
 	Label(label + "done")
+}
+
+// loadPlaces reads two or three places at once, three with one more: on Zen 5 each load
+// is one of the two a cycle.
+func loadPlaces(n int) {
+	last := sPlace[n-1]
+	if n == 2 {
+		MOVL(Mem{Base: sPlaces}, last.As32())
+	} else {
+		MOVQ(Mem{Base: sPlaces}, last)
+	}
+	for i := range n - 1 {
+		MOVWLZX(last.As16(), sPlace[i].As32())
+		SHRQ(U8(16), last)
+	}
+	MOVWLZX(last.As16(), last.As32())
 }
 
 // fetch asks for values and places that are used later, and for lines of the walk. In
@@ -205,12 +236,12 @@ func (k sparseKernel) mixed() {
 		VFMADD231PS(x, k.isa.vec(0), k.acc(0, v))
 		VFMADD231PS(x, k.isa.vec(1), k.acc(1, v))
 	}
-	k.each(func(row, v int, _ Mem) { VFMADD231PS(k.panel(1+row, v), k.isa.vec(2+row), k.acc(row, v)) })
+	k.each(func(row, v int, _ Mem) { VFMADD231PS(k.panel(1+row, v), k.isa.vec(2+row), k.other(row, v)) })
 }
 
 // single multiplies a place of each row.
 func (k sparseKernel) single() {
-	k.each(func(row, v int, _ Mem) { VFMADD231PS(k.panel(row, v), k.isa.vec(row), k.acc(row, v)) })
+	k.each(func(row, v int, _ Mem) { VFMADD231PS(k.panel(row, v), k.isa.vec(row), k.other(row, v)) })
 }
 
 // panel addresses a vector of the row of the panel at a place.

@@ -62,7 +62,7 @@ func (c *context) current(call string, fn func() error) error {
 // release gives back something that was handed out. On a lost context it always works: all goes with the context.
 func (c *context) release(call string, key any, fn func() error) error {
 	c.mu.Lock()
-	_, ok := c.live[key]
+	kind, ok := c.live[key]
 	closed, lost := c.closed, c.lost
 	delete(c.live, key)
 	c.mu.Unlock()
@@ -74,7 +74,11 @@ func (c *context) release(call string, key any, fn func() error) error {
 	case lost != nil:
 		return nil
 	}
-	return c.current(call, fn)
+	err := c.current(call, fn)
+	if errors.Is(err, driver.ErrCaptureUnsupported) {
+		c.give(key, kind) // it was refused, and can come back later
+	}
+	return err
 }
 
 // missing is the error for a key that is not live: memory is a value, the rest are handles.

@@ -120,18 +120,20 @@ static int prefer(struct plan *plan, const struct lt_product *p)
 	return status;
 }
 
+/* end destroys what was made, whatever fails, and keeps the first failure. */
 static int end(struct plan *plan, int status)
 {
-	if (plan->product)
-		lt.cublasLtMatmulDescDestroy(plan->product);
-	if (plan->first)
-		lt.cublasLtMatrixLayoutDestroy(plan->first);
-	if (plan->second)
-		lt.cublasLtMatrixLayoutDestroy(plan->second);
-	if (plan->out)
-		lt.cublasLtMatrixLayoutDestroy(plan->out);
-	if (plan->preference)
-		lt.cublasLtMatmulPreferenceDestroy(plan->preference);
+	int ended;
+
+#define END(made, destroy)                                                     \
+	if ((made) && (ended = (destroy)(made)) && !status)                    \
+		status = ended;
+	END(plan->product, lt.cublasLtMatmulDescDestroy)
+	END(plan->first, lt.cublasLtMatrixLayoutDestroy)
+	END(plan->second, lt.cublasLtMatrixLayoutDestroy)
+	END(plan->out, lt.cublasLtMatrixLayoutDestroy)
+	END(plan->preference, lt.cublasLtMatmulPreferenceDestroy)
+#undef END
 	return status;
 }
 

@@ -78,10 +78,13 @@ func (c *context) AllocHost(bytes int) ([]byte, error) {
 
 func (c *context) FreeHost(b []byte) error {
 	first := unsafe.SliceData(b)
-	c.driver.pinned.drop(func(block pinnedBlock) bool {
-		return block.context == c && unsafe.SliceData(block.memory) == first
-	})
-	return c.release("FreeHost", first, func() error { return cu.MemFreeHost(unsafe.Pointer(first)) })
+	err := c.release("FreeHost", first, func() error { return cu.MemFreeHost(unsafe.Pointer(first)) })
+	if err == nil {
+		c.driver.pinned.drop(func(block pinnedBlock) bool {
+			return block.context == c && unsafe.SliceData(block.memory) == first
+		})
+	}
+	return err
 }
 
 // result turns a call's status into an error.

@@ -14,8 +14,9 @@ import (
 
 // stream implements driver.Stream.
 type stream struct {
-	context *context
-	handle  cu.Stream
+	context   *context
+	handle    cu.Stream
+	capturing bool // a capture began here
 }
 
 func (c *context) NewStream() (driver.Stream, error) {

@@ -18,6 +18,8 @@ type Tap struct {
 	Launch func(kernel string, params []uint64)
 	// Wait, if set, tells whether a stream's wait for an event is made. Waits are numbered from 0.
 	Wait func(n int) bool
+	// BeginCapture, if set, may refuse a capture.
+	BeginCapture func() error
 
 	mu    sync.Mutex
 	waits int
@@ -223,6 +225,36 @@ func (s *tapStream) Launch(f driver.Function, c driver.Launch, params ...uint64)
 }
 
 func (s *tapStream) Record(e driver.Event) error { return s.Stream.Record(e.(*tapEvent).Event) }
+
+func (s *tapStream) RecordNode(e driver.Event) error { return s.Stream.RecordNode(e.(*tapEvent).Event) }
+
+func (s *tapStream) BeginCapture() error {
+	if s.tap.BeginCapture != nil {
+		if err := s.tap.BeginCapture(); err != nil {
+			return err
+		}
+	}
+	return s.Stream.BeginCapture()
+}
+
+func (s *tapStream) EndCapture() (driver.Graph, error) {
+	g, err := s.Stream.EndCapture()
+	s.tap.count("graph", 1, err)
+	return &tapGraph{g, s.tap}, err
+}
+
+type tapGraph struct {
+	driver.Graph
+	tap *Tap
+}
+
+func (g *tapGraph) Launch(s driver.Stream) error { return g.Graph.Launch(s.(*tapStream).Stream) }
+
+func (g *tapGraph) Close() error {
+	err := g.Graph.Close()
+	g.tap.count("graph", -1, err)
+	return err
+}
 
 func (s *tapStream) Wait(e driver.Event) error {
 	s.tap.mu.Lock()

@@ -54,6 +54,24 @@ func (c *context) lose(err error) {
 	c.driver.changed.Broadcast()
 }
 
+// enterIdle is enter for a call that is not permitted while a stream of the context is captured.
+func (c *context) enterIdle(call string) error {
+	if err := c.enter(call); err != nil {
+		return err
+	}
+	return c.refuse(call)
+}
+
+// refuse fails a call, and the capture, where a stream of the context is captured.
+func (c *context) refuse(call string) error {
+	for _, s := range c.streams() {
+		if err := s.capture.refuse(call); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (c *context) leave() { c.driver.mu.Unlock() }
 
 func (c *context) Device() int { return c.device }
@@ -68,7 +86,7 @@ func (c *context) MemInfo() (free, total int64, err error) {
 
 func (c *context) Alloc(bytes int64) (driver.Ptr, error) {
 	defer c.leave()
-	if err := c.enter("Alloc"); err != nil {
+	if err := c.enterIdle("Alloc"); err != nil {
 		return 0, err
 	}
 	p, err := c.memory.Alloc(bytes)
@@ -86,6 +104,9 @@ func (c *context) Free(p driver.Ptr) error {
 	if c.live[p] == "" {
 		return fmt.Errorf("ptxsim: Free: %#x is no allocation: %w", uint64(p), driver.ErrInvalidValue)
 	}
+	if err := c.refuse("Free"); err != nil {
+		return err
+	}
 	c.driver.idle(c)
 	c.waited(c.streams()...)
 	delete(c.live, p)
@@ -94,7 +115,7 @@ func (c *context) Free(p driver.Ptr) error {
 
 func (c *context) AllocHost(bytes int) ([]byte, error) {
 	defer c.leave()
-	if err := c.enter("AllocHost"); err != nil {
+	if err := c.enterIdle("AllocHost"); err != nil {
 		return nil, err
 	}
 	if bytes <= 0 {
@@ -112,6 +133,9 @@ func (c *context) FreeHost(b []byte) error {
 	i := slices.IndexFunc(c.pinned, func(p []byte) bool { return unsafe.SliceData(p) == unsafe.SliceData(b) })
 	if i < 0 {
 		return fmt.Errorf("ptxsim: FreeHost: not what AllocHost gave: %w", driver.ErrInvalidValue)
+	}
+	if err := c.refuse("FreeHost"); err != nil {
+		return err
 	}
 	c.driver.idle(c)
 	c.pinned = slices.Delete(c.pinned, i, i+1)
@@ -169,7 +193,7 @@ func (c *context) NewEvent(timing bool) (driver.Event, error) {
 
 func (c *context) LoadModule(text string) (driver.Module, error) {
 	defer c.leave()
-	if err := c.enter("LoadModule"); err != nil {
+	if err := c.enterIdle("LoadModule"); err != nil {
 		return nil, err
 	}
 	m := &module{context: c, globals: map[string]global{}}
@@ -235,7 +259,7 @@ func (c *context) EnablePeer(peer driver.Context) error {
 
 func (c *context) Synchronize() error {
 	defer c.leave()
-	if err := c.enter("Synchronize"); err != nil {
+	if err := c.enterIdle("Synchronize"); err != nil {
 		return err
 	}
 	c.driver.idle(c)

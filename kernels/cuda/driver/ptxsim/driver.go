@@ -25,6 +25,8 @@ type Config struct {
 	Capability int    // compute capability, as 10·major + minor; 0: 80
 	// Products gives contexts a stand-in for cuBLASLt, to test its callers. Without it they run the kernels that ship.
 	Products bool
+	// SparseProducts gives contexts a stand-in for cuSPARSELt, likewise.
+	SparseProducts bool
 	// Collectives gives the driver a stand-in for NCCL, likewise.
 	Collectives bool
 }

@@ -14,6 +14,7 @@ type event struct {
 	noted          int // the last record's place in the history; -1: none
 	recorded, done int // how often it was recorded, and the last record that completed
 	at             time.Time
+	node           *node // of the capture that it was last recorded in; nil: none
 }
 
 func (e *event) enter(call string) error {
@@ -22,6 +23,10 @@ func (e *event) enter(call string) error {
 	}
 	if e.closed {
 		return fmt.Errorf("ptxsim: %s: %w", call, driver.ErrInvalidHandle)
+	}
+	if e.node != nil {
+		e.node.capture.invalid = true
+		return fmt.Errorf("ptxsim: %s: %w", call, driver.ErrCapturedEvent)
 	}
 	return nil
 }

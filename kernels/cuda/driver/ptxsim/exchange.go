@@ -2,6 +2,7 @@ package ptxsim
 
 import (
 	"fmt"
+	"slices"
 
 	"ofpeak/kernels/cuda/driver"
 )
@@ -24,7 +25,13 @@ func (g *group) Enqueue(on driver.Stream, calls ...driver.Collective) error {
 			return fmt.Errorf("ptxsim: %v of %d: %w", c.Op, c.N, err)
 		}
 	}
-	// What is brought is read before anything is waited for, as calls of one group are under way at once.
+	calls = slices.Clone(calls)
+	s.issue(func(on *stream) { g.enqueue(on, calls) })
+	return nil
+}
+
+// enqueue reads what is brought before anything is waited for, as calls of one group are under way at once.
+func (g *group) enqueue(s *stream, calls []driver.Collective) {
 	var later []task
 	for _, c := range calls {
 		first, then := g.begin(c)
@@ -34,7 +41,6 @@ func (g *group) Enqueue(on driver.Stream, calls ...driver.Collective) error {
 	for _, t := range later {
 		s.enqueue(t)
 	}
-	return nil
 }
 
 // check refuses operands that are not there, or overlap otherwise than NCCL allows.

@@ -49,12 +49,13 @@ func (p *products) Multiply(on driver.Stream, q driver.Product) error {
 	if err := p.refused(q); err != nil {
 		return err
 	}
-	s.enqueue(task{run: func() error {
+	run := func() error {
 		if err := multiply(p.context, q); err != nil {
 			return fmt.Errorf("ptxsim: Multiply: %w: %w", driver.ErrIllegalAddress, err)
 		}
 		return nil
-	}})
+	}
+	s.issue(func(on *stream) { on.enqueue(task{run: run}) })
 	return nil
 }
 

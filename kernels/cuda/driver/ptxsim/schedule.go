@@ -79,3 +79,8 @@ func (d *Driver) idle(c *context) {
 		return !slices.ContainsFunc(streams, func(s *stream) bool { return len(s.queue) > 0 })
 	})
 }
+
+// remove takes streams that are idle out of the schedule.
+func (d *Driver) remove(gone ...*stream) {
+	d.streams = slices.DeleteFunc(d.streams, func(s *stream) bool { return slices.Contains(gone, s) })
+}

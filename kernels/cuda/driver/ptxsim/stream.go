@@ -16,6 +16,8 @@ type stream struct {
 	number  int // of all streams of the driver
 	queue   []task
 	closed  bool
+	capture *capture // under way; nil: none
+	lane    int      // its place among the capture's streams
 }
 
 // enter takes the lock for a call on the stream.
@@ -26,7 +28,19 @@ func (s *stream) enter(call string) error {
 	if s.closed {
 		return fmt.Errorf("ptxsim: %s: %w", call, driver.ErrInvalidHandle)
 	}
+	if s.capture != nil && s.capture.invalid {
+		return fmt.Errorf("ptxsim: %s: %w", call, driver.ErrCaptureInvalidated)
+	}
 	return nil
+}
+
+// issue enqueues work or, in a capture, keeps how each launch will.
+func (s *stream) issue(enqueue func(on *stream)) {
+	if s.capture == nil {
+		enqueue(s)
+		return
+	}
+	s.capture.add(s, enqueue)
 }
 
 // transfer enqueues a copy or a fill of allocated memory.
@@ -41,13 +55,19 @@ func (s *stream) transfer(what string, at driver.Ptr, n int64, host []byte, run 
 	if host != nil && !s.context.driver.isPinned(host) {
 		return fmt.Errorf("ptxsim: %s: the host memory is not page-locked: %w", what, driver.ErrInvalidValue)
 	}
-	noted := s.context.driver.add(&call{stream: s.number, context: s.context.device, name: what})
-	s.enqueue(task{run: func() error {
-		if err := s.context.driver.watched(noted, run); err != nil {
-			return fmt.Errorf("ptxsim: %s: %w: %w", what, driver.ErrIllegalAddress, err)
-		}
-		return nil
-	}})
+	d := s.context.driver
+	s.issue(func(on *stream) {
+		noted := d.add(&call{stream: on.number, context: on.context.device, name: what})
+		on.enqueue(task{run: func() error {
+			if host != nil && !d.isPinned(host) {
+				return fmt.Errorf("ptxsim: %s: the host memory has been freed: %w", what, driver.ErrIllegalAddress)
+			}
+			if err := d.watched(noted, run); err != nil {
+				return fmt.Errorf("ptxsim: %s: %w: %w", what, driver.ErrIllegalAddress, err)
+			}
+			return nil
+		}})
+	})
 	return nil
 }
 
@@ -100,48 +120,79 @@ func (s *stream) Launch(f driver.Function, l driver.Launch, params ...uint64) er
 	if err := fn.kernel.Check(launch); err != nil {
 		return fmt.Errorf("ptxsim: %w", err)
 	}
+	s.issue(func(on *stream) { on.launch(fn, launch) })
+	return nil
+}
+
+// launch enqueues a kernel.
+func (s *stream) launch(f *function, l simt.Launch) {
 	d := s.context.driver
-	seed := d.random.Uint64()
-	o := simt.Options{Seed: seed, Workers: d.config.Workers, Budget: d.config.Budget}
-	noted := d.add(&call{stream: s.number, context: s.context.device, name: fn.kernel.Name})
+	o := simt.Options{Seed: d.random.Uint64(), Workers: d.config.Workers, Budget: d.config.Budget}
+	noted := d.add(&call{stream: s.number, context: s.context.device, name: f.kernel.Name})
 	if noted != nil {
 		o.Workers = 1
 	}
 	s.enqueue(task{run: func() error {
+		if f.module.closed {
+			return fmt.Errorf("ptxsim: %s: its module has been closed: %w", f.kernel.Name, driver.ErrInvalidHandle)
+		}
 		return d.watched(noted, func() error {
-			_, err := fn.kernel.Run(s.context.memory, launch, o)
+			_, err := f.kernel.Run(s.context.memory, l, o)
 			return err
 		})
 	}})
-	return nil
 }
 
 func (s *stream) Record(e driver.Event) error {
 	defer s.context.leave()
-	if err := s.enter("Record"); err != nil {
-		return err
-	}
-	ev, err := s.own(e)
+	ev, err := s.recordable("Record", e)
 	if err != nil {
 		return err
 	}
-	ev.recorded++
-	n := ev.recorded
-	ev.noted = s.context.driver.mark(&call{stream: s.number, context: s.context.device, kind: record})
-	s.enqueue(task{event: true, run: func() error {
-		ev.done, ev.at = n, time.Now()
+	ev.node = nil
+	if s.capture != nil {
+		ev.node = s.capture.mark(s)
 		return nil
-	}})
+	}
+	s.record(ev)
 	return nil
 }
 
-// own checks an event that is recorded here; an event of any device may be waited for.
-func (s *stream) own(e driver.Event) (*event, error) {
+func (s *stream) RecordNode(e driver.Event) error {
+	defer s.context.leave()
+	ev, err := s.recordable("RecordNode", e)
+	if err != nil {
+		return err
+	}
+	if s.capture == nil {
+		return fmt.Errorf("ptxsim: RecordNode outside of a capture: %w", driver.ErrInvalidValue)
+	}
+	ev.node = nil
+	s.issue(func(on *stream) { on.record(ev) })
+	return nil
+}
+
+// recordable takes the lock for a call that records an event of this device here.
+func (s *stream) recordable(call string, e driver.Event) (*event, error) {
+	if err := s.enter(call); err != nil {
+		return nil, err
+	}
 	ev, ok := e.(*event)
 	if !ok || ev.closed || ev.context != s.context {
-		return nil, fmt.Errorf("ptxsim: Record: %w", driver.ErrInvalidHandle)
+		return nil, fmt.Errorf("ptxsim: %s: %w", call, driver.ErrInvalidHandle)
 	}
 	return ev, nil
+}
+
+// record enqueues the completion of an event.
+func (s *stream) record(e *event) {
+	e.recorded++
+	n := e.recorded
+	e.noted = s.context.driver.mark(&call{stream: s.number, context: s.context.device, kind: record})
+	s.enqueue(task{event: true, run: func() error {
+		e.done, e.at = n, time.Now()
+		return nil
+	}})
 }
 
 func (s *stream) Wait(e driver.Event) error {
@@ -153,17 +204,30 @@ func (s *stream) Wait(e driver.Event) error {
 	if !ok || ev.closed {
 		return fmt.Errorf("ptxsim: Wait: %w", driver.ErrInvalidHandle)
 	}
-	n := ev.recorded
-	if h := s.context.driver.history; h != nil {
-		s.context.driver.add(&call{stream: s.number, context: s.context.device, kind: wait, mark: ev.noted, site: site()})
+	where := ""
+	if s.context.driver.history != nil {
+		where = site()
 	}
-	s.enqueue(task{event: true, ready: func() bool { return ev.done >= n }, run: func() error { return nil }})
+	if ev.node != nil || s.capture != nil {
+		return s.waitCaptured(ev, where)
+	}
+	s.wait(ev, where)
 	return nil
+}
+
+// wait enqueues a wait for an event's last record.
+func (s *stream) wait(e *event, where string) {
+	n := e.recorded
+	s.context.driver.add(&call{stream: s.number, context: s.context.device, kind: wait, mark: e.noted, site: where})
+	s.enqueue(task{event: true, ready: func() bool { return e.done >= n }, run: func() error { return nil }})
 }
 
 func (s *stream) Query() error {
 	defer s.context.leave()
 	if err := s.enter("Query"); err != nil {
+		return err
+	}
+	if err := s.capture.refuse("Query"); err != nil {
 		return err
 	}
 	s.context.driver.one(nil)
@@ -182,6 +246,9 @@ func (s *stream) Synchronize() error {
 	if err := s.enter("Synchronize"); err != nil {
 		return err
 	}
+	if err := s.capture.refuse("Synchronize"); err != nil {
+		return err
+	}
 	s.context.driver.until([]*stream{s}, func() bool { return len(s.queue) == 0 })
 	s.context.waited(s)
 	return s.context.lost
@@ -194,9 +261,12 @@ func (s *stream) Close() error {
 	if s.closed {
 		return fmt.Errorf("ptxsim: stream closed twice: %w", driver.ErrInvalidHandle)
 	}
+	if s.capture != nil {
+		s.capture.invalid = true
+	}
 	c.driver.until([]*stream{s}, func() bool { return len(s.queue) == 0 })
 	s.closed = true
 	delete(c.live, s)
-	c.driver.streams = slices.DeleteFunc(c.driver.streams, func(o *stream) bool { return o == s })
+	c.driver.remove(s)
 	return nil
 }

@@ -4,12 +4,14 @@ package mpitest
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -55,7 +57,11 @@ func have(program string) bool {
 func Each(t *testing.T, pkg string, tests bool, f func(t *testing.T, m MPI, binary string)) {
 	t.Helper()
 	if raced {
-		t.Skip("the processes have no race detector; tested without it")
+		const why = "the processes have no race detector; run this test without it"
+		if os.Getenv("OFPEAK_REQUIRE") != "" {
+			t.Fatal(why)
+		}
+		t.Skip(why)
 	}
 	found := Find()
 	if len(found) == 0 || !have("gcc") && !have("cc") {
@@ -65,22 +71,70 @@ func Each(t *testing.T, pkg string, tests bool, f func(t *testing.T, m MPI, bina
 		}
 		t.Skip(why)
 	}
-	binary := build(t, pkg, tests)
+	binary := shared.binary(t, pkg, tests)
 	for _, m := range found {
 		t.Run(m.Name, func(t *testing.T) { f(t, m, binary) })
 	}
 }
 
-// build compiles a package with the tag mpi, or its tests, with the shims beside it. It returns the binary.
-func build(t *testing.T, pkg string, tests bool) string {
+// shared holds what Each has built, by package and kind, if the package's tests run under Main.
+var shared builds
+
+type builds struct {
+	dir  string // "": every test builds its own
+	mu   sync.Mutex
+	made map[string]string // the folder
+}
+
+// Main runs a package's tests, which then share what Each builds.
+func Main(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "ofpeak-mpi-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	shared.dir, shared.made = dir, map[string]string{}
+	return m.Run()
+}
+
+// binary has a path of its own in each test, so that a test can tell its processes from others'.
+func (b *builds) binary(t *testing.T, pkg string, tests bool) string {
 	t.Helper()
-	dir := t.TempDir()
+	own := t.TempDir()
+	if b.dir == "" {
+		build(t, own, pkg, tests)
+		return filepath.Join(own, program)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	key := fmt.Sprint(pkg, tests)
+	if b.made[key] == "" {
+		dir := filepath.Join(b.dir, fmt.Sprint(len(b.made)))
+		build(t, dir, pkg, tests)
+		b.made[key] = dir
+	}
+	files, err := filepath.Glob(filepath.Join(b.made[key], "*"))
+	for _, file := range files {
+		err = errors.Join(err, os.Link(file, filepath.Join(own, filepath.Base(file))))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(own, program)
+}
+
+// program is the file that build makes.
+const program = "ofpeak-mpi"
+
+// build compiles a package with the tag mpi, or its tests, into a folder, with the shims beside it.
+func build(t *testing.T, dir, pkg string, tests bool) {
+	t.Helper()
 	root, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
-	binary := filepath.Join(dir, "ofpeak-mpi")
-	args := []string{"build", "-tags", "mpi", "-o", binary, pkg}
+	args := []string{"build", "-tags", "mpi", "-o", filepath.Join(dir, program), pkg}
 	if tests {
 		args = append([]string{"test", "-c"}, args[1:]...)
 	}
@@ -91,7 +145,6 @@ func build(t *testing.T, pkg string, tests bool) string {
 			t.Fatalf("%v: %v\n%s", cmd, err, out)
 		}
 	}
-	return binary
 }
 
 // Args is the launcher's command line for so many processes, whatever the cores.

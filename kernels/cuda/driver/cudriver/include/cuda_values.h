@@ -348,6 +348,12 @@ typedef enum {
 } CUresult;
 
 typedef enum {
+	CU_STREAM_CAPTURE_MODE_GLOBAL = 0,
+	CU_STREAM_CAPTURE_MODE_THREAD_LOCAL = 1,
+	CU_STREAM_CAPTURE_MODE_RELAXED = 2,
+} CUstreamCaptureMode;
+
+typedef enum {
 	CU_DEVICE_P2P_ATTRIBUTE_PERFORMANCE_RANK = 1,
 	CU_DEVICE_P2P_ATTRIBUTE_ACCESS_SUPPORTED = 2,
 	CU_DEVICE_P2P_ATTRIBUTE_NATIVE_ATOMIC_SUPPORTED = 3,
@@ -356,3 +362,6 @@ typedef enum {
 /* Flags of texture references. */
 #define CU_TRSF_NORMALIZED_COORDINATES 2
 #define CU_TRSF_READ_AS_INTEGER 1
+
+/* A flag of cuEventRecordWithFlags. */
+#define CU_EVENT_RECORD_EXTERNAL 1

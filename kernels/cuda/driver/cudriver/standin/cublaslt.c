@@ -1,9 +1,16 @@
 /* A libcublasLt.so.12 over the stand-in's memory. It proves that descriptors say what was meant: it computes from them alone, in double. Like cuBLASLt it
- * refuses a matrix of GELU's inputs whose rows are no multiple of 8, and an epilogue that it was not told an address for. */
+ * refuses a matrix of GELU's inputs whose rows are no multiple of 8, and an epilogue that it was not told an address for. A handle that is destroyed before its descriptors fails. */
 #include "numbers.h"
 #include "standin.h"
 
 #include <math.h>
+
+static int live; /* descriptors, layouts and preferences; the driver's tests make them one at a time */
+
+/* Start of each function; of those that destroy, behind what they do. */
+#define BEGIN                                                                  \
+	if (standin_fails(__func__))                                           \
+		return CUBLAS_STATUS_INTERNAL_ERROR;
 
 struct layout {
 	cudaDataType_t type;
@@ -18,6 +25,7 @@ struct product {
 
 cublasStatus_t cublasLtCreate(cublasLtHandle_t *handle)
 {
+	BEGIN
 	*handle = malloc(1);
 	return standin_current ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_NOT_INITIALIZED;
 }
@@ -25,7 +33,8 @@ cublasStatus_t cublasLtCreate(cublasLtHandle_t *handle)
 cublasStatus_t cublasLtDestroy(cublasLtHandle_t handle)
 {
 	free(handle);
-	return CUBLAS_STATUS_SUCCESS;
+	BEGIN
+	return live ? CUBLAS_STATUS_INTERNAL_ERROR : CUBLAS_STATUS_SUCCESS;
 }
 
 cublasStatus_t cublasLtGetProperty(libraryPropertyType type, int *value)
@@ -36,8 +45,11 @@ cublasStatus_t cublasLtGetProperty(libraryPropertyType type, int *value)
 
 cublasStatus_t cublasLtMatmulDescCreate(cublasLtMatmulDesc_t *desc, cublasComputeType_t compute, cudaDataType_t scale)
 {
-	struct product *p = calloc(1, sizeof(cublasLtMatmulDescOpaque_t));
+	struct product *p;
 
+	BEGIN
+	live++;
+	p = calloc(1, sizeof(cublasLtMatmulDescOpaque_t));
 	p->epilogue = CUBLASLT_EPILOGUE_DEFAULT;
 	p->tf32 = compute == CUBLAS_COMPUTE_32F_FAST_TF32;
 	*desc = (cublasLtMatmulDesc_t)p;
@@ -47,6 +59,8 @@ cublasStatus_t cublasLtMatmulDescCreate(cublasLtMatmulDesc_t *desc, cublasComput
 cublasStatus_t cublasLtMatmulDescDestroy(cublasLtMatmulDesc_t desc)
 {
 	free(desc);
+	live--;
+	BEGIN
 	return CUBLAS_STATUS_SUCCESS;
 }
 
@@ -62,6 +76,7 @@ cublasStatus_t cublasLtMatmulDescSetAttribute(cublasLtMatmulDesc_t desc, cublasL
 {
 	struct product *p = (struct product *)desc;
 
+	BEGIN
 	switch (name) {
 	case CUBLASLT_MATMUL_DESC_TRANSA:
 		return take(&p->transposed[0], 4, value, size);
@@ -85,8 +100,11 @@ cublasStatus_t cublasLtMatmulDescSetAttribute(cublasLtMatmulDesc_t desc, cublasL
 
 cublasStatus_t cublasLtMatrixLayoutCreate(cublasLtMatrixLayout_t *l, cudaDataType_t type, uint64_t rows, uint64_t columns, int64_t ld)
 {
-	struct layout *m = calloc(1, sizeof(cublasLtMatrixLayoutOpaque_t));
+	struct layout *m;
 
+	BEGIN
+	live++;
+	m = calloc(1, sizeof(cublasLtMatrixLayoutOpaque_t));
 	*m = (struct layout){type, (int64_t)rows, (int64_t)columns, ld};
 	*l = (cublasLtMatrixLayout_t)m;
 	return ld >= (int64_t)rows ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_INVALID_VALUE;
@@ -95,11 +113,15 @@ cublasStatus_t cublasLtMatrixLayoutCreate(cublasLtMatrixLayout_t *l, cudaDataTyp
 cublasStatus_t cublasLtMatrixLayoutDestroy(cublasLtMatrixLayout_t l)
 {
 	free(l);
+	live--;
+	BEGIN
 	return CUBLAS_STATUS_SUCCESS;
 }
 
 cublasStatus_t cublasLtMatmulPreferenceCreate(cublasLtMatmulPreference_t *preference)
 {
+	BEGIN
+	live++;
 	*preference = calloc(1, sizeof **preference);
 	return CUBLAS_STATUS_SUCCESS;
 }
@@ -107,12 +129,15 @@ cublasStatus_t cublasLtMatmulPreferenceCreate(cublasLtMatmulPreference_t *prefer
 cublasStatus_t cublasLtMatmulPreferenceDestroy(cublasLtMatmulPreference_t preference)
 {
 	free(preference);
+	live--;
+	BEGIN
 	return CUBLAS_STATUS_SUCCESS;
 }
 
 cublasStatus_t cublasLtMatmulPreferenceSetAttribute(cublasLtMatmulPreference_t preference, cublasLtMatmulPreferenceAttributes_t name, const void *value,
 	size_t size)
 {
+	BEGIN
 	return take(&preference->data[0], name == CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES ? 8 : 4, value, size);
 }
 
@@ -147,6 +172,7 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t handle, cublasLtM
 {
 	const struct product *p = (const struct product *)desc;
 
+	BEGIN
 	(void)handle, (void)c, (void)preference, (void)asked;
 	*found = 0;
 	if (p->aux && p->aux_ld % 8)
@@ -210,6 +236,7 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc
 	double scale = scales(stream, p, a);
 	int needs_bias = p->epilogue == CUBLASLT_EPILOGUE_BIAS || p->epilogue == CUBLASLT_EPILOGUE_GELU_AUX_BIAS;
 
+	BEGIN
 	(void)handle;
 	if (algo->data[0] != 42 || scale == 0 || !factors_fit(p, a, b, d) || !ma || !mb || !mc || !md || needs_bias != !!bias || (p->epilogue >= CUBLASLT_EPILOGUE_GELU_AUX) != !!aux)
 		return CUBLAS_STATUS_EXECUTION_FAILED;

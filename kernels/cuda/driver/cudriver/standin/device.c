@@ -149,6 +149,7 @@ CUresult cuCtxSetCurrent(CUcontext context)
 CUresult cuCtxSynchronize(void)
 {
 	ENTER();
+	IDLE();
 	LEAVE(CUDA_SUCCESS);
 }
 
@@ -187,6 +188,8 @@ CUresult cuStreamQuery(CUstream stream)
 	int busy;
 
 	ENTER();
+	if (stream->capture)
+		IDLE();
 	busy = stream->busy;
 	stream->busy = 0;
 	LEAVE(busy ? CUDA_ERROR_NOT_READY : CUDA_SUCCESS);
@@ -195,16 +198,10 @@ CUresult cuStreamQuery(CUstream stream)
 CUresult cuStreamSynchronize(CUstream stream)
 {
 	ENTER();
+	if (stream->capture)
+		IDLE();
 	stream->busy = 0;
 	LEAVE(CUDA_SUCCESS);
-}
-
-/* Work runs as it is enqueued, so that what an event marks has always run. */
-CUresult cuStreamWaitEvent(CUstream stream, CUevent event, unsigned int flags)
-{
-	ENTER();
-	stream->busy = 1;
-	LEAVE(event && !flags ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE);
 }
 
 CUresult cuEventCreate(CUevent *event, unsigned int flags)
@@ -223,23 +220,16 @@ CUresult cuEventDestroy(CUevent event)
 	LEAVE(CUDA_SUCCESS);
 }
 
-CUresult cuEventRecord(CUevent event, CUstream stream)
-{
-	struct timespec now;
-
-	ENTER();
-	if (event->context != stream->context)
-		LEAVE(CUDA_ERROR_INVALID_HANDLE);
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	event->milliseconds = (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
-	event->recorded = 1;
-	LEAVE(CUDA_SUCCESS);
-}
-
 CUresult cuEventQuery(CUevent event)
 {
 	ENTER();
-	LEAVE(event->context == standin_current ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE);
+	if (event->context != standin_current)
+		LEAVE(CUDA_ERROR_INVALID_HANDLE);
+	if (event->capture) {
+		standin_idle(standin_current);
+		LEAVE(CUDA_ERROR_CAPTURED_EVENT);
+	}
+	LEAVE(CUDA_SUCCESS);
 }
 
 CUresult cuEventSynchronize(CUevent event) { return cuEventQuery(event); }

@@ -72,18 +72,21 @@ CUresult cuMemGetInfo(size_t *unused, size_t *total)
 CUresult cuMemAlloc(CUdeviceptr *at, size_t n)
 {
 	ENTER();
+	IDLE();
 	LEAVE(standin_alloc(standin_current, at, n));
 }
 
 CUresult cuMemFree(CUdeviceptr at)
 {
 	ENTER();
+	IDLE();
 	LEAVE(standin_free(at));
 }
 
 CUresult cuMemAllocHost(void **memory, size_t n)
 {
 	ENTER();
+	IDLE();
 	*memory = malloc(n);
 	LEAVE(*memory ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY);
 }
@@ -91,67 +94,65 @@ CUresult cuMemAllocHost(void **memory, size_t n)
 CUresult cuMemFreeHost(void *memory)
 {
 	ENTER();
+	IDLE();
 	free(memory);
 	LEAVE(CUDA_SUCCESS);
 }
 
-/* move copies between addresses of the host, NULL where there is none. */
-static CUresult move(CUstream stream, void *to, const void *from, size_t n)
+/* copy moves n bytes from the host, or from a context's memory, to the host or to the work's own context. */
+static CUresult copy(const struct work *w)
 {
-	stream->busy = 1;
+	void *to = w->to ? standin_memory(w->context, w->to, w->n) : w->host, *from = w->from ? standin_memory(w->from_context, w->from, w->n) : w->host;
+
 	if (!to || !from)
 		return CUDA_ERROR_INVALID_VALUE;
-	memcpy(to, from, n);
+	memcpy(to, from, w->n);
 	return CUDA_SUCCESS;
 }
 
 CUresult cuMemcpyHtoDAsync(CUdeviceptr to, const void *from, size_t n, CUstream stream)
 {
 	ENTER();
-	LEAVE(move(stream, standin_memory(standin_current, to, n), from, n));
+	LEAVE(standin_enqueue(stream, (struct work){.run = copy, .context = standin_current, .to = to, .host = (void *)from, .n = n}));
 }
 
 CUresult cuMemcpyDtoHAsync(void *to, CUdeviceptr from, size_t n, CUstream stream)
 {
 	ENTER();
-	LEAVE(move(stream, to, standin_memory(standin_current, from, n), n));
+	LEAVE(standin_enqueue(stream, (struct work){.run = copy, .from_context = standin_current, .host = to, .from = from, .n = n}));
 }
 
 CUresult cuMemcpyAsync(CUdeviceptr to, CUdeviceptr from, size_t n, CUstream stream)
 {
-	ENTER();
-	LEAVE(move(stream, standin_memory(standin_current, to, n), standin_memory(standin_current, from, n), n));
+	return cuMemcpyPeerAsync(to, standin_current, from, standin_current, n, stream);
 }
 
 CUresult cuMemcpyPeerAsync(CUdeviceptr to, CUcontext to_context, CUdeviceptr from, CUcontext from_context, size_t n, CUstream stream)
 {
 	ENTER();
-	LEAVE(move(stream, standin_memory(to_context, to, n), standin_memory(from_context, from, n), n));
+	LEAVE(standin_enqueue(stream, (struct work){.run = copy, .context = to_context, .to = to, .from_context = from_context, .from = from, .n = n}));
+}
+
+/* fill sets n elements of a size. */
+static CUresult fill(const struct work *w)
+{
+	char *memory = standin_memory(w->context, w->to, w->size * w->n);
+
+	if (!memory || w->to % w->size)
+		return CUDA_ERROR_INVALID_VALUE;
+	for (size_t i = 0; i < w->n; i++)
+		memcpy(memory + w->size * i, &w->value, w->size); /* little-endian */
+	return CUDA_SUCCESS;
 }
 
 CUresult cuMemsetD8Async(CUdeviceptr to, unsigned char value, size_t n, CUstream stream)
 {
-	void *memory;
-
 	ENTER();
-	memory = standin_memory(standin_current, to, n);
-	stream->busy = 1;
-	if (!memory)
-		LEAVE(CUDA_ERROR_INVALID_VALUE);
-	memset(memory, value, n);
-	LEAVE(CUDA_SUCCESS);
+	LEAVE(standin_enqueue(stream, (struct work){.run = fill, .context = standin_current, .to = to, .value = value, .size = 1, .n = n}));
 }
 
 CUresult cuMemsetD32Async(CUdeviceptr to, unsigned int value, size_t n, CUstream stream)
 {
-	unsigned int *memory;
-
 	ENTER();
-	memory = standin_memory(standin_current, to, 4 * n);
-	stream->busy = 1;
-	if (!memory || to % 4)
-		LEAVE(CUDA_ERROR_INVALID_VALUE);
-	for (size_t i = 0; i < n; i++)
-		memory[i] = value;
-	LEAVE(CUDA_SUCCESS);
+	LEAVE(standin_enqueue(stream, (struct work){.run = fill, .context = standin_current, .to = to, .value = value, .size = 4, .n = n}));
 }

@@ -21,6 +21,7 @@ struct CUctx_st {
 struct CUstream_st {
 	CUcontext context;
 	int busy; /* something was enqueued since the last query */
+	struct CUgraph_st *capture; /* NULL: none */
 };
 
 struct CUevent_st {
@@ -28,7 +29,27 @@ struct CUevent_st {
 	unsigned int flags;
 	int recorded;
 	double milliseconds;
+	struct CUgraph_st *capture; /* that it was last recorded in; NULL: none */
+	struct CUstream_st *stream; /* where */
 };
+
+/* One piece of work of a context: what runs, and its operands, as far as it has them. */
+struct work {
+	CUresult (*run)(const struct work *);
+	CUcontext context;
+	CUdeviceptr to, from;
+	CUcontext from_context;
+	void *host;
+	size_t n;
+	unsigned int value, size;
+	CUevent event;
+};
+
+/* Run a piece of work, or keep it for the graph that its stream is captured for. */
+CUresult standin_enqueue(CUstream stream, struct work work);
+
+/* Fail, with the captures of a context's streams, a call that is not permitted while there are any. */
+CUresult standin_idle(CUcontext context);
 
 extern pthread_mutex_t standin_mutex;
 extern __thread CUcontext standin_current;
@@ -43,6 +64,12 @@ int standin_devices(void);
 	if (standin_current->lost)                          \
 		return standin_current->lost;               \
 	pthread_mutex_lock(&standin_mutex)
+#define IDLE()                                                \
+	do {                                                  \
+		CUresult refused = standin_idle(standin_current); \
+		if (refused)                                  \
+			LEAVE(refused);                       \
+	} while (0)
 #define LEAVE(status)                                  \
 	do {                                           \
 		CUresult left = (status);              \

@@ -1,4 +1,7 @@
 /* What cuda.c calls, which Go defines. Each returns a CUresult. Handles are numbers, 0 none. */
+#ifndef OFPEAK_CALLS_H
+#define OFPEAK_CALLS_H
+
 #include <cuda.h>
 
 struct sim_device {
@@ -26,7 +29,7 @@ int sim_free_host(uintptr_t context, uintptr_t memory);
 int sim_stream(uintptr_t context, uintptr_t *stream);
 int sim_event(uintptr_t context, int timing, uintptr_t *event);
 int sim_module(uintptr_t context, char *ptx, char *log, size_t size, uintptr_t *module);
-int sim_close(uintptr_t handle); /* a stream, an event or a module */
+int sim_close(uintptr_t handle); /* a stream, an event, a module or a graph of either kind */
 int sim_query(uintptr_t handle); /* a stream or an event */
 int sim_wait(uintptr_t handle);  /* likewise, of the host */
 int sim_wait_event(uintptr_t stream, uintptr_t event);
@@ -42,3 +45,10 @@ int sim_global(uintptr_t module, char *name, uint64_t *at, size_t *n);
 int sim_describe_function(uintptr_t function, struct sim_function *description);
 int sim_allow_shared(uintptr_t function, int bytes);
 int sim_launch(uintptr_t stream, uintptr_t function, unsigned int *shape, unsigned int shared, void **parameters);
+int sim_begin_capture(uintptr_t stream);
+int sim_end_capture(uintptr_t stream, uintptr_t *graph);
+int sim_record_node(uintptr_t stream, uintptr_t event);
+int sim_instantiate(uintptr_t graph, uintptr_t *launchable);
+int sim_launch_graph(uintptr_t launchable, uintptr_t stream);
+
+#endif

@@ -204,3 +204,24 @@ CUresult cuLaunchKernel(CUfunction function, unsigned int gx, unsigned int gy, u
 
 	return extra ? CUDA_ERROR_INVALID_VALUE : (CUresult)sim_launch(ID(stream), ID(function), shape, shared, parameters);
 }
+
+CUresult cuStreamBeginCapture_v2(CUstream stream, CUstreamCaptureMode mode)
+{
+	return mode == CU_STREAM_CAPTURE_MODE_THREAD_LOCAL ? (CUresult)sim_begin_capture(ID(stream)) : CUDA_ERROR_INVALID_VALUE;
+}
+
+CUresult cuStreamEndCapture(CUstream stream, CUgraph *graph) { return sim_end_capture(ID(stream), (uintptr_t *)graph); }
+
+CUresult cuEventRecordWithFlags(CUevent event, CUstream stream, unsigned int flags)
+{
+	return flags == CU_EVENT_RECORD_EXTERNAL ? (CUresult)sim_record_node(ID(stream), ID(event)) : CUDA_ERROR_INVALID_VALUE;
+}
+
+CUresult cuGraphInstantiateWithFlags(CUgraphExec *launchable, CUgraph graph, unsigned long long flags)
+{
+	return flags ? CUDA_ERROR_INVALID_VALUE : (CUresult)sim_instantiate(ID(graph), (uintptr_t *)launchable);
+}
+
+CUresult cuGraphDestroy(CUgraph graph) { return sim_close(ID(graph)); }
+CUresult cuGraphLaunch(CUgraphExec launchable, CUstream stream) { return sim_launch_graph(ID(launchable), ID(stream)); }
+CUresult cuGraphExecDestroy(CUgraphExec launchable) { return sim_close(ID(launchable)); }

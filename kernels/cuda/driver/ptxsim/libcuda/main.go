@@ -3,7 +3,8 @@
 // A libcuda.so.1 over the interpreter, as a C library: with it, a program that calls the CUDA driver API runs its PTX without a GPU. It serves tests: that gorgonia.org/cu and
 // cudriver, as they are, reach a driver that runs our kernels. It has the functions that these call; all others return CUDA_ERROR_NOT_SUPPORTED.
 //
-// OFPEAK_STANDIN_DEVICES is the number of devices, one if it is not set; CUDA_VISIBLE_DEVICES hides all if it is empty. What a kernel did wrong goes to stderr, since the API
+// OFPEAK_STANDIN_DEVICES is the number of devices, one if it is not set; CUDA_VISIBLE_DEVICES hides all if it is empty. OFPEAK_SIMULATED_FAIL=N:CODE makes the Nth call of a
+// process return a CUresult, of those that do not only close or free; one that CUDA calls sticky loses its context. What a kernel did wrong goes to stderr, since the API
 // has only a number for it.
 package main
 
@@ -27,7 +28,14 @@ import (
 func main() {}
 
 // simulated is the driver, made at the first call.
-var simulated = sync.OnceValue(func() *ptxsim.Driver { return ptxsim.New(ptxsim.Config{Devices: deviceCount()}) })
+var simulated = sync.OnceValue(func() *ptxsim.Driver {
+	d := ptxsim.New(ptxsim.Config{Devices: deviceCount()})
+	var n, code int
+	if _, err := fmt.Sscanf(os.Getenv("OFPEAK_SIMULATED_FAIL"), "%d:%d", &n, &code); err == nil {
+		d.FailAt(n, driver.Error(code))
+	}
+	return d
+})
 
 func deviceCount() int {
 	if visible, set := os.LookupEnv("CUDA_VISIBLE_DEVICES"); set && visible == "" {
