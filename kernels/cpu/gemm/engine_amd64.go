@@ -44,6 +44,7 @@ func asmEngines(t Type) []*engine {
 		e.row.storeBF16 = storeRowBF16
 		e.inPlace = []inPlaceFunc{rowsBF16Z1, rowsBF16Z2, rowsBF16Z3}
 		e.turnLines = turnLines
+		e.strips = []stripsFunc{stripsBF16Z1, stripsBF16Z2, stripsBF16Z3}
 		e.turned = []turnedFunc{turnedBF16Z1, turnedBF16Z2, turnedBF16Z3}
 		e.masked, e.spread = []maskedFunc{maskedBF16Z1, maskedBF16Z2, maskedBF16Z3}, spreadRows
 		e.selected = selectedBF16Z
@@ -111,13 +112,18 @@ var rowY = rowOps{
 }
 
 // storeRowBF16 rounds by AVX512_BF16, which takes subnormal numbers for zero, as
-// the products of that variant do.
+// the products of that variant do. The last 32 overlap others where they must.
 func storeRowBF16(c []uint16, acc []float32) {
-	n := len(acc) &^ 31
-	if n > 0 {
-		storeBF16Z(unsafe.SliceData(c), unsafe.SliceData(acc), n/32)
+	const step = 32
+	n := len(acc)
+	if n < step {
+		rowY.storeBF16(c, acc)
+		return
 	}
-	rowY.storeBF16(c[n:], acc[n:])
+	storeBF16Z(unsafe.SliceData(c), unsafe.SliceData(acc), n/step)
+	if n%step > 0 {
+		storeBF16Z(&c[n-step], &acc[n-step], 1)
+	}
 }
 
 // whole converts the whole groups of eight and returns how many elements that is.

@@ -124,6 +124,9 @@ func (w *worker) block(j *job, s, b rect, k0, k int) {
 		if next.lines > 0 && row+takes*panel >= b.row1 {
 			w.next.then, next = next, stretch{}
 		}
+		if k0+k == j.K && !j.direct && j.mask == nil && w.next.then.lines <= 0 {
+			w.next.then = j.result(row, rows, b)
+		}
 		a := w.a.data[(row-b.row0)/panel*stripWords(panel, units):]
 		if j.mask != nil && j.eng.masked != nil {
 			w.sweepMasked(j, a, rect{row, row + rows, b.col0, b.col1}, units)
@@ -148,6 +151,12 @@ func (j *job) nextB(s, b rect, k0, k int) stretch {
 		return stretch{}
 	}
 	return stretchOf(j.b.part(col, k0), min(j.nc, s.col1-col), min(j.kc, j.K-k0), j.eng.b.size)
+}
+
+// result returns the places of finished rows, which tiles fetch themselves where they
+// store into them.
+func (j *job) result(row, rows int, b rect) stretch {
+	return stretchOf(view{j.C.at(row, b.col0), uintptr(j.C.stride * j.C.typ.Size()), uintptr(j.C.typ.Size())}, rows, b.col1-b.col0, j.C.typ.Size())
 }
 
 // prepareA packs the group of A's rows that starts with row, for the first block of
