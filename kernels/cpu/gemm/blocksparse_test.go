@@ -91,6 +91,7 @@ func TestBlockSparse(t *testing.T) {
 			{50, 48, 80, 16, 2},
 			{270, 272, 1088, 16, 3}, // several parts of K, and groups of block rows
 			{130, 320, 1216, 64, 2}, // and of block columns
+			{740, 64, 1088, 16, 3},  // tokens cut into parts for the workers
 		} {
 			checkBlock(t, ctx, rng, in, floats[i%3], tc.n, tc.oc, tc.c, tc.block, tc.keep, i%2*5)
 		}
