@@ -18,11 +18,11 @@ func TestRunUnderMPI(t *testing.T) {
 		t.Parallel()
 		dir := t.TempDir()
 		out, trace := filepath.Join(dir, "x.csv"), filepath.Join(dir, "t.json")
-		args := []string{"run", "--device", "cpu", "--seconds", "0.05", "--limit", "10", "--out", out, "--trace", trace}
+		args := []string{"run", "--device", "cpu", "--seconds", "0.05", "--limit", "60", "--out", out, "--trace", trace}
 		for _, c := range []string{"model=tiny dp=2", "model=tiny pp=2 schedule=1f1b microbatches=2", "model=tiny tp=2"} {
 			args = append(args, "--case", c)
 		}
-		if printed, err := m.Run(2*time.Minute, 2, binary, args...); err != nil {
+		if printed, err := m.Run(5*time.Minute, 2, binary, args...); err != nil {
 			t.Fatalf("%v\n%s", err, printed)
 		}
 		file, err := results.Read(out)
