@@ -74,6 +74,16 @@ func (l *list) linear() {
 	}
 }
 
+// narrowBlocks are products with blocks of 16, which devices compute in other ways than wider ones.
+func (l *list) narrowBlocks() {
+	t, layout := l.t, kernels.Layout{Format: kernels.BlockSparse, Block: 16, Keep: 0.5}
+	for _, m := range []matmul{{50, 48, 80, 0}, {130, 64, 96, 1}} {
+		l.append(kernels.OpLinear, layout, func(e *env) { linearForward(e, t, layout, m, true, true, "out") }, "forward %v block=16", m)
+		l.append(kernels.OpLinear, layout, func(e *env) { linearBackwardInput(e, t, layout, m, true) }, "backward input %v block=16", m)
+		l.append(kernels.OpLinear, layout, func(e *env) { linearBackwardWeight(e, t, layout, m, true) }, "backward weight %v block=16", m)
+	}
+}
+
 func linearForward(e *env, t kernels.DType, layout kernels.Layout, m matmul, bias, gelu bool, residual string) {
 	e.shift = m.shift
 	x, tol := e.factors(m.n*m.c), e.tolerance(t, m.c)

@@ -112,6 +112,7 @@ func Cases(seed uint64) []Case {
 		l.embedding()
 		l.layerNorm()
 		l.linear()
+		l.narrowBlocks()
 		l.weights()
 		l.add()
 		l.attention()

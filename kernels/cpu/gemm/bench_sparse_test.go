@@ -109,11 +109,13 @@ func benchSparse24(b *testing.B, tm *team.Team, in Type, variant string, l linea
 func BenchmarkBlockSparse(b *testing.B) {
 	l := linear{1024, 1024, 1024}
 	for _, tm := range benchTeams(b) {
-		for _, block := range []int{16, 32, 64} {
-			for _, zeros := range []int{50, 75, 90} {
-				b.Run(fmt.Sprintf("cores=%d/block=%d/zeros=%d", tm.Size(), block, zeros), func(b *testing.B) {
-					benchBlockSparse(b, tm, F32, l, block, l.c/block*(100-zeros)/100)
-				})
+		for _, in := range []Type{F32, BF16} {
+			for _, block := range []int{16, 32, 64} {
+				for _, zeros := range []int{50, 75, 90} {
+					b.Run(fmt.Sprintf("cores=%d/%v/block=%d/zeros=%d", tm.Size(), in, block, zeros), func(b *testing.B) {
+						benchBlockSparse(b, tm, in, l, block, l.c/block*(100-zeros)/100)
+					})
+				}
 			}
 		}
 	}

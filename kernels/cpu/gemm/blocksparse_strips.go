@@ -23,7 +23,8 @@ func (f *feed) skip() bool {
 	return f.next < f.end
 }
 
-// take returns the next strip for a tile of k units, or nil. Tiles copy whole lines.
+// take returns the next strip for a tile of k units, or nil. Tiles copy whole lines, so
+// that elements must be units.
 func (f *feed) take(k, stride int) (from *byte, to *uint32) {
 	if f.k != k || f.from.line != lineBytes/stripWidth || !f.skip() {
 		return nil, nil
@@ -64,7 +65,7 @@ type stripWork struct {
 // stripPart computes one worker's block rows.
 func (g *blockGradJob) stripPart(w *worker, lo, hi int) {
 	p := g.pattern
-	s := stripWork{blockGradJob: g, w: w, lo: lo, hi: hi, groups: ceil(hi-lo, p.rowGroup()), per: p.block / stripWidth, stride: stripWords(stripWidth, g.kc)}
+	s := stripWork{blockGradJob: g, w: w, lo: lo, hi: hi, groups: ceil(hi-lo, p.rowGroup()), per: p.block / stripWidth, stride: stripWords(stripWidth, ceil(g.kc, g.eng.depth()))}
 	w.a.grow(2 * p.rowGroup() * s.per * s.stride)
 	w.b.grow(2 * g.span * s.per * s.stride)
 	s.rows, s.nextRows = halves(w.a.data[:2*p.rowGroup()*s.per*s.stride])
@@ -193,7 +194,7 @@ func (s *stripWork) row(b blockPart, row int, strips []uint32) {
 				at, c = at+1, 0
 			}
 		}
-		s.tiles(s.eng.strips[n-1], b.n, strips)
+		s.tiles(s.eng.strips[n-1], ceil(b.n, s.eng.depth()), strips)
 	}
 }
 

@@ -114,7 +114,7 @@ type turnedFunc func(k, segs int, seg *uint32, a *byte, b, c, from, to *uint32, 
 // of 16 words, and adds to vectors of C that do, for i < panel and j < 16:
 //
 //	for u := range k {
-//		c[v][i*ldc+j] += a[u*16+i] * b[v][u*16+j]
+//		c[v][i*ldc+j] += dot(a[u*16+i], b[v][u*16+j])
 //	}
 //
 // with b in the first half of bc and c in the second. Meanwhile it copies a line for each

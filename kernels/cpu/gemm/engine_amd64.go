@@ -44,6 +44,7 @@ func asmEngines(t Type) []*engine {
 		e.row.storeBF16 = storeRowBF16
 		e.inPlace = []inPlaceFunc{rowsBF16Z1, rowsBF16Z2, rowsBF16Z3}
 		e.turnLines = turnLines
+		e.strips = []stripsFunc{stripsBF16Z1, stripsBF16Z2, stripsBF16Z3}
 		e.turned = []turnedFunc{turnedBF16Z1, turnedBF16Z2, turnedBF16Z3}
 		e.masked, e.spread = []maskedFunc{maskedBF16Z1, maskedBF16Z2, maskedBF16Z3}, spreadRows
 		e.selected = selectedBF16Z

@@ -621,20 +621,35 @@ func maskedBF16Z3(k int, a *uint32, b *uint32, meta *byte, stride int, values *f
 //go:noescape
 func selectedBF16Z(k int, x *uint16, ldx int, b *uint32, control *uint32, c *float32, ldc int, rows int, cols int)
 
-// stripsF32Z1 is a stripsFunc of 1 vectors.
+// stripsF32Z1 is a stripsFunc of 1 vectors, where dot is a*b.
 //
 //go:noescape
 func stripsF32Z1(k int, a *uint32, bc *[6]uintptr, ldc int, from *byte, step int, to *uint32, walk *uintptr)
 
-// stripsF32Z2 is a stripsFunc of 2 vectors.
+// stripsBF16Z1 is a stripsFunc of 1 vectors, where dot is a.lo*b.lo + a.hi*b.hi (bfloat16 pairs).
+//
+//go:noescape
+func stripsBF16Z1(k int, a *uint32, bc *[6]uintptr, ldc int, from *byte, step int, to *uint32, walk *uintptr)
+
+// stripsF32Z2 is a stripsFunc of 2 vectors, where dot is a*b.
 //
 //go:noescape
 func stripsF32Z2(k int, a *uint32, bc *[6]uintptr, ldc int, from *byte, step int, to *uint32, walk *uintptr)
 
-// stripsF32Z3 is a stripsFunc of 3 vectors.
+// stripsBF16Z2 is a stripsFunc of 2 vectors, where dot is a.lo*b.lo + a.hi*b.hi (bfloat16 pairs).
+//
+//go:noescape
+func stripsBF16Z2(k int, a *uint32, bc *[6]uintptr, ldc int, from *byte, step int, to *uint32, walk *uintptr)
+
+// stripsF32Z3 is a stripsFunc of 3 vectors, where dot is a*b.
 //
 //go:noescape
 func stripsF32Z3(k int, a *uint32, bc *[6]uintptr, ldc int, from *byte, step int, to *uint32, walk *uintptr)
+
+// stripsBF16Z3 is a stripsFunc of 3 vectors, where dot is a.lo*b.lo + a.hi*b.hi (bfloat16 pairs).
+//
+//go:noescape
+func stripsBF16Z3(k int, a *uint32, bc *[6]uintptr, ldc int, from *byte, step int, to *uint32, walk *uintptr)
 
 // turnedF32Z1 is a turnedFunc of 1 vectors, where dot is a*b,
 // a unit of a block is 64 bytes from the next, and an output 4.

@@ -8346,6 +8346,138 @@ copied:
 	VZEROUPPER
 	RET
 
+// func stripsBF16Z1(k int, a *uint32, bc *[6]uintptr, ldc int, from *byte, step int, to *uint32, walk *uintptr)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·stripsBF16Z1(SB), NOSPLIT, $0-64
+	MOVQ       bc+16(FP), DI
+	MOVQ       ldc+24(FP), R11
+	SHLQ       $0x02, R11
+	MOVQ       24(DI), BX
+	PREFETCHT0 (BX)
+	ADDQ       R11, BX
+	PREFETCHT0 (BX)
+	ADDQ       R11, BX
+	PREFETCHT0 (BX)
+	ADDQ       R11, BX
+	PREFETCHT0 (BX)
+	ADDQ       R11, BX
+	PREFETCHT0 (BX)
+	ADDQ       R11, BX
+	PREFETCHT0 (BX)
+	ADDQ       R11, BX
+	PREFETCHT0 (BX)
+	ADDQ       R11, BX
+	PREFETCHT0 (BX)
+	MOVQ       k+0(FP), CX
+	MOVQ       a+8(FP), SI
+	MOVQ       from+32(FP), DX
+	MOVQ       step+40(FP), R11
+	MOVQ       to+48(FP), R13
+	MOVQ       walk+56(FP), R12
+	MOVQ       (R12), R14
+	MOVQ       8(R12), R15
+	MOVQ       (DI), R8
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	XORQ       AX, AX
+
+unit:
+	VMOVUPS      (R8)(AX*1), Z1
+	VBROADCASTSS (SI)(AX*1), Z0
+
+	// VDPBF16PS Z1, Z0, Z8
+	LONG         $0x487e7262
+	WORD         $0xc152
+	VBROADCASTSS 4(SI)(AX*1), Z0
+
+	// VDPBF16PS Z1, Z0, Z9
+	LONG         $0x487e7262
+	WORD         $0xc952
+	VBROADCASTSS 8(SI)(AX*1), Z0
+
+	// VDPBF16PS Z1, Z0, Z10
+	LONG         $0x487e7262
+	WORD         $0xd152
+	VBROADCASTSS 12(SI)(AX*1), Z0
+
+	// VDPBF16PS Z1, Z0, Z11
+	LONG         $0x487e7262
+	WORD         $0xd952
+	VBROADCASTSS 16(SI)(AX*1), Z0
+
+	// VDPBF16PS Z1, Z0, Z12
+	LONG         $0x487e7262
+	WORD         $0xe152
+	VBROADCASTSS 20(SI)(AX*1), Z0
+
+	// VDPBF16PS Z1, Z0, Z13
+	LONG         $0x487e7262
+	WORD         $0xe952
+	VBROADCASTSS 24(SI)(AX*1), Z0
+
+	// VDPBF16PS Z1, Z0, Z14
+	LONG         $0x487e7262
+	WORD         $0xf152
+	VBROADCASTSS 28(SI)(AX*1), Z0
+
+	// VDPBF16PS Z1, Z0, Z15
+	LONG       $0x487e7262
+	WORD       $0xf952
+	PREFETCHT1 (R14)
+	ADDQ       $0x40, R14
+	DECQ       R15
+	JNZ        fetched
+	ADDQ       24(R12), R14
+	MOVQ       16(R12), R15
+
+fetched:
+	TESTQ   DX, DX
+	JZ      copied
+	VMOVUPS (DX), Z4
+	VMOVUPS Z4, (R13)(AX*1)
+	ADDQ    R11, DX
+
+copied:
+	ADDQ    $0x40, AX
+	DECQ    CX
+	JNZ     unit
+	MOVQ    R14, (R12)
+	MOVQ    R15, 8(R12)
+	MOVQ    ldc+24(FP), R11
+	SHLQ    $0x02, R11
+	MOVQ    24(DI), R8
+	VADDPS  (R8), Z8, Z8
+	VMOVUPS Z8, (R8)
+	ADDQ    R11, R8
+	VADDPS  (R8), Z9, Z9
+	VMOVUPS Z9, (R8)
+	ADDQ    R11, R8
+	VADDPS  (R8), Z10, Z10
+	VMOVUPS Z10, (R8)
+	ADDQ    R11, R8
+	VADDPS  (R8), Z11, Z11
+	VMOVUPS Z11, (R8)
+	ADDQ    R11, R8
+	VADDPS  (R8), Z12, Z12
+	VMOVUPS Z12, (R8)
+	ADDQ    R11, R8
+	VADDPS  (R8), Z13, Z13
+	VMOVUPS Z13, (R8)
+	ADDQ    R11, R8
+	VADDPS  (R8), Z14, Z14
+	VMOVUPS Z14, (R8)
+	ADDQ    R11, R8
+	VADDPS  (R8), Z15, Z15
+	VMOVUPS Z15, (R8)
+	VZEROUPPER
+	RET
+
 // func stripsF32Z2(k int, a *uint32, bc *[6]uintptr, ldc int, from *byte, step int, to *uint32, walk *uintptr)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·stripsF32Z2(SB), NOSPLIT, $0-64
@@ -8445,6 +8577,220 @@ unit:
 	JNZ          fetched
 	ADDQ         24(R12), R14
 	MOVQ         16(R12), R15
+
+fetched:
+	TESTQ   DX, DX
+	JZ      copied
+	VMOVUPS (DX), Z4
+	VMOVUPS Z4, (R13)(AX*1)
+	ADDQ    R11, DX
+
+copied:
+	ADDQ    $0x40, AX
+	DECQ    CX
+	JNZ     unit
+	MOVQ    R14, (R12)
+	MOVQ    R15, 8(R12)
+	MOVQ    ldc+24(FP), R11
+	SHLQ    $0x02, R11
+	MOVQ    24(DI), R8
+	VADDPS  (R8), Z8, Z8
+	VMOVUPS Z8, (R8)
+	ADDQ    R11, R8
+	VADDPS  (R8), Z10, Z10
+	VMOVUPS Z10, (R8)
+	ADDQ    R11, R8
+	VADDPS  (R8), Z12, Z12
+	VMOVUPS Z12, (R8)
+	ADDQ    R11, R8
+	VADDPS  (R8), Z14, Z14
+	VMOVUPS Z14, (R8)
+	ADDQ    R11, R8
+	VADDPS  (R8), Z16, Z16
+	VMOVUPS Z16, (R8)
+	ADDQ    R11, R8
+	VADDPS  (R8), Z18, Z18
+	VMOVUPS Z18, (R8)
+	ADDQ    R11, R8
+	VADDPS  (R8), Z20, Z20
+	VMOVUPS Z20, (R8)
+	ADDQ    R11, R8
+	VADDPS  (R8), Z22, Z22
+	VMOVUPS Z22, (R8)
+	MOVQ    32(DI), R9
+	VADDPS  (R9), Z9, Z9
+	VMOVUPS Z9, (R9)
+	ADDQ    R11, R9
+	VADDPS  (R9), Z11, Z11
+	VMOVUPS Z11, (R9)
+	ADDQ    R11, R9
+	VADDPS  (R9), Z13, Z13
+	VMOVUPS Z13, (R9)
+	ADDQ    R11, R9
+	VADDPS  (R9), Z15, Z15
+	VMOVUPS Z15, (R9)
+	ADDQ    R11, R9
+	VADDPS  (R9), Z17, Z17
+	VMOVUPS Z17, (R9)
+	ADDQ    R11, R9
+	VADDPS  (R9), Z19, Z19
+	VMOVUPS Z19, (R9)
+	ADDQ    R11, R9
+	VADDPS  (R9), Z21, Z21
+	VMOVUPS Z21, (R9)
+	ADDQ    R11, R9
+	VADDPS  (R9), Z23, Z23
+	VMOVUPS Z23, (R9)
+	VZEROUPPER
+	RET
+
+// func stripsBF16Z2(k int, a *uint32, bc *[6]uintptr, ldc int, from *byte, step int, to *uint32, walk *uintptr)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·stripsBF16Z2(SB), NOSPLIT, $0-64
+	MOVQ       bc+16(FP), DI
+	MOVQ       ldc+24(FP), R11
+	SHLQ       $0x02, R11
+	MOVQ       24(DI), BX
+	PREFETCHT0 (BX)
+	ADDQ       R11, BX
+	PREFETCHT0 (BX)
+	ADDQ       R11, BX
+	PREFETCHT0 (BX)
+	ADDQ       R11, BX
+	PREFETCHT0 (BX)
+	ADDQ       R11, BX
+	PREFETCHT0 (BX)
+	ADDQ       R11, BX
+	PREFETCHT0 (BX)
+	ADDQ       R11, BX
+	PREFETCHT0 (BX)
+	ADDQ       R11, BX
+	PREFETCHT0 (BX)
+	MOVQ       32(DI), BX
+	PREFETCHT0 (BX)
+	ADDQ       R11, BX
+	PREFETCHT0 (BX)
+	ADDQ       R11, BX
+	PREFETCHT0 (BX)
+	ADDQ       R11, BX
+	PREFETCHT0 (BX)
+	ADDQ       R11, BX
+	PREFETCHT0 (BX)
+	ADDQ       R11, BX
+	PREFETCHT0 (BX)
+	ADDQ       R11, BX
+	PREFETCHT0 (BX)
+	ADDQ       R11, BX
+	PREFETCHT0 (BX)
+	MOVQ       k+0(FP), CX
+	MOVQ       a+8(FP), SI
+	MOVQ       from+32(FP), DX
+	MOVQ       step+40(FP), R11
+	MOVQ       to+48(FP), R13
+	MOVQ       walk+56(FP), R12
+	MOVQ       (R12), R14
+	MOVQ       8(R12), R15
+	MOVQ       (DI), R8
+	MOVQ       8(DI), R9
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	VPXORD     Z20, Z20, Z20
+	VPXORD     Z21, Z21, Z21
+	VPXORD     Z22, Z22, Z22
+	VPXORD     Z23, Z23, Z23
+	XORQ       AX, AX
+
+unit:
+	VMOVUPS      (R8)(AX*1), Z1
+	VMOVUPS      (R9)(AX*1), Z2
+	VBROADCASTSS (SI)(AX*1), Z0
+
+	// VDPBF16PS Z1, Z0, Z8
+	LONG $0x487e7262
+	WORD $0xc152
+
+	// VDPBF16PS Z2, Z0, Z9
+	LONG         $0x487e7262
+	WORD         $0xca52
+	VBROADCASTSS 4(SI)(AX*1), Z0
+
+	// VDPBF16PS Z1, Z0, Z10
+	LONG $0x487e7262
+	WORD $0xd152
+
+	// VDPBF16PS Z2, Z0, Z11
+	LONG         $0x487e7262
+	WORD         $0xda52
+	VBROADCASTSS 8(SI)(AX*1), Z0
+
+	// VDPBF16PS Z1, Z0, Z12
+	LONG $0x487e7262
+	WORD $0xe152
+
+	// VDPBF16PS Z2, Z0, Z13
+	LONG         $0x487e7262
+	WORD         $0xea52
+	VBROADCASTSS 12(SI)(AX*1), Z0
+
+	// VDPBF16PS Z1, Z0, Z14
+	LONG $0x487e7262
+	WORD $0xf152
+
+	// VDPBF16PS Z2, Z0, Z15
+	LONG         $0x487e7262
+	WORD         $0xfa52
+	VBROADCASTSS 16(SI)(AX*1), Z0
+
+	// VDPBF16PS Z1, Z0, Z16
+	LONG $0x487ee262
+	WORD $0xc152
+
+	// VDPBF16PS Z2, Z0, Z17
+	LONG         $0x487ee262
+	WORD         $0xca52
+	VBROADCASTSS 20(SI)(AX*1), Z0
+
+	// VDPBF16PS Z1, Z0, Z18
+	LONG $0x487ee262
+	WORD $0xd152
+
+	// VDPBF16PS Z2, Z0, Z19
+	LONG         $0x487ee262
+	WORD         $0xda52
+	VBROADCASTSS 24(SI)(AX*1), Z0
+
+	// VDPBF16PS Z1, Z0, Z20
+	LONG $0x487ee262
+	WORD $0xe152
+
+	// VDPBF16PS Z2, Z0, Z21
+	LONG         $0x487ee262
+	WORD         $0xea52
+	VBROADCASTSS 28(SI)(AX*1), Z0
+
+	// VDPBF16PS Z1, Z0, Z22
+	LONG $0x487ee262
+	WORD $0xf152
+
+	// VDPBF16PS Z2, Z0, Z23
+	LONG       $0x487ee262
+	WORD       $0xfa52
+	PREFETCHT1 (R14)
+	ADDQ       $0x40, R14
+	DECQ       R15
+	JNZ        fetched
+	ADDQ       24(R12), R14
+	MOVQ       16(R12), R15
 
 fetched:
 	TESTQ   DX, DX
@@ -8645,6 +8991,302 @@ unit:
 	JNZ          fetched
 	ADDQ         24(R12), R14
 	MOVQ         16(R12), R15
+
+fetched:
+	TESTQ   DX, DX
+	JZ      copied
+	VMOVUPS (DX), Z4
+	VMOVUPS Z4, (R13)(AX*1)
+	ADDQ    R11, DX
+
+copied:
+	ADDQ    $0x40, AX
+	DECQ    CX
+	JNZ     unit
+	MOVQ    R14, (R12)
+	MOVQ    R15, 8(R12)
+	MOVQ    ldc+24(FP), R11
+	SHLQ    $0x02, R11
+	MOVQ    24(DI), R8
+	VADDPS  (R8), Z8, Z8
+	VMOVUPS Z8, (R8)
+	ADDQ    R11, R8
+	VADDPS  (R8), Z11, Z11
+	VMOVUPS Z11, (R8)
+	ADDQ    R11, R8
+	VADDPS  (R8), Z14, Z14
+	VMOVUPS Z14, (R8)
+	ADDQ    R11, R8
+	VADDPS  (R8), Z17, Z17
+	VMOVUPS Z17, (R8)
+	ADDQ    R11, R8
+	VADDPS  (R8), Z20, Z20
+	VMOVUPS Z20, (R8)
+	ADDQ    R11, R8
+	VADDPS  (R8), Z23, Z23
+	VMOVUPS Z23, (R8)
+	ADDQ    R11, R8
+	VADDPS  (R8), Z26, Z26
+	VMOVUPS Z26, (R8)
+	ADDQ    R11, R8
+	VADDPS  (R8), Z29, Z29
+	VMOVUPS Z29, (R8)
+	MOVQ    32(DI), R9
+	VADDPS  (R9), Z9, Z9
+	VMOVUPS Z9, (R9)
+	ADDQ    R11, R9
+	VADDPS  (R9), Z12, Z12
+	VMOVUPS Z12, (R9)
+	ADDQ    R11, R9
+	VADDPS  (R9), Z15, Z15
+	VMOVUPS Z15, (R9)
+	ADDQ    R11, R9
+	VADDPS  (R9), Z18, Z18
+	VMOVUPS Z18, (R9)
+	ADDQ    R11, R9
+	VADDPS  (R9), Z21, Z21
+	VMOVUPS Z21, (R9)
+	ADDQ    R11, R9
+	VADDPS  (R9), Z24, Z24
+	VMOVUPS Z24, (R9)
+	ADDQ    R11, R9
+	VADDPS  (R9), Z27, Z27
+	VMOVUPS Z27, (R9)
+	ADDQ    R11, R9
+	VADDPS  (R9), Z30, Z30
+	VMOVUPS Z30, (R9)
+	MOVQ    40(DI), R10
+	VADDPS  (R10), Z10, Z10
+	VMOVUPS Z10, (R10)
+	ADDQ    R11, R10
+	VADDPS  (R10), Z13, Z13
+	VMOVUPS Z13, (R10)
+	ADDQ    R11, R10
+	VADDPS  (R10), Z16, Z16
+	VMOVUPS Z16, (R10)
+	ADDQ    R11, R10
+	VADDPS  (R10), Z19, Z19
+	VMOVUPS Z19, (R10)
+	ADDQ    R11, R10
+	VADDPS  (R10), Z22, Z22
+	VMOVUPS Z22, (R10)
+	ADDQ    R11, R10
+	VADDPS  (R10), Z25, Z25
+	VMOVUPS Z25, (R10)
+	ADDQ    R11, R10
+	VADDPS  (R10), Z28, Z28
+	VMOVUPS Z28, (R10)
+	ADDQ    R11, R10
+	VADDPS  (R10), Z31, Z31
+	VMOVUPS Z31, (R10)
+	VZEROUPPER
+	RET
+
+// func stripsBF16Z3(k int, a *uint32, bc *[6]uintptr, ldc int, from *byte, step int, to *uint32, walk *uintptr)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·stripsBF16Z3(SB), NOSPLIT, $0-64
+	MOVQ       bc+16(FP), DI
+	MOVQ       ldc+24(FP), R11
+	SHLQ       $0x02, R11
+	MOVQ       24(DI), BX
+	PREFETCHT0 (BX)
+	ADDQ       R11, BX
+	PREFETCHT0 (BX)
+	ADDQ       R11, BX
+	PREFETCHT0 (BX)
+	ADDQ       R11, BX
+	PREFETCHT0 (BX)
+	ADDQ       R11, BX
+	PREFETCHT0 (BX)
+	ADDQ       R11, BX
+	PREFETCHT0 (BX)
+	ADDQ       R11, BX
+	PREFETCHT0 (BX)
+	ADDQ       R11, BX
+	PREFETCHT0 (BX)
+	MOVQ       32(DI), BX
+	PREFETCHT0 (BX)
+	ADDQ       R11, BX
+	PREFETCHT0 (BX)
+	ADDQ       R11, BX
+	PREFETCHT0 (BX)
+	ADDQ       R11, BX
+	PREFETCHT0 (BX)
+	ADDQ       R11, BX
+	PREFETCHT0 (BX)
+	ADDQ       R11, BX
+	PREFETCHT0 (BX)
+	ADDQ       R11, BX
+	PREFETCHT0 (BX)
+	ADDQ       R11, BX
+	PREFETCHT0 (BX)
+	MOVQ       40(DI), BX
+	PREFETCHT0 (BX)
+	ADDQ       R11, BX
+	PREFETCHT0 (BX)
+	ADDQ       R11, BX
+	PREFETCHT0 (BX)
+	ADDQ       R11, BX
+	PREFETCHT0 (BX)
+	ADDQ       R11, BX
+	PREFETCHT0 (BX)
+	ADDQ       R11, BX
+	PREFETCHT0 (BX)
+	ADDQ       R11, BX
+	PREFETCHT0 (BX)
+	ADDQ       R11, BX
+	PREFETCHT0 (BX)
+	MOVQ       k+0(FP), CX
+	MOVQ       a+8(FP), SI
+	MOVQ       from+32(FP), DX
+	MOVQ       step+40(FP), R11
+	MOVQ       to+48(FP), R13
+	MOVQ       walk+56(FP), R12
+	MOVQ       (R12), R14
+	MOVQ       8(R12), R15
+	MOVQ       (DI), R8
+	MOVQ       8(DI), R9
+	MOVQ       16(DI), R10
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	VPXORD     Z20, Z20, Z20
+	VPXORD     Z21, Z21, Z21
+	VPXORD     Z22, Z22, Z22
+	VPXORD     Z23, Z23, Z23
+	VPXORD     Z24, Z24, Z24
+	VPXORD     Z25, Z25, Z25
+	VPXORD     Z26, Z26, Z26
+	VPXORD     Z27, Z27, Z27
+	VPXORD     Z28, Z28, Z28
+	VPXORD     Z29, Z29, Z29
+	VPXORD     Z30, Z30, Z30
+	VPXORD     Z31, Z31, Z31
+	XORQ       AX, AX
+
+unit:
+	VMOVUPS      (R8)(AX*1), Z1
+	VMOVUPS      (R9)(AX*1), Z2
+	VMOVUPS      (R10)(AX*1), Z3
+	VBROADCASTSS (SI)(AX*1), Z0
+
+	// VDPBF16PS Z1, Z0, Z8
+	LONG $0x487e7262
+	WORD $0xc152
+
+	// VDPBF16PS Z2, Z0, Z9
+	LONG $0x487e7262
+	WORD $0xca52
+
+	// VDPBF16PS Z3, Z0, Z10
+	LONG         $0x487e7262
+	WORD         $0xd352
+	VBROADCASTSS 4(SI)(AX*1), Z0
+
+	// VDPBF16PS Z1, Z0, Z11
+	LONG $0x487e7262
+	WORD $0xd952
+
+	// VDPBF16PS Z2, Z0, Z12
+	LONG $0x487e7262
+	WORD $0xe252
+
+	// VDPBF16PS Z3, Z0, Z13
+	LONG         $0x487e7262
+	WORD         $0xeb52
+	VBROADCASTSS 8(SI)(AX*1), Z0
+
+	// VDPBF16PS Z1, Z0, Z14
+	LONG $0x487e7262
+	WORD $0xf152
+
+	// VDPBF16PS Z2, Z0, Z15
+	LONG $0x487e7262
+	WORD $0xfa52
+
+	// VDPBF16PS Z3, Z0, Z16
+	LONG         $0x487ee262
+	WORD         $0xc352
+	VBROADCASTSS 12(SI)(AX*1), Z0
+
+	// VDPBF16PS Z1, Z0, Z17
+	LONG $0x487ee262
+	WORD $0xc952
+
+	// VDPBF16PS Z2, Z0, Z18
+	LONG $0x487ee262
+	WORD $0xd252
+
+	// VDPBF16PS Z3, Z0, Z19
+	LONG         $0x487ee262
+	WORD         $0xdb52
+	VBROADCASTSS 16(SI)(AX*1), Z0
+
+	// VDPBF16PS Z1, Z0, Z20
+	LONG $0x487ee262
+	WORD $0xe152
+
+	// VDPBF16PS Z2, Z0, Z21
+	LONG $0x487ee262
+	WORD $0xea52
+
+	// VDPBF16PS Z3, Z0, Z22
+	LONG         $0x487ee262
+	WORD         $0xf352
+	VBROADCASTSS 20(SI)(AX*1), Z0
+
+	// VDPBF16PS Z1, Z0, Z23
+	LONG $0x487ee262
+	WORD $0xf952
+
+	// VDPBF16PS Z2, Z0, Z24
+	LONG $0x487e6262
+	WORD $0xc252
+
+	// VDPBF16PS Z3, Z0, Z25
+	LONG         $0x487e6262
+	WORD         $0xcb52
+	VBROADCASTSS 24(SI)(AX*1), Z0
+
+	// VDPBF16PS Z1, Z0, Z26
+	LONG $0x487e6262
+	WORD $0xd152
+
+	// VDPBF16PS Z2, Z0, Z27
+	LONG $0x487e6262
+	WORD $0xda52
+
+	// VDPBF16PS Z3, Z0, Z28
+	LONG         $0x487e6262
+	WORD         $0xe352
+	VBROADCASTSS 28(SI)(AX*1), Z0
+
+	// VDPBF16PS Z1, Z0, Z29
+	LONG $0x487e6262
+	WORD $0xe952
+
+	// VDPBF16PS Z2, Z0, Z30
+	LONG $0x487e6262
+	WORD $0xf252
+
+	// VDPBF16PS Z3, Z0, Z31
+	LONG       $0x487e6262
+	WORD       $0xfb52
+	PREFETCHT1 (R14)
+	ADDQ       $0x40, R14
+	DECQ       R15
+	JNZ        fetched
+	ADDQ       24(R12), R14
+	MOVQ       16(R12), R15
 
 fetched:
 	TESTQ   DX, DX

@@ -6,6 +6,8 @@ import (
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
+
+	"ofpeak/kernels/cpu/_asm/evex"
 )
 
 // strips generates the tiles of the block-sparse weight gradient: eight rows by some
@@ -14,15 +16,16 @@ import (
 // next, which would take a fifth of the time at 90 % zeros.
 func strips() {
 	for v := 1; v <= 3; v++ {
-		stripTile(v)
+		stripTile("F32", "a*b", v, func(a, b, acc reg.VecPhysical) { VFMADD231PS(b, a, acc) })
+		stripTile("BF16", pairs, v, func(a, b, acc reg.VecPhysical) { evex.VDPBF16PS(b, a, acc) })
 	}
 }
 
-func stripTile(vectors int) {
-	name := fmt.Sprintf("stripsF32Z%d", vectors)
+func stripTile(name, doc string, vectors int, mac func(a, b, acc reg.VecPhysical)) {
+	name = fmt.Sprintf("strips%sZ%d", name, vectors)
 	TEXT(name, NOSPLIT, "func(k int, a *uint32, bc *[6]uintptr, ldc int, from *byte, step int, to *uint32, walk *uintptr)")
 	Pragma("noescape")
-	Doc(fmt.Sprintf("%s is a stripsFunc of %d vectors.", name, vectors))
+	Doc(fmt.Sprintf("%s is a stripsFunc of %d vectors, where dot is %s.", name, vectors, doc))
 	left, a, bc, off, tmp := reg.RCX, reg.RSI, reg.RDI, reg.RAX, reg.RBX
 	from, step, to := reg.RDX, reg.R11, reg.R13
 	b := []reg.GPPhysical{reg.R8, reg.R9, reg.R10}
@@ -51,7 +54,7 @@ func stripTile(vectors int) {
 	for r := range panel {
 		VBROADCASTSS(Mem{Base: a, Index: off, Scale: 1, Disp: 4 * r}, zmms[0])
 		for v := range vectors {
-			VFMADD231PS(zmms[1+v], zmms[0], acc(r, v))
+			mac(zmms[0], zmms[1+v], acc(r, v))
 		}
 	}
 	w.fetch("fetched")
