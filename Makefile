@@ -43,7 +43,7 @@ WITH_CUDA = CGO_ENABLED=1 CGO_CFLAGS="-O2 -g -Wno-deprecated-declarations -I$(CU
 CUDA_TESTED = ./bench ./bench/nvml ./$(CUDRIVER) ./parallel/comm/nccl
 MPI_TESTED = ./bench ./parallel/comm/mpi/...
 
-.PHONY: build cuda gpu-bundle mpi bench smoke test test-arm64 test-cuda test-gpu fuzz lint peers ptx ptx-check generate generate-check clean
+.PHONY: build cuda gpu-bundle mpi bench smoke test test-arm64 test-cuda test-gpu fuzz lint peers ptx ptx-check mutants mutants-sample compilers generate generate-check clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -buildvcs=$(VCS) -o bin/ofpeak ./bench
@@ -157,6 +157,17 @@ ptx:
 
 ptx-check:
 	python3 scripts/ptx.py --check
+
+# The tests notice each of the ways to break a kernel; mutants-sample takes some of the quick ones, others for each commit.
+mutants:
+	python3 scripts/mutants.py
+
+mutants-sample:
+	python3 scripts/mutants.py --sample 8
+
+# The kernels' tests on what other compilers make of them; scripts/compilers.py says what that needs.
+compilers:
+	python3 scripts/compilers.py
 
 generate:
 	$(GO) generate ./...

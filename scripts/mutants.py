@@ -3,6 +3,7 @@
 
     python3 scripts/mutants.py            all mutants; fails if one survives
     python3 scripts/mutants.py flash      those whose description or file holds the word
+    python3 scripts/mutants.py --sample 8 so many of those whose tests are quick, drawn by the commit, so that each has others
 
 Each mutant is one change of the CUDA C++ source. It is compiled by NVRTC as scripts/ptx.py does and laid over the committed PTX with Go's -overlay, so
 nothing in the tree changes.
@@ -10,6 +11,7 @@ nothing in the tree changes.
 
 import json
 import pathlib
+import random
 import subprocess
 import sys
 import tempfile
@@ -200,6 +202,15 @@ MUTANTS = [
     ("peak", None, "j < 16; j++) all ^=", "j < 15; j++) all ^=", "a word of 16 is not read"),
 ]
 
+# Sources whose tests take a second or two.
+QUICK = ("layernorm", "adamw", "loss", "embedding", "weight", "gelu", "linear_int8", "experts")
+
+
+def sample(n):
+    """n mutants of the quick sources, the same ones for a commit."""
+    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True)
+    return random.Random(head.stdout).sample([m for m in MUTANTS if m[0] in QUICK], n)
+
 
 def survives(lib, unit, header, old, new, folder):
     """Whether the tests pass in spite of a mutant."""
@@ -224,10 +235,12 @@ def survives(lib, unit, header, old, new, folder):
 
 
 def main():
-    words = sys.argv[1:]
+    words, mutants = sys.argv[1:], MUTANTS
+    if words[:1] == ["--sample"]:
+        words, mutants = [], sample(int(words[1]))
     lib, ran, alive = ptx.nvrtc(), 0, 0
     with tempfile.TemporaryDirectory() as folder:
-        for unit, header, old, new, what in MUTANTS:
+        for unit, header, old, new, what in mutants:
             if words and not any(w in unit or w in what for w in words):
                 continue
             ran += 1
