@@ -148,8 +148,8 @@ func TestPatternBlockErrors(t *testing.T) {
 
 func TestBlockDoesNotAllocate(t *testing.T) {
 	eachFloatVariant(t, []int{2}, func(t *testing.T, ctx *Context, in Type) {
-		const n, oc, c = 50, 64, 96
-		for _, block := range []int{16, 32} {
+		for _, tc := range []struct{ n, oc, c, block int }{{50, 64, 96, 16}, {50, 64, 96, 32}, {500, 16, 1088, 16}} {
+			n, oc, c, block := tc.n, tc.oc, tc.c, tc.block
 			rng := rand.New(rand.NewPCG(13, 0))
 			w, x, y := newWeightBlock(t, rng, in, oc, c, block, 2), newArray(rng, in, n, c, 0), newArray(rng, in, n, oc, 0)
 			dv := newArray(rng, F32, w.values.rows, block, 0)

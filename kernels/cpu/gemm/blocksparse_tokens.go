@@ -20,7 +20,8 @@ func (g *blockGradJob) cutTokens(workers int) {
 // tokenPart adds one worker's tokens: the first worker's to the gradient, others' to sums
 // of their own.
 func (g *blockGradJob) tokenPart(w *worker, id int) {
-	p, own := g.pattern, *g
+	p, own := g.pattern, &w.grad
+	*own = *g
 	lo, hi := bounds(ceil(g.K, g.kc), g.parts, id)
 	own.K = min(hi*g.kc, g.K)
 	if id > 0 {
@@ -30,6 +31,7 @@ func (g *blockGradJob) tokenPart(w *worker, id int) {
 		own.C = NewF32(unsafe.Slice(w.sums.float(), n), p.block)
 	}
 	own.stripPart(w, 0, p.oc/p.block, lo*g.kc)
+	*own = blockGradJob{}
 }
 
 // blockSumsJob adds the other workers' sums to the gradient.
