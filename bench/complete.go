@@ -29,7 +29,7 @@ func flagValues() map[string][]string {
 	}
 	return map[string][]string{
 		"suite": suites, "technique": workload.Techniques, "model": workload.PresetNames(), "precision": precisions, "pass": workload.Passes,
-		"engine": workload.Engines, "layout": {"dense", "2:4", "block:16@0.5", "block:32@0.5"}, "schedule": workload.Schedules,
+		"engine": workload.Engines, "layout": {"dense", "2:4", "block:16@0.5", "block:32@0.5"}, "schedule": workload.Schedules, "overlap": workload.Overlaps,
 		"cut": workload.Cuts, "experts": {"none", "8x1@1.25", "8x2@1.25"}, "recompute": workload.Recomputes, "graphs": rig.Graphs,
 		"zero": {"0", "1", "2", "3"}, "memory": {"256MiB", "1GiB"}, "largest": workload.Searched, "isa": isa.Names(), "device": devices, "chip": chips.Builtin().Names(),
 		"retry": retries, "format": {"text", "csv", "md"}, "compare format": {"text", "csv", "md", "json"},

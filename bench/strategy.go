@@ -12,7 +12,7 @@ import (
 type strategyFlags struct {
 	contexts  []int
 	sequences []bool
-	overlaps  []bool
+	overlaps  []string
 	schedules []string
 	chunks    []int
 	cuts      []string
@@ -24,10 +24,8 @@ func (f *strategyFlags) register(cmd *cobra.Command) {
 	p.IntSliceVar(&f.contexts, "cp", nil, "of the ranks, those that split each sequence (context parallelism); the technique's axes share the rest")
 	p.BoolSliceVar(&f.sequences, "sequence-parallel", nil, "split tokens over tensor-parallel ranks where a block has no product: true, false")
 	p.Lookup("sequence-parallel").NoOptDefVal = "true"
-	p.BoolSliceVar(&f.overlaps, "overlap", nil, "communicate while computing where ranks share layers: true, or false to hold a step up for each sum")
-	for _, name := range []string{"sequence-parallel", "overlap"} {
-		p.Lookup(name).DefValue = "" // pflag would print an empty list
-	}
+	p.StringSliceVar(&f.overlaps, "overlap", nil, "whether ranks that share layers communicate while they compute: "+strings.Join(workload.Overlaps, ", "))
+	p.Lookup("sequence-parallel").DefValue = "" // pflag would print an empty list
 	p.StringSliceVar(&f.schedules, "schedule", nil, "pipeline schedules: "+strings.Join(workload.Schedules, ", "))
 	p.IntSliceVar(&f.chunks, "chunks", nil, "stages that each rank of an interleaved pipeline holds")
 	p.StringSliceVar(&f.cuts, "cut", nil, "what a pipeline's stages are cut by: "+strings.Join(workload.Cuts, ", "))

@@ -87,7 +87,7 @@ func (r *Rank) open() error {
 		{&r.Reduce, r.Strategy.DP*r.Strategy.EP*r.Strategy.CP > 1},
 		{&r.Pipe, r.Strategy.PP > 1},
 		{&r.Ring, r.Strategy.CP > 1 && !r.Strategy.Naive},
-		{&r.Aside, r.Strategy.TP > 1 && !r.Strategy.Naive},
+		{&r.Aside, r.Strategy.Aside},
 	} {
 		if !s.needed {
 			continue

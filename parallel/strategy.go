@@ -30,9 +30,11 @@ type Strategy struct {
 	Microbatches int
 	// BucketBytes is the size of the ranges in which gradients are all-reduced while the backward still runs; 0 is DefaultBucket.
 	BucketBytes int64
-	// Naive has the compute stream wait for all communication between ranks that share a layer: gradients are summed at once after the backward pass,
-	// tensor-parallel sums and a ring's hops where they arise.
+	// Naive has the compute stream wait for all communication between ranks that share a layer: gradients are summed at once after the backward pass, and a ring's hops are
+	// waited for where they begin.
 	Naive bool
+	// Aside has the tensor-parallel sums of a backward pass, and with Sequence its second gathers, go on beside products; see tp.Aside.
+	Aside bool
 	// ZeRO spreads over the data- and context-parallel ranks: 1 the optimizer state, 2 also the gradients, 3 also the weights; see dp.Sharded.
 	ZeRO int
 	// EqualStages cuts the pipeline by equal counts of layers instead of by cost.
@@ -77,6 +79,9 @@ func (s Strategy) Check(world, batch int) error {
 		return fmt.Errorf("zero=%d spreads what ranks hold alike, and experts differ: use no ep with it", s.ZeRO)
 	case s.ZeRO > 0 && s.Naive:
 		return fmt.Errorf("zero=%d exchanges buckets: use no naive sum with it", s.ZeRO)
+	}
+	if s.Aside && (s.TP == 1 || s.Naive) {
+		return fmt.Errorf("tensor-parallel calls beside products need tp of 2 or more, and no naive sums")
 	}
 	if s.Sequence && s.TP == 1 {
 		return fmt.Errorf("sequence parallelism spreads tokens over tensor-parallel ranks: use tp of 2 or more")
@@ -124,6 +129,9 @@ func (s Strategy) String() string {
 	}
 	if s.Sequence {
 		text += " sequence"
+	}
+	if s.Aside {
+		text += " aside"
 	}
 	if s.ZeRO > 0 {
 		text += fmt.Sprintf(" zero%d", s.ZeRO)

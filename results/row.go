@@ -39,7 +39,7 @@ type Row struct {
 	EP               Opt[int]     `csv:"ep" since:"2"`                // expert-parallel ranks
 	CP               Opt[int]     `csv:"cp" since:"2+"`               // context-parallel ranks
 	SequenceParallel string       `csv:"sequence_parallel" since:"2"` // on, or empty
-	Overlap          string       `csv:"overlap" since:"2+"`          // of communication and computing: off, or empty
+	Overlap          string       `csv:"overlap" since:"2+"`          // of communication and computing: on, off, or empty
 	Schedule         string       `csv:"schedule"`                    // of the pipeline
 	Chunks           Opt[int]     `csv:"chunks" since:"2"`            // of the layers, on each rank of an interleaved pipeline
 	Cut              string       `csv:"cut" since:"2"`               // of the stages, if not by modelled cost

@@ -31,7 +31,7 @@ func (r *Rig) Collectives(ctx context.Context, ranks int, sizes []int64, each ti
 		return nil, err
 	}
 	c := workload.Default(tiny)
-	c.DP, c.Device = ranks, string(r.machine.Device)
+	c.TP, c.Device = ranks, string(r.machine.Device) // on this axis a rank has one stream, which may keep its core
 	if !c.OnGPU() {
 		c.Threads = 1
 	}
@@ -57,7 +57,10 @@ func (r *Rig) Collectives(ctx context.Context, ranks int, sizes []int64, each ti
 	return out, err
 }
 
-// timeCollective repeats one call between barriers, at least seven times, and takes the median of the slowest rank's times.
+// callsAtOnce are enqueued together, so that the streams of all ranks are awake.
+const callsAtOnce = 7
+
+// timeCollective repeats one call, each behind a barrier of the ranks' streams, at least seven times, and takes the median of the slowest rank's times between events on its stream.
 func timeCollective(ctx context.Context, rank *parallel.Rank, op comm.Op, size int64, each time.Duration) (Collective, error) {
 	p := rank.World
 	n := max(1, int(size)/kernels.F32.Size()/p) * p
@@ -69,24 +72,34 @@ func timeCollective(ctx context.Context, rank *parallel.Rank, op comm.Op, size i
 	if err != nil {
 		return Collective{}, err
 	}
+	events, err := newMarks(rank, 2*callsAtOnce)
+	if err != nil {
+		return Collective{}, err
+	}
 	var times []float64
-	for spent := 0.0; len(times) < 7 || spent < each.Seconds(); {
+	for begin, spent := time.Now(), 0.0; len(times) < callsAtOnce || spent < each.Seconds(); {
 		if err := ctx.Err(); err != nil {
 			return Collective{}, err
 		}
-		if err := x.together(); err != nil {
-			return Collective{}, err
+		for i := range callsAtOnce {
+			rank.All.Barrier(rank.Compute)
+			rank.Compute.Record(events[2*i])
+			call()
+			rank.Compute.Record(events[2*i+1])
 		}
-		start := time.Now()
-		call()
 		if err := rank.Compute.Sync(); err != nil {
 			return Collective{}, err
 		}
-		slowest, err := x.largest(time.Since(start).Seconds())
-		if err != nil {
+		for i := range callsAtOnce {
+			slowest, err := x.largest(events[2*i+1].Since(events[2*i]).Seconds())
+			if err != nil {
+				return Collective{}, err
+			}
+			times = append(times, slowest)
+		}
+		if spent, err = x.largest(time.Since(begin).Seconds()); err != nil {
 			return Collective{}, err
 		}
-		times, spent = append(times, slowest), spent+slowest
 	}
 	times = times[1:] // the first call touches its memory for the first time
 	slices.Sort(times)
@@ -94,6 +107,20 @@ func timeCollective(ctx context.Context, rank *parallel.Rank, op comm.Op, size i
 	bytes := int64(n * kernels.F32.Size())
 	alg, bus := comm.Bandwidth(op, p, bytes, median)
 	return Collective{Op: op, Ranks: p, Bytes: bytes, Time: median, AlgGBps: alg / 1e9, BusGBps: bus / 1e9}, nil
+}
+
+// newMarks are events of a rank's device, for as long as the rank is there.
+func newMarks(rank *parallel.Rank, n int) ([]kernels.Event, error) {
+	var events []kernels.Event
+	for range n {
+		e, err := rank.Device.NewEvent()
+		if err != nil {
+			return nil, err
+		}
+		rank.Defer(func() { e.Close() })
+		events = append(events, e)
+	}
+	return events, nil
 }
 
 // prepare allocates the buffers of a collective whose larger one has n elements, and returns the call.

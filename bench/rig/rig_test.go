@@ -77,7 +77,7 @@ func TestEveryTechniqueIsMeasuredAndVerified(t *testing.T) {
 		"model=tiny dp=2",
 		"model=tiny tp=2",
 		"model=tiny tp=2 sequence_parallel=true",
-		"model=tiny tp=2 overlap=false",
+		"model=tiny tp=2 overlap=on",
 		"model=tiny pp=2 schedule=gpipe microbatches=4",
 		"model=tiny pp=2 schedule=1f1b microbatches=4",
 		"model=tiny,L=4 pp=2 schedule=interleaved chunks=2 microbatches=4",

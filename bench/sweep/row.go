@@ -94,8 +94,8 @@ func NewRow(c workload.Case, m Machine, e Environment, now time.Time) results.Ro
 	if c.Sequence {
 		row.SequenceParallel = "on"
 	}
-	if !c.Overlap {
-		row.Overlap = "off"
+	if c.Overlap != workload.Auto {
+		row.Overlap = c.Overlap
 	}
 	if c.EP > 1 {
 		row.EP = results.Some(c.EP)

@@ -55,6 +55,13 @@ const (
 	ByCount       = "equal"    // their number: the naive cut
 )
 
+// Whether ranks that share a layer communicate while they compute.
+const (
+	Auto = "auto" // where it has been found to pay: everywhere but for tensor-parallel calls between ranks on CPUs
+	On   = "on"
+	Off  = "off"
+)
+
 // What the backward pass computes again instead of keeping it.
 const (
 	None   = "none"
@@ -70,6 +77,7 @@ var (
 	Cuts       = []string{ByCost, ByMeasurement, ByCount}
 	Schedules  = []string{GPipe, F1B1, Inter, ZBH1}
 	Recomputes = []string{None, Blocks}
+	Overlaps   = []string{Auto, On, Off}
 )
 
 // DefaultBucketBytes is small enough that the gradients of one gpt2 block (28 MB in float32) fill several buckets, whose
@@ -89,7 +97,7 @@ type Case struct {
 	EP           int            // ranks that each have a part of the batch and of the experts
 	CP           int            // ranks that each have a part of every sequence
 	Sequence     bool           // tokens are split over the tensor-parallel ranks where a block has no product
-	Overlap      bool           // ranks that share a layer communicate while they compute, where they can
+	Overlap      string         // whether ranks that share a layer communicate while they compute
 	Schedule     string         // of the pipeline; "" if PP is 1
 	Chunks       int            // stages that each rank of an interleaved pipeline holds
 	Cut          string         // what the pipeline's stages are cut by
@@ -107,7 +115,7 @@ type Case struct {
 
 // Default is the dense fp32 training step of a model on one rank.
 func Default(m Model) Case {
-	return Case{Technique: Baseline, Engine: Native, Precision: "fp32", Model: m, Pass: Train, Device: CPU, DP: 1, TP: 1, PP: 1, EP: 1, CP: 1, Overlap: true, Cut: ByCost,
+	return Case{Technique: Baseline, Engine: Native, Precision: "fp32", Model: m, Pass: Train, Device: CPU, DP: 1, TP: 1, PP: 1, EP: 1, CP: 1, Overlap: Auto, Cut: ByCost,
 		Chunks: 1, Microbatches: 1, BucketBytes: DefaultBucketBytes, Recompute: None, Seed: 1}
 }
 
@@ -171,7 +179,7 @@ var fields = []field{
 	number("ep", func(c *Case) *int { return &c.EP }),
 	number("cp", func(c *Case) *int { return &c.CP }),
 	toggle("sequence_parallel", func(c *Case) *bool { return &c.Sequence }),
-	toggle("overlap", func(c *Case) *bool { return &c.Overlap }),
+	text("overlap", func(c *Case) *string { return &c.Overlap }),
 	text("schedule", func(c *Case) *string { return &c.Schedule }),
 	number("chunks", func(c *Case) *int { return &c.Chunks }),
 	text("cut", func(c *Case) *string { return &c.Cut }),

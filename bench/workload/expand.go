@@ -134,7 +134,7 @@ func (p *plan) crossed(s Settings, o Options) []Case {
 		cases = cross(cases, meshes, func(c *Case, m mesh) { c.DP, c.TP, c.PP, c.EP, c.CP = m.dp, m.tp, m.pp, m.ep, m.cp })
 	}
 	cases = cross(cases, s.Sequences, func(c *Case, on bool) { c.Sequence = on })
-	cases = cross(cases, s.Overlaps, func(c *Case, on bool) { c.Overlap = on })
+	cases = cross(cases, s.Overlaps, func(c *Case, v string) { c.Overlap = v })
 	cases = cross(cases, or(s.Schedules, []string{F1B1}), func(c *Case, v string) { c.Schedule = v })
 	cases = cross(cases, s.Experts, func(c *Case, e Experts) { c.Experts = e })
 	cases = cross(cases, s.Cuts, func(c *Case, v string) { c.Cut = v })
@@ -274,7 +274,7 @@ func (c Case) settled(cores int) Case {
 		c.BucketBytes = DefaultBucketBytes
 	}
 	if !c.sharesLayers() {
-		c.Overlap = true
+		c.Overlap = Auto
 	}
 	if c.Microbatches == 0 {
 		c.Microbatches = defaultMicrobatches(c)

@@ -3,7 +3,7 @@ package workload
 // Unsplit is a case as a search for the fastest way to split it starts: the ranks all data-parallel, and nothing else chosen that a search chooses.
 func (c Case) Unsplit() Case {
 	ranks := c.World()
-	c.DP, c.TP, c.PP, c.EP, c.CP, c.Sequence, c.Overlap = ranks, 1, 1, 1, 1, false, true
+	c.DP, c.TP, c.PP, c.EP, c.CP, c.Sequence, c.Overlap = ranks, 1, 1, 1, 1, false, Auto
 	c.Schedule, c.Chunks, c.Cut, c.Microbatches, c.ZeRO, c.Recompute, c.BucketBytes = "", 1, ByCost, 1, 0, None, DefaultBucketBytes
 	c.Technique = Classify(c)
 	return c

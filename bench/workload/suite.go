@@ -19,7 +19,7 @@ type Settings struct {
 	Ranks        []int    // per entry of Axes
 	Contexts     []int    // of the ranks, those that split each sequence, whatever the axes; 0: as the axes say
 	Sequences    []bool   // where tp is above 1
-	Overlaps     []bool   // where dp, tp, ep or cp is above 1
+	Overlaps     []string // where dp, tp, ep or cp is above 1
 	Schedules    []string // where pp is above 1
 	Experts      []Experts
 	Cuts         []string // where pp is above 1
@@ -111,8 +111,8 @@ func headed(ms []Model, layers, vocabulary int) []Model {
 // strategies are the ways to split training over ranks, side by side on one model.
 func strategies(on []Model) []Settings {
 	return []Settings{
-		{Models: on, Axes: []string{"dp", "tp"}, Ranks: []int{2}, Overlaps: []bool{true, false}},
-		{Models: on, Axes: []string{"tp"}, Ranks: []int{2}, Sequences: []bool{true}, Overlaps: []bool{true, false}},
+		{Models: on, Axes: []string{"dp", "tp"}, Ranks: []int{2}, Overlaps: []string{On, Off}},
+		{Models: on, Axes: []string{"tp"}, Ranks: []int{2}, Sequences: []bool{true}, Overlaps: []string{On, Off}},
 		{Models: deeper(on, 8), Axes: []string{"pp"}, Ranks: []int{2}, Schedules: Schedules, Chunks: []int{2}},
 		{Models: headed(on, 4, 2048), Axes: []string{"pp"}, Ranks: []int{2}, Schedules: []string{F1B1}, Cuts: Cuts},
 		{Models: on, Experts: []Experts{{8, 1, 1.25, 0}, {8, 2, 1.25, 0}}},

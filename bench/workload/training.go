@@ -32,6 +32,6 @@ func (c Case) Training() trainer.Config {
 func (c Case) Strategy() parallel.Strategy {
 	return parallel.Strategy{
 		DP: c.DP, TP: c.TP, PP: c.PP, Schedule: c.Schedule, Chunks: c.Chunks, Microbatches: c.Microbatches, BucketBytes: int64(c.BucketBytes),
-		ZeRO: c.ZeRO, Sequence: c.Sequence, EP: c.EP, CP: c.CP, EqualStages: c.Cut == ByCount, Naive: !c.Overlap,
+		ZeRO: c.ZeRO, Sequence: c.Sequence, EP: c.EP, CP: c.CP, EqualStages: c.Cut == ByCount, Naive: c.Overlap == Off, Aside: c.TP > 1 && (c.Overlap == On || c.Overlap == Auto && c.OnGPU()),
 	}
 }

@@ -40,6 +40,7 @@ func checkNames(c Case) error {
 		{"device", c.Device, Devices},
 		{"recompute", c.Recompute, Recomputes},
 		{"cut", c.Cut, Cuts},
+		{"overlap", c.Overlap, Overlaps},
 		{"schedule", c.Schedule, append([]string{""}, Schedules...)},
 	} {
 		if !slices.Contains(f.known, f.value) {
@@ -93,8 +94,8 @@ func checkMesh(c Case) error {
 	if c.Sequence && c.TP == 1 {
 		return fmt.Errorf("--sequence-parallel splits tokens over tensor-parallel ranks; add tp=2 or drop it")
 	}
-	if !c.Overlap && !c.sharesLayers() {
-		return fmt.Errorf("--overlap=false holds up ranks that share a layer; add dp=2, tp=2 or another such axis, or drop it")
+	if c.Overlap != Auto && !c.sharesLayers() {
+		return fmt.Errorf("--overlap %s is for ranks that share a layer; add dp=2, tp=2 or another such axis, or drop it", c.Overlap)
 	}
 	if m.V%c.TP != 0 {
 		return fmt.Errorf("--model %s: the vocabulary V=%d cannot be split over tp=%d ranks; change V or --ranks", m, m.V, c.TP)
@@ -112,8 +113,8 @@ func checkZeRO(c Case) error {
 	switch {
 	case c.ZeRO > 0 && c.DP*c.CP == 1:
 		return fmt.Errorf("--zero %d shares among data- and context-parallel ranks; add dp=2 or drop it", c.ZeRO)
-	case c.ZeRO > 0 && !c.Overlap:
-		return fmt.Errorf("--zero %d exchanges while it computes; drop --overlap=false", c.ZeRO)
+	case c.ZeRO > 0 && c.Overlap == Off:
+		return fmt.Errorf("--zero %d exchanges while it computes; drop --overlap off", c.ZeRO)
 	case c.ZeRO > 0 && c.Pass == Forward:
 		return fmt.Errorf("--zero %d shares what training keeps; pass --pass train or drop it", c.ZeRO)
 	}

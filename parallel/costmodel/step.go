@@ -187,7 +187,7 @@ func (m *Model) inside(l layer) (forward, backward float64) {
 	whole := tokens * float64(m.c.C) * size
 	sum := m.t.call(comm.AllReduce, m.s.TP, whole)
 	gather, scatter := m.t.call(comm.AllGather, m.s.TP, whole), m.t.call(comm.ReduceScatter, m.s.TP, whole)
-	ahead := m.s.Schedule != "zb-h1" && !m.s.Naive
+	ahead := m.s.Schedule != "zb-h1" && m.s.Aside
 	beside := func(t, computing float64) float64 {
 		if ahead {
 			t = m.t.exposed(t, computing)

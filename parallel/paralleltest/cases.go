@@ -50,7 +50,7 @@ func Cases() []Case {
 	again.Recompute = true
 	add("long recompute", again, parallel.Strategy{CP: 2, DP: 2, ZeRO: 3}, parallel.Strategy{CP: 3, PP: 2, Microbatches: 3})
 	switched.Experts = block.Experts{Count: 4, TopK: 2, Parts: 4, Capacity: 1}
-	add("long experts", switched, parallel.Strategy{CP: 2}, parallel.Strategy{CP: 2, EP: 2}, parallel.Strategy{CP: 2, TP: 2, Sequence: true},
+	add("long experts", switched, parallel.Strategy{CP: 2}, parallel.Strategy{CP: 2, EP: 2}, parallel.Strategy{CP: 2, TP: 2, Sequence: true, Aside: true},
 		parallel.Strategy{DP: 2, TP: 2, PP: 2, EP: 2, CP: 2, Microbatches: 3})
 
 	sparse, blocks := lm, mse
@@ -92,7 +92,7 @@ func tensors() []parallel.Strategy {
 	return []parallel.Strategy{
 		{TP: 2}, {TP: 4}, {TP: 2, Microbatches: 2},
 		{TP: 2, Sequence: true}, {TP: 4, Sequence: true}, {TP: 2, Sequence: true, Microbatches: 3},
-		{TP: 2, Naive: true}, {TP: 2, Sequence: true, Naive: true, Microbatches: 2},
+		{TP: 2, Aside: true}, {TP: 4, Aside: true, Microbatches: 2}, {TP: 2, Sequence: true, Aside: true}, {TP: 4, Sequence: true, Aside: true, Microbatches: 3},
 	}
 }
 
@@ -126,7 +126,7 @@ func experts() []parallel.Strategy {
 	return []parallel.Strategy{
 		{Microbatches: 4}, {DP: 2}, {TP: 2}, {TP: 2, Sequence: true, Microbatches: 2}, {PP: 2, Microbatches: 4}, {DP: 2, ZeRO: 3, Microbatches: 2},
 		{PP: 2, Microbatches: 4, Schedule: "interleaved", Chunks: 2},
-		{EP: 2}, {EP: 2, Naive: true}, {EP: 2, Microbatches: 3, BucketBytes: 999}, {DP: 2, EP: 2, BucketBytes: 5000}, {EP: 2, TP: 2, Sequence: true},
+		{EP: 2}, {EP: 2, Naive: true}, {EP: 2, Microbatches: 3, BucketBytes: 999}, {DP: 2, EP: 2, BucketBytes: 5000}, {EP: 2, TP: 2, Sequence: true}, {EP: 2, TP: 2, Sequence: true, Aside: true}, {TP: 2, Aside: true, Microbatches: 2},
 		{EP: 2, PP: 2, Microbatches: 3}, {DP: 2, EP: 2, TP: 2, PP: 2, Microbatches: 3},
 	}
 }
@@ -138,7 +138,8 @@ func products() []parallel.Strategy {
 		{TP: 2, PP: 2, Microbatches: 4}, {TP: 2, PP: 2, Microbatches: 2, Schedule: "gpipe"},
 		{DP: 2, PP: 2, Microbatches: 4, Schedule: "zb-h1", BucketBytes: 999}, {DP: 2, TP: 2, PP: 2, Microbatches: 3, Schedule: "zb-h1", ZeRO: 1},
 		{DP: 2, TP: 2, Sequence: true}, {DP: 3, TP: 2, Sequence: true, ZeRO: 1, BucketBytes: 999}, {DP: 2, TP: 2, Sequence: true, ZeRO: 2, Microbatches: 3},
-		{DP: 2, TP: 4, Sequence: true, ZeRO: 3}, {TP: 2, PP: 2, Sequence: true, Microbatches: 4}, {TP: 2, PP: 3, Sequence: true, Microbatches: 3, Schedule: "zb-h1"},
+		{DP: 2, TP: 4, Sequence: true, ZeRO: 3}, {TP: 2, PP: 2, Sequence: true, Microbatches: 4}, {TP: 2, PP: 3, Sequence: true, Microbatches: 3, Schedule: "zb-h1"}, {DP: 2, TP: 2, PP: 2, Sequence: true, Aside: true, Microbatches: 3, Schedule: "zb-h1", ZeRO: 1},
+		{DP: 2, TP: 2, PP: 2, Aside: true, Microbatches: 3, ZeRO: 3, Sequence: true},
 		{DP: 2, PP: 2, Microbatches: 4, Schedule: "interleaved", Chunks: 2, BucketBytes: 999}, {DP: 2, PP: 2, Microbatches: 3, Schedule: "interleaved", Chunks: 2, ZeRO: 3},
 		{DP: 2, TP: 2, PP: 2, Microbatches: 3, Schedule: "interleaved", Chunks: 2, ZeRO: 2, Sequence: true},
 		{DP: 2, TP: 2, PP: 2, Microbatches: 3}, {DP: 2, TP: 2, PP: 3, Microbatches: 4, Naive: true},

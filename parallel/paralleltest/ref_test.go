@@ -30,7 +30,7 @@ func TestAsynchronousStreams(t *testing.T) {
 			{DP: 2, BucketBytes: 1}, {DP: 3, Naive: true},
 			{DP: 2, ZeRO: 1, BucketBytes: 1}, {DP: 2, ZeRO: 2, Microbatches: 4}, {DP: 3, ZeRO: 3, Microbatches: 2}, {DP: 2, PP: 2, ZeRO: 3, Microbatches: 3},
 			{PP: 2, Microbatches: 8}, {PP: 3, Microbatches: 6, Schedule: "gpipe"}, {PP: 4, Microbatches: 6}, {PP: 3, Microbatches: 8, Schedule: "zb-h1"}, {DP: 2, PP: 2, Microbatches: 4, Schedule: "zb-h1", ZeRO: 1},
-			{DP: 2, TP: 2, PP: 2, Microbatches: 3}, {DP: 2, TP: 2, PP: 2, Sequence: true, ZeRO: 3, Microbatches: 3}, {TP: 2, PP: 2, Sequence: true, Microbatches: 4, Schedule: "zb-h1"},
+			{DP: 2, TP: 2, PP: 2, Microbatches: 3}, {DP: 2, TP: 2, PP: 2, Sequence: true, Aside: true, ZeRO: 3, Microbatches: 3}, {TP: 2, Aside: true}, {TP: 2, PP: 2, Sequence: true, Aside: true, Microbatches: 4, Schedule: "zb-h1"},
 			{PP: 2, Microbatches: 8, Schedule: "interleaved", Chunks: 2}, {DP: 2, PP: 2, Microbatches: 6, Schedule: "interleaved", Chunks: 2, ZeRO: 3},
 		} {
 			some = append(some, paralleltest.Case{Name: fmt.Sprintf("V%d", v), Model: m, Strategy: s})

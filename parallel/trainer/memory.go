@@ -49,7 +49,7 @@ func stageBytes(c block.Config) int64 {
 
 // besides reports whether tensor-parallel calls of a stage go on beside products: in the backward pass of its blocks.
 func besides(c block.Config, s parallel.Strategy) bool {
-	return s.TP > 1 && !s.Naive && !c.Forward && c.HasBlocks()
+	return s.Aside && !c.Forward && c.HasBlocks()
 }
 
 // gathered is how many memories for all tokens tp.Sequence has: one, in training one more, and one more where calls go on beside products.

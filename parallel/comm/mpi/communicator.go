@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
+	"time"
 	"unsafe"
 
 	"ofpeak/kernels"
@@ -95,11 +96,22 @@ func (c *communicator) do(op comm.Op, k *calls.Call) error {
 	default:
 		c.add(b, k)
 	}
-	return c.finish(b)
+	return c.finish(b, c.patience(k))
 }
 
-func (c *communicator) finish(b *batch) error {
-	stopped, err := c.w.lib.run(c.h, b, c.f.stop)
+// patience is how long the wait for a call may keep its core: as long as its stream says, where every rank of this host can have one.
+func (c *communicator) patience(k *calls.Call) time.Duration {
+	if k == nil || c.w.crowded() {
+		return 0
+	}
+	if s, ok := k.Stream.(kernels.PatientStream); ok {
+		return s.Patience()
+	}
+	return 0
+}
+
+func (c *communicator) finish(b *batch, patience time.Duration) error {
+	stopped, err := c.w.lib.run(c.h, b, patience, c.f.stop)
 	if stopped {
 		abandon(b)
 		return c.f.get()
@@ -125,7 +137,7 @@ func (c *communicator) send(data any) error {
 		b.pins.Pin(&d[0])
 		b.calls = append(b.calls, newCall(comm.Broadcast, false, unsafe.Pointer(&d[0]), nil, len(d), kernels.U8, 0))
 	}
-	return c.finish(b)
+	return c.finish(b, 0)
 }
 
 // add makes a call of MPI's.

@@ -21,12 +21,12 @@ static const struct shim *shim_open(const char *path, const char **why) {
 	return entry();
 }
 
-static int shim_init(const struct shim *s, int *rank, int *size, char *library, int len, char *why) { return s->init(rank, size, library, len, why); }
+static int shim_init(const struct shim *s, int crowded, int *rank, int *size, char *library, int len, char *why) { return s->init(crowded, rank, size, library, len, why); }
 static int shim_finalize(const struct shim *s, char *why) { return s->finalize(why); }
 static void shim_die(const struct shim *s, int status) { s->die(status); }
 static int shim_split(const struct shim *s, void *comm, int color, int key, void **made, int *rank, int *size, char *why) { return s->split(comm, color, key, made, rank, size, why); }
 static int shim_close(const struct shim *s, void *comm, char *why) { return s->close(comm, why); }
-static int shim_run(const struct shim *s, void *comm, const struct shim_call *calls, int n, const int *stop, char *why) { return s->run(comm, calls, n, stop, why); }
+static int shim_run(const struct shim *s, void *comm, const struct shim_call *calls, int n, long patience, const int *stop, char *why) { return s->run(comm, calls, n, patience, stop, why); }
 static int shim_tell(const struct shim *s, const void *note, int len, int to, int kind, char *why) { return s->tell(note, len, to, kind, why); }
 static int shim_hear(const struct shim *s, void *note, int len, int *from, char *why) { return s->hear(note, len, from, why); }
 */
@@ -38,6 +38,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 	"unsafe"
 
 	"ofpeak/kernels"
@@ -104,8 +105,11 @@ func result(status C.int, why *reason) error {
 func (l *library) init(w *World) error {
 	var why reason
 	var text [8192]C.char
-	var rank, size C.int
-	if err := result(C.shim_init(l.table, &rank, &size, &text[0], C.int(len(text)), &why[0]), &why); err != nil {
+	var rank, size, crowded C.int
+	if w.launch.LocalSize > 2*w.cores { // of fewer ranks those that yield fall behind whatever else runs here
+		crowded = 1
+	}
+	if err := result(C.shim_init(l.table, crowded, &rank, &size, &text[0], C.int(len(text)), &why[0]), &why); err != nil {
 		return err
 	}
 	w.rank, w.size, w.version = int(rank), int(size), shortVersion(C.GoString(&text[0]))
@@ -131,9 +135,9 @@ func (l *library) close(h handle) error {
 	return result(C.shim_close(l.table, h, &why[0]), &why)
 }
 
-// run starts calls and waits for them, or until *stop.
-func (l *library) run(h handle, b *batch, stop *int32) (stopped bool, err error) {
-	status := C.shim_run(l.table, h, &b.calls[0], C.int(len(b.calls)), (*C.int)(stop), &b.why[0])
+// run starts calls and waits for them, or until *stop, keeping its core for as long as patience lasts.
+func (l *library) run(h handle, b *batch, patience time.Duration, stop *int32) (stopped bool, err error) {
+	status := C.shim_run(l.table, h, &b.calls[0], C.int(len(b.calls)), C.long(patience), (*C.int)(stop), &b.why[0])
 	if status == C.SHIM_STOPPED {
 		return true, nil
 	}

@@ -3,6 +3,7 @@
 package mpi
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,6 +24,7 @@ const Built = true
 type World struct {
 	lib        *library
 	launch     Launch
+	cores      int // that this host's processes share
 	rank, size int
 	version    string
 
@@ -48,7 +50,7 @@ func Start(stall time.Duration) (comm.Processes, error) {
 		return nil, err
 	}
 	keepStatus(l, "meeting the others")
-	w := &World{lib: lib, launch: l, aborted: map[int64]string{}}
+	w := &World{lib: lib, launch: l, cores: cores(), aborted: map[int64]string{}}
 	if err := w.lib.init(w); err != nil {
 		return nil, fmt.Errorf("MPI does not start: %w", err)
 	}
@@ -65,6 +67,9 @@ func (w *World) Rank() int { return w.rank }
 
 // Size is the number of processes.
 func (w *World) Size() int { return w.size }
+
+// crowded reports whether this host has fewer cores than processes of the job, as far as is known.
+func (w *World) crowded() bool { return cmp.Or(w.launch.LocalSize, w.size) > w.cores }
 
 // Version names the MPI library, such as "Open MPI 4.1.4".
 func (w *World) Version() string { return w.version }

@@ -1,7 +1,6 @@
 #include "shim.h"
 
 #include <mpi.h>
-#include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -104,13 +103,16 @@ static MPI_Datatype datatype(int type)
 
 static MPI_Op sum(int type) { return type == SHIM_BF16 ? sum_bf16 : type == SHIM_F16 ? sum_f16 : MPI_SUM; }
 
-static int init(int *rank, int *size, char *library, int len, char *why)
+static int init(int crowded, int *rank, int *size, char *library, int len, char *why)
 {
 	int threads = 0, n = 0;
 	char version[MPI_MAX_LIBRARY_VERSION_STRING];
-	/* What MPI itself waits for, such as a split, leaves the core too. The user's word goes first. */
-	setenv("OMPI_MCA_mpi_yield_when_idle", "1", 0);
-	setenv("MPIR_CVAR_POLLS_BEFORE_YIELD", "10", 0);
+	/* What MPI itself waits for, such as a split, leaves the core too, where ranks share one. The user's word goes first. */
+	setenv("OMPI_MCA_mpi_yield_when_idle", crowded ? "1" : "0", 0);
+	if (crowded)
+		setenv("MPIR_CVAR_POLLS_BEFORE_YIELD", "10", 0);
+	/* By itself Open MPI reduces what is in place, or of less than four ranks, to one of them and broadcasts it. Rabenseifner's is a reduce-scatter and an all-gather. */
+	setenv("OMPI_MCA_coll_libnbc_iallreduce_algorithm", "3", 0);
 	TRY(MPI_Init_thread(NULL, NULL, MPI_THREAD_MULTIPLE, &threads));
 	if (threads < MPI_THREAD_MULTIPLE) {
 		snprintf(why, SHIM_WHY, "this MPI lets one thread at a time call it (level %d); ofpeak needs MPI_THREAD_MULTIPLE", threads);
@@ -234,39 +236,47 @@ static int start(struct group *g, const struct shim_call *k, MPI_Request *q, voi
 	return 1;
 }
 
-/* rest leaves the core to others the longer it is called: not at all where the call may end any moment, then to whoever waits for the core, then asleep. */
-static void rest(int looks)
+static long nanoseconds(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000000L + t.tv_nsec;
+}
+
+/* rest leaves the core to others the longer a call has been waited for: not at all where it may end any moment, then in growing naps. It does not yield: to the kernel that is to give up the
+ * rest of a slice, and a thread that yields again and again among others that do not gets back to its call milliseconds late. */
+static void rest(long waited)
 {
 	struct timespec nap = {0, 20000};
-	if (looks < 50)
+	if (waited < 20000)
 		return;
-	if (looks < 500) {
-		sched_yield();
-		return;
-	}
-	if (looks > 1000)
+	if (waited > 5000000)
 		nap.tv_nsec = 200000;
-	if (looks > 4000)
+	if (waited > 200000000)
 		nap.tv_nsec = 2000000;
 	nanosleep(&nap, NULL);
 }
 
 enum { FEW = 16 };
 
-static int wait_all(MPI_Request *qs, int n, const int *stop, char *why)
+/* wait_all looks for the end of calls, which MPI works on only meanwhile: whoever sleeps between looks holds up the other ranks too. With patience it does not sleep before that has passed. */
+static int wait_all(MPI_Request *qs, int n, long patience, const int *stop, char *why)
 {
+	enum { LOOKS = 16 }; /* between two at the clock */
 	int done = 0;
-	for (int looks = 0;; looks++) {
-		TRY(MPI_Testall(n, qs, &done, MPI_STATUSES_IGNORE));
-		if (done)
-			return 0;
+	for (long begin = nanoseconds();;) {
+		for (int looks = 0; looks < LOOKS; looks++) {
+			TRY(MPI_Testall(n, qs, &done, MPI_STATUSES_IGNORE));
+			if (done)
+				return 0;
+		}
 		if (__atomic_load_n(stop, __ATOMIC_ACQUIRE))
 			return SHIM_STOPPED;
-		rest(looks);
+		rest(nanoseconds() - begin - patience);
 	}
 }
 
-static int run(void *comm, const struct shim_call *calls, int n, const int *stop, char *why)
+static int run(void *comm, const struct shim_call *calls, int n, long patience, const int *stop, char *why)
 {
 	struct group *g = comm ? comm : &world;
 	MPI_Request few[FEW], *qs = few;
@@ -279,7 +289,7 @@ static int run(void *comm, const struct shim_call *calls, int n, const int *stop
 	for (int i = 0; i < n && status == 0; i++)
 		status = start(g, &calls[i], &qs[i], &scratch, why);
 	if (status == 0)
-		status = wait_all(qs, n, stop, why);
+		status = wait_all(qs, n, patience, stop, why);
 	if (status == 0 && scratch)
 		memcpy(calls[0].dst, scratch, (size_t)calls[0].n * bytes_of(calls[0].type));
 	if (status == 0) { /* else MPI may still use both */

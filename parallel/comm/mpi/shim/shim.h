@@ -3,7 +3,7 @@
 #ifndef OFPEAK_SHIM_H
 #define OFPEAK_SHIM_H
 
-#define SHIM_ABI 1
+#define SHIM_ABI 2
 #define SHIM_STOPPED (-1) /* run saw *stop */
 #define SHIM_WHY 512
 
@@ -20,14 +20,15 @@ struct shim_call {
 
 struct shim {
 	int abi;
-	int (*init)(int *rank, int *size, char *library, int len, char *why);
+	/* crowded says that each core has several ranks. */
+	int (*init)(int crowded, int *rank, int *size, char *library, int len, char *why);
 	int (*finalize)(char *why);
 	void (*die)(int status);
 	/* comm NULL is the world; a negative color gives NULL. */
 	int (*split)(void *comm, int color, int key, void **made, int *rank, int *size, char *why);
 	int (*close)(void *comm, char *why);
-	/* Starts all calls, then waits for them without keeping the core from others. */
-	int (*run)(void *comm, const struct shim_call *calls, int n, const int *stop, char *why);
+	/* Starts all calls, then waits for them leaving the core to others when so many nanoseconds have passed. */
+	int (*run)(void *comm, const struct shim_call *calls, int n, long patience, const int *stop, char *why);
 	/* Notes go past all that, from one thread: tell drops one that finds an earlier one of the same kind (0 or 1) to the same rank still on its way; hear takes one that has come, or
 	 * gives from = -1. */
 	int (*tell)(const void *note, int len, int to, int kind, char *why);
