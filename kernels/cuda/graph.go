@@ -86,7 +86,7 @@ func (s *stream) Capture(f func()) (kernels.Graph, error) {
 	if slices.ContainsFunc(forms, func(c *compressedWeight) bool { return c.stale }) {
 		return nil, errors.Join(errors.New("cuda: capturing: calls change a 2:4 weight that they first read as it was compressed before: capture after calls that change it"), g.Close())
 	}
-	made := &graph{s, g, forms, s.dev.others(forms)}
+	made := &graph{s, g, forms}
 	made.changes()
 	return made, nil
 }
@@ -113,12 +113,11 @@ type graph struct {
 	s     *stream
 	g     driver.Graph
 	forms []*compressedWeight // that its calls take as they were
-	other []*compressedWeight // that they may make, or change the weights of
 }
 
-// changes tells that no other call can rely on what the graph's calls leave, which may have run any number of times, or never.
+// changes tells that no call outside of the graph can rely on what its calls compress, or on the weights that they change: they may have run any number of times, or never.
 func (g *graph) changes() {
-	for _, c := range g.other {
+	for _, c := range g.s.dev.others(g.forms) {
 		c.stale = true
 	}
 }

@@ -65,7 +65,7 @@ func (s *stream) multiplySparse(p driver.SparseProduct, w kernels.Weight, bytes,
 		return err
 	}
 	p.Weight = address(c.form)
-	if c.stale || s.captured && s.capturing() == nil { // a graph's launches may have changed the weight
+	if c.stale {
 		t := suffix(w.Values.DType())
 		full := p.Work + driver.Ptr(dense)
 		s.launch("weight", "decode_pairs_"+t+"_"+t, s.over(w.Meta.Size()), full, w.Values, w.Meta, w.Meta.Size())

@@ -217,7 +217,7 @@ func TestStaleParametersAreFound(t *testing.T) {
 // Whichever call fails, the capture's and the launches' among them, the run ends with that failure, and no graph is left.
 func TestNoFailureOfGraphsLeaks(t *testing.T) {
 	quick(t)
-	step := 131
+	step := 97
 	if os.Getenv("OFPEAK_LONG") != "" {
 		step = 7
 	}

@@ -27,9 +27,11 @@ func (t *Trainer) Capture() error {
 		panic("trainer: the step is captured already")
 	}
 	g, err := t.capture()
-	if all, agreed := t.agree(err == nil); agreed != nil {
+	all, agreed := t.agree(err == nil)
+	if err == nil { // else that is the first failure
 		err = agreed
-	} else if err == nil && !all {
+	}
+	if err == nil && !all {
 		err = fmt.Errorf("%w: another rank's steps cannot be captured", kernels.ErrUnsupported)
 	}
 	if err == nil {

@@ -103,7 +103,13 @@ func (c *Context) WeightGradBlock(p *PatternBlock, dvalues, dout, x Matrix, n in
 	dout = dout.T()
 	g.a, g.b, g.pattern = dout.rowView(), x.columnView(), p
 	g.span, g.kc = blockSpan(p, n, g.eng.depth())
+	g.cutTokens(c.team.Size())
 	c.run(g)
+	if g.parts > 1 {
+		c.sums = blockSumsJob{eng: g.eng, workers: c.workers[1:g.parts], to: dvalues, lines: p.kept() * p.block * p.block / lineWords}
+		c.run(&c.sums)
+		c.sums = blockSumsJob{}
+	}
 	*g = blockGradJob{}
 }
 

@@ -5,6 +5,7 @@ type blockGradJob struct {
 	job
 	pattern *PatternBlock
 	span    int // block columns packed at a time
+	parts   int // into which the tokens are cut, one for each worker; 1 if block rows are
 }
 
 // blockSpan returns how many block columns, and how much of K, a weight gradient packs
@@ -31,12 +32,16 @@ type blockPart struct {
 // what it packs next: with few blocks, waiting for that would take most of the time.
 func (g *blockGradJob) part(w *worker, id, workers int) {
 	p := g.pattern
+	if g.parts > 1 {
+		g.tokenPart(w, id)
+		return
+	}
 	lo, hi := bounds(p.oc/p.block, workers, id)
 	if lo == hi {
 		return
 	}
 	if g.eng.strips != nil {
-		g.stripPart(w, lo, hi)
+		g.stripPart(w, lo, hi, 0)
 		return
 	}
 	units, group := ceil(g.kc, g.eng.depth()), p.rowGroup()

@@ -62,8 +62,8 @@ type stripWork struct {
 	pressed                              bool // there are more strips to pack than every other tile can
 }
 
-// stripPart computes one worker's block rows.
-func (g *blockGradJob) stripPart(w *worker, lo, hi int) {
+// stripPart computes block rows from a token on.
+func (g *blockGradJob) stripPart(w *worker, lo, hi, k int) {
 	p := g.pattern
 	s := stripWork{blockGradJob: g, w: w, lo: lo, hi: hi, groups: ceil(hi-lo, p.rowGroup()), per: p.block / stripWidth, stride: stripWords(stripWidth, ceil(g.kc, g.eng.depth()))}
 	w.a.grow(2 * p.rowGroup() * s.per * s.stride)
@@ -71,7 +71,7 @@ func (g *blockGradJob) stripPart(w *worker, lo, hi int) {
 	s.rows, s.nextRows = halves(w.a.data[:2*p.rowGroup()*s.per*s.stride])
 	s.columns, s.nextColumns = halves(w.b.data[:2*g.span*s.per*s.stride])
 	s.markUsed()
-	at := blockPart{rect{lo, min(lo+p.rowGroup(), hi), 0, min(g.span, p.c/p.block)}, 0, min(g.kc, g.K)}
+	at := blockPart{rect{lo, min(lo+p.rowGroup(), hi), 0, min(g.span, p.c/p.block)}, k, min(g.kc, g.K-k)}
 	s.feedRows(at, s.rows)
 	s.feedColumns(at, s.columns)
 	s.columnFeed.end = s.strips(at)

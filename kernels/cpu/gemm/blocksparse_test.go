@@ -91,6 +91,7 @@ func TestBlockSparse(t *testing.T) {
 			{50, 48, 80, 16, 2},
 			{270, 272, 1088, 16, 3}, // several parts of K, and groups of block rows
 			{130, 320, 1216, 64, 2}, // and of block columns
+			{740, 64, 1088, 16, 3},  // tokens cut into parts for the workers
 		} {
 			checkBlock(t, ctx, rng, in, floats[i%3], tc.n, tc.oc, tc.c, tc.block, tc.keep, i%2*5)
 		}
@@ -147,8 +148,8 @@ func TestPatternBlockErrors(t *testing.T) {
 
 func TestBlockDoesNotAllocate(t *testing.T) {
 	eachFloatVariant(t, []int{2}, func(t *testing.T, ctx *Context, in Type) {
-		const n, oc, c = 50, 64, 96
-		for _, block := range []int{16, 32} {
+		for _, tc := range []struct{ n, oc, c, block int }{{50, 64, 96, 16}, {50, 64, 96, 32}, {500, 16, 1088, 16}} {
+			n, oc, c, block := tc.n, tc.oc, tc.c, tc.block
 			rng := rand.New(rand.NewPCG(13, 0))
 			w, x, y := newWeightBlock(t, rng, in, oc, c, block, 2), newArray(rng, in, n, c, 0), newArray(rng, in, n, oc, 0)
 			dv := newArray(rng, F32, w.values.rows, block, 0)

@@ -21,6 +21,7 @@ type Context struct {
 	gatherer  gatherJob
 	block     blockJob
 	blockGrad blockGradJob
+	sums      blockSumsJob
 	mask      mask
 	values    buffer // sparse values in the order of their lists
 }

@@ -39,7 +39,8 @@ type engine struct {
 	// turnLines packs 16 rows of n lines whose words are units; or nil.
 	turnLines func(dst *uint32, stride int, src *byte, ld, n int)
 
-	strips []stripsFunc // of one vector, two, ...; or nil
+	strips   []stripsFunc                   // of one vector, two, ...; or nil
+	addLines func(to, from *float32, n int) // of 16 each; where there are strips
 
 	masked []maskedFunc // of one vector, two, ...; or nil
 	spread func(dst, a *uint32, k int)

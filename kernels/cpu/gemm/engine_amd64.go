@@ -33,7 +33,7 @@ func asmEngines(t Type) []*engine {
 			e.inPlace = []inPlaceFunc{rowsF32Z1, rowsF32Z2, rowsF32Z3}
 			e.turnLines = turnLines
 			e.turnedRows = []turnedFunc{turnedRowsF32Z1, turnedRowsF32Z2, turnedRowsF32Z3}
-			e.strips = []stripsFunc{stripsF32Z1, stripsF32Z2, stripsF32Z3}
+			e.strips, e.addLines = []stripsFunc{stripsF32Z1, stripsF32Z2, stripsF32Z3}, addLines
 		}
 		e.turned = []turnedFunc{turnedF32Z1, turnedF32Z2, turnedF32Z3}
 		e.masked, e.spread = []maskedFunc{maskedF32Z1, maskedF32Z2, maskedF32Z3}, spreadRows
@@ -44,7 +44,7 @@ func asmEngines(t Type) []*engine {
 		e.row.storeBF16 = storeRowBF16
 		e.inPlace = []inPlaceFunc{rowsBF16Z1, rowsBF16Z2, rowsBF16Z3}
 		e.turnLines = turnLines
-		e.strips = []stripsFunc{stripsBF16Z1, stripsBF16Z2, stripsBF16Z3}
+		e.strips, e.addLines = []stripsFunc{stripsBF16Z1, stripsBF16Z2, stripsBF16Z3}, addLines
 		e.turned = []turnedFunc{turnedBF16Z1, turnedBF16Z2, turnedBF16Z3}
 		e.masked, e.spread = []maskedFunc{maskedBF16Z1, maskedBF16Z2, maskedBF16Z3}, spreadRows
 		e.selected = selectedBF16Z

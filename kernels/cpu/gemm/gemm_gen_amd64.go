@@ -651,6 +651,13 @@ func stripsF32Z3(k int, a *uint32, bc *[6]uintptr, ldc int, from *byte, step int
 //go:noescape
 func stripsBF16Z3(k int, a *uint32, bc *[6]uintptr, ldc int, from *byte, step int, to *uint32, walk *uintptr)
 
+// addLines is
+//
+//	for i := range 16 * n { to[i] += from[i] }
+//
+//go:noescape
+func addLines(to *float32, from *float32, n int)
+
 // turnedF32Z1 is a turnedFunc of 1 vectors, where dot is a*b,
 // a unit of a block is 64 bytes from the next, and an output 4.
 //

@@ -9378,6 +9378,24 @@ copied:
 	VZEROUPPER
 	RET
 
+// func addLines(to *float32, from *float32, n int)
+// Requires: AVX, AVX512F
+TEXT ·addLines(SB), NOSPLIT, $0-24
+	MOVQ to+0(FP), DI
+	MOVQ from+8(FP), SI
+	MOVQ n+16(FP), CX
+
+line:
+	VMOVUPS (DI), Z0
+	VADDPS  (SI), Z0, Z0
+	VMOVUPS Z0, (DI)
+	ADDQ    $0x40, DI
+	ADDQ    $0x40, SI
+	DECQ    CX
+	JNZ     line
+	VZEROUPPER
+	RET
+
 DATA quads<>+0(SB)/8, $0x0000000000000000
 DATA quads<>+8(SB)/8, $0x0000000000000001
 DATA quads<>+16(SB)/8, $0x0000000000000008

@@ -60,9 +60,10 @@ type worker struct {
 	lines lineSet
 	next  fetcher
 
-	turned []uint32   // sums of turned tiles
-	tile   tileCopy   // and which of them tiles copy
-	strips [6]uintptr // what tiles of the block-sparse weight gradient multiply, and add to
+	turned []uint32     // sums of turned tiles
+	tile   tileCopy     // and which of them tiles copy
+	grad   blockGradJob // its own part of the tokens
+	strips [6]uintptr   // what tiles of the block-sparse weight gradient multiply, and add to
 }
 
 func (w *worker) bytes() int64 {

@@ -1,6 +1,7 @@
 package peer
 
 import (
+	"errors"
 	"fmt"
 
 	"ofpeak/kernels"
@@ -17,13 +18,18 @@ func (c *communicator) Capture(s kernels.Stream, f func()) (kernels.Graph, error
 		ok = c.together(p, nil)
 	} else {
 		began := false
+		over := make(chan struct{})
+		g.over = over
 		g.graph, g.captureErr = first.Capture(func() { began, ok = true, c.captured(p, f) })
+		close(over)
 		if !began {
 			ok = c.together(p, nil)
 		}
 	}
-	// The others wait here until rank 0 has ended the capture, which takes their streams out of it.
 	if !ok || !c.together(p, nil) {
+		if c.rank == 0 && g.graph != nil { // another rank failed meanwhile
+			return nil, errors.Join(g.fault.Get(), g.graph.Close())
+		}
 		return nil, g.fault.Get()
 	}
 	if g.captureErr != nil {
@@ -47,6 +53,8 @@ func (c *communicator) captured(s kernels.PeerStream, f func()) bool {
 		return true
 	}
 	if c.rank != 0 {
+		over := g.over
+		defer func() { <-over }() // until rank 0 ends the capture, failed or not, the stream is part of it
 		s.Wait(g.fork)
 	}
 	f()

@@ -55,7 +55,7 @@ func (c *communicator) meet(s kernels.PeerStream, o offer) (all []offer, ok bool
 	return all, true
 }
 
-// mark records an event, which is made at its first use.
+// mark records an event, which is made at its first use. Others must not wait for one that could not be recorded.
 func (c *communicator) mark(s kernels.PeerStream, e *kernels.Event) (kernels.Event, error) {
 	if *e == nil {
 		made, err := s.Device().NewEvent()
@@ -65,7 +65,7 @@ func (c *communicator) mark(s kernels.PeerStream, e *kernels.Event) (kernels.Eve
 		*e = made
 	}
 	s.Record(*e)
-	return *e, nil
+	return *e, s.Err()
 }
 
 // mismatch is nil, or says which rank made another call than rank 0.

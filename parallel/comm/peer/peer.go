@@ -49,6 +49,7 @@ type group struct {
 	fork       kernels.Event   // from rank 0's stream
 	joins      []kernels.Event // to it, by rank
 	graph      kernels.Graph
+	over       <-chan struct{} // closed when it has ended
 	captureErr error
 }
 

@@ -19,6 +19,7 @@ func strips() {
 		stripTile("F32", "a*b", v, func(a, b, acc reg.VecPhysical) { VFMADD231PS(b, a, acc) })
 		stripTile("BF16", pairs, v, func(a, b, acc reg.VecPhysical) { evex.VDPBF16PS(b, a, acc) })
 	}
+	addLines()
 }
 
 func stripTile(name, doc string, vectors int, mac func(a, b, acc reg.VecPhysical)) {
@@ -82,6 +83,27 @@ func stripTile(name, doc string, vectors int, mac func(a, b, acc reg.VecPhysical
 			}
 		}
 	}
+	VZEROUPPER()
+	RET()
+}
+
+// addLines generates the sum of what workers computed apart.
+func addLines() {
+	TEXT("addLines", NOSPLIT, "func(to, from *float32, n int)")
+	Pragma("noescape")
+	Doc("addLines is", "", "\tfor i := range 16 * n { to[i] += from[i] }")
+	to, from, left := reg.RDI, reg.RSI, reg.RCX
+	Load(Param("to"), to)
+	Load(Param("from"), from)
+	Load(Param("n"), left)
+	Label("line")
+	VMOVUPS(Mem{Base: to}, reg.Z0)
+	VADDPS(Mem{Base: from}, reg.Z0, reg.Z0)
+	VMOVUPS(reg.Z0, Mem{Base: to})
+	ADDQ(U8(64), to)
+	ADDQ(U8(64), from)
+	DECQ(left)
+	JNZ(LabelRef("line"))
 	VZEROUPPER()
 	RET()
 }
