@@ -106,7 +106,7 @@ func (l *library) init(w *World) error {
 	var why reason
 	var text [8192]C.char
 	var rank, size, crowded C.int
-	if w.launch.LocalSize > 2*w.cores { // of fewer ranks those that yield fall behind whatever else runs here
+	if w.launch.LocalSize >= 2*w.cores { // of fewer ranks those that yield fall behind whatever else runs here
 		crowded = 1
 	}
 	if err := result(C.shim_init(l.table, crowded, &rank, &size, &text[0], C.int(len(text)), &why[0]), &why); err != nil {
