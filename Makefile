@@ -23,7 +23,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # numbers, which would take minutes there, and those that count allocations, of which the detector adds some. The numeric packages, and bench/rig which trains,
 # would take minutes too; results starts no goroutine, and what of it several could use at once is used by bench. Each test runs once.
 RACE := ./parallel/paralleltest ./bench ./bench/nvml ./bench/sweep ./parallel/... ./kernels/cpu/team/... ./kernels/cpu/blas
-UNRACED := VerifyReference|VerifyFinds|PeakMeasures|TestReport$$|Tutorial|InABrowser|IsAccessible|Killed|UnderMPI|TwoHosts|CutShort|OfIsolated|SimulatedGPUs|Alloc|NoFailureLeaks|Wait|TestReference$$
+UNRACED := VerifyReference|VerifyFinds|PeakMeasures|TestReport$$|Tutorial|InABrowser|IsAccessible|Killed|UnderMPI|TwoHosts|CutShort|OfIsolated|SimulatedGPUs|Alloc|NoFailureLeaks|Wait|TestReference$$|Graphs|Stale
 # Of the others these take longest, so they start first.
 LONGEST := ./kernels/cpu ./kernels/cuda
 # Per package: five times what they take on two idle cores, since the machine may be busy.
