@@ -145,6 +145,7 @@ type Row struct {
 	ClockChangePct      Opt[float64] `csv:"clock_change_pct" since:"2+"` // while it was stepped
 	ThrottleEvents      Opt[int64]   `csv:"throttle_events" since:"2"`
 	StealPct            Opt[float64] `csv:"steal_pct" since:"2"`
+	OthersPct           Opt[float64] `csv:"others_pct" since:"2+"`
 	RunDelayPct         Opt[float64] `csv:"run_delay_pct" since:"2"`
 	PressurePct         Opt[float64] `csv:"pressure_pct" since:"2"`
 	InvoluntarySwitches Opt[int64]   `csv:"involuntary_switches" since:"2"`

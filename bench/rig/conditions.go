@@ -50,7 +50,13 @@ func (r *Rig) coresOf(c workload.Case) []int {
 func (r *Rig) watch(c workload.Case) func() validity.Report {
 	root := os.DirFS("/")
 	before := validity.Read(root, r.coresOf(c))
-	return func() validity.Report { return validity.Read(root, r.coresOf(c)).Since(before) }
+	return func() validity.Report {
+		report := validity.Read(root, r.coresOf(c)).Since(before)
+		if r.job != nil {
+			report.OthersPct = results.Opt[float64]{} // would count the other ranks of the case
+		}
+		return report
+	}
 }
 
 // watchGPU is watch of the rank's GPU, if it has one.
@@ -87,7 +93,7 @@ func ratio(a, b results.Opt[float64]) results.Opt[float64] {
 // fillConditions sets the columns that say what the case was stepped under. The clock's ratio needs that at which the ceiling was measured.
 func (r *Rig) fillConditions(row *results.Row, c workload.Case, m measurement) {
 	w := m.conditions
-	row.StealPct, row.RunDelayPct, row.PressurePct = w.StealPct, w.RunDelayPct, w.PressurePct
+	row.StealPct, row.OthersPct, row.RunDelayPct, row.PressurePct = w.StealPct, w.OthersPct, w.RunDelayPct, w.PressurePct
 	row.ThrottleEvents, row.InvoluntarySwitches = w.ThrottleEvents, w.InvoluntarySwitches
 	gpu := nvml.Join(w.gpus)
 	energy, basis := w.EnergyJ, w.EnergyBasis

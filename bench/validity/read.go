@@ -21,13 +21,14 @@ func (c *Counters) readStat(root fs.FS, cores []int) {
 		if len(cells) < 9 || !slices.ContainsFunc(cores, func(core int) bool { return cells[0] == fmt.Sprintf("cpu%d", core) }) {
 			continue
 		}
+		var n [8]float64
 		sum := 0.0
-		for _, cell := range cells[1:9] {
-			v, _ := strconv.ParseFloat(cell, 64)
-			sum += v
+		for i, cell := range cells[1:9] {
+			n[i], _ = strconv.ParseFloat(cell, 64)
+			sum += n[i]
 		}
-		c.values[key{ticks, cells[0]}] = sum
-		c.values[key{stolen, cells[0]}], _ = strconv.ParseFloat(cells[8], 64)
+		c.values[key{ticks, cells[0]}], c.values[key{stolen, cells[0]}] = sum, n[7]
+		c.values[key{working, cells[0]}] = n[0] + n[1] + n[2] + n[5] + n[6]
 	}
 }
 

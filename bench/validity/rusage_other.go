@@ -2,5 +2,5 @@
 
 package validity
 
-// involuntarySwitches is not known on this system.
-func involuntarySwitches() (int64, bool) { return 0, false }
+// usage is not known on this system.
+func usage() (switches, ns int64, ok bool) { return 0, 0, false }

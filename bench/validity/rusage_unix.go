@@ -4,9 +4,9 @@ package validity
 
 import "golang.org/x/sys/unix"
 
-// involuntarySwitches is how often this process was put off a core before it was done.
-func involuntarySwitches() (int64, bool) {
+// usage is how often this process was put off a core before it was done, and the ns that its threads ran.
+func usage() (switches, ns int64, ok bool) {
 	var u unix.Rusage
 	err := unix.Getrusage(unix.RUSAGE_SELF, &u)
-	return int64(u.Nivcsw), err == nil
+	return int64(u.Nivcsw), u.Utime.Nano() + u.Stime.Nano(), err == nil
 }

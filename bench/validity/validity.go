@@ -25,6 +25,8 @@ type key struct{ what, of string }
 const (
 	stolen    = "stolen"    // ticks of a core
 	ticks     = "ticks"     // of a core, all of them
+	working   = "working"   // ticks in which a core worked for some process, or for the kernel
+	used      = "used"      // ns that this process's threads ran, those that have ended included
 	ran       = "ran"       // ns of a thread on a core
 	delayed   = "delayed"   // ns of a thread ready for one
 	pressed   = "pressed"   // µs in which some task waited for a core
@@ -41,8 +43,8 @@ func Read(root fs.FS, cores []int) Counters {
 	c.readPressure(root)
 	c.readThrottles(root, cores)
 	c.readEnergy(root)
-	if n, ok := involuntarySwitches(); ok {
-		c.values[key{what: switches}] = float64(n)
+	if n, time, ok := usage(); ok {
+		c.values[key{what: switches}], c.values[key{what: used}] = float64(n), float64(time)
 	}
 	return c
 }
@@ -50,7 +52,8 @@ func Read(root fs.FS, cores []int) Counters {
 // Report is what happened between two readings.
 type Report struct {
 	StealPct            results.Opt[float64] // of the cores' time
-	RunDelayPct         results.Opt[float64] // of the time that the threads ran
+	OthersPct           results.Opt[float64] // of the cores' time, that other processes and the kernel used
+	RunDelayPct         results.Opt[float64] // of the time that the threads ran, waiting for others' threads or for each other
 	PressurePct         results.Opt[float64] // of the time
 	ThrottleEvents      results.Opt[int64]
 	InvoluntarySwitches results.Opt[int64]
@@ -62,6 +65,7 @@ type Report struct {
 func (c Counters) Since(before Counters) Report {
 	var r Report
 	r.StealPct = percent(c.rise(before, stolen), c.rise(before, ticks))
+	r.OthersPct = c.others(before)
 	r.RunDelayPct = percent(c.rise(before, delayed), c.rise(before, ran))
 	r.PressurePct = percent(c.rise(before, pressed), results.Some(float64(c.at.Sub(before.at).Microseconds())))
 	r.ThrottleEvents = whole(c.rise(before, throttles))
@@ -71,6 +75,22 @@ func (c Counters) Since(before Counters) Report {
 		r.EnergyBasis = "RAPL " + strings.Join(c.zones(before), "+")
 	}
 	return r
+}
+
+// others is the share of the cores' time in which they worked, but not for this process. What its threads used elsewhere makes it smaller.
+func (c Counters) others(before Counters) results.Opt[float64] {
+	worked := percent(c.rise(before, working), c.rise(before, ticks))
+	cores := 0
+	for k := range c.values {
+		if k.what == ticks {
+			cores++
+		}
+	}
+	own := percent(c.rise(before, used), results.Some(float64(c.at.Sub(before.at).Nanoseconds()*int64(cores))))
+	if !worked.Known() || !own.Known() {
+		return results.Opt[float64]{}
+	}
+	return results.Finite(max(0, worked.Or(0)-own.Or(0)))
 }
 
 // rise is by how much the counters of a kind have risen, unless there is none in both readings.
@@ -109,6 +129,7 @@ func whole(v results.Opt[float64]) results.Opt[int64] {
 // What matters: a smaller disturbance is within what the samples' spread shows.
 const (
 	muchSteal  = 2.0  // percent
+	muchOthers = 5.0  // percent
 	muchDelay  = 5.0  // percent
 	slowClock  = 0.97 // of the peak's
 	muchChange = 3.0  // percent
@@ -116,14 +137,18 @@ const (
 
 // Cautions say in words what is likely to have changed a result. clock is the cores' clock over that at which the peak was measured, and changePct is
 // ClockChangePct, if they are known.
-// oversubscribed tells that threads had to wait for each other anyway.
+// oversubscribed tells that threads had to wait for each other anyway. A thread that waits may do so for one of its own process, as a stream that communicates
+// does for one that computes; so where it is known what others used, that alone counts.
 func (r Report) Cautions(clock, changePct results.Opt[float64], oversubscribed bool) []string {
 	var notes []string
 	if v := r.StealPct.Or(0); v > muchSteal {
 		notes = append(notes, fmt.Sprintf("the hypervisor gave %.0f %% of the cores' time to others", v))
 	}
-	if v := r.RunDelayPct.Or(0); v > muchDelay && !oversubscribed {
-		notes = append(notes, fmt.Sprintf("other processes kept threads off their cores for %.0f %% of the time that they ran", v))
+	switch delay := r.RunDelayPct.Or(0); {
+	case r.OthersPct.Or(0) > muchOthers:
+		notes = append(notes, fmt.Sprintf("other processes used %.0f %% of the cores' time", r.OthersPct.Or(0)))
+	case !r.OthersPct.Known() && delay > muchDelay && !oversubscribed:
+		notes = append(notes, fmt.Sprintf("threads stood ready without a core for %.0f %% of the time that they ran", delay))
 	}
 	if n := r.ThrottleEvents.Or(0); n > 0 {
 		notes = append(notes, fmt.Sprintf("the cores throttled for heat %d times", n))

@@ -57,12 +57,14 @@ func files(text map[string]string) fstest.MapFS {
 func TestSince(t *testing.T) {
 	before, after := Read(quiet, []int{0, 1}), Read(busy, []int{0, 1})
 	after.at = before.at.Add(10 * time.Second)
+	after.values[key{what: used}] = before.values[key{what: used}] + 4e9
 	r := after.Since(before)
 	for what, v := range map[string]struct {
 		got  results.Opt[float64]
 		want float64
 	}{
 		"steal":     {r.StealPct, 5},       // 100 of 2000 ticks
+		"others":    {r.OthersPct, 30},     // 1000 of 2000 ticks, less 4 of 20 s
 		"run delay": {r.RunDelayPct, 12.5}, // 0.5 of 4 ms, of the thread that is there both times
 		"pressure":  {r.PressurePct, 20},   // 2 of 10 s
 		"energy":    {r.EnergyJ, 7.5},      // 5 J past the limit, and 2.5
@@ -105,7 +107,7 @@ func TestHere(t *testing.T) {
 	for begin := time.Now(); time.Since(begin) < 30*time.Millisecond; {
 	}
 	r := Read(root, []int{0}).Since(before)
-	for what, v := range map[string]results.Opt[float64]{"steal": r.StealPct, "pressure": r.PressurePct} {
+	for what, v := range map[string]results.Opt[float64]{"steal": r.StealPct, "pressure": r.PressurePct, "others": r.OthersPct} {
 		if v.Or(0) < 0 || v.Or(0) > 110 {
 			t.Errorf("%s is %v %%", what, v)
 		}
@@ -127,14 +129,15 @@ func TestCautions(t *testing.T) {
 		want           []string
 	}{
 		"nothing known": {},
-		"quiet":         {r: Report{StealPct: some(1.9), RunDelayPct: some(4.9), ThrottleEvents: results.Some[int64](0), PressurePct: some(99)}, clock: some(0.98), change: some(2.9)},
-		"all": {Report{StealPct: some(7.3), RunDelayPct: some(12.4), ThrottleEvents: results.Some[int64](3)}, some(0.9), some(8), false, []string{
+		"quiet":         {r: Report{StealPct: some(1.9), OthersPct: some(4.9), RunDelayPct: some(40), ThrottleEvents: results.Some[int64](0), PressurePct: some(99)}, clock: some(0.98), change: some(2.9)},
+		"all": {Report{StealPct: some(7.3), OthersPct: some(12.4), RunDelayPct: some(40), ThrottleEvents: results.Some[int64](3)}, some(0.9), some(8), false, []string{
 			"the hypervisor gave 7 % of the cores' time to others",
-			"other processes kept threads off their cores for 12 % of the time that they ran",
+			"other processes used 12 % of the cores' time",
 			"the cores throttled for heat 3 times",
 			"the clock was 10 % below that of the peak's measurement",
 			"the clock changed by 8 % while the case was stepped",
 		}},
+		"of several processes":   {r: Report{RunDelayPct: some(8)}, want: []string{"threads stood ready without a core for 8 % of the time that they ran"}},
 		"waiting for each other": {r: Report{RunDelayPct: some(90)}, oversubscribed: true},
 		"faster clock":           {clock: some(1.2)},
 	} {
