@@ -29,9 +29,14 @@ func (m *meter) products() ([]Rate, error) {
 	if m.dev.products == nil {
 		return nil, nil
 	}
+	return ratesOf(m.product, kernels.F32, kernels.TF32, kernels.F16, kernels.BF16, kernels.FP8)
+}
+
+// ratesOf measures each of the types that a library has a kernel for.
+func ratesOf(measure func(kernels.DType) (Rate, error), types ...kernels.DType) ([]Rate, error) {
 	var rates []Rate
-	for _, t := range []kernels.DType{kernels.F32, kernels.TF32, kernels.F16, kernels.BF16, kernels.FP8} {
-		rate, err := m.product(t)
+	for _, t := range types {
+		rate, err := measure(t)
 		if errors.Is(err, driver.ErrNotSupported) {
 			continue
 		}

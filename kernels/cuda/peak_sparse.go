@@ -2,7 +2,6 @@ package cuda
 
 import (
 	"errors"
-	"fmt"
 
 	"ofpeak/kernels"
 	"ofpeak/kernels/cuda/driver"
@@ -13,18 +12,7 @@ func (m *meter) sparseProducts() ([]Rate, error) {
 	if m.dev.sparse == nil {
 		return nil, nil
 	}
-	var rates []Rate
-	for _, t := range []kernels.DType{kernels.F16, kernels.BF16} {
-		rate, err := m.sparseProduct(t)
-		if errors.Is(err, driver.ErrNotSupported) {
-			continue
-		}
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", t, err)
-		}
-		rates = append(rates, rate)
-	}
-	return rates, nil
+	return ratesOf(m.sparseProduct, kernels.F16, kernels.BF16)
 }
 
 // sparseProduct measures out = in·weightᵀ. Of each four values of the weight the last two are zero.
