@@ -142,10 +142,12 @@ func TestGPUBinaries(t *testing.T) {
 			if c.cuda < 0 {
 				return
 			}
-			cuda := exec.Command(c.command+"-cuda", "run", "--list", "--suite", "smoke")
-			cuda.Env = environment(c.env...)
-			if status, stdout, stderr := output(t, cuda); status != 0 || stderr != why || !strings.HasPrefix(stdout, "technique=") {
-				t.Errorf("ofpeak-cuda started by itself: status %d, %s%s", status, stdout, stderr)
+			for _, now := range []string{"", "1"} {
+				cuda := exec.Command(c.command+"-cuda", "run", "--list", "--suite", "smoke")
+				cuda.Env = environment(append(c.env, "LD_BIND_NOW="+now)...)
+				if status, stdout, stderr := output(t, cuda); status != 0 || stderr != why || !strings.HasPrefix(stdout, "technique=") {
+					t.Errorf("ofpeak-cuda started by itself, LD_BIND_NOW=%s: status %d, %s%s", now, status, stdout, stderr)
+				}
 			}
 			probe := exec.Command(c.command+"-cuda", "probe")
 			probe.Env = environment(c.env...)

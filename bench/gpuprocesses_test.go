@@ -133,7 +133,7 @@ func TestGPUProcessThatIsKilled(t *testing.T) {
 		args = append(args, "--case", "precision=bf16 device=sim model="+c)
 	}
 	job := rendezvoused(t, env, binary, args...)
-	for end := time.Now().Add(30 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(2 * time.Minute); ; time.Sleep(5 * time.Millisecond) {
 		if file, err := results.Read(path); err == nil && len(file.Rows) > 0 {
 			break
 		}
@@ -147,9 +147,9 @@ func TestGPUProcessThatIsKilled(t *testing.T) {
 	}
 	_ = job[1].cmd.Wait()
 	killed := time.Now()
-	time.AfterFunc(time.Minute, func() { _ = job[0].cmd.Process.Kill() })
+	time.AfterFunc(2*time.Minute, func() { _ = job[0].cmd.Process.Kill() })
 	_ = job[0].cmd.Wait()
-	if took := time.Since(killed); job[0].cmd.ProcessState.ExitCode() != 1 || took > 20*time.Second {
+	if took := time.Since(killed); job[0].cmd.ProcessState.ExitCode() != 1 || took > time.Minute {
 		t.Errorf("the first process ended with %v, %v later\n%s", job[0].cmd.ProcessState, took, job[0].stderr.String())
 	}
 	file, err := results.Read(path)
