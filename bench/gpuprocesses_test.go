@@ -27,10 +27,7 @@ type process struct {
 // interpreted is the environment in which processes find both, and two GPUs.
 func interpreted(t *testing.T) []string {
 	t.Helper()
-	simulated, standin, nccl := os.Getenv("OFPEAK_SIMULATED"), standin(t), t.TempDir()
-	if simulated == "" {
-		t.Skip("needs the interpreter as a driver: make test-cuda")
-	}
+	simulated, standin, nccl := simulatedDriver(t), standin(t), t.TempDir()
 	const library = "libnccl.so.2" // without the other stand-ins, which take the driver's for their own
 	if err := os.Symlink(filepath.Join(standin, library), filepath.Join(nccl, library)); err != nil {
 		t.Fatal(err)
