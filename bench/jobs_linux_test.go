@@ -33,7 +33,7 @@ func TestKilledRanks(t *testing.T) {
 		out := filepath.Join(t.TempDir(), "kills.csv")
 		args := []string{"run", "--device", "cpu", "--launcher", strings.Join(m.Args(2), " "), "--seconds", "600", "--limit", "600", "--out", out}
 		for i := range kills {
-			args = append(args, "--case", fmt.Sprintf("model=small dp=2 seed=%d", i+1))
+			args = append(args, "--case", fmt.Sprintf("model=small dp=2 seed=%d", 2+i)) // seed 1 would go unnamed
 		}
 		cmd := exec.Command(binary, args...)
 		cmd.Env = mpitest.Env()
@@ -112,7 +112,7 @@ func killOne(binary, out string, n int, signal syscall.Signal) (took, starved ti
 func ranksOf(binary string, n int) []int {
 	return slices.DeleteFunc(running(binary, "case"), func(pid int) bool {
 		line, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
-		return !bytes.Contains(line, fmt.Appendf(nil, "seed=%d\"", n+1))
+		return !bytes.Contains(line, fmt.Appendf(nil, "seed=%d\"", 2+n))
 	})
 }
 
