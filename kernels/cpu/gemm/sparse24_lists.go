@@ -4,9 +4,9 @@ package gemm
 // widest panel, two thirds of an L1 cache of 48 KiB.
 const chunkRows = 128
 
-// bandRows is how many sparse rows a call of a sparseFunc passes over. Rows are
-// paired within a band.
-const bandRows = 128
+// bandRows is how many sparse rows a call of a sparseFunc passes over. Rows are paired
+// within a band: of many rows many are alike, and the ends of a pair's loops are predicted.
+const bandRows = 256
 
 // mixedSteps is how many mixed steps a sparseFunc takes at once.
 const mixedSteps = 2
@@ -54,7 +54,7 @@ type eachKept func(yield func(row, col, valueRow, valueCol int))
 func newLists(rows, cols int, byColumn bool, each eachKept) lists {
 	l := lists{rows: rows, cols: cols, byColumn: byColumn, region: region{bandRows, chunkRows / 2}}
 	if byColumn {
-		l.region = region{chunkRows, bandRows / 2}
+		l.region = region{bandRows / 2, chunkRows}
 	}
 	runs, n := l.newRuns(each)
 	l.places, l.index = make([]uint8, 0, n), make([]uint16, 0, n+n/32)
@@ -81,6 +81,9 @@ func (l *lists) newRuns(each eachKept) (runs [][]kept, n int) {
 	}
 	each(func(row, col, valueRow, valueCol int) {
 		run := &runs[col/chunkRows*l.rows+row]
+		if l.byColumn {
+			valueRow, valueCol = valueCol, valueRow
+		}
 		index := valueRow%l.region.rows*l.region.cols + valueCol%l.region.cols
 		*run = append(*run, kept{uint16(col % chunkRows), uint16(index)})
 	})

@@ -86,7 +86,7 @@ func (s *sparseJob) block(w *worker, r, b rect, power int) {
 		s.eng.wide.pack(w.a.data, width, s.a.part(b.row0, col), b.row1-b.row0, k, &w.lines)
 		for row := b.col0; row < b.col1; row += bandRows {
 			pairs, places, first := s.lists.band(q, row/bandRows)
-			if row+2*bandRows >= b.col1 && w.next.first.lines <= 0 { // earlier it would be driven out again
+			if row+bandRows >= b.col1 && w.next.first.lines <= 0 { // earlier it would be driven out again
 				w.next.first = s.following(r, b, col+k)
 			}
 			s.eng.sparse[power](len(pairs), &pairs[0].first, places, after(s.values, first),

@@ -70,7 +70,10 @@ func (p *pairer) match(runs [][]kept) {
 }
 
 // window is how many rows are tried as partners of one.
-const window = 16
+const window = 32
+
+// unusualCost is the cost of steps that are not usual ones, in the unit of partner.
+const unusualCost = 20
 
 // partner returns which of the next rows suits a row best: the one with which the
 // steps waste least time. In the widest vectors, mixed steps take as long as their 16
@@ -82,7 +85,11 @@ func (p *pairer) partner(first int, next []int, runs [][]kept) int {
 	for i, row := range next[:min(len(next), window)] {
 		both := p.sets[first].shared(p.sets[row])
 		mixed, shared, apart := steps(both, n-both, len(runs[row])-both)
-		if cost := 16*mixedSteps*mixed + 9*shared + 10*apart - 4*(n+len(runs[row])); cost < bestCost {
+		cost := 16*mixedSteps*mixed + 9*shared + 10*apart - 4*(n+len(runs[row]))
+		if m, s, a := usual(n, len(runs[row])); mixed != m || shared != s || apart != a {
+			cost += unusualCost
+		}
+		if cost < bestCost {
 			best, bestCost = i, cost
 		}
 	}
@@ -120,4 +127,16 @@ func (s columnSet) shared(t columnSet) (n int) {
 		n += bits.OnesCount64(s[i] & t[i])
 	}
 	return n
+}
+
+// usual returns the steps that most pairs are to take that keep so many places each: what
+// follows after the same steps is predicted.
+func usual(a, b int) (mixed, shared, apart int) {
+	all := max(a, b)
+	mixed = min(all, chunkRows/2) / (2 * mixedSteps)
+	rest := all - 2*mixedSteps*mixed
+	if all < chunkRows/2 {
+		return mixed, 0, rest
+	}
+	return mixed, rest, 0
 }
