@@ -186,5 +186,5 @@ func (b *blockJob) strip(w *worker, first, kept int, a *uint32, lda int, packed,
 		e.strip(b.units(), kept, segs, a, packed, c, ldc, rows, cols, 0, &w.next)
 		return
 	}
-	e.inPlace[ceil(cols, e.lanes)-1](b.units(), kept, segs, a, lda, packed, c, ldc, rows, cols, 0, w.next.walk(packed, kept*b.units()))
+	e.inPlace[ceil(cols, e.lanes)-1](b.units(), kept, segs, a, lda, packed, c, ldc, rows, cols, 0, w.next.walk(packed, e.fetches(b.units(), kept)))
 }

@@ -87,7 +87,8 @@ func (e *engine) head() int { return min(1, len(e.start)) }
 //
 // Segments are runs of K that lie apart in A: one for a dense product. The sums
 // start at zero or, for an engine with start, at the row of B in front of b[0]. A
-// tile may fetch a line for each unit as a walk says, and move that on.
+// tile may fetch a line for each unit as a walk says, and move that on; in assembly it
+// does so for engine.fetches of them.
 type tileFunc func(k, segs int, seg *uint32, a, b, c *uint32, ldc, rows, cols, add int, walk *uintptr)
 
 // inPlaceFunc is a tileFunc for rows of A as they lie in memory, lda bytes apart, with
@@ -129,8 +130,17 @@ type stripsFunc func(k int, a *uint32, bc *[6]uintptr, ldc int, from *byte, step
 func (e *engine) strip(k, segs int, seg *uint32, a, b, c *uint32, ldc, rows, cols, add int, next *fetcher) {
 	vectors := ceil(cols, e.lanes)
 	for r := 0; r < rows; r += e.rows {
-		e.tiles[vectors-1](k, segs, seg, after(a, r), b, after(c, r*ldc), ldc, rows-r, cols, add, next.walk(b, k*segs))
+		e.tiles[vectors-1](k, segs, seg, after(a, r), b, after(c, r*ldc), ldc, rows-r, cols, add, next.walk(b, e.fetches(k, segs)))
 	}
+}
+
+// fetches returns how many lines a tile fetches on its walk: in its last units it
+// fetches C instead, unless it has no others.
+func (e *engine) fetches(k, segs int) int {
+	if k <= e.rows {
+		return k * segs
+	}
+	return k*segs - e.rows
 }
 
 // maskedFunc adds to 2:4 values, for i < min(rows, panel) and j < cols/2:

@@ -14,7 +14,8 @@ package gemm
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is a*b, and fetches a line for each unit.
+// where dot of two units is a*b, and fetches a line for each unit but the last,
+// which ask for C instead.
 //
 //go:noescape
 func tileF32Z1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
@@ -29,7 +30,8 @@ func tileF32Z1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ld
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is a.lo*b.lo + a.hi*b.hi (bfloat16 pairs), and fetches a line for each unit.
+// where dot of two units is a.lo*b.lo + a.hi*b.hi (bfloat16 pairs), and fetches a line for each unit but the last,
+// which ask for C instead.
 //
 //go:noescape
 func tileBF16Z1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
@@ -44,7 +46,8 @@ func tileBF16Z1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, l
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is a*b, and fetches a line for each unit.
+// where dot of two units is a*b, and fetches a line for each unit but the last,
+// which ask for C instead.
 //
 //go:noescape
 func rowsF32Z1(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
@@ -59,7 +62,8 @@ func rowsF32Z1(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *u
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is a.lo*b.lo + a.hi*b.hi (bfloat16 pairs), and fetches a line for each unit.
+// where dot of two units is a.lo*b.lo + a.hi*b.hi (bfloat16 pairs), and fetches a line for each unit but the last,
+// which ask for C instead.
 //
 //go:noescape
 func rowsBF16Z1(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
@@ -74,7 +78,8 @@ func rowsBF16Z1(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is the sum of four uint8(a)*int8(b), and fetches a line for each unit.
+// where dot of two units is the sum of four uint8(a)*int8(b), and fetches a line for each unit but the last,
+// which ask for C instead.
 //
 //go:noescape
 func tileI8Z1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
@@ -89,7 +94,8 @@ func tileI8Z1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is a*b, and fetches a line for each unit.
+// where dot of two units is a*b, and fetches a line for each unit but the last,
+// which ask for C instead.
 //
 //go:noescape
 func tileF32Y1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
@@ -104,7 +110,8 @@ func tileF32Y1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ld
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is a.lo*b.lo + a.hi*b.hi (int16 pairs), and fetches a line for each unit.
+// where dot of two units is a.lo*b.lo + a.hi*b.hi (int16 pairs), and fetches a line for each unit but the last,
+// which ask for C instead.
 //
 //go:noescape
 func tileI16Y1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
@@ -119,7 +126,8 @@ func tileI16Y1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ld
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is a*b, and fetches a line for each unit.
+// where dot of two units is a*b, and fetches a line for each unit but the last,
+// which ask for C instead.
 //
 //go:noescape
 func tileF32Z2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
@@ -134,7 +142,8 @@ func tileF32Z2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ld
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is a.lo*b.lo + a.hi*b.hi (bfloat16 pairs), and fetches a line for each unit.
+// where dot of two units is a.lo*b.lo + a.hi*b.hi (bfloat16 pairs), and fetches a line for each unit but the last,
+// which ask for C instead.
 //
 //go:noescape
 func tileBF16Z2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
@@ -149,7 +158,8 @@ func tileBF16Z2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, l
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is a*b, and fetches a line for each unit.
+// where dot of two units is a*b, and fetches a line for each unit but the last,
+// which ask for C instead.
 //
 //go:noescape
 func rowsF32Z2(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
@@ -164,7 +174,8 @@ func rowsF32Z2(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *u
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is a.lo*b.lo + a.hi*b.hi (bfloat16 pairs), and fetches a line for each unit.
+// where dot of two units is a.lo*b.lo + a.hi*b.hi (bfloat16 pairs), and fetches a line for each unit but the last,
+// which ask for C instead.
 //
 //go:noescape
 func rowsBF16Z2(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
@@ -179,7 +190,8 @@ func rowsBF16Z2(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is the sum of four uint8(a)*int8(b), and fetches a line for each unit.
+// where dot of two units is the sum of four uint8(a)*int8(b), and fetches a line for each unit but the last,
+// which ask for C instead.
 //
 //go:noescape
 func tileI8Z2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
@@ -194,7 +206,8 @@ func tileI8Z2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is a*b, and fetches a line for each unit.
+// where dot of two units is a*b, and fetches a line for each unit but the last,
+// which ask for C instead.
 //
 //go:noescape
 func tileF32Y2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
@@ -209,7 +222,8 @@ func tileF32Y2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ld
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is a.lo*b.lo + a.hi*b.hi (int16 pairs), and fetches a line for each unit.
+// where dot of two units is a.lo*b.lo + a.hi*b.hi (int16 pairs), and fetches a line for each unit but the last,
+// which ask for C instead.
 //
 //go:noescape
 func tileI16Y2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
@@ -224,7 +238,8 @@ func tileI16Y2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ld
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is a*b, and fetches a line for each unit.
+// where dot of two units is a*b, and fetches a line for each unit but the last,
+// which ask for C instead.
 //
 //go:noescape
 func tileF32Z3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
@@ -239,7 +254,8 @@ func tileF32Z3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ld
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is a.lo*b.lo + a.hi*b.hi (bfloat16 pairs), and fetches a line for each unit.
+// where dot of two units is a.lo*b.lo + a.hi*b.hi (bfloat16 pairs), and fetches a line for each unit but the last,
+// which ask for C instead.
 //
 //go:noescape
 func tileBF16Z3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
@@ -254,7 +270,8 @@ func tileBF16Z3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, l
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is a*b, and fetches a line for each unit.
+// where dot of two units is a*b, and fetches a line for each unit but the last,
+// which ask for C instead.
 //
 //go:noescape
 func rowsF32Z3(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
@@ -269,7 +286,8 @@ func rowsF32Z3(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *u
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is a.lo*b.lo + a.hi*b.hi (bfloat16 pairs), and fetches a line for each unit.
+// where dot of two units is a.lo*b.lo + a.hi*b.hi (bfloat16 pairs), and fetches a line for each unit but the last,
+// which ask for C instead.
 //
 //go:noescape
 func rowsBF16Z3(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
@@ -284,7 +302,8 @@ func rowsBF16Z3(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is the sum of four uint8(a)*int8(b), and fetches a line for each unit.
+// where dot of two units is the sum of four uint8(a)*int8(b), and fetches a line for each unit but the last,
+// which ask for C instead.
 //
 //go:noescape
 func tileI8Z3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
@@ -299,7 +318,8 @@ func tileI8Z3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is a*b, and fetches a line for each unit.
+// where dot of two units is a*b, and fetches a line for each unit but the last,
+// which ask for C instead.
 //
 //go:noescape
 func tileF32Y3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
@@ -314,7 +334,8 @@ func tileF32Y3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ld
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is a.lo*b.lo + a.hi*b.hi (int16 pairs), and fetches a line for each unit.
+// where dot of two units is a.lo*b.lo + a.hi*b.hi (int16 pairs), and fetches a line for each unit but the last,
+// which ask for C instead.
 //
 //go:noescape
 func tileI16Y3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)

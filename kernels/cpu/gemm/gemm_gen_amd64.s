@@ -25,49 +25,38 @@ GLOBL lanemask<>(SB), RODATA|NOPTR, $64
 // func tileF32Z1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 // Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tileF32Z1(SB), NOSPLIT, $0-88
-	MOVQ       k+0(FP), R13
-	MOVQ       segs+8(FP), CX
-	MOVQ       seg+16(FP), BX
-	MOVQ       a+24(FP), SI
-	MOVQ       b+32(FP), DI
-	MOVQ       c+40(FP), DX
-	MOVQ       walk+80(FP), R12
-	MOVQ       (R12), R14
-	MOVQ       8(R12), R15
-	MOVQ       ldc+48(FP), R9
-	SHLQ       $0x02, R9
-	MOVQ       rows+56(FP), R10
-	MOVQ       DX, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	VPXORD     Z10, Z10, Z10
-	VPXORD     Z11, Z11, Z11
-	VPXORD     Z12, Z12, Z12
-	VPXORD     Z13, Z13, Z13
-	VPXORD     Z14, Z14, Z14
-	VPXORD     Z15, Z15, Z15
-	TESTQ      CX, CX
-	JZ         stored
+	MOVQ   k+0(FP), R13
+	MOVQ   segs+8(FP), CX
+	MOVQ   seg+16(FP), BX
+	MOVQ   a+24(FP), SI
+	MOVQ   b+32(FP), DI
+	MOVQ   c+40(FP), DX
+	MOVQ   walk+80(FP), R12
+	MOVQ   (R12), R14
+	MOVQ   8(R12), R15
+	MOVQ   ldc+48(FP), R9
+	SHLQ   $0x02, R9
+	MOVQ   rows+56(FP), R10
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	TESTQ  CX, CX
+	JZ     stored
 
 segment:
 	MOVL (BX), R8
 	ADDQ $0x04, BX
 	ADDQ SI, R8
+	MOVQ R13, AX
+	DECQ CX
+	JNZ  unit
+	SUBQ $0x08, AX
+	JG   unit
 	MOVQ R13, AX
 
 unit:
@@ -89,14 +78,38 @@ unit:
 	MOVQ             16(R12), R15
 
 fetched:
-	ADDQ $0x20, R8
-	ADDQ $0x00000040, DI
-	DECQ AX
-	JNZ  unit
-	DECQ CX
-	JNZ  segment
-	MOVQ R14, (R12)
-	MOVQ R15, 8(R12)
+	ADDQ  $0x20, R8
+	ADDQ  $0x00000040, DI
+	DECQ  AX
+	JNZ   unit
+	TESTQ CX, CX
+	JNZ   segment
+	MOVQ  R14, (R12)
+	MOVQ  R15, 8(R12)
+	CMPQ  R13, $0x08
+	JLE   stored
+	MOVQ  DX, R14
+	MOVQ  ldc+48(FP), R15
+	SHLQ  $0x02, R15
+	MOVQ  $0x00000008, AX
+
+last:
+	VMOVUPS          (DI), Z0
+	VFMADD231PS.BCST (R8), Z0, Z8
+	VFMADD231PS.BCST 4(R8), Z0, Z9
+	VFMADD231PS.BCST 8(R8), Z0, Z10
+	VFMADD231PS.BCST 12(R8), Z0, Z11
+	VFMADD231PS.BCST 16(R8), Z0, Z12
+	VFMADD231PS.BCST 20(R8), Z0, Z13
+	VFMADD231PS.BCST 24(R8), Z0, Z14
+	VFMADD231PS.BCST 28(R8), Z0, Z15
+	PREFETCHT0       3072(DI)
+	PREFETCHT0       (R14)
+	ADDQ             R15, R14
+	ADDQ             $0x20, R8
+	ADDQ             $0x00000040, DI
+	DECQ             AX
+	JNZ              last
 
 stored:
 	MOVQ    cols+64(FP), R12
@@ -192,49 +205,38 @@ done:
 // func tileBF16Z1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 // Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tileBF16Z1(SB), NOSPLIT, $0-88
-	MOVQ       k+0(FP), R13
-	MOVQ       segs+8(FP), CX
-	MOVQ       seg+16(FP), BX
-	MOVQ       a+24(FP), SI
-	MOVQ       b+32(FP), DI
-	MOVQ       c+40(FP), DX
-	MOVQ       walk+80(FP), R12
-	MOVQ       (R12), R14
-	MOVQ       8(R12), R15
-	MOVQ       ldc+48(FP), R9
-	SHLQ       $0x02, R9
-	MOVQ       rows+56(FP), R10
-	MOVQ       DX, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	VPXORD     Z10, Z10, Z10
-	VPXORD     Z11, Z11, Z11
-	VPXORD     Z12, Z12, Z12
-	VPXORD     Z13, Z13, Z13
-	VPXORD     Z14, Z14, Z14
-	VPXORD     Z15, Z15, Z15
-	TESTQ      CX, CX
-	JZ         stored
+	MOVQ   k+0(FP), R13
+	MOVQ   segs+8(FP), CX
+	MOVQ   seg+16(FP), BX
+	MOVQ   a+24(FP), SI
+	MOVQ   b+32(FP), DI
+	MOVQ   c+40(FP), DX
+	MOVQ   walk+80(FP), R12
+	MOVQ   (R12), R14
+	MOVQ   8(R12), R15
+	MOVQ   ldc+48(FP), R9
+	SHLQ   $0x02, R9
+	MOVQ   rows+56(FP), R10
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	TESTQ  CX, CX
+	JZ     stored
 
 segment:
 	MOVL (BX), R8
 	ADDQ $0x04, BX
 	ADDQ SI, R8
+	MOVQ R13, AX
+	DECQ CX
+	JNZ  unit
+	SUBQ $0x08, AX
+	JG   unit
 	MOVQ R13, AX
 
 unit:
@@ -288,14 +290,70 @@ unit:
 	MOVQ       16(R12), R15
 
 fetched:
-	ADDQ $0x20, R8
-	ADDQ $0x00000040, DI
-	DECQ AX
-	JNZ  unit
-	DECQ CX
-	JNZ  segment
-	MOVQ R14, (R12)
-	MOVQ R15, 8(R12)
+	ADDQ  $0x20, R8
+	ADDQ  $0x00000040, DI
+	DECQ  AX
+	JNZ   unit
+	TESTQ CX, CX
+	JNZ   segment
+	MOVQ  R14, (R12)
+	MOVQ  R15, 8(R12)
+	CMPQ  R13, $0x08
+	JLE   stored
+	MOVQ  DX, R14
+	MOVQ  ldc+48(FP), R15
+	SHLQ  $0x02, R15
+	MOVQ  $0x00000008, AX
+
+last:
+	VMOVUPS (DI), Z0
+
+	// VDPBF16PS.BCST (R8), Z0, Z8
+	LONG $0x587e5262
+	WORD $0x4052
+	BYTE $0x00
+
+	// VDPBF16PS.BCST 4(R8), Z0, Z9
+	LONG $0x587e5262
+	WORD $0x4852
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 8(R8), Z0, Z10
+	LONG $0x587e5262
+	WORD $0x5052
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 12(R8), Z0, Z11
+	LONG $0x587e5262
+	WORD $0x5852
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 16(R8), Z0, Z12
+	LONG $0x587e5262
+	WORD $0x6052
+	BYTE $0x04
+
+	// VDPBF16PS.BCST 20(R8), Z0, Z13
+	LONG $0x587e5262
+	WORD $0x6852
+	BYTE $0x05
+
+	// VDPBF16PS.BCST 24(R8), Z0, Z14
+	LONG $0x587e5262
+	WORD $0x7052
+	BYTE $0x06
+
+	// VDPBF16PS.BCST 28(R8), Z0, Z15
+	LONG       $0x587e5262
+	WORD       $0x7852
+	BYTE       $0x07
+	PREFETCHT0 3072(DI)
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	ADDQ       $0x20, R8
+	ADDQ       $0x00000040, DI
+	DECQ       AX
+	JNZ        last
 
 stored:
 	MOVQ    cols+64(FP), R12
@@ -391,52 +449,41 @@ done:
 // func rowsF32Z1(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 // Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·rowsF32Z1(SB), NOSPLIT, $0-96
-	MOVQ       k+0(FP), R13
-	MOVQ       segs+8(FP), CX
-	MOVQ       seg+16(FP), BX
-	MOVQ       a+24(FP), SI
-	MOVQ       b+40(FP), DI
-	MOVQ       c+48(FP), DX
-	MOVQ       walk+88(FP), R12
-	MOVQ       (R12), R14
-	MOVQ       8(R12), R15
-	MOVQ       ldc+56(FP), R9
-	SHLQ       $0x02, R9
-	MOVQ       rows+64(FP), R10
-	MOVQ       DX, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	MOVQ       lda+32(FP), R9
-	LEAQ       (R9)(R9*2), R10
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	VPXORD     Z10, Z10, Z10
-	VPXORD     Z11, Z11, Z11
-	VPXORD     Z12, Z12, Z12
-	VPXORD     Z13, Z13, Z13
-	VPXORD     Z14, Z14, Z14
-	VPXORD     Z15, Z15, Z15
-	TESTQ      CX, CX
-	JZ         stored
+	MOVQ   k+0(FP), R13
+	MOVQ   segs+8(FP), CX
+	MOVQ   seg+16(FP), BX
+	MOVQ   a+24(FP), SI
+	MOVQ   b+40(FP), DI
+	MOVQ   c+48(FP), DX
+	MOVQ   walk+88(FP), R12
+	MOVQ   (R12), R14
+	MOVQ   8(R12), R15
+	MOVQ   ldc+56(FP), R9
+	SHLQ   $0x02, R9
+	MOVQ   rows+64(FP), R10
+	MOVQ   lda+32(FP), R9
+	LEAQ   (R9)(R9*2), R10
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	TESTQ  CX, CX
+	JZ     stored
 
 segment:
 	MOVL (BX), R8
 	ADDQ $0x04, BX
 	ADDQ SI, R8
 	LEAQ (R8)(R9*4), R11
+	MOVQ R13, AX
+	DECQ CX
+	JNZ  unit
+	SUBQ $0x08, AX
+	JG   unit
 	MOVQ R13, AX
 
 unit:
@@ -458,15 +505,40 @@ unit:
 	MOVQ             16(R12), R15
 
 fetched:
-	ADDQ $0x04, R8
-	ADDQ $0x04, R11
-	ADDQ $0x00000040, DI
-	DECQ AX
-	JNZ  unit
-	DECQ CX
-	JNZ  segment
-	MOVQ R14, (R12)
-	MOVQ R15, 8(R12)
+	ADDQ  $0x04, R8
+	ADDQ  $0x04, R11
+	ADDQ  $0x00000040, DI
+	DECQ  AX
+	JNZ   unit
+	TESTQ CX, CX
+	JNZ   segment
+	MOVQ  R14, (R12)
+	MOVQ  R15, 8(R12)
+	CMPQ  R13, $0x08
+	JLE   stored
+	MOVQ  DX, R14
+	MOVQ  ldc+56(FP), R15
+	SHLQ  $0x02, R15
+	MOVQ  $0x00000008, AX
+
+last:
+	VMOVUPS          (DI), Z0
+	VFMADD231PS.BCST (R8), Z0, Z8
+	VFMADD231PS.BCST (R8)(R9*1), Z0, Z9
+	VFMADD231PS.BCST (R8)(R9*2), Z0, Z10
+	VFMADD231PS.BCST (R8)(R10*1), Z0, Z11
+	VFMADD231PS.BCST (R11), Z0, Z12
+	VFMADD231PS.BCST (R11)(R9*1), Z0, Z13
+	VFMADD231PS.BCST (R11)(R9*2), Z0, Z14
+	VFMADD231PS.BCST (R11)(R10*1), Z0, Z15
+	PREFETCHT0       3072(DI)
+	PREFETCHT0       (R14)
+	ADDQ             R15, R14
+	ADDQ             $0x04, R8
+	ADDQ             $0x04, R11
+	ADDQ             $0x00000040, DI
+	DECQ             AX
+	JNZ              last
 
 stored:
 	MOVQ    ldc+56(FP), R9
@@ -565,52 +637,41 @@ done:
 // func rowsBF16Z1(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 // Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·rowsBF16Z1(SB), NOSPLIT, $0-96
-	MOVQ       k+0(FP), R13
-	MOVQ       segs+8(FP), CX
-	MOVQ       seg+16(FP), BX
-	MOVQ       a+24(FP), SI
-	MOVQ       b+40(FP), DI
-	MOVQ       c+48(FP), DX
-	MOVQ       walk+88(FP), R12
-	MOVQ       (R12), R14
-	MOVQ       8(R12), R15
-	MOVQ       ldc+56(FP), R9
-	SHLQ       $0x02, R9
-	MOVQ       rows+64(FP), R10
-	MOVQ       DX, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	MOVQ       lda+32(FP), R9
-	LEAQ       (R9)(R9*2), R10
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	VPXORD     Z10, Z10, Z10
-	VPXORD     Z11, Z11, Z11
-	VPXORD     Z12, Z12, Z12
-	VPXORD     Z13, Z13, Z13
-	VPXORD     Z14, Z14, Z14
-	VPXORD     Z15, Z15, Z15
-	TESTQ      CX, CX
-	JZ         stored
+	MOVQ   k+0(FP), R13
+	MOVQ   segs+8(FP), CX
+	MOVQ   seg+16(FP), BX
+	MOVQ   a+24(FP), SI
+	MOVQ   b+40(FP), DI
+	MOVQ   c+48(FP), DX
+	MOVQ   walk+88(FP), R12
+	MOVQ   (R12), R14
+	MOVQ   8(R12), R15
+	MOVQ   ldc+56(FP), R9
+	SHLQ   $0x02, R9
+	MOVQ   rows+64(FP), R10
+	MOVQ   lda+32(FP), R9
+	LEAQ   (R9)(R9*2), R10
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	TESTQ  CX, CX
+	JZ     stored
 
 segment:
 	MOVL (BX), R8
 	ADDQ $0x04, BX
 	ADDQ SI, R8
 	LEAQ (R8)(R9*4), R11
+	MOVQ R13, AX
+	DECQ CX
+	JNZ  unit
+	SUBQ $0x08, AX
+	JG   unit
 	MOVQ R13, AX
 
 unit:
@@ -670,15 +731,78 @@ unit:
 	MOVQ       16(R12), R15
 
 fetched:
-	ADDQ $0x04, R8
-	ADDQ $0x04, R11
-	ADDQ $0x00000040, DI
-	DECQ AX
-	JNZ  unit
-	DECQ CX
-	JNZ  segment
-	MOVQ R14, (R12)
-	MOVQ R15, 8(R12)
+	ADDQ  $0x04, R8
+	ADDQ  $0x04, R11
+	ADDQ  $0x00000040, DI
+	DECQ  AX
+	JNZ   unit
+	TESTQ CX, CX
+	JNZ   segment
+	MOVQ  R14, (R12)
+	MOVQ  R15, 8(R12)
+	CMPQ  R13, $0x08
+	JLE   stored
+	MOVQ  DX, R14
+	MOVQ  ldc+56(FP), R15
+	SHLQ  $0x02, R15
+	MOVQ  $0x00000008, AX
+
+last:
+	VMOVUPS (DI), Z0
+
+	// VDPBF16PS.BCST (R8), Z0, Z8
+	LONG $0x587e5262
+	WORD $0x4052
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (R8)(R9*1), Z0, Z9
+	LONG $0x587e1262
+	WORD $0x4c52
+	BYTE $0x08
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (R8)(R9*2), Z0, Z10
+	LONG $0x587e1262
+	WORD $0x5452
+	BYTE $0x48
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (R8)(R10*1), Z0, Z11
+	LONG $0x587e1262
+	WORD $0x5c52
+	BYTE $0x10
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (R11), Z0, Z12
+	LONG $0x587e5262
+	WORD $0x6352
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (R11)(R9*1), Z0, Z13
+	LONG $0x587e1262
+	WORD $0x6c52
+	BYTE $0x0b
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (R11)(R9*2), Z0, Z14
+	LONG $0x587e1262
+	WORD $0x7452
+	BYTE $0x4b
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (R11)(R10*1), Z0, Z15
+	LONG       $0x587e1262
+	WORD       $0x7c52
+	BYTE       $0x13
+	BYTE       $0x00
+	PREFETCHT0 3072(DI)
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	ADDQ       $0x04, R8
+	ADDQ       $0x04, R11
+	ADDQ       $0x00000040, DI
+	DECQ       AX
+	JNZ        last
 
 stored:
 	MOVQ    ldc+56(FP), R9
@@ -777,50 +901,39 @@ done:
 // func tileI8Z1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 // Requires: AVX, AVX512F, AVX512VNNI, BMI2, MMX+
 TEXT ·tileI8Z1(SB), NOSPLIT, $0-88
-	MOVQ       k+0(FP), R13
-	MOVQ       segs+8(FP), CX
-	MOVQ       seg+16(FP), BX
-	MOVQ       a+24(FP), SI
-	MOVQ       b+32(FP), DI
-	MOVQ       c+40(FP), DX
-	MOVQ       walk+80(FP), R12
-	MOVQ       (R12), R14
-	MOVQ       8(R12), R15
-	MOVQ       ldc+48(FP), R9
-	SHLQ       $0x02, R9
-	MOVQ       rows+56(FP), R10
-	MOVQ       DX, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	VMOVUPS    (DI), Z8
-	VMOVAPS    Z8, Z9
-	VMOVAPS    Z8, Z10
-	VMOVAPS    Z8, Z11
-	VMOVAPS    Z8, Z12
-	VMOVAPS    Z8, Z13
-	VMOVAPS    Z8, Z14
-	VMOVAPS    Z8, Z15
-	ADDQ       $0x00000040, DI
-	TESTQ      CX, CX
-	JZ         stored
+	MOVQ    k+0(FP), R13
+	MOVQ    segs+8(FP), CX
+	MOVQ    seg+16(FP), BX
+	MOVQ    a+24(FP), SI
+	MOVQ    b+32(FP), DI
+	MOVQ    c+40(FP), DX
+	MOVQ    walk+80(FP), R12
+	MOVQ    (R12), R14
+	MOVQ    8(R12), R15
+	MOVQ    ldc+48(FP), R9
+	SHLQ    $0x02, R9
+	MOVQ    rows+56(FP), R10
+	VMOVUPS (DI), Z8
+	VMOVAPS Z8, Z9
+	VMOVAPS Z8, Z10
+	VMOVAPS Z8, Z11
+	VMOVAPS Z8, Z12
+	VMOVAPS Z8, Z13
+	VMOVAPS Z8, Z14
+	VMOVAPS Z8, Z15
+	ADDQ    $0x00000040, DI
+	TESTQ   CX, CX
+	JZ      stored
 
 segment:
 	MOVL (BX), R8
 	ADDQ $0x04, BX
 	ADDQ SI, R8
+	MOVQ R13, AX
+	DECQ CX
+	JNZ  unit
+	SUBQ $0x08, AX
+	JG   unit
 	MOVQ R13, AX
 
 unit:
@@ -850,14 +963,46 @@ unit:
 	MOVQ         16(R12), R15
 
 fetched:
-	ADDQ $0x20, R8
-	ADDQ $0x00000040, DI
-	DECQ AX
-	JNZ  unit
-	DECQ CX
-	JNZ  segment
-	MOVQ R14, (R12)
-	MOVQ R15, 8(R12)
+	ADDQ  $0x20, R8
+	ADDQ  $0x00000040, DI
+	DECQ  AX
+	JNZ   unit
+	TESTQ CX, CX
+	JNZ   segment
+	MOVQ  R14, (R12)
+	MOVQ  R15, 8(R12)
+	CMPQ  R13, $0x08
+	JLE   stored
+	MOVQ  DX, R14
+	MOVQ  ldc+48(FP), R15
+	SHLQ  $0x02, R15
+	MOVQ  $0x00000008, AX
+
+last:
+	VMOVUPS      (DI), Z1
+	VBROADCASTSS (R8), Z0
+	VPDPBUSD     Z1, Z0, Z8
+	VBROADCASTSS 4(R8), Z0
+	VPDPBUSD     Z1, Z0, Z9
+	VBROADCASTSS 8(R8), Z0
+	VPDPBUSD     Z1, Z0, Z10
+	VBROADCASTSS 12(R8), Z0
+	VPDPBUSD     Z1, Z0, Z11
+	VBROADCASTSS 16(R8), Z0
+	VPDPBUSD     Z1, Z0, Z12
+	VBROADCASTSS 20(R8), Z0
+	VPDPBUSD     Z1, Z0, Z13
+	VBROADCASTSS 24(R8), Z0
+	VPDPBUSD     Z1, Z0, Z14
+	VBROADCASTSS 28(R8), Z0
+	VPDPBUSD     Z1, Z0, Z15
+	PREFETCHT0   3072(DI)
+	PREFETCHT0   (R14)
+	ADDQ         R15, R14
+	ADDQ         $0x20, R8
+	ADDQ         $0x00000040, DI
+	DECQ         AX
+	JNZ          last
 
 stored:
 	MOVQ    cols+64(FP), R12
@@ -953,37 +1098,34 @@ done:
 // func tileF32Y1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 // Requires: AVX, FMA3, MMX+
 TEXT ·tileF32Y1(SB), NOSPLIT, $0-88
-	MOVQ       k+0(FP), R13
-	MOVQ       segs+8(FP), CX
-	MOVQ       seg+16(FP), BX
-	MOVQ       a+24(FP), SI
-	MOVQ       b+32(FP), DI
-	MOVQ       c+40(FP), DX
-	MOVQ       walk+80(FP), R12
-	MOVQ       (R12), R14
-	MOVQ       8(R12), R15
-	MOVQ       ldc+48(FP), R9
-	SHLQ       $0x02, R9
-	MOVQ       rows+56(FP), R10
-	MOVQ       DX, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	VXORPS     Y4, Y4, Y4
-	VXORPS     Y5, Y5, Y5
-	VXORPS     Y6, Y6, Y6
-	VXORPS     Y7, Y7, Y7
-	TESTQ      CX, CX
-	JZ         stored
+	MOVQ   k+0(FP), R13
+	MOVQ   segs+8(FP), CX
+	MOVQ   seg+16(FP), BX
+	MOVQ   a+24(FP), SI
+	MOVQ   b+32(FP), DI
+	MOVQ   c+40(FP), DX
+	MOVQ   walk+80(FP), R12
+	MOVQ   (R12), R14
+	MOVQ   8(R12), R15
+	MOVQ   ldc+48(FP), R9
+	SHLQ   $0x02, R9
+	MOVQ   rows+56(FP), R10
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	TESTQ  CX, CX
+	JZ     stored
 
 segment:
 	MOVL (BX), R8
 	ADDQ $0x04, BX
 	ADDQ SI, R8
+	MOVQ R13, AX
+	DECQ CX
+	JNZ  unit
+	SUBQ $0x04, AX
+	JG   unit
 	MOVQ R13, AX
 
 unit:
@@ -1005,14 +1147,38 @@ unit:
 	MOVQ         16(R12), R15
 
 fetched:
-	ADDQ $0x20, R8
-	ADDQ $0x00000020, DI
-	DECQ AX
-	JNZ  unit
-	DECQ CX
-	JNZ  segment
-	MOVQ R14, (R12)
-	MOVQ R15, 8(R12)
+	ADDQ  $0x20, R8
+	ADDQ  $0x00000020, DI
+	DECQ  AX
+	JNZ   unit
+	TESTQ CX, CX
+	JNZ   segment
+	MOVQ  R14, (R12)
+	MOVQ  R15, 8(R12)
+	CMPQ  R13, $0x04
+	JLE   stored
+	MOVQ  DX, R14
+	MOVQ  ldc+48(FP), R15
+	SHLQ  $0x02, R15
+	MOVQ  $0x00000004, AX
+
+last:
+	VMOVUPS      (DI), Y1
+	VBROADCASTSS (R8), Y0
+	VFMADD231PS  Y1, Y0, Y4
+	VBROADCASTSS 4(R8), Y0
+	VFMADD231PS  Y1, Y0, Y5
+	VBROADCASTSS 8(R8), Y0
+	VFMADD231PS  Y1, Y0, Y6
+	VBROADCASTSS 12(R8), Y0
+	VFMADD231PS  Y1, Y0, Y7
+	PREFETCHT0   3072(DI)
+	PREFETCHT0   (R14)
+	ADDQ         R15, R14
+	ADDQ         $0x20, R8
+	ADDQ         $0x00000020, DI
+	DECQ         AX
+	JNZ          last
 
 stored:
 	MOVQ       cols+64(FP), R12
@@ -1068,37 +1234,34 @@ done:
 // func tileI16Y1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 // Requires: AVX, AVX2, MMX+
 TEXT ·tileI16Y1(SB), NOSPLIT, $0-88
-	MOVQ       k+0(FP), R13
-	MOVQ       segs+8(FP), CX
-	MOVQ       seg+16(FP), BX
-	MOVQ       a+24(FP), SI
-	MOVQ       b+32(FP), DI
-	MOVQ       c+40(FP), DX
-	MOVQ       walk+80(FP), R12
-	MOVQ       (R12), R14
-	MOVQ       8(R12), R15
-	MOVQ       ldc+48(FP), R9
-	SHLQ       $0x02, R9
-	MOVQ       rows+56(FP), R10
-	MOVQ       DX, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	VXORPS     Y4, Y4, Y4
-	VXORPS     Y5, Y5, Y5
-	VXORPS     Y6, Y6, Y6
-	VXORPS     Y7, Y7, Y7
-	TESTQ      CX, CX
-	JZ         stored
+	MOVQ   k+0(FP), R13
+	MOVQ   segs+8(FP), CX
+	MOVQ   seg+16(FP), BX
+	MOVQ   a+24(FP), SI
+	MOVQ   b+32(FP), DI
+	MOVQ   c+40(FP), DX
+	MOVQ   walk+80(FP), R12
+	MOVQ   (R12), R14
+	MOVQ   8(R12), R15
+	MOVQ   ldc+48(FP), R9
+	SHLQ   $0x02, R9
+	MOVQ   rows+56(FP), R10
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	TESTQ  CX, CX
+	JZ     stored
 
 segment:
 	MOVL (BX), R8
 	ADDQ $0x04, BX
 	ADDQ SI, R8
+	MOVQ R13, AX
+	DECQ CX
+	JNZ  unit
+	SUBQ $0x04, AX
+	JG   unit
 	MOVQ R13, AX
 
 unit:
@@ -1127,14 +1290,45 @@ unit:
 	MOVQ         16(R12), R15
 
 fetched:
-	ADDQ $0x20, R8
-	ADDQ $0x00000020, DI
-	DECQ AX
-	JNZ  unit
-	DECQ CX
-	JNZ  segment
-	MOVQ R14, (R12)
-	MOVQ R15, 8(R12)
+	ADDQ  $0x20, R8
+	ADDQ  $0x00000020, DI
+	DECQ  AX
+	JNZ   unit
+	TESTQ CX, CX
+	JNZ   segment
+	MOVQ  R14, (R12)
+	MOVQ  R15, 8(R12)
+	CMPQ  R13, $0x04
+	JLE   stored
+	MOVQ  DX, R14
+	MOVQ  ldc+48(FP), R15
+	SHLQ  $0x02, R15
+	MOVQ  $0x00000004, AX
+
+last:
+	VBROADCASTSS (R8), Y1
+	VMOVUPS      (DI), Y2
+	VPMADDWD     Y2, Y1, Y0
+	VPADDD       Y0, Y4, Y4
+	VBROADCASTSS 4(R8), Y1
+	VMOVUPS      (DI), Y2
+	VPMADDWD     Y2, Y1, Y0
+	VPADDD       Y0, Y5, Y5
+	VBROADCASTSS 8(R8), Y1
+	VMOVUPS      (DI), Y2
+	VPMADDWD     Y2, Y1, Y0
+	VPADDD       Y0, Y6, Y6
+	VBROADCASTSS 12(R8), Y1
+	VMOVUPS      (DI), Y2
+	VPMADDWD     Y2, Y1, Y0
+	VPADDD       Y0, Y7, Y7
+	PREFETCHT0   3072(DI)
+	PREFETCHT0   (R14)
+	ADDQ         R15, R14
+	ADDQ         $0x20, R8
+	ADDQ         $0x00000020, DI
+	DECQ         AX
+	JNZ          last
 
 stored:
 	MOVQ       cols+64(FP), R12
@@ -1190,65 +1384,46 @@ done:
 // func tileF32Z2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 // Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tileF32Z2(SB), NOSPLIT, $0-88
-	MOVQ       k+0(FP), R13
-	MOVQ       segs+8(FP), CX
-	MOVQ       seg+16(FP), BX
-	MOVQ       a+24(FP), SI
-	MOVQ       b+32(FP), DI
-	MOVQ       c+40(FP), DX
-	MOVQ       walk+80(FP), R12
-	MOVQ       (R12), R14
-	MOVQ       8(R12), R15
-	MOVQ       ldc+48(FP), R9
-	SHLQ       $0x02, R9
-	MOVQ       rows+56(FP), R10
-	MOVQ       DX, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	VPXORD     Z10, Z10, Z10
-	VPXORD     Z11, Z11, Z11
-	VPXORD     Z12, Z12, Z12
-	VPXORD     Z13, Z13, Z13
-	VPXORD     Z14, Z14, Z14
-	VPXORD     Z15, Z15, Z15
-	VPXORD     Z16, Z16, Z16
-	VPXORD     Z17, Z17, Z17
-	VPXORD     Z18, Z18, Z18
-	VPXORD     Z19, Z19, Z19
-	VPXORD     Z20, Z20, Z20
-	VPXORD     Z21, Z21, Z21
-	VPXORD     Z22, Z22, Z22
-	VPXORD     Z23, Z23, Z23
-	TESTQ      CX, CX
-	JZ         stored
+	MOVQ   k+0(FP), R13
+	MOVQ   segs+8(FP), CX
+	MOVQ   seg+16(FP), BX
+	MOVQ   a+24(FP), SI
+	MOVQ   b+32(FP), DI
+	MOVQ   c+40(FP), DX
+	MOVQ   walk+80(FP), R12
+	MOVQ   (R12), R14
+	MOVQ   8(R12), R15
+	MOVQ   ldc+48(FP), R9
+	SHLQ   $0x02, R9
+	MOVQ   rows+56(FP), R10
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
+	TESTQ  CX, CX
+	JZ     stored
 
 segment:
 	MOVL (BX), R8
 	ADDQ $0x04, BX
 	ADDQ SI, R8
+	MOVQ R13, AX
+	DECQ CX
+	JNZ  unit
+	SUBQ $0x08, AX
+	JG   unit
 	MOVQ R13, AX
 
 unit:
@@ -1288,14 +1463,57 @@ unit:
 	MOVQ         16(R12), R15
 
 fetched:
-	ADDQ $0x20, R8
-	ADDQ $0x00000080, DI
-	DECQ AX
-	JNZ  unit
-	DECQ CX
-	JNZ  segment
-	MOVQ R14, (R12)
-	MOVQ R15, 8(R12)
+	ADDQ  $0x20, R8
+	ADDQ  $0x00000080, DI
+	DECQ  AX
+	JNZ   unit
+	TESTQ CX, CX
+	JNZ   segment
+	MOVQ  R14, (R12)
+	MOVQ  R15, 8(R12)
+	CMPQ  R13, $0x08
+	JLE   stored
+	MOVQ  DX, R14
+	MOVQ  ldc+48(FP), R15
+	SHLQ  $0x02, R15
+	MOVQ  $0x00000008, AX
+
+last:
+	VMOVUPS      (DI), Z1
+	VMOVUPS      64(DI), Z2
+	VBROADCASTSS (R8), Z0
+	VFMADD231PS  Z1, Z0, Z8
+	VFMADD231PS  Z2, Z0, Z9
+	VBROADCASTSS 4(R8), Z0
+	VFMADD231PS  Z1, Z0, Z10
+	VFMADD231PS  Z2, Z0, Z11
+	VBROADCASTSS 8(R8), Z0
+	VFMADD231PS  Z1, Z0, Z12
+	VFMADD231PS  Z2, Z0, Z13
+	VBROADCASTSS 12(R8), Z0
+	VFMADD231PS  Z1, Z0, Z14
+	VFMADD231PS  Z2, Z0, Z15
+	VBROADCASTSS 16(R8), Z0
+	VFMADD231PS  Z1, Z0, Z16
+	VFMADD231PS  Z2, Z0, Z17
+	VBROADCASTSS 20(R8), Z0
+	VFMADD231PS  Z1, Z0, Z18
+	VFMADD231PS  Z2, Z0, Z19
+	VBROADCASTSS 24(R8), Z0
+	VFMADD231PS  Z1, Z0, Z20
+	VFMADD231PS  Z2, Z0, Z21
+	VBROADCASTSS 28(R8), Z0
+	VFMADD231PS  Z1, Z0, Z22
+	VFMADD231PS  Z2, Z0, Z23
+	PREFETCHT0   3072(DI)
+	PREFETCHT0   3136(DI)
+	PREFETCHT0   (R14)
+	PREFETCHT0   64(R14)
+	ADDQ         R15, R14
+	ADDQ         $0x20, R8
+	ADDQ         $0x00000080, DI
+	DECQ         AX
+	JNZ          last
 
 stored:
 	MOVQ    cols+64(FP), R12
@@ -1415,65 +1633,46 @@ done:
 // func tileBF16Z2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 // Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tileBF16Z2(SB), NOSPLIT, $0-88
-	MOVQ       k+0(FP), R13
-	MOVQ       segs+8(FP), CX
-	MOVQ       seg+16(FP), BX
-	MOVQ       a+24(FP), SI
-	MOVQ       b+32(FP), DI
-	MOVQ       c+40(FP), DX
-	MOVQ       walk+80(FP), R12
-	MOVQ       (R12), R14
-	MOVQ       8(R12), R15
-	MOVQ       ldc+48(FP), R9
-	SHLQ       $0x02, R9
-	MOVQ       rows+56(FP), R10
-	MOVQ       DX, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	VPXORD     Z10, Z10, Z10
-	VPXORD     Z11, Z11, Z11
-	VPXORD     Z12, Z12, Z12
-	VPXORD     Z13, Z13, Z13
-	VPXORD     Z14, Z14, Z14
-	VPXORD     Z15, Z15, Z15
-	VPXORD     Z16, Z16, Z16
-	VPXORD     Z17, Z17, Z17
-	VPXORD     Z18, Z18, Z18
-	VPXORD     Z19, Z19, Z19
-	VPXORD     Z20, Z20, Z20
-	VPXORD     Z21, Z21, Z21
-	VPXORD     Z22, Z22, Z22
-	VPXORD     Z23, Z23, Z23
-	TESTQ      CX, CX
-	JZ         stored
+	MOVQ   k+0(FP), R13
+	MOVQ   segs+8(FP), CX
+	MOVQ   seg+16(FP), BX
+	MOVQ   a+24(FP), SI
+	MOVQ   b+32(FP), DI
+	MOVQ   c+40(FP), DX
+	MOVQ   walk+80(FP), R12
+	MOVQ   (R12), R14
+	MOVQ   8(R12), R15
+	MOVQ   ldc+48(FP), R9
+	SHLQ   $0x02, R9
+	MOVQ   rows+56(FP), R10
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
+	TESTQ  CX, CX
+	JZ     stored
 
 segment:
 	MOVL (BX), R8
 	ADDQ $0x04, BX
 	ADDQ SI, R8
+	MOVQ R13, AX
+	DECQ CX
+	JNZ  unit
+	SUBQ $0x08, AX
+	JG   unit
 	MOVQ R13, AX
 
 unit:
@@ -1561,14 +1760,105 @@ unit:
 	MOVQ       16(R12), R15
 
 fetched:
-	ADDQ $0x20, R8
-	ADDQ $0x00000080, DI
-	DECQ AX
-	JNZ  unit
-	DECQ CX
-	JNZ  segment
-	MOVQ R14, (R12)
-	MOVQ R15, 8(R12)
+	ADDQ  $0x20, R8
+	ADDQ  $0x00000080, DI
+	DECQ  AX
+	JNZ   unit
+	TESTQ CX, CX
+	JNZ   segment
+	MOVQ  R14, (R12)
+	MOVQ  R15, 8(R12)
+	CMPQ  R13, $0x08
+	JLE   stored
+	MOVQ  DX, R14
+	MOVQ  ldc+48(FP), R15
+	SHLQ  $0x02, R15
+	MOVQ  $0x00000008, AX
+
+last:
+	VMOVUPS      (DI), Z1
+	VMOVUPS      64(DI), Z2
+	VBROADCASTSS (R8), Z0
+
+	// VDPBF16PS Z1, Z0, Z8
+	LONG $0x487e7262
+	WORD $0xc152
+
+	// VDPBF16PS Z2, Z0, Z9
+	LONG         $0x487e7262
+	WORD         $0xca52
+	VBROADCASTSS 4(R8), Z0
+
+	// VDPBF16PS Z1, Z0, Z10
+	LONG $0x487e7262
+	WORD $0xd152
+
+	// VDPBF16PS Z2, Z0, Z11
+	LONG         $0x487e7262
+	WORD         $0xda52
+	VBROADCASTSS 8(R8), Z0
+
+	// VDPBF16PS Z1, Z0, Z12
+	LONG $0x487e7262
+	WORD $0xe152
+
+	// VDPBF16PS Z2, Z0, Z13
+	LONG         $0x487e7262
+	WORD         $0xea52
+	VBROADCASTSS 12(R8), Z0
+
+	// VDPBF16PS Z1, Z0, Z14
+	LONG $0x487e7262
+	WORD $0xf152
+
+	// VDPBF16PS Z2, Z0, Z15
+	LONG         $0x487e7262
+	WORD         $0xfa52
+	VBROADCASTSS 16(R8), Z0
+
+	// VDPBF16PS Z1, Z0, Z16
+	LONG $0x487ee262
+	WORD $0xc152
+
+	// VDPBF16PS Z2, Z0, Z17
+	LONG         $0x487ee262
+	WORD         $0xca52
+	VBROADCASTSS 20(R8), Z0
+
+	// VDPBF16PS Z1, Z0, Z18
+	LONG $0x487ee262
+	WORD $0xd152
+
+	// VDPBF16PS Z2, Z0, Z19
+	LONG         $0x487ee262
+	WORD         $0xda52
+	VBROADCASTSS 24(R8), Z0
+
+	// VDPBF16PS Z1, Z0, Z20
+	LONG $0x487ee262
+	WORD $0xe152
+
+	// VDPBF16PS Z2, Z0, Z21
+	LONG         $0x487ee262
+	WORD         $0xea52
+	VBROADCASTSS 28(R8), Z0
+
+	// VDPBF16PS Z1, Z0, Z22
+	LONG $0x487ee262
+	WORD $0xf152
+
+	// VDPBF16PS Z2, Z0, Z23
+	LONG       $0x487ee262
+	WORD       $0xfa52
+	PREFETCHT0 3072(DI)
+	PREFETCHT0 3136(DI)
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	ADDQ       $0x20, R8
+	ADDQ       $0x00000080, DI
+	DECQ       AX
+	JNZ        last
 
 stored:
 	MOVQ    cols+64(FP), R12
@@ -1688,68 +1978,49 @@ done:
 // func rowsF32Z2(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 // Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·rowsF32Z2(SB), NOSPLIT, $0-96
-	MOVQ       k+0(FP), R13
-	MOVQ       segs+8(FP), CX
-	MOVQ       seg+16(FP), BX
-	MOVQ       a+24(FP), SI
-	MOVQ       b+40(FP), DI
-	MOVQ       c+48(FP), DX
-	MOVQ       walk+88(FP), R12
-	MOVQ       (R12), R14
-	MOVQ       8(R12), R15
-	MOVQ       ldc+56(FP), R9
-	SHLQ       $0x02, R9
-	MOVQ       rows+64(FP), R10
-	MOVQ       DX, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	MOVQ       lda+32(FP), R9
-	LEAQ       (R9)(R9*2), R10
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	VPXORD     Z10, Z10, Z10
-	VPXORD     Z11, Z11, Z11
-	VPXORD     Z12, Z12, Z12
-	VPXORD     Z13, Z13, Z13
-	VPXORD     Z14, Z14, Z14
-	VPXORD     Z15, Z15, Z15
-	VPXORD     Z16, Z16, Z16
-	VPXORD     Z17, Z17, Z17
-	VPXORD     Z18, Z18, Z18
-	VPXORD     Z19, Z19, Z19
-	VPXORD     Z20, Z20, Z20
-	VPXORD     Z21, Z21, Z21
-	VPXORD     Z22, Z22, Z22
-	VPXORD     Z23, Z23, Z23
-	TESTQ      CX, CX
-	JZ         stored
+	MOVQ   k+0(FP), R13
+	MOVQ   segs+8(FP), CX
+	MOVQ   seg+16(FP), BX
+	MOVQ   a+24(FP), SI
+	MOVQ   b+40(FP), DI
+	MOVQ   c+48(FP), DX
+	MOVQ   walk+88(FP), R12
+	MOVQ   (R12), R14
+	MOVQ   8(R12), R15
+	MOVQ   ldc+56(FP), R9
+	SHLQ   $0x02, R9
+	MOVQ   rows+64(FP), R10
+	MOVQ   lda+32(FP), R9
+	LEAQ   (R9)(R9*2), R10
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
+	TESTQ  CX, CX
+	JZ     stored
 
 segment:
 	MOVL (BX), R8
 	ADDQ $0x04, BX
 	ADDQ SI, R8
 	LEAQ (R8)(R9*4), R11
+	MOVQ R13, AX
+	DECQ CX
+	JNZ  unit
+	SUBQ $0x08, AX
+	JG   unit
 	MOVQ R13, AX
 
 unit:
@@ -1789,15 +2060,59 @@ unit:
 	MOVQ         16(R12), R15
 
 fetched:
-	ADDQ $0x04, R8
-	ADDQ $0x04, R11
-	ADDQ $0x00000080, DI
-	DECQ AX
-	JNZ  unit
-	DECQ CX
-	JNZ  segment
-	MOVQ R14, (R12)
-	MOVQ R15, 8(R12)
+	ADDQ  $0x04, R8
+	ADDQ  $0x04, R11
+	ADDQ  $0x00000080, DI
+	DECQ  AX
+	JNZ   unit
+	TESTQ CX, CX
+	JNZ   segment
+	MOVQ  R14, (R12)
+	MOVQ  R15, 8(R12)
+	CMPQ  R13, $0x08
+	JLE   stored
+	MOVQ  DX, R14
+	MOVQ  ldc+56(FP), R15
+	SHLQ  $0x02, R15
+	MOVQ  $0x00000008, AX
+
+last:
+	VMOVUPS      (DI), Z1
+	VMOVUPS      64(DI), Z2
+	VBROADCASTSS (R8), Z0
+	VFMADD231PS  Z1, Z0, Z8
+	VFMADD231PS  Z2, Z0, Z9
+	VBROADCASTSS (R8)(R9*1), Z0
+	VFMADD231PS  Z1, Z0, Z10
+	VFMADD231PS  Z2, Z0, Z11
+	VBROADCASTSS (R8)(R9*2), Z0
+	VFMADD231PS  Z1, Z0, Z12
+	VFMADD231PS  Z2, Z0, Z13
+	VBROADCASTSS (R8)(R10*1), Z0
+	VFMADD231PS  Z1, Z0, Z14
+	VFMADD231PS  Z2, Z0, Z15
+	VBROADCASTSS (R11), Z0
+	VFMADD231PS  Z1, Z0, Z16
+	VFMADD231PS  Z2, Z0, Z17
+	VBROADCASTSS (R11)(R9*1), Z0
+	VFMADD231PS  Z1, Z0, Z18
+	VFMADD231PS  Z2, Z0, Z19
+	VBROADCASTSS (R11)(R9*2), Z0
+	VFMADD231PS  Z1, Z0, Z20
+	VFMADD231PS  Z2, Z0, Z21
+	VBROADCASTSS (R11)(R10*1), Z0
+	VFMADD231PS  Z1, Z0, Z22
+	VFMADD231PS  Z2, Z0, Z23
+	PREFETCHT0   3072(DI)
+	PREFETCHT0   3136(DI)
+	PREFETCHT0   (R14)
+	PREFETCHT0   64(R14)
+	ADDQ         R15, R14
+	ADDQ         $0x04, R8
+	ADDQ         $0x04, R11
+	ADDQ         $0x00000080, DI
+	DECQ         AX
+	JNZ          last
 
 stored:
 	MOVQ    ldc+56(FP), R9
@@ -1920,68 +2235,49 @@ done:
 // func rowsBF16Z2(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 // Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·rowsBF16Z2(SB), NOSPLIT, $0-96
-	MOVQ       k+0(FP), R13
-	MOVQ       segs+8(FP), CX
-	MOVQ       seg+16(FP), BX
-	MOVQ       a+24(FP), SI
-	MOVQ       b+40(FP), DI
-	MOVQ       c+48(FP), DX
-	MOVQ       walk+88(FP), R12
-	MOVQ       (R12), R14
-	MOVQ       8(R12), R15
-	MOVQ       ldc+56(FP), R9
-	SHLQ       $0x02, R9
-	MOVQ       rows+64(FP), R10
-	MOVQ       DX, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	MOVQ       lda+32(FP), R9
-	LEAQ       (R9)(R9*2), R10
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	VPXORD     Z10, Z10, Z10
-	VPXORD     Z11, Z11, Z11
-	VPXORD     Z12, Z12, Z12
-	VPXORD     Z13, Z13, Z13
-	VPXORD     Z14, Z14, Z14
-	VPXORD     Z15, Z15, Z15
-	VPXORD     Z16, Z16, Z16
-	VPXORD     Z17, Z17, Z17
-	VPXORD     Z18, Z18, Z18
-	VPXORD     Z19, Z19, Z19
-	VPXORD     Z20, Z20, Z20
-	VPXORD     Z21, Z21, Z21
-	VPXORD     Z22, Z22, Z22
-	VPXORD     Z23, Z23, Z23
-	TESTQ      CX, CX
-	JZ         stored
+	MOVQ   k+0(FP), R13
+	MOVQ   segs+8(FP), CX
+	MOVQ   seg+16(FP), BX
+	MOVQ   a+24(FP), SI
+	MOVQ   b+40(FP), DI
+	MOVQ   c+48(FP), DX
+	MOVQ   walk+88(FP), R12
+	MOVQ   (R12), R14
+	MOVQ   8(R12), R15
+	MOVQ   ldc+56(FP), R9
+	SHLQ   $0x02, R9
+	MOVQ   rows+64(FP), R10
+	MOVQ   lda+32(FP), R9
+	LEAQ   (R9)(R9*2), R10
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
+	TESTQ  CX, CX
+	JZ     stored
 
 segment:
 	MOVL (BX), R8
 	ADDQ $0x04, BX
 	ADDQ SI, R8
 	LEAQ (R8)(R9*4), R11
+	MOVQ R13, AX
+	DECQ CX
+	JNZ  unit
+	SUBQ $0x08, AX
+	JG   unit
 	MOVQ R13, AX
 
 unit:
@@ -2069,15 +2365,107 @@ unit:
 	MOVQ       16(R12), R15
 
 fetched:
-	ADDQ $0x04, R8
-	ADDQ $0x04, R11
-	ADDQ $0x00000080, DI
-	DECQ AX
-	JNZ  unit
-	DECQ CX
-	JNZ  segment
-	MOVQ R14, (R12)
-	MOVQ R15, 8(R12)
+	ADDQ  $0x04, R8
+	ADDQ  $0x04, R11
+	ADDQ  $0x00000080, DI
+	DECQ  AX
+	JNZ   unit
+	TESTQ CX, CX
+	JNZ   segment
+	MOVQ  R14, (R12)
+	MOVQ  R15, 8(R12)
+	CMPQ  R13, $0x08
+	JLE   stored
+	MOVQ  DX, R14
+	MOVQ  ldc+56(FP), R15
+	SHLQ  $0x02, R15
+	MOVQ  $0x00000008, AX
+
+last:
+	VMOVUPS      (DI), Z1
+	VMOVUPS      64(DI), Z2
+	VBROADCASTSS (R8), Z0
+
+	// VDPBF16PS Z1, Z0, Z8
+	LONG $0x487e7262
+	WORD $0xc152
+
+	// VDPBF16PS Z2, Z0, Z9
+	LONG         $0x487e7262
+	WORD         $0xca52
+	VBROADCASTSS (R8)(R9*1), Z0
+
+	// VDPBF16PS Z1, Z0, Z10
+	LONG $0x487e7262
+	WORD $0xd152
+
+	// VDPBF16PS Z2, Z0, Z11
+	LONG         $0x487e7262
+	WORD         $0xda52
+	VBROADCASTSS (R8)(R9*2), Z0
+
+	// VDPBF16PS Z1, Z0, Z12
+	LONG $0x487e7262
+	WORD $0xe152
+
+	// VDPBF16PS Z2, Z0, Z13
+	LONG         $0x487e7262
+	WORD         $0xea52
+	VBROADCASTSS (R8)(R10*1), Z0
+
+	// VDPBF16PS Z1, Z0, Z14
+	LONG $0x487e7262
+	WORD $0xf152
+
+	// VDPBF16PS Z2, Z0, Z15
+	LONG         $0x487e7262
+	WORD         $0xfa52
+	VBROADCASTSS (R11), Z0
+
+	// VDPBF16PS Z1, Z0, Z16
+	LONG $0x487ee262
+	WORD $0xc152
+
+	// VDPBF16PS Z2, Z0, Z17
+	LONG         $0x487ee262
+	WORD         $0xca52
+	VBROADCASTSS (R11)(R9*1), Z0
+
+	// VDPBF16PS Z1, Z0, Z18
+	LONG $0x487ee262
+	WORD $0xd152
+
+	// VDPBF16PS Z2, Z0, Z19
+	LONG         $0x487ee262
+	WORD         $0xda52
+	VBROADCASTSS (R11)(R9*2), Z0
+
+	// VDPBF16PS Z1, Z0, Z20
+	LONG $0x487ee262
+	WORD $0xe152
+
+	// VDPBF16PS Z2, Z0, Z21
+	LONG         $0x487ee262
+	WORD         $0xea52
+	VBROADCASTSS (R11)(R10*1), Z0
+
+	// VDPBF16PS Z1, Z0, Z22
+	LONG $0x487ee262
+	WORD $0xf152
+
+	// VDPBF16PS Z2, Z0, Z23
+	LONG       $0x487ee262
+	WORD       $0xfa52
+	PREFETCHT0 3072(DI)
+	PREFETCHT0 3136(DI)
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	ADDQ       $0x04, R8
+	ADDQ       $0x04, R11
+	ADDQ       $0x00000080, DI
+	DECQ       AX
+	JNZ        last
 
 stored:
 	MOVQ    ldc+56(FP), R9
@@ -2200,66 +2588,47 @@ done:
 // func tileI8Z2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 // Requires: AVX, AVX512F, AVX512VNNI, BMI2, MMX+
 TEXT ·tileI8Z2(SB), NOSPLIT, $0-88
-	MOVQ       k+0(FP), R13
-	MOVQ       segs+8(FP), CX
-	MOVQ       seg+16(FP), BX
-	MOVQ       a+24(FP), SI
-	MOVQ       b+32(FP), DI
-	MOVQ       c+40(FP), DX
-	MOVQ       walk+80(FP), R12
-	MOVQ       (R12), R14
-	MOVQ       8(R12), R15
-	MOVQ       ldc+48(FP), R9
-	SHLQ       $0x02, R9
-	MOVQ       rows+56(FP), R10
-	MOVQ       DX, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	VMOVUPS    (DI), Z8
-	VMOVAPS    Z8, Z10
-	VMOVAPS    Z8, Z12
-	VMOVAPS    Z8, Z14
-	VMOVAPS    Z8, Z16
-	VMOVAPS    Z8, Z18
-	VMOVAPS    Z8, Z20
-	VMOVAPS    Z8, Z22
-	VMOVUPS    64(DI), Z9
-	VMOVAPS    Z9, Z11
-	VMOVAPS    Z9, Z13
-	VMOVAPS    Z9, Z15
-	VMOVAPS    Z9, Z17
-	VMOVAPS    Z9, Z19
-	VMOVAPS    Z9, Z21
-	VMOVAPS    Z9, Z23
-	ADDQ       $0x00000080, DI
-	TESTQ      CX, CX
-	JZ         stored
+	MOVQ    k+0(FP), R13
+	MOVQ    segs+8(FP), CX
+	MOVQ    seg+16(FP), BX
+	MOVQ    a+24(FP), SI
+	MOVQ    b+32(FP), DI
+	MOVQ    c+40(FP), DX
+	MOVQ    walk+80(FP), R12
+	MOVQ    (R12), R14
+	MOVQ    8(R12), R15
+	MOVQ    ldc+48(FP), R9
+	SHLQ    $0x02, R9
+	MOVQ    rows+56(FP), R10
+	VMOVUPS (DI), Z8
+	VMOVAPS Z8, Z10
+	VMOVAPS Z8, Z12
+	VMOVAPS Z8, Z14
+	VMOVAPS Z8, Z16
+	VMOVAPS Z8, Z18
+	VMOVAPS Z8, Z20
+	VMOVAPS Z8, Z22
+	VMOVUPS 64(DI), Z9
+	VMOVAPS Z9, Z11
+	VMOVAPS Z9, Z13
+	VMOVAPS Z9, Z15
+	VMOVAPS Z9, Z17
+	VMOVAPS Z9, Z19
+	VMOVAPS Z9, Z21
+	VMOVAPS Z9, Z23
+	ADDQ    $0x00000080, DI
+	TESTQ   CX, CX
+	JZ      stored
 
 segment:
 	MOVL (BX), R8
 	ADDQ $0x04, BX
 	ADDQ SI, R8
+	MOVQ R13, AX
+	DECQ CX
+	JNZ  unit
+	SUBQ $0x08, AX
+	JG   unit
 	MOVQ R13, AX
 
 unit:
@@ -2299,14 +2668,57 @@ unit:
 	MOVQ         16(R12), R15
 
 fetched:
-	ADDQ $0x20, R8
-	ADDQ $0x00000080, DI
-	DECQ AX
-	JNZ  unit
-	DECQ CX
-	JNZ  segment
-	MOVQ R14, (R12)
-	MOVQ R15, 8(R12)
+	ADDQ  $0x20, R8
+	ADDQ  $0x00000080, DI
+	DECQ  AX
+	JNZ   unit
+	TESTQ CX, CX
+	JNZ   segment
+	MOVQ  R14, (R12)
+	MOVQ  R15, 8(R12)
+	CMPQ  R13, $0x08
+	JLE   stored
+	MOVQ  DX, R14
+	MOVQ  ldc+48(FP), R15
+	SHLQ  $0x02, R15
+	MOVQ  $0x00000008, AX
+
+last:
+	VMOVUPS      (DI), Z1
+	VMOVUPS      64(DI), Z2
+	VBROADCASTSS (R8), Z0
+	VPDPBUSD     Z1, Z0, Z8
+	VPDPBUSD     Z2, Z0, Z9
+	VBROADCASTSS 4(R8), Z0
+	VPDPBUSD     Z1, Z0, Z10
+	VPDPBUSD     Z2, Z0, Z11
+	VBROADCASTSS 8(R8), Z0
+	VPDPBUSD     Z1, Z0, Z12
+	VPDPBUSD     Z2, Z0, Z13
+	VBROADCASTSS 12(R8), Z0
+	VPDPBUSD     Z1, Z0, Z14
+	VPDPBUSD     Z2, Z0, Z15
+	VBROADCASTSS 16(R8), Z0
+	VPDPBUSD     Z1, Z0, Z16
+	VPDPBUSD     Z2, Z0, Z17
+	VBROADCASTSS 20(R8), Z0
+	VPDPBUSD     Z1, Z0, Z18
+	VPDPBUSD     Z2, Z0, Z19
+	VBROADCASTSS 24(R8), Z0
+	VPDPBUSD     Z1, Z0, Z20
+	VPDPBUSD     Z2, Z0, Z21
+	VBROADCASTSS 28(R8), Z0
+	VPDPBUSD     Z1, Z0, Z22
+	VPDPBUSD     Z2, Z0, Z23
+	PREFETCHT0   3072(DI)
+	PREFETCHT0   3136(DI)
+	PREFETCHT0   (R14)
+	PREFETCHT0   64(R14)
+	ADDQ         R15, R14
+	ADDQ         $0x20, R8
+	ADDQ         $0x00000080, DI
+	DECQ         AX
+	JNZ          last
 
 stored:
 	MOVQ    cols+64(FP), R12
@@ -2426,41 +2838,38 @@ done:
 // func tileF32Y2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 // Requires: AVX, FMA3, MMX+
 TEXT ·tileF32Y2(SB), NOSPLIT, $0-88
-	MOVQ       k+0(FP), R13
-	MOVQ       segs+8(FP), CX
-	MOVQ       seg+16(FP), BX
-	MOVQ       a+24(FP), SI
-	MOVQ       b+32(FP), DI
-	MOVQ       c+40(FP), DX
-	MOVQ       walk+80(FP), R12
-	MOVQ       (R12), R14
-	MOVQ       8(R12), R15
-	MOVQ       ldc+48(FP), R9
-	SHLQ       $0x02, R9
-	MOVQ       rows+56(FP), R10
-	MOVQ       DX, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	VXORPS     Y4, Y4, Y4
-	VXORPS     Y5, Y5, Y5
-	VXORPS     Y6, Y6, Y6
-	VXORPS     Y7, Y7, Y7
-	VXORPS     Y8, Y8, Y8
-	VXORPS     Y9, Y9, Y9
-	VXORPS     Y10, Y10, Y10
-	VXORPS     Y11, Y11, Y11
-	TESTQ      CX, CX
-	JZ         stored
+	MOVQ   k+0(FP), R13
+	MOVQ   segs+8(FP), CX
+	MOVQ   seg+16(FP), BX
+	MOVQ   a+24(FP), SI
+	MOVQ   b+32(FP), DI
+	MOVQ   c+40(FP), DX
+	MOVQ   walk+80(FP), R12
+	MOVQ   (R12), R14
+	MOVQ   8(R12), R15
+	MOVQ   ldc+48(FP), R9
+	SHLQ   $0x02, R9
+	MOVQ   rows+56(FP), R10
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	TESTQ  CX, CX
+	JZ     stored
 
 segment:
 	MOVL (BX), R8
 	ADDQ $0x04, BX
 	ADDQ SI, R8
+	MOVQ R13, AX
+	DECQ CX
+	JNZ  unit
+	SUBQ $0x04, AX
+	JG   unit
 	MOVQ R13, AX
 
 unit:
@@ -2488,14 +2897,44 @@ unit:
 	MOVQ         16(R12), R15
 
 fetched:
-	ADDQ $0x20, R8
-	ADDQ $0x00000040, DI
-	DECQ AX
-	JNZ  unit
-	DECQ CX
-	JNZ  segment
-	MOVQ R14, (R12)
-	MOVQ R15, 8(R12)
+	ADDQ  $0x20, R8
+	ADDQ  $0x00000040, DI
+	DECQ  AX
+	JNZ   unit
+	TESTQ CX, CX
+	JNZ   segment
+	MOVQ  R14, (R12)
+	MOVQ  R15, 8(R12)
+	CMPQ  R13, $0x04
+	JLE   stored
+	MOVQ  DX, R14
+	MOVQ  ldc+48(FP), R15
+	SHLQ  $0x02, R15
+	MOVQ  $0x00000004, AX
+
+last:
+	VMOVUPS      (DI), Y1
+	VMOVUPS      32(DI), Y2
+	VBROADCASTSS (R8), Y0
+	VFMADD231PS  Y1, Y0, Y4
+	VFMADD231PS  Y2, Y0, Y5
+	VBROADCASTSS 4(R8), Y0
+	VFMADD231PS  Y1, Y0, Y6
+	VFMADD231PS  Y2, Y0, Y7
+	VBROADCASTSS 8(R8), Y0
+	VFMADD231PS  Y1, Y0, Y8
+	VFMADD231PS  Y2, Y0, Y9
+	VBROADCASTSS 12(R8), Y0
+	VFMADD231PS  Y1, Y0, Y10
+	VFMADD231PS  Y2, Y0, Y11
+	PREFETCHT0   3072(DI)
+	PREFETCHT0   3104(DI)
+	PREFETCHT0   (R14)
+	ADDQ         R15, R14
+	ADDQ         $0x20, R8
+	ADDQ         $0x00000040, DI
+	DECQ         AX
+	JNZ          last
 
 stored:
 	MOVQ       cols+64(FP), R12
@@ -2563,41 +3002,38 @@ done:
 // func tileI16Y2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 // Requires: AVX, AVX2, MMX+
 TEXT ·tileI16Y2(SB), NOSPLIT, $0-88
-	MOVQ       k+0(FP), R13
-	MOVQ       segs+8(FP), CX
-	MOVQ       seg+16(FP), BX
-	MOVQ       a+24(FP), SI
-	MOVQ       b+32(FP), DI
-	MOVQ       c+40(FP), DX
-	MOVQ       walk+80(FP), R12
-	MOVQ       (R12), R14
-	MOVQ       8(R12), R15
-	MOVQ       ldc+48(FP), R9
-	SHLQ       $0x02, R9
-	MOVQ       rows+56(FP), R10
-	MOVQ       DX, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	VXORPS     Y4, Y4, Y4
-	VXORPS     Y5, Y5, Y5
-	VXORPS     Y6, Y6, Y6
-	VXORPS     Y7, Y7, Y7
-	VXORPS     Y8, Y8, Y8
-	VXORPS     Y9, Y9, Y9
-	VXORPS     Y10, Y10, Y10
-	VXORPS     Y11, Y11, Y11
-	TESTQ      CX, CX
-	JZ         stored
+	MOVQ   k+0(FP), R13
+	MOVQ   segs+8(FP), CX
+	MOVQ   seg+16(FP), BX
+	MOVQ   a+24(FP), SI
+	MOVQ   b+32(FP), DI
+	MOVQ   c+40(FP), DX
+	MOVQ   walk+80(FP), R12
+	MOVQ   (R12), R14
+	MOVQ   8(R12), R15
+	MOVQ   ldc+48(FP), R9
+	SHLQ   $0x02, R9
+	MOVQ   rows+56(FP), R10
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	TESTQ  CX, CX
+	JZ     stored
 
 segment:
 	MOVL (BX), R8
 	ADDQ $0x04, BX
 	ADDQ SI, R8
+	MOVQ R13, AX
+	DECQ CX
+	JNZ  unit
+	SUBQ $0x04, AX
+	JG   unit
 	MOVQ R13, AX
 
 unit:
@@ -2639,14 +3075,58 @@ unit:
 	MOVQ         16(R12), R15
 
 fetched:
-	ADDQ $0x20, R8
-	ADDQ $0x00000040, DI
-	DECQ AX
-	JNZ  unit
-	DECQ CX
-	JNZ  segment
-	MOVQ R14, (R12)
-	MOVQ R15, 8(R12)
+	ADDQ  $0x20, R8
+	ADDQ  $0x00000040, DI
+	DECQ  AX
+	JNZ   unit
+	TESTQ CX, CX
+	JNZ   segment
+	MOVQ  R14, (R12)
+	MOVQ  R15, 8(R12)
+	CMPQ  R13, $0x04
+	JLE   stored
+	MOVQ  DX, R14
+	MOVQ  ldc+48(FP), R15
+	SHLQ  $0x02, R15
+	MOVQ  $0x00000004, AX
+
+last:
+	VBROADCASTSS (R8), Y1
+	VMOVUPS      (DI), Y2
+	VPMADDWD     Y2, Y1, Y0
+	VPADDD       Y0, Y4, Y4
+	VMOVUPS      32(DI), Y3
+	VPMADDWD     Y3, Y1, Y0
+	VPADDD       Y0, Y5, Y5
+	VBROADCASTSS 4(R8), Y1
+	VMOVUPS      (DI), Y2
+	VPMADDWD     Y2, Y1, Y0
+	VPADDD       Y0, Y6, Y6
+	VMOVUPS      32(DI), Y3
+	VPMADDWD     Y3, Y1, Y0
+	VPADDD       Y0, Y7, Y7
+	VBROADCASTSS 8(R8), Y1
+	VMOVUPS      (DI), Y2
+	VPMADDWD     Y2, Y1, Y0
+	VPADDD       Y0, Y8, Y8
+	VMOVUPS      32(DI), Y3
+	VPMADDWD     Y3, Y1, Y0
+	VPADDD       Y0, Y9, Y9
+	VBROADCASTSS 12(R8), Y1
+	VMOVUPS      (DI), Y2
+	VPMADDWD     Y2, Y1, Y0
+	VPADDD       Y0, Y10, Y10
+	VMOVUPS      32(DI), Y3
+	VPMADDWD     Y3, Y1, Y0
+	VPADDD       Y0, Y11, Y11
+	PREFETCHT0   3072(DI)
+	PREFETCHT0   3104(DI)
+	PREFETCHT0   (R14)
+	ADDQ         R15, R14
+	ADDQ         $0x20, R8
+	ADDQ         $0x00000040, DI
+	DECQ         AX
+	JNZ          last
 
 stored:
 	MOVQ       cols+64(FP), R12
@@ -2714,81 +3194,54 @@ done:
 // func tileF32Z3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 // Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tileF32Z3(SB), NOSPLIT, $0-88
-	MOVQ       k+0(FP), R13
-	MOVQ       segs+8(FP), CX
-	MOVQ       seg+16(FP), BX
-	MOVQ       a+24(FP), SI
-	MOVQ       b+32(FP), DI
-	MOVQ       c+40(FP), DX
-	MOVQ       walk+80(FP), R12
-	MOVQ       (R12), R14
-	MOVQ       8(R12), R15
-	MOVQ       ldc+48(FP), R9
-	SHLQ       $0x02, R9
-	MOVQ       rows+56(FP), R10
-	MOVQ       DX, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	VPXORD     Z10, Z10, Z10
-	VPXORD     Z11, Z11, Z11
-	VPXORD     Z12, Z12, Z12
-	VPXORD     Z13, Z13, Z13
-	VPXORD     Z14, Z14, Z14
-	VPXORD     Z15, Z15, Z15
-	VPXORD     Z16, Z16, Z16
-	VPXORD     Z17, Z17, Z17
-	VPXORD     Z18, Z18, Z18
-	VPXORD     Z19, Z19, Z19
-	VPXORD     Z20, Z20, Z20
-	VPXORD     Z21, Z21, Z21
-	VPXORD     Z22, Z22, Z22
-	VPXORD     Z23, Z23, Z23
-	VPXORD     Z24, Z24, Z24
-	VPXORD     Z25, Z25, Z25
-	VPXORD     Z26, Z26, Z26
-	VPXORD     Z27, Z27, Z27
-	VPXORD     Z28, Z28, Z28
-	VPXORD     Z29, Z29, Z29
-	VPXORD     Z30, Z30, Z30
-	VPXORD     Z31, Z31, Z31
-	TESTQ      CX, CX
-	JZ         stored
+	MOVQ   k+0(FP), R13
+	MOVQ   segs+8(FP), CX
+	MOVQ   seg+16(FP), BX
+	MOVQ   a+24(FP), SI
+	MOVQ   b+32(FP), DI
+	MOVQ   c+40(FP), DX
+	MOVQ   walk+80(FP), R12
+	MOVQ   (R12), R14
+	MOVQ   8(R12), R15
+	MOVQ   ldc+48(FP), R9
+	SHLQ   $0x02, R9
+	MOVQ   rows+56(FP), R10
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
+	VPXORD Z24, Z24, Z24
+	VPXORD Z25, Z25, Z25
+	VPXORD Z26, Z26, Z26
+	VPXORD Z27, Z27, Z27
+	VPXORD Z28, Z28, Z28
+	VPXORD Z29, Z29, Z29
+	VPXORD Z30, Z30, Z30
+	VPXORD Z31, Z31, Z31
+	TESTQ  CX, CX
+	JZ     stored
 
 segment:
 	MOVL (BX), R8
 	ADDQ $0x04, BX
 	ADDQ SI, R8
+	MOVQ R13, AX
+	DECQ CX
+	JNZ  unit
+	SUBQ $0x08, AX
+	JG   unit
 	MOVQ R13, AX
 
 unit:
@@ -2838,14 +3291,68 @@ unit:
 	MOVQ         16(R12), R15
 
 fetched:
-	ADDQ $0x20, R8
-	ADDQ $0x000000c0, DI
-	DECQ AX
-	JNZ  unit
-	DECQ CX
-	JNZ  segment
-	MOVQ R14, (R12)
-	MOVQ R15, 8(R12)
+	ADDQ  $0x20, R8
+	ADDQ  $0x000000c0, DI
+	DECQ  AX
+	JNZ   unit
+	TESTQ CX, CX
+	JNZ   segment
+	MOVQ  R14, (R12)
+	MOVQ  R15, 8(R12)
+	CMPQ  R13, $0x08
+	JLE   stored
+	MOVQ  DX, R14
+	MOVQ  ldc+48(FP), R15
+	SHLQ  $0x02, R15
+	MOVQ  $0x00000008, AX
+
+last:
+	VMOVUPS      (DI), Z1
+	VMOVUPS      64(DI), Z2
+	VMOVUPS      128(DI), Z3
+	VBROADCASTSS (R8), Z0
+	VFMADD231PS  Z1, Z0, Z8
+	VFMADD231PS  Z2, Z0, Z9
+	VFMADD231PS  Z3, Z0, Z10
+	VBROADCASTSS 4(R8), Z0
+	VFMADD231PS  Z1, Z0, Z11
+	VFMADD231PS  Z2, Z0, Z12
+	VFMADD231PS  Z3, Z0, Z13
+	VBROADCASTSS 8(R8), Z0
+	VFMADD231PS  Z1, Z0, Z14
+	VFMADD231PS  Z2, Z0, Z15
+	VFMADD231PS  Z3, Z0, Z16
+	VBROADCASTSS 12(R8), Z0
+	VFMADD231PS  Z1, Z0, Z17
+	VFMADD231PS  Z2, Z0, Z18
+	VFMADD231PS  Z3, Z0, Z19
+	VBROADCASTSS 16(R8), Z0
+	VFMADD231PS  Z1, Z0, Z20
+	VFMADD231PS  Z2, Z0, Z21
+	VFMADD231PS  Z3, Z0, Z22
+	VBROADCASTSS 20(R8), Z0
+	VFMADD231PS  Z1, Z0, Z23
+	VFMADD231PS  Z2, Z0, Z24
+	VFMADD231PS  Z3, Z0, Z25
+	VBROADCASTSS 24(R8), Z0
+	VFMADD231PS  Z1, Z0, Z26
+	VFMADD231PS  Z2, Z0, Z27
+	VFMADD231PS  Z3, Z0, Z28
+	VBROADCASTSS 28(R8), Z0
+	VFMADD231PS  Z1, Z0, Z29
+	VFMADD231PS  Z2, Z0, Z30
+	VFMADD231PS  Z3, Z0, Z31
+	PREFETCHT0   3072(DI)
+	PREFETCHT0   3136(DI)
+	PREFETCHT0   3200(DI)
+	PREFETCHT0   (R14)
+	PREFETCHT0   64(R14)
+	PREFETCHT0   128(R14)
+	ADDQ         R15, R14
+	ADDQ         $0x20, R8
+	ADDQ         $0x000000c0, DI
+	DECQ         AX
+	JNZ          last
 
 stored:
 	MOVQ    cols+64(FP), R12
@@ -2989,81 +3496,54 @@ done:
 // func tileBF16Z3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 // Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tileBF16Z3(SB), NOSPLIT, $0-88
-	MOVQ       k+0(FP), R13
-	MOVQ       segs+8(FP), CX
-	MOVQ       seg+16(FP), BX
-	MOVQ       a+24(FP), SI
-	MOVQ       b+32(FP), DI
-	MOVQ       c+40(FP), DX
-	MOVQ       walk+80(FP), R12
-	MOVQ       (R12), R14
-	MOVQ       8(R12), R15
-	MOVQ       ldc+48(FP), R9
-	SHLQ       $0x02, R9
-	MOVQ       rows+56(FP), R10
-	MOVQ       DX, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	VPXORD     Z10, Z10, Z10
-	VPXORD     Z11, Z11, Z11
-	VPXORD     Z12, Z12, Z12
-	VPXORD     Z13, Z13, Z13
-	VPXORD     Z14, Z14, Z14
-	VPXORD     Z15, Z15, Z15
-	VPXORD     Z16, Z16, Z16
-	VPXORD     Z17, Z17, Z17
-	VPXORD     Z18, Z18, Z18
-	VPXORD     Z19, Z19, Z19
-	VPXORD     Z20, Z20, Z20
-	VPXORD     Z21, Z21, Z21
-	VPXORD     Z22, Z22, Z22
-	VPXORD     Z23, Z23, Z23
-	VPXORD     Z24, Z24, Z24
-	VPXORD     Z25, Z25, Z25
-	VPXORD     Z26, Z26, Z26
-	VPXORD     Z27, Z27, Z27
-	VPXORD     Z28, Z28, Z28
-	VPXORD     Z29, Z29, Z29
-	VPXORD     Z30, Z30, Z30
-	VPXORD     Z31, Z31, Z31
-	TESTQ      CX, CX
-	JZ         stored
+	MOVQ   k+0(FP), R13
+	MOVQ   segs+8(FP), CX
+	MOVQ   seg+16(FP), BX
+	MOVQ   a+24(FP), SI
+	MOVQ   b+32(FP), DI
+	MOVQ   c+40(FP), DX
+	MOVQ   walk+80(FP), R12
+	MOVQ   (R12), R14
+	MOVQ   8(R12), R15
+	MOVQ   ldc+48(FP), R9
+	SHLQ   $0x02, R9
+	MOVQ   rows+56(FP), R10
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
+	VPXORD Z24, Z24, Z24
+	VPXORD Z25, Z25, Z25
+	VPXORD Z26, Z26, Z26
+	VPXORD Z27, Z27, Z27
+	VPXORD Z28, Z28, Z28
+	VPXORD Z29, Z29, Z29
+	VPXORD Z30, Z30, Z30
+	VPXORD Z31, Z31, Z31
+	TESTQ  CX, CX
+	JZ     stored
 
 segment:
 	MOVL (BX), R8
 	ADDQ $0x04, BX
 	ADDQ SI, R8
+	MOVQ R13, AX
+	DECQ CX
+	JNZ  unit
+	SUBQ $0x08, AX
+	JG   unit
 	MOVQ R13, AX
 
 unit:
@@ -3185,14 +3665,140 @@ unit:
 	MOVQ       16(R12), R15
 
 fetched:
-	ADDQ $0x20, R8
-	ADDQ $0x000000c0, DI
-	DECQ AX
-	JNZ  unit
-	DECQ CX
-	JNZ  segment
-	MOVQ R14, (R12)
-	MOVQ R15, 8(R12)
+	ADDQ  $0x20, R8
+	ADDQ  $0x000000c0, DI
+	DECQ  AX
+	JNZ   unit
+	TESTQ CX, CX
+	JNZ   segment
+	MOVQ  R14, (R12)
+	MOVQ  R15, 8(R12)
+	CMPQ  R13, $0x08
+	JLE   stored
+	MOVQ  DX, R14
+	MOVQ  ldc+48(FP), R15
+	SHLQ  $0x02, R15
+	MOVQ  $0x00000008, AX
+
+last:
+	VMOVUPS      (DI), Z1
+	VMOVUPS      64(DI), Z2
+	VMOVUPS      128(DI), Z3
+	VBROADCASTSS (R8), Z0
+
+	// VDPBF16PS Z1, Z0, Z8
+	LONG $0x487e7262
+	WORD $0xc152
+
+	// VDPBF16PS Z2, Z0, Z9
+	LONG $0x487e7262
+	WORD $0xca52
+
+	// VDPBF16PS Z3, Z0, Z10
+	LONG         $0x487e7262
+	WORD         $0xd352
+	VBROADCASTSS 4(R8), Z0
+
+	// VDPBF16PS Z1, Z0, Z11
+	LONG $0x487e7262
+	WORD $0xd952
+
+	// VDPBF16PS Z2, Z0, Z12
+	LONG $0x487e7262
+	WORD $0xe252
+
+	// VDPBF16PS Z3, Z0, Z13
+	LONG         $0x487e7262
+	WORD         $0xeb52
+	VBROADCASTSS 8(R8), Z0
+
+	// VDPBF16PS Z1, Z0, Z14
+	LONG $0x487e7262
+	WORD $0xf152
+
+	// VDPBF16PS Z2, Z0, Z15
+	LONG $0x487e7262
+	WORD $0xfa52
+
+	// VDPBF16PS Z3, Z0, Z16
+	LONG         $0x487ee262
+	WORD         $0xc352
+	VBROADCASTSS 12(R8), Z0
+
+	// VDPBF16PS Z1, Z0, Z17
+	LONG $0x487ee262
+	WORD $0xc952
+
+	// VDPBF16PS Z2, Z0, Z18
+	LONG $0x487ee262
+	WORD $0xd252
+
+	// VDPBF16PS Z3, Z0, Z19
+	LONG         $0x487ee262
+	WORD         $0xdb52
+	VBROADCASTSS 16(R8), Z0
+
+	// VDPBF16PS Z1, Z0, Z20
+	LONG $0x487ee262
+	WORD $0xe152
+
+	// VDPBF16PS Z2, Z0, Z21
+	LONG $0x487ee262
+	WORD $0xea52
+
+	// VDPBF16PS Z3, Z0, Z22
+	LONG         $0x487ee262
+	WORD         $0xf352
+	VBROADCASTSS 20(R8), Z0
+
+	// VDPBF16PS Z1, Z0, Z23
+	LONG $0x487ee262
+	WORD $0xf952
+
+	// VDPBF16PS Z2, Z0, Z24
+	LONG $0x487e6262
+	WORD $0xc252
+
+	// VDPBF16PS Z3, Z0, Z25
+	LONG         $0x487e6262
+	WORD         $0xcb52
+	VBROADCASTSS 24(R8), Z0
+
+	// VDPBF16PS Z1, Z0, Z26
+	LONG $0x487e6262
+	WORD $0xd152
+
+	// VDPBF16PS Z2, Z0, Z27
+	LONG $0x487e6262
+	WORD $0xda52
+
+	// VDPBF16PS Z3, Z0, Z28
+	LONG         $0x487e6262
+	WORD         $0xe352
+	VBROADCASTSS 28(R8), Z0
+
+	// VDPBF16PS Z1, Z0, Z29
+	LONG $0x487e6262
+	WORD $0xe952
+
+	// VDPBF16PS Z2, Z0, Z30
+	LONG $0x487e6262
+	WORD $0xf252
+
+	// VDPBF16PS Z3, Z0, Z31
+	LONG       $0x487e6262
+	WORD       $0xfb52
+	PREFETCHT0 3072(DI)
+	PREFETCHT0 3136(DI)
+	PREFETCHT0 3200(DI)
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	PREFETCHT0 128(R14)
+	ADDQ       R15, R14
+	ADDQ       $0x20, R8
+	ADDQ       $0x000000c0, DI
+	DECQ       AX
+	JNZ        last
 
 stored:
 	MOVQ    cols+64(FP), R12
@@ -3336,84 +3942,57 @@ done:
 // func rowsF32Z3(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 // Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·rowsF32Z3(SB), NOSPLIT, $0-96
-	MOVQ       k+0(FP), R13
-	MOVQ       segs+8(FP), CX
-	MOVQ       seg+16(FP), BX
-	MOVQ       a+24(FP), SI
-	MOVQ       b+40(FP), DI
-	MOVQ       c+48(FP), DX
-	MOVQ       walk+88(FP), R12
-	MOVQ       (R12), R14
-	MOVQ       8(R12), R15
-	MOVQ       ldc+56(FP), R9
-	SHLQ       $0x02, R9
-	MOVQ       rows+64(FP), R10
-	MOVQ       DX, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	MOVQ       lda+32(FP), R9
-	LEAQ       (R9)(R9*2), R10
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	VPXORD     Z10, Z10, Z10
-	VPXORD     Z11, Z11, Z11
-	VPXORD     Z12, Z12, Z12
-	VPXORD     Z13, Z13, Z13
-	VPXORD     Z14, Z14, Z14
-	VPXORD     Z15, Z15, Z15
-	VPXORD     Z16, Z16, Z16
-	VPXORD     Z17, Z17, Z17
-	VPXORD     Z18, Z18, Z18
-	VPXORD     Z19, Z19, Z19
-	VPXORD     Z20, Z20, Z20
-	VPXORD     Z21, Z21, Z21
-	VPXORD     Z22, Z22, Z22
-	VPXORD     Z23, Z23, Z23
-	VPXORD     Z24, Z24, Z24
-	VPXORD     Z25, Z25, Z25
-	VPXORD     Z26, Z26, Z26
-	VPXORD     Z27, Z27, Z27
-	VPXORD     Z28, Z28, Z28
-	VPXORD     Z29, Z29, Z29
-	VPXORD     Z30, Z30, Z30
-	VPXORD     Z31, Z31, Z31
-	TESTQ      CX, CX
-	JZ         stored
+	MOVQ   k+0(FP), R13
+	MOVQ   segs+8(FP), CX
+	MOVQ   seg+16(FP), BX
+	MOVQ   a+24(FP), SI
+	MOVQ   b+40(FP), DI
+	MOVQ   c+48(FP), DX
+	MOVQ   walk+88(FP), R12
+	MOVQ   (R12), R14
+	MOVQ   8(R12), R15
+	MOVQ   ldc+56(FP), R9
+	SHLQ   $0x02, R9
+	MOVQ   rows+64(FP), R10
+	MOVQ   lda+32(FP), R9
+	LEAQ   (R9)(R9*2), R10
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
+	VPXORD Z24, Z24, Z24
+	VPXORD Z25, Z25, Z25
+	VPXORD Z26, Z26, Z26
+	VPXORD Z27, Z27, Z27
+	VPXORD Z28, Z28, Z28
+	VPXORD Z29, Z29, Z29
+	VPXORD Z30, Z30, Z30
+	VPXORD Z31, Z31, Z31
+	TESTQ  CX, CX
+	JZ     stored
 
 segment:
 	MOVL (BX), R8
 	ADDQ $0x04, BX
 	ADDQ SI, R8
 	LEAQ (R8)(R9*4), R11
+	MOVQ R13, AX
+	DECQ CX
+	JNZ  unit
+	SUBQ $0x08, AX
+	JG   unit
 	MOVQ R13, AX
 
 unit:
@@ -3463,15 +4042,70 @@ unit:
 	MOVQ         16(R12), R15
 
 fetched:
-	ADDQ $0x04, R8
-	ADDQ $0x04, R11
-	ADDQ $0x000000c0, DI
-	DECQ AX
-	JNZ  unit
-	DECQ CX
-	JNZ  segment
-	MOVQ R14, (R12)
-	MOVQ R15, 8(R12)
+	ADDQ  $0x04, R8
+	ADDQ  $0x04, R11
+	ADDQ  $0x000000c0, DI
+	DECQ  AX
+	JNZ   unit
+	TESTQ CX, CX
+	JNZ   segment
+	MOVQ  R14, (R12)
+	MOVQ  R15, 8(R12)
+	CMPQ  R13, $0x08
+	JLE   stored
+	MOVQ  DX, R14
+	MOVQ  ldc+56(FP), R15
+	SHLQ  $0x02, R15
+	MOVQ  $0x00000008, AX
+
+last:
+	VMOVUPS      (DI), Z1
+	VMOVUPS      64(DI), Z2
+	VMOVUPS      128(DI), Z3
+	VBROADCASTSS (R8), Z0
+	VFMADD231PS  Z1, Z0, Z8
+	VFMADD231PS  Z2, Z0, Z9
+	VFMADD231PS  Z3, Z0, Z10
+	VBROADCASTSS (R8)(R9*1), Z0
+	VFMADD231PS  Z1, Z0, Z11
+	VFMADD231PS  Z2, Z0, Z12
+	VFMADD231PS  Z3, Z0, Z13
+	VBROADCASTSS (R8)(R9*2), Z0
+	VFMADD231PS  Z1, Z0, Z14
+	VFMADD231PS  Z2, Z0, Z15
+	VFMADD231PS  Z3, Z0, Z16
+	VBROADCASTSS (R8)(R10*1), Z0
+	VFMADD231PS  Z1, Z0, Z17
+	VFMADD231PS  Z2, Z0, Z18
+	VFMADD231PS  Z3, Z0, Z19
+	VBROADCASTSS (R11), Z0
+	VFMADD231PS  Z1, Z0, Z20
+	VFMADD231PS  Z2, Z0, Z21
+	VFMADD231PS  Z3, Z0, Z22
+	VBROADCASTSS (R11)(R9*1), Z0
+	VFMADD231PS  Z1, Z0, Z23
+	VFMADD231PS  Z2, Z0, Z24
+	VFMADD231PS  Z3, Z0, Z25
+	VBROADCASTSS (R11)(R9*2), Z0
+	VFMADD231PS  Z1, Z0, Z26
+	VFMADD231PS  Z2, Z0, Z27
+	VFMADD231PS  Z3, Z0, Z28
+	VBROADCASTSS (R11)(R10*1), Z0
+	VFMADD231PS  Z1, Z0, Z29
+	VFMADD231PS  Z2, Z0, Z30
+	VFMADD231PS  Z3, Z0, Z31
+	PREFETCHT0   3072(DI)
+	PREFETCHT0   3136(DI)
+	PREFETCHT0   3200(DI)
+	PREFETCHT0   (R14)
+	PREFETCHT0   64(R14)
+	PREFETCHT0   128(R14)
+	ADDQ         R15, R14
+	ADDQ         $0x04, R8
+	ADDQ         $0x04, R11
+	ADDQ         $0x000000c0, DI
+	DECQ         AX
+	JNZ          last
 
 stored:
 	MOVQ    ldc+56(FP), R9
@@ -3618,84 +4252,57 @@ done:
 // func rowsBF16Z3(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 // Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·rowsBF16Z3(SB), NOSPLIT, $0-96
-	MOVQ       k+0(FP), R13
-	MOVQ       segs+8(FP), CX
-	MOVQ       seg+16(FP), BX
-	MOVQ       a+24(FP), SI
-	MOVQ       b+40(FP), DI
-	MOVQ       c+48(FP), DX
-	MOVQ       walk+88(FP), R12
-	MOVQ       (R12), R14
-	MOVQ       8(R12), R15
-	MOVQ       ldc+56(FP), R9
-	SHLQ       $0x02, R9
-	MOVQ       rows+64(FP), R10
-	MOVQ       DX, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	MOVQ       lda+32(FP), R9
-	LEAQ       (R9)(R9*2), R10
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	VPXORD     Z10, Z10, Z10
-	VPXORD     Z11, Z11, Z11
-	VPXORD     Z12, Z12, Z12
-	VPXORD     Z13, Z13, Z13
-	VPXORD     Z14, Z14, Z14
-	VPXORD     Z15, Z15, Z15
-	VPXORD     Z16, Z16, Z16
-	VPXORD     Z17, Z17, Z17
-	VPXORD     Z18, Z18, Z18
-	VPXORD     Z19, Z19, Z19
-	VPXORD     Z20, Z20, Z20
-	VPXORD     Z21, Z21, Z21
-	VPXORD     Z22, Z22, Z22
-	VPXORD     Z23, Z23, Z23
-	VPXORD     Z24, Z24, Z24
-	VPXORD     Z25, Z25, Z25
-	VPXORD     Z26, Z26, Z26
-	VPXORD     Z27, Z27, Z27
-	VPXORD     Z28, Z28, Z28
-	VPXORD     Z29, Z29, Z29
-	VPXORD     Z30, Z30, Z30
-	VPXORD     Z31, Z31, Z31
-	TESTQ      CX, CX
-	JZ         stored
+	MOVQ   k+0(FP), R13
+	MOVQ   segs+8(FP), CX
+	MOVQ   seg+16(FP), BX
+	MOVQ   a+24(FP), SI
+	MOVQ   b+40(FP), DI
+	MOVQ   c+48(FP), DX
+	MOVQ   walk+88(FP), R12
+	MOVQ   (R12), R14
+	MOVQ   8(R12), R15
+	MOVQ   ldc+56(FP), R9
+	SHLQ   $0x02, R9
+	MOVQ   rows+64(FP), R10
+	MOVQ   lda+32(FP), R9
+	LEAQ   (R9)(R9*2), R10
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
+	VPXORD Z24, Z24, Z24
+	VPXORD Z25, Z25, Z25
+	VPXORD Z26, Z26, Z26
+	VPXORD Z27, Z27, Z27
+	VPXORD Z28, Z28, Z28
+	VPXORD Z29, Z29, Z29
+	VPXORD Z30, Z30, Z30
+	VPXORD Z31, Z31, Z31
+	TESTQ  CX, CX
+	JZ     stored
 
 segment:
 	MOVL (BX), R8
 	ADDQ $0x04, BX
 	ADDQ SI, R8
 	LEAQ (R8)(R9*4), R11
+	MOVQ R13, AX
+	DECQ CX
+	JNZ  unit
+	SUBQ $0x08, AX
+	JG   unit
 	MOVQ R13, AX
 
 unit:
@@ -3817,15 +4424,142 @@ unit:
 	MOVQ       16(R12), R15
 
 fetched:
-	ADDQ $0x04, R8
-	ADDQ $0x04, R11
-	ADDQ $0x000000c0, DI
-	DECQ AX
-	JNZ  unit
-	DECQ CX
-	JNZ  segment
-	MOVQ R14, (R12)
-	MOVQ R15, 8(R12)
+	ADDQ  $0x04, R8
+	ADDQ  $0x04, R11
+	ADDQ  $0x000000c0, DI
+	DECQ  AX
+	JNZ   unit
+	TESTQ CX, CX
+	JNZ   segment
+	MOVQ  R14, (R12)
+	MOVQ  R15, 8(R12)
+	CMPQ  R13, $0x08
+	JLE   stored
+	MOVQ  DX, R14
+	MOVQ  ldc+56(FP), R15
+	SHLQ  $0x02, R15
+	MOVQ  $0x00000008, AX
+
+last:
+	VMOVUPS      (DI), Z1
+	VMOVUPS      64(DI), Z2
+	VMOVUPS      128(DI), Z3
+	VBROADCASTSS (R8), Z0
+
+	// VDPBF16PS Z1, Z0, Z8
+	LONG $0x487e7262
+	WORD $0xc152
+
+	// VDPBF16PS Z2, Z0, Z9
+	LONG $0x487e7262
+	WORD $0xca52
+
+	// VDPBF16PS Z3, Z0, Z10
+	LONG         $0x487e7262
+	WORD         $0xd352
+	VBROADCASTSS (R8)(R9*1), Z0
+
+	// VDPBF16PS Z1, Z0, Z11
+	LONG $0x487e7262
+	WORD $0xd952
+
+	// VDPBF16PS Z2, Z0, Z12
+	LONG $0x487e7262
+	WORD $0xe252
+
+	// VDPBF16PS Z3, Z0, Z13
+	LONG         $0x487e7262
+	WORD         $0xeb52
+	VBROADCASTSS (R8)(R9*2), Z0
+
+	// VDPBF16PS Z1, Z0, Z14
+	LONG $0x487e7262
+	WORD $0xf152
+
+	// VDPBF16PS Z2, Z0, Z15
+	LONG $0x487e7262
+	WORD $0xfa52
+
+	// VDPBF16PS Z3, Z0, Z16
+	LONG         $0x487ee262
+	WORD         $0xc352
+	VBROADCASTSS (R8)(R10*1), Z0
+
+	// VDPBF16PS Z1, Z0, Z17
+	LONG $0x487ee262
+	WORD $0xc952
+
+	// VDPBF16PS Z2, Z0, Z18
+	LONG $0x487ee262
+	WORD $0xd252
+
+	// VDPBF16PS Z3, Z0, Z19
+	LONG         $0x487ee262
+	WORD         $0xdb52
+	VBROADCASTSS (R11), Z0
+
+	// VDPBF16PS Z1, Z0, Z20
+	LONG $0x487ee262
+	WORD $0xe152
+
+	// VDPBF16PS Z2, Z0, Z21
+	LONG $0x487ee262
+	WORD $0xea52
+
+	// VDPBF16PS Z3, Z0, Z22
+	LONG         $0x487ee262
+	WORD         $0xf352
+	VBROADCASTSS (R11)(R9*1), Z0
+
+	// VDPBF16PS Z1, Z0, Z23
+	LONG $0x487ee262
+	WORD $0xf952
+
+	// VDPBF16PS Z2, Z0, Z24
+	LONG $0x487e6262
+	WORD $0xc252
+
+	// VDPBF16PS Z3, Z0, Z25
+	LONG         $0x487e6262
+	WORD         $0xcb52
+	VBROADCASTSS (R11)(R9*2), Z0
+
+	// VDPBF16PS Z1, Z0, Z26
+	LONG $0x487e6262
+	WORD $0xd152
+
+	// VDPBF16PS Z2, Z0, Z27
+	LONG $0x487e6262
+	WORD $0xda52
+
+	// VDPBF16PS Z3, Z0, Z28
+	LONG         $0x487e6262
+	WORD         $0xe352
+	VBROADCASTSS (R11)(R10*1), Z0
+
+	// VDPBF16PS Z1, Z0, Z29
+	LONG $0x487e6262
+	WORD $0xe952
+
+	// VDPBF16PS Z2, Z0, Z30
+	LONG $0x487e6262
+	WORD $0xf252
+
+	// VDPBF16PS Z3, Z0, Z31
+	LONG       $0x487e6262
+	WORD       $0xfb52
+	PREFETCHT0 3072(DI)
+	PREFETCHT0 3136(DI)
+	PREFETCHT0 3200(DI)
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	PREFETCHT0 128(R14)
+	ADDQ       R15, R14
+	ADDQ       $0x04, R8
+	ADDQ       $0x04, R11
+	ADDQ       $0x000000c0, DI
+	DECQ       AX
+	JNZ        last
 
 stored:
 	MOVQ    ldc+56(FP), R9
@@ -3972,82 +4706,55 @@ done:
 // func tileI8Z3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 // Requires: AVX, AVX512F, AVX512VNNI, BMI2, MMX+
 TEXT ·tileI8Z3(SB), NOSPLIT, $0-88
-	MOVQ       k+0(FP), R13
-	MOVQ       segs+8(FP), CX
-	MOVQ       seg+16(FP), BX
-	MOVQ       a+24(FP), SI
-	MOVQ       b+32(FP), DI
-	MOVQ       c+40(FP), DX
-	MOVQ       walk+80(FP), R12
-	MOVQ       (R12), R14
-	MOVQ       8(R12), R15
-	MOVQ       ldc+48(FP), R9
-	SHLQ       $0x02, R9
-	MOVQ       rows+56(FP), R10
-	MOVQ       DX, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	VMOVUPS    (DI), Z8
-	VMOVAPS    Z8, Z11
-	VMOVAPS    Z8, Z14
-	VMOVAPS    Z8, Z17
-	VMOVAPS    Z8, Z20
-	VMOVAPS    Z8, Z23
-	VMOVAPS    Z8, Z26
-	VMOVAPS    Z8, Z29
-	VMOVUPS    64(DI), Z9
-	VMOVAPS    Z9, Z12
-	VMOVAPS    Z9, Z15
-	VMOVAPS    Z9, Z18
-	VMOVAPS    Z9, Z21
-	VMOVAPS    Z9, Z24
-	VMOVAPS    Z9, Z27
-	VMOVAPS    Z9, Z30
-	VMOVUPS    128(DI), Z10
-	VMOVAPS    Z10, Z13
-	VMOVAPS    Z10, Z16
-	VMOVAPS    Z10, Z19
-	VMOVAPS    Z10, Z22
-	VMOVAPS    Z10, Z25
-	VMOVAPS    Z10, Z28
-	VMOVAPS    Z10, Z31
-	ADDQ       $0x000000c0, DI
-	TESTQ      CX, CX
-	JZ         stored
+	MOVQ    k+0(FP), R13
+	MOVQ    segs+8(FP), CX
+	MOVQ    seg+16(FP), BX
+	MOVQ    a+24(FP), SI
+	MOVQ    b+32(FP), DI
+	MOVQ    c+40(FP), DX
+	MOVQ    walk+80(FP), R12
+	MOVQ    (R12), R14
+	MOVQ    8(R12), R15
+	MOVQ    ldc+48(FP), R9
+	SHLQ    $0x02, R9
+	MOVQ    rows+56(FP), R10
+	VMOVUPS (DI), Z8
+	VMOVAPS Z8, Z11
+	VMOVAPS Z8, Z14
+	VMOVAPS Z8, Z17
+	VMOVAPS Z8, Z20
+	VMOVAPS Z8, Z23
+	VMOVAPS Z8, Z26
+	VMOVAPS Z8, Z29
+	VMOVUPS 64(DI), Z9
+	VMOVAPS Z9, Z12
+	VMOVAPS Z9, Z15
+	VMOVAPS Z9, Z18
+	VMOVAPS Z9, Z21
+	VMOVAPS Z9, Z24
+	VMOVAPS Z9, Z27
+	VMOVAPS Z9, Z30
+	VMOVUPS 128(DI), Z10
+	VMOVAPS Z10, Z13
+	VMOVAPS Z10, Z16
+	VMOVAPS Z10, Z19
+	VMOVAPS Z10, Z22
+	VMOVAPS Z10, Z25
+	VMOVAPS Z10, Z28
+	VMOVAPS Z10, Z31
+	ADDQ    $0x000000c0, DI
+	TESTQ   CX, CX
+	JZ      stored
 
 segment:
 	MOVL (BX), R8
 	ADDQ $0x04, BX
 	ADDQ SI, R8
+	MOVQ R13, AX
+	DECQ CX
+	JNZ  unit
+	SUBQ $0x08, AX
+	JG   unit
 	MOVQ R13, AX
 
 unit:
@@ -4097,14 +4804,68 @@ unit:
 	MOVQ         16(R12), R15
 
 fetched:
-	ADDQ $0x20, R8
-	ADDQ $0x000000c0, DI
-	DECQ AX
-	JNZ  unit
-	DECQ CX
-	JNZ  segment
-	MOVQ R14, (R12)
-	MOVQ R15, 8(R12)
+	ADDQ  $0x20, R8
+	ADDQ  $0x000000c0, DI
+	DECQ  AX
+	JNZ   unit
+	TESTQ CX, CX
+	JNZ   segment
+	MOVQ  R14, (R12)
+	MOVQ  R15, 8(R12)
+	CMPQ  R13, $0x08
+	JLE   stored
+	MOVQ  DX, R14
+	MOVQ  ldc+48(FP), R15
+	SHLQ  $0x02, R15
+	MOVQ  $0x00000008, AX
+
+last:
+	VMOVUPS      (DI), Z1
+	VMOVUPS      64(DI), Z2
+	VMOVUPS      128(DI), Z3
+	VBROADCASTSS (R8), Z0
+	VPDPBUSD     Z1, Z0, Z8
+	VPDPBUSD     Z2, Z0, Z9
+	VPDPBUSD     Z3, Z0, Z10
+	VBROADCASTSS 4(R8), Z0
+	VPDPBUSD     Z1, Z0, Z11
+	VPDPBUSD     Z2, Z0, Z12
+	VPDPBUSD     Z3, Z0, Z13
+	VBROADCASTSS 8(R8), Z0
+	VPDPBUSD     Z1, Z0, Z14
+	VPDPBUSD     Z2, Z0, Z15
+	VPDPBUSD     Z3, Z0, Z16
+	VBROADCASTSS 12(R8), Z0
+	VPDPBUSD     Z1, Z0, Z17
+	VPDPBUSD     Z2, Z0, Z18
+	VPDPBUSD     Z3, Z0, Z19
+	VBROADCASTSS 16(R8), Z0
+	VPDPBUSD     Z1, Z0, Z20
+	VPDPBUSD     Z2, Z0, Z21
+	VPDPBUSD     Z3, Z0, Z22
+	VBROADCASTSS 20(R8), Z0
+	VPDPBUSD     Z1, Z0, Z23
+	VPDPBUSD     Z2, Z0, Z24
+	VPDPBUSD     Z3, Z0, Z25
+	VBROADCASTSS 24(R8), Z0
+	VPDPBUSD     Z1, Z0, Z26
+	VPDPBUSD     Z2, Z0, Z27
+	VPDPBUSD     Z3, Z0, Z28
+	VBROADCASTSS 28(R8), Z0
+	VPDPBUSD     Z1, Z0, Z29
+	VPDPBUSD     Z2, Z0, Z30
+	VPDPBUSD     Z3, Z0, Z31
+	PREFETCHT0   3072(DI)
+	PREFETCHT0   3136(DI)
+	PREFETCHT0   3200(DI)
+	PREFETCHT0   (R14)
+	PREFETCHT0   64(R14)
+	PREFETCHT0   128(R14)
+	ADDQ         R15, R14
+	ADDQ         $0x20, R8
+	ADDQ         $0x000000c0, DI
+	DECQ         AX
+	JNZ          last
 
 stored:
 	MOVQ    cols+64(FP), R12
@@ -4248,49 +5009,42 @@ done:
 // func tileF32Y3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 // Requires: AVX, FMA3, MMX+
 TEXT ·tileF32Y3(SB), NOSPLIT, $0-88
-	MOVQ       k+0(FP), R13
-	MOVQ       segs+8(FP), CX
-	MOVQ       seg+16(FP), BX
-	MOVQ       a+24(FP), SI
-	MOVQ       b+32(FP), DI
-	MOVQ       c+40(FP), DX
-	MOVQ       walk+80(FP), R12
-	MOVQ       (R12), R14
-	MOVQ       8(R12), R15
-	MOVQ       ldc+48(FP), R9
-	SHLQ       $0x02, R9
-	MOVQ       rows+56(FP), R10
-	MOVQ       DX, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	VXORPS     Y4, Y4, Y4
-	VXORPS     Y5, Y5, Y5
-	VXORPS     Y6, Y6, Y6
-	VXORPS     Y7, Y7, Y7
-	VXORPS     Y8, Y8, Y8
-	VXORPS     Y9, Y9, Y9
-	VXORPS     Y10, Y10, Y10
-	VXORPS     Y11, Y11, Y11
-	VXORPS     Y12, Y12, Y12
-	VXORPS     Y13, Y13, Y13
-	VXORPS     Y14, Y14, Y14
-	VXORPS     Y15, Y15, Y15
-	TESTQ      CX, CX
-	JZ         stored
+	MOVQ   k+0(FP), R13
+	MOVQ   segs+8(FP), CX
+	MOVQ   seg+16(FP), BX
+	MOVQ   a+24(FP), SI
+	MOVQ   b+32(FP), DI
+	MOVQ   c+40(FP), DX
+	MOVQ   walk+80(FP), R12
+	MOVQ   (R12), R14
+	MOVQ   8(R12), R15
+	MOVQ   ldc+48(FP), R9
+	SHLQ   $0x02, R9
+	MOVQ   rows+56(FP), R10
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+	VXORPS Y14, Y14, Y14
+	VXORPS Y15, Y15, Y15
+	TESTQ  CX, CX
+	JZ     stored
 
 segment:
 	MOVL (BX), R8
 	ADDQ $0x04, BX
 	ADDQ SI, R8
+	MOVQ R13, AX
+	DECQ CX
+	JNZ  unit
+	SUBQ $0x04, AX
+	JG   unit
 	MOVQ R13, AX
 
 unit:
@@ -4324,14 +5078,51 @@ unit:
 	MOVQ         16(R12), R15
 
 fetched:
-	ADDQ $0x20, R8
-	ADDQ $0x00000060, DI
-	DECQ AX
-	JNZ  unit
-	DECQ CX
-	JNZ  segment
-	MOVQ R14, (R12)
-	MOVQ R15, 8(R12)
+	ADDQ  $0x20, R8
+	ADDQ  $0x00000060, DI
+	DECQ  AX
+	JNZ   unit
+	TESTQ CX, CX
+	JNZ   segment
+	MOVQ  R14, (R12)
+	MOVQ  R15, 8(R12)
+	CMPQ  R13, $0x04
+	JLE   stored
+	MOVQ  DX, R14
+	MOVQ  ldc+48(FP), R15
+	SHLQ  $0x02, R15
+	MOVQ  $0x00000004, AX
+
+last:
+	VMOVUPS      (DI), Y1
+	VMOVUPS      32(DI), Y2
+	VMOVUPS      64(DI), Y3
+	VBROADCASTSS (R8), Y0
+	VFMADD231PS  Y1, Y0, Y4
+	VFMADD231PS  Y2, Y0, Y5
+	VFMADD231PS  Y3, Y0, Y6
+	VBROADCASTSS 4(R8), Y0
+	VFMADD231PS  Y1, Y0, Y7
+	VFMADD231PS  Y2, Y0, Y8
+	VFMADD231PS  Y3, Y0, Y9
+	VBROADCASTSS 8(R8), Y0
+	VFMADD231PS  Y1, Y0, Y10
+	VFMADD231PS  Y2, Y0, Y11
+	VFMADD231PS  Y3, Y0, Y12
+	VBROADCASTSS 12(R8), Y0
+	VFMADD231PS  Y1, Y0, Y13
+	VFMADD231PS  Y2, Y0, Y14
+	VFMADD231PS  Y3, Y0, Y15
+	PREFETCHT0   3072(DI)
+	PREFETCHT0   3104(DI)
+	PREFETCHT0   3136(DI)
+	PREFETCHT0   (R14)
+	PREFETCHT0   64(R14)
+	ADDQ         R15, R14
+	ADDQ         $0x20, R8
+	ADDQ         $0x00000060, DI
+	DECQ         AX
+	JNZ          last
 
 stored:
 	MOVQ       cols+64(FP), R12
@@ -4411,49 +5202,42 @@ done:
 // func tileI16Y3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 // Requires: AVX, AVX2, MMX+
 TEXT ·tileI16Y3(SB), NOSPLIT, $0-88
-	MOVQ       k+0(FP), R13
-	MOVQ       segs+8(FP), CX
-	MOVQ       seg+16(FP), BX
-	MOVQ       a+24(FP), SI
-	MOVQ       b+32(FP), DI
-	MOVQ       c+40(FP), DX
-	MOVQ       walk+80(FP), R12
-	MOVQ       (R12), R14
-	MOVQ       8(R12), R15
-	MOVQ       ldc+48(FP), R9
-	SHLQ       $0x02, R9
-	MOVQ       rows+56(FP), R10
-	MOVQ       DX, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	VXORPS     Y4, Y4, Y4
-	VXORPS     Y5, Y5, Y5
-	VXORPS     Y6, Y6, Y6
-	VXORPS     Y7, Y7, Y7
-	VXORPS     Y8, Y8, Y8
-	VXORPS     Y9, Y9, Y9
-	VXORPS     Y10, Y10, Y10
-	VXORPS     Y11, Y11, Y11
-	VXORPS     Y12, Y12, Y12
-	VXORPS     Y13, Y13, Y13
-	VXORPS     Y14, Y14, Y14
-	VXORPS     Y15, Y15, Y15
-	TESTQ      CX, CX
-	JZ         stored
+	MOVQ   k+0(FP), R13
+	MOVQ   segs+8(FP), CX
+	MOVQ   seg+16(FP), BX
+	MOVQ   a+24(FP), SI
+	MOVQ   b+32(FP), DI
+	MOVQ   c+40(FP), DX
+	MOVQ   walk+80(FP), R12
+	MOVQ   (R12), R14
+	MOVQ   8(R12), R15
+	MOVQ   ldc+48(FP), R9
+	SHLQ   $0x02, R9
+	MOVQ   rows+56(FP), R10
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+	VXORPS Y14, Y14, Y14
+	VXORPS Y15, Y15, Y15
+	TESTQ  CX, CX
+	JZ     stored
 
 segment:
 	MOVL (BX), R8
 	ADDQ $0x04, BX
 	ADDQ SI, R8
+	MOVQ R13, AX
+	DECQ CX
+	JNZ  unit
+	SUBQ $0x04, AX
+	JG   unit
 	MOVQ R13, AX
 
 unit:
@@ -4508,14 +5292,72 @@ unit:
 	MOVQ         16(R12), R15
 
 fetched:
-	ADDQ $0x20, R8
-	ADDQ $0x00000060, DI
-	DECQ AX
-	JNZ  unit
-	DECQ CX
-	JNZ  segment
-	MOVQ R14, (R12)
-	MOVQ R15, 8(R12)
+	ADDQ  $0x20, R8
+	ADDQ  $0x00000060, DI
+	DECQ  AX
+	JNZ   unit
+	TESTQ CX, CX
+	JNZ   segment
+	MOVQ  R14, (R12)
+	MOVQ  R15, 8(R12)
+	CMPQ  R13, $0x04
+	JLE   stored
+	MOVQ  DX, R14
+	MOVQ  ldc+48(FP), R15
+	SHLQ  $0x02, R15
+	MOVQ  $0x00000004, AX
+
+last:
+	VBROADCASTSS (R8), Y1
+	VMOVUPS      (DI), Y2
+	VPMADDWD     Y2, Y1, Y0
+	VPADDD       Y0, Y4, Y4
+	VMOVUPS      32(DI), Y3
+	VPMADDWD     Y3, Y1, Y0
+	VPADDD       Y0, Y5, Y5
+	VMOVUPS      64(DI), Y2
+	VPMADDWD     Y2, Y1, Y0
+	VPADDD       Y0, Y6, Y6
+	VBROADCASTSS 4(R8), Y1
+	VMOVUPS      (DI), Y2
+	VPMADDWD     Y2, Y1, Y0
+	VPADDD       Y0, Y7, Y7
+	VMOVUPS      32(DI), Y3
+	VPMADDWD     Y3, Y1, Y0
+	VPADDD       Y0, Y8, Y8
+	VMOVUPS      64(DI), Y2
+	VPMADDWD     Y2, Y1, Y0
+	VPADDD       Y0, Y9, Y9
+	VBROADCASTSS 8(R8), Y1
+	VMOVUPS      (DI), Y2
+	VPMADDWD     Y2, Y1, Y0
+	VPADDD       Y0, Y10, Y10
+	VMOVUPS      32(DI), Y3
+	VPMADDWD     Y3, Y1, Y0
+	VPADDD       Y0, Y11, Y11
+	VMOVUPS      64(DI), Y2
+	VPMADDWD     Y2, Y1, Y0
+	VPADDD       Y0, Y12, Y12
+	VBROADCASTSS 12(R8), Y1
+	VMOVUPS      (DI), Y2
+	VPMADDWD     Y2, Y1, Y0
+	VPADDD       Y0, Y13, Y13
+	VMOVUPS      32(DI), Y3
+	VPMADDWD     Y3, Y1, Y0
+	VPADDD       Y0, Y14, Y14
+	VMOVUPS      64(DI), Y2
+	VPMADDWD     Y2, Y1, Y0
+	VPADDD       Y0, Y15, Y15
+	PREFETCHT0   3072(DI)
+	PREFETCHT0   3104(DI)
+	PREFETCHT0   3136(DI)
+	PREFETCHT0   (R14)
+	PREFETCHT0   64(R14)
+	ADDQ         R15, R14
+	ADDQ         $0x20, R8
+	ADDQ         $0x00000060, DI
+	DECQ         AX
+	JNZ          last
 
 stored:
 	MOVQ       cols+64(FP), R12

@@ -119,7 +119,6 @@ var fetches = walk{state: reg.R12, at: reg.R14, left: reg.R15}
 func (t tile) generate() {
 	t.header()
 	loadArgs()
-	t.prefetch()
 	if t.inPlace {
 		Load(Param("lda"), rLda)
 		LEAQ(Mem{Base: rLda, Index: rLda, Scale: 2}, rLda3)
@@ -157,7 +156,8 @@ func (t tile) header() {
 		"\t}",
 		"\tif add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }",
 		"",
-		"where dot of two units is "+t.doc+", and fetches a line for each unit.",
+		"where dot of two units is "+t.doc+", and fetches a line for each unit but the last,",
+		"which ask for C instead.",
 	)
 }
 
@@ -178,19 +178,6 @@ func loadTarget() {
 	Load(Param("ldc"), rLdc)
 	SHLQ(U8(2), rLdc)
 	Load(Param("rows"), rRows)
-}
-
-// prefetch asks for the tile of C early: it was last used a whole sweep ago.
-func (t tile) prefetch() {
-	MOVQ(rC, rTmp)
-	for r := 0; r < t.isa.rows; r++ {
-		for line := 0; line*64 < t.vectors*t.isa.lanes*4; line++ {
-			PREFETCHT0(Mem{Base: rTmp, Disp: 64 * line})
-		}
-		if r+1 < t.isa.rows {
-			ADDQ(rLdc, rTmp)
-		}
-	}
 }
 
 // acc is the accumulator of row r and vector v; the lowest registers stay free
@@ -224,7 +211,9 @@ func (t tile) begin() {
 	}
 }
 
-// loop walks the segments, and the units within each.
+// loop walks the segments, and the units within each. The last units of all ask for the
+// tile of C, row by row: it was last used a whole sweep ago, and would not stay in L1
+// for longer.
 func (t tile) loop() {
 	TESTQ(rSegs, rSegs)
 	JZ(LabelRef("stored"))
@@ -236,12 +225,53 @@ func (t tile) loop() {
 		LEAQ(Mem{Base: rAk, Index: rLda, Scale: 4}, rA4)
 	}
 	MOVQ(rK, rLeft)
+	DECQ(rSegs)
+	JNZ(LabelRef("unit"))
+	SUBQ(U8(uint8(t.isa.rows)), rLeft)
+	JG(LabelRef("unit"))
+	MOVQ(rK, rLeft)
 	Label("unit")
 	t.step()
+	t.prefetch()
+	fetches.fetch("fetched")
+	t.advance()
+	JNZ(LabelRef("unit"))
+	TESTQ(rSegs, rSegs)
+	JNZ(LabelRef("segment"))
+	fetches.end()
+	CMPQ(rK, U8(uint8(t.isa.rows)))
+	JLE(LabelRef("stored"))
+	t.last()
+	Label("stored")
+}
+
+// last multiplies as many units as there are rows, and asks for a row of C in each.
+func (t tile) last() {
+	row, ldc := fetches.at, fetches.left
+	MOVQ(rC, row)
+	Load(Param("ldc"), ldc)
+	SHLQ(U8(2), ldc)
+	MOVQ(U32(uint32(t.isa.rows)), rLeft)
+	Label("last")
+	t.step()
+	t.prefetch()
+	for line := 0; line*64 < t.vectors*t.isa.lanes*4; line++ {
+		PREFETCHT0(Mem{Base: row, Disp: 64 * line})
+	}
+	ADDQ(ldc, row)
+	t.advance()
+	JNZ(LabelRef("last"))
+}
+
+// prefetch asks for the units of B some way ahead.
+func (t tile) prefetch() {
 	for v := 0; v < t.vectors; v++ {
 		PREFETCHT0(Mem{Base: rB, Disp: ahead + 4*v*t.isa.lanes})
 	}
-	fetches.fetch("fetched")
+}
+
+// advance moves on to the next unit; the flags are zero's after the last.
+func (t tile) advance() {
 	if t.inPlace {
 		ADDQ(U8(4), rAk)
 		ADDQ(U8(4), rA4)
@@ -250,11 +280,6 @@ func (t tile) loop() {
 	}
 	ADDQ(U32(uint32(4*t.vectors*t.isa.lanes)), rB)
 	DECQ(rLeft)
-	JNZ(LabelRef("unit"))
-	DECQ(rSegs)
-	JNZ(LabelRef("segment"))
-	fetches.end()
-	Label("stored")
 }
 
 // step multiplies one unit of K: every row's unit of A by all vectors of B. The
