@@ -30,7 +30,7 @@ type engine struct {
 	turn        func(dst *uint32, stride int, src *uint32, ld, n int) // turnWords, or nil
 	gather      func(to []float32, index []uint16, from []float32, walk *uintptr)
 
-	inPlace []inPlaceFunc // of one vector, two, ...; or nil
+	inPlace []inPlaceFunc // of one vector, two, ...; or nil. Tiles of panel rows only.
 
 	// Of one vector, two, ...; or nil. A block's outputs lie together in each unit, or in
 	// the second if there is one, its units in each output.
@@ -125,12 +125,22 @@ type turnedFunc func(k, segs int, seg *uint32, a *byte, b, c, from, to *uint32, 
 //	to[u*16+j] = from[u*step/4+j]
 type stripsFunc func(k int, a *uint32, bc *[6]uintptr, ldc int, from *byte, step int, to *uint32, walk *uintptr)
 
+// rowPanel is a panel of A as tiles read it: packed, or rows that lie lda bytes apart.
+type rowPanel struct {
+	at  *uint32
+	lda int // 0 if packed
+}
+
 // strip computes what a tileFunc of enough vectors does, for all rows of a panel, and
 // fetches some of what comes next.
-func (e *engine) strip(k, segs int, seg *uint32, a, b, c *uint32, ldc, rows, cols, add int, next *fetcher) {
+func (e *engine) strip(k, segs int, seg *uint32, a rowPanel, b, c *uint32, ldc, rows, cols, add int, next *fetcher) {
 	vectors := ceil(cols, e.lanes)
+	if a.lda > 0 {
+		e.inPlace[vectors-1](k, segs, seg, a.at, a.lda, b, c, ldc, rows, cols, add, next.walk(b, e.fetches(k, segs)))
+		return
+	}
 	for r := 0; r < rows; r += e.rows {
-		e.tiles[vectors-1](k, segs, seg, after(a, r), b, after(c, r*ldc), ldc, rows-r, cols, add, next.walk(b, e.fetches(k, segs)))
+		e.tiles[vectors-1](k, segs, seg, after(a.at, r), b, after(c, r*ldc), ldc, rows-r, cols, add, next.walk(b, e.fetches(k, segs)))
 	}
 }
 

@@ -56,6 +56,7 @@ func asmEngines(t Type) []*engine {
 	if t == I8 && isa.VNNI() {
 		e := avx512("avx512vnni", packU8, packI8, packer{}, tileI8Z1, tileI8Z2, tileI8Z3)
 		e.start = []func(b *uint32, k int){startZ1, startZ2, startZ3}
+		e.inPlace = []inPlaceFunc{rowsI8Z1, rowsI8Z2, rowsI8Z3}
 		list = append(list, e)
 	}
 	return list

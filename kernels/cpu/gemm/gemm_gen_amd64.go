@@ -84,6 +84,22 @@ func rowsBF16Z1(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *
 //go:noescape
 func tileI8Z1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 
+// rowsI8Z1 computes, for 0 <= i < min(rows, 8) and 0 <= j < cols <= 16:
+//
+//	var acc int32 = b[j]
+//	for s := range segs {
+//		for u := range k {
+//			acc += dot(a[i*lda/4+seg[s]/4+u], b[(1+s*k+u)*16+j])
+//		}
+//	}
+//	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
+//
+// where dot of two units is the sum of four uint8(a+128)*int8(b), and fetches a line for each unit but the last,
+// which ask for C instead.
+//
+//go:noescape
+func rowsI8Z1(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
+
 // tileF32Y1 computes, for 0 <= i < min(rows, 4) and 0 <= j < cols <= 8:
 //
 //	var acc float32
@@ -196,6 +212,22 @@ func rowsBF16Z2(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *
 //go:noescape
 func tileI8Z2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 
+// rowsI8Z2 computes, for 0 <= i < min(rows, 8) and 0 <= j < cols <= 32:
+//
+//	var acc int32 = b[j]
+//	for s := range segs {
+//		for u := range k {
+//			acc += dot(a[i*lda/4+seg[s]/4+u], b[(1+s*k+u)*32+j])
+//		}
+//	}
+//	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
+//
+// where dot of two units is the sum of four uint8(a+128)*int8(b), and fetches a line for each unit but the last,
+// which ask for C instead.
+//
+//go:noescape
+func rowsI8Z2(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
+
 // tileF32Y2 computes, for 0 <= i < min(rows, 4) and 0 <= j < cols <= 16:
 //
 //	var acc float32
@@ -307,6 +339,22 @@ func rowsBF16Z3(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *
 //
 //go:noescape
 func tileI8Z3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
+
+// rowsI8Z3 computes, for 0 <= i < min(rows, 8) and 0 <= j < cols <= 48:
+//
+//	var acc int32 = b[j]
+//	for s := range segs {
+//		for u := range k {
+//			acc += dot(a[i*lda/4+seg[s]/4+u], b[(1+s*k+u)*48+j])
+//		}
+//	}
+//	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
+//
+// where dot of two units is the sum of four uint8(a+128)*int8(b), and fetches a line for each unit but the last,
+// which ask for C instead.
+//
+//go:noescape
+func rowsI8Z3(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 
 // tileF32Y3 computes, for 0 <= i < min(rows, 4) and 0 <= j < cols <= 24:
 //

@@ -1095,6 +1095,212 @@ done:
 	VZEROUPPER
 	RET
 
+// func rowsI8Z1(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
+// Requires: AVX, AVX512F, AVX512VNNI, BMI2, MMX+
+TEXT ·rowsI8Z1(SB), NOSPLIT, $0-96
+	MOVQ         k+0(FP), R13
+	MOVQ         segs+8(FP), CX
+	MOVQ         seg+16(FP), BX
+	MOVQ         a+24(FP), SI
+	MOVQ         b+40(FP), DI
+	MOVQ         c+48(FP), DX
+	MOVQ         walk+88(FP), R12
+	MOVQ         (R12), R14
+	MOVQ         8(R12), R15
+	MOVQ         ldc+56(FP), R9
+	SHLQ         $0x02, R9
+	MOVQ         rows+64(FP), R10
+	MOVQ         lda+32(FP), R9
+	LEAQ         (R9)(R9*2), R10
+	VBROADCASTSS flip<>+0(SB), Z4
+	VMOVUPS      (DI), Z8
+	VMOVAPS      Z8, Z9
+	VMOVAPS      Z8, Z10
+	VMOVAPS      Z8, Z11
+	VMOVAPS      Z8, Z12
+	VMOVAPS      Z8, Z13
+	VMOVAPS      Z8, Z14
+	VMOVAPS      Z8, Z15
+	ADDQ         $0x00000040, DI
+	TESTQ        CX, CX
+	JZ           stored
+
+segment:
+	MOVL (BX), R8
+	ADDQ $0x04, BX
+	ADDQ SI, R8
+	LEAQ (R8)(R9*4), R11
+	MOVQ R13, AX
+	DECQ CX
+	JNZ  unit
+	SUBQ $0x08, AX
+	JG   unit
+	MOVQ R13, AX
+
+unit:
+	VMOVUPS     (DI), Z1
+	VPXORD.BCST (R8), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z8
+	VPXORD.BCST (R8)(R9*1), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z9
+	VPXORD.BCST (R8)(R9*2), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z10
+	VPXORD.BCST (R8)(R10*1), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z11
+	VPXORD.BCST (R11), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z12
+	VPXORD.BCST (R11)(R9*1), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z13
+	VPXORD.BCST (R11)(R9*2), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z14
+	VPXORD.BCST (R11)(R10*1), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z15
+	PREFETCHT0  3072(DI)
+	PREFETCHT1  (R14)
+	ADDQ        $0x40, R14
+	DECQ        R15
+	JNZ         fetched
+	ADDQ        24(R12), R14
+	MOVQ        16(R12), R15
+
+fetched:
+	ADDQ  $0x04, R8
+	ADDQ  $0x04, R11
+	ADDQ  $0x00000040, DI
+	DECQ  AX
+	JNZ   unit
+	TESTQ CX, CX
+	JNZ   segment
+	MOVQ  R14, (R12)
+	MOVQ  R15, 8(R12)
+	CMPQ  R13, $0x08
+	JLE   stored
+	MOVQ  DX, R14
+	MOVQ  ldc+56(FP), R15
+	SHLQ  $0x02, R15
+	MOVQ  $0x00000008, AX
+
+last:
+	VMOVUPS     (DI), Z1
+	VPXORD.BCST (R8), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z8
+	VPXORD.BCST (R8)(R9*1), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z9
+	VPXORD.BCST (R8)(R9*2), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z10
+	VPXORD.BCST (R8)(R10*1), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z11
+	VPXORD.BCST (R11), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z12
+	VPXORD.BCST (R11)(R9*1), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z13
+	VPXORD.BCST (R11)(R9*2), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z14
+	VPXORD.BCST (R11)(R10*1), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z15
+	PREFETCHT0  3072(DI)
+	PREFETCHT0  (R14)
+	ADDQ        R15, R14
+	ADDQ        $0x04, R8
+	ADDQ        $0x04, R11
+	ADDQ        $0x00000040, DI
+	DECQ        AX
+	JNZ         last
+
+stored:
+	MOVQ    ldc+56(FP), R9
+	SHLQ    $0x02, R9
+	MOVQ    rows+64(FP), R10
+	MOVQ    cols+72(FP), R12
+	SUBQ    $0x00, R12
+	MOVQ    $-1, R11
+	BZHIQ   R12, R11, R11
+	KMOVW   R11, K1
+	MOVQ    add+80(FP), R11
+	TESTQ   R11, R11
+	JNZ     add
+	VMOVUPS Z8, K1, (DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z9, K1, (DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z10, K1, (DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z11, K1, (DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z12, K1, (DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z13, K1, (DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z14, K1, (DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z15, K1, (DX)
+	JMP     done
+
+add:
+	VMOVUPS.Z (DX), K1, Z0
+	VPADDD    Z0, Z8, Z8
+	VMOVUPS   Z8, K1, (DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VMOVUPS.Z (DX), K1, Z0
+	VPADDD    Z0, Z9, Z9
+	VMOVUPS   Z9, K1, (DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VMOVUPS.Z (DX), K1, Z0
+	VPADDD    Z0, Z10, Z10
+	VMOVUPS   Z10, K1, (DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VMOVUPS.Z (DX), K1, Z0
+	VPADDD    Z0, Z11, Z11
+	VMOVUPS   Z11, K1, (DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VMOVUPS.Z (DX), K1, Z0
+	VPADDD    Z0, Z12, Z12
+	VMOVUPS   Z12, K1, (DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VMOVUPS.Z (DX), K1, Z0
+	VPADDD    Z0, Z13, Z13
+	VMOVUPS   Z13, K1, (DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VMOVUPS.Z (DX), K1, Z0
+	VPADDD    Z0, Z14, Z14
+	VMOVUPS   Z14, K1, (DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VMOVUPS.Z (DX), K1, Z0
+	VPADDD    Z0, Z15, Z15
+	VMOVUPS   Z15, K1, (DX)
+
+done:
+	VZEROUPPER
+	RET
+
 // func tileF32Y1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 // Requires: AVX, FMA3, MMX+
 TEXT ·tileF32Y1(SB), NOSPLIT, $0-88
@@ -2727,6 +2933,265 @@ stored:
 	BZHIQ   R12, R11, R11
 	KMOVW   R11, K1
 	MOVQ    add+72(FP), R11
+	TESTQ   R11, R11
+	JNZ     add
+	VMOVUPS Z8, (DX)
+	VMOVUPS Z9, K1, 64(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z10, (DX)
+	VMOVUPS Z11, K1, 64(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z12, (DX)
+	VMOVUPS Z13, K1, 64(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z14, (DX)
+	VMOVUPS Z15, K1, 64(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z16, (DX)
+	VMOVUPS Z17, K1, 64(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z18, (DX)
+	VMOVUPS Z19, K1, 64(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z20, (DX)
+	VMOVUPS Z21, K1, 64(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z22, (DX)
+	VMOVUPS Z23, K1, 64(DX)
+	JMP     done
+
+add:
+	VPADDD    (DX), Z8, Z8
+	VMOVUPS   Z8, (DX)
+	VMOVUPS.Z 64(DX), K1, Z0
+	VPADDD    Z0, Z9, Z9
+	VMOVUPS   Z9, K1, 64(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VPADDD    (DX), Z10, Z10
+	VMOVUPS   Z10, (DX)
+	VMOVUPS.Z 64(DX), K1, Z0
+	VPADDD    Z0, Z11, Z11
+	VMOVUPS   Z11, K1, 64(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VPADDD    (DX), Z12, Z12
+	VMOVUPS   Z12, (DX)
+	VMOVUPS.Z 64(DX), K1, Z0
+	VPADDD    Z0, Z13, Z13
+	VMOVUPS   Z13, K1, 64(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VPADDD    (DX), Z14, Z14
+	VMOVUPS   Z14, (DX)
+	VMOVUPS.Z 64(DX), K1, Z0
+	VPADDD    Z0, Z15, Z15
+	VMOVUPS   Z15, K1, 64(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VPADDD    (DX), Z16, Z16
+	VMOVUPS   Z16, (DX)
+	VMOVUPS.Z 64(DX), K1, Z0
+	VPADDD    Z0, Z17, Z17
+	VMOVUPS   Z17, K1, 64(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VPADDD    (DX), Z18, Z18
+	VMOVUPS   Z18, (DX)
+	VMOVUPS.Z 64(DX), K1, Z0
+	VPADDD    Z0, Z19, Z19
+	VMOVUPS   Z19, K1, 64(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VPADDD    (DX), Z20, Z20
+	VMOVUPS   Z20, (DX)
+	VMOVUPS.Z 64(DX), K1, Z0
+	VPADDD    Z0, Z21, Z21
+	VMOVUPS   Z21, K1, 64(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VPADDD    (DX), Z22, Z22
+	VMOVUPS   Z22, (DX)
+	VMOVUPS.Z 64(DX), K1, Z0
+	VPADDD    Z0, Z23, Z23
+	VMOVUPS   Z23, K1, 64(DX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func rowsI8Z2(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
+// Requires: AVX, AVX512F, AVX512VNNI, BMI2, MMX+
+TEXT ·rowsI8Z2(SB), NOSPLIT, $0-96
+	MOVQ         k+0(FP), R13
+	MOVQ         segs+8(FP), CX
+	MOVQ         seg+16(FP), BX
+	MOVQ         a+24(FP), SI
+	MOVQ         b+40(FP), DI
+	MOVQ         c+48(FP), DX
+	MOVQ         walk+88(FP), R12
+	MOVQ         (R12), R14
+	MOVQ         8(R12), R15
+	MOVQ         ldc+56(FP), R9
+	SHLQ         $0x02, R9
+	MOVQ         rows+64(FP), R10
+	MOVQ         lda+32(FP), R9
+	LEAQ         (R9)(R9*2), R10
+	VBROADCASTSS flip<>+0(SB), Z4
+	VMOVUPS      (DI), Z8
+	VMOVAPS      Z8, Z10
+	VMOVAPS      Z8, Z12
+	VMOVAPS      Z8, Z14
+	VMOVAPS      Z8, Z16
+	VMOVAPS      Z8, Z18
+	VMOVAPS      Z8, Z20
+	VMOVAPS      Z8, Z22
+	VMOVUPS      64(DI), Z9
+	VMOVAPS      Z9, Z11
+	VMOVAPS      Z9, Z13
+	VMOVAPS      Z9, Z15
+	VMOVAPS      Z9, Z17
+	VMOVAPS      Z9, Z19
+	VMOVAPS      Z9, Z21
+	VMOVAPS      Z9, Z23
+	ADDQ         $0x00000080, DI
+	TESTQ        CX, CX
+	JZ           stored
+
+segment:
+	MOVL (BX), R8
+	ADDQ $0x04, BX
+	ADDQ SI, R8
+	LEAQ (R8)(R9*4), R11
+	MOVQ R13, AX
+	DECQ CX
+	JNZ  unit
+	SUBQ $0x08, AX
+	JG   unit
+	MOVQ R13, AX
+
+unit:
+	VMOVUPS     (DI), Z1
+	VMOVUPS     64(DI), Z2
+	VPXORD.BCST (R8), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z8
+	VPDPBUSD    Z2, Z0, Z9
+	VPXORD.BCST (R8)(R9*1), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z10
+	VPDPBUSD    Z2, Z0, Z11
+	VPXORD.BCST (R8)(R9*2), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z12
+	VPDPBUSD    Z2, Z0, Z13
+	VPXORD.BCST (R8)(R10*1), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z14
+	VPDPBUSD    Z2, Z0, Z15
+	VPXORD.BCST (R11), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z16
+	VPDPBUSD    Z2, Z0, Z17
+	VPXORD.BCST (R11)(R9*1), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z18
+	VPDPBUSD    Z2, Z0, Z19
+	VPXORD.BCST (R11)(R9*2), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z20
+	VPDPBUSD    Z2, Z0, Z21
+	VPXORD.BCST (R11)(R10*1), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z22
+	VPDPBUSD    Z2, Z0, Z23
+	PREFETCHT0  3072(DI)
+	PREFETCHT0  3136(DI)
+	PREFETCHT1  (R14)
+	ADDQ        $0x40, R14
+	DECQ        R15
+	JNZ         fetched
+	ADDQ        24(R12), R14
+	MOVQ        16(R12), R15
+
+fetched:
+	ADDQ  $0x04, R8
+	ADDQ  $0x04, R11
+	ADDQ  $0x00000080, DI
+	DECQ  AX
+	JNZ   unit
+	TESTQ CX, CX
+	JNZ   segment
+	MOVQ  R14, (R12)
+	MOVQ  R15, 8(R12)
+	CMPQ  R13, $0x08
+	JLE   stored
+	MOVQ  DX, R14
+	MOVQ  ldc+56(FP), R15
+	SHLQ  $0x02, R15
+	MOVQ  $0x00000008, AX
+
+last:
+	VMOVUPS     (DI), Z1
+	VMOVUPS     64(DI), Z2
+	VPXORD.BCST (R8), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z8
+	VPDPBUSD    Z2, Z0, Z9
+	VPXORD.BCST (R8)(R9*1), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z10
+	VPDPBUSD    Z2, Z0, Z11
+	VPXORD.BCST (R8)(R9*2), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z12
+	VPDPBUSD    Z2, Z0, Z13
+	VPXORD.BCST (R8)(R10*1), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z14
+	VPDPBUSD    Z2, Z0, Z15
+	VPXORD.BCST (R11), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z16
+	VPDPBUSD    Z2, Z0, Z17
+	VPXORD.BCST (R11)(R9*1), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z18
+	VPDPBUSD    Z2, Z0, Z19
+	VPXORD.BCST (R11)(R9*2), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z20
+	VPDPBUSD    Z2, Z0, Z21
+	VPXORD.BCST (R11)(R10*1), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z22
+	VPDPBUSD    Z2, Z0, Z23
+	PREFETCHT0  3072(DI)
+	PREFETCHT0  3136(DI)
+	PREFETCHT0  (R14)
+	PREFETCHT0  64(R14)
+	ADDQ        R15, R14
+	ADDQ        $0x04, R8
+	ADDQ        $0x04, R11
+	ADDQ        $0x00000080, DI
+	DECQ        AX
+	JNZ         last
+
+stored:
+	MOVQ    ldc+56(FP), R9
+	SHLQ    $0x02, R9
+	MOVQ    rows+64(FP), R10
+	MOVQ    cols+72(FP), R12
+	SUBQ    $0x10, R12
+	MOVQ    $-1, R11
+	BZHIQ   R12, R11, R11
+	KMOVW   R11, K1
+	MOVQ    add+80(FP), R11
 	TESTQ   R11, R11
 	JNZ     add
 	VMOVUPS Z8, (DX)
@@ -4874,6 +5339,318 @@ stored:
 	BZHIQ   R12, R11, R11
 	KMOVW   R11, K1
 	MOVQ    add+72(FP), R11
+	TESTQ   R11, R11
+	JNZ     add
+	VMOVUPS Z8, (DX)
+	VMOVUPS Z9, 64(DX)
+	VMOVUPS Z10, K1, 128(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z11, (DX)
+	VMOVUPS Z12, 64(DX)
+	VMOVUPS Z13, K1, 128(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z14, (DX)
+	VMOVUPS Z15, 64(DX)
+	VMOVUPS Z16, K1, 128(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z17, (DX)
+	VMOVUPS Z18, 64(DX)
+	VMOVUPS Z19, K1, 128(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z20, (DX)
+	VMOVUPS Z21, 64(DX)
+	VMOVUPS Z22, K1, 128(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z23, (DX)
+	VMOVUPS Z24, 64(DX)
+	VMOVUPS Z25, K1, 128(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z26, (DX)
+	VMOVUPS Z27, 64(DX)
+	VMOVUPS Z28, K1, 128(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z29, (DX)
+	VMOVUPS Z30, 64(DX)
+	VMOVUPS Z31, K1, 128(DX)
+	JMP     done
+
+add:
+	VPADDD    (DX), Z8, Z8
+	VMOVUPS   Z8, (DX)
+	VPADDD    64(DX), Z9, Z9
+	VMOVUPS   Z9, 64(DX)
+	VMOVUPS.Z 128(DX), K1, Z0
+	VPADDD    Z0, Z10, Z10
+	VMOVUPS   Z10, K1, 128(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VPADDD    (DX), Z11, Z11
+	VMOVUPS   Z11, (DX)
+	VPADDD    64(DX), Z12, Z12
+	VMOVUPS   Z12, 64(DX)
+	VMOVUPS.Z 128(DX), K1, Z0
+	VPADDD    Z0, Z13, Z13
+	VMOVUPS   Z13, K1, 128(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VPADDD    (DX), Z14, Z14
+	VMOVUPS   Z14, (DX)
+	VPADDD    64(DX), Z15, Z15
+	VMOVUPS   Z15, 64(DX)
+	VMOVUPS.Z 128(DX), K1, Z0
+	VPADDD    Z0, Z16, Z16
+	VMOVUPS   Z16, K1, 128(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VPADDD    (DX), Z17, Z17
+	VMOVUPS   Z17, (DX)
+	VPADDD    64(DX), Z18, Z18
+	VMOVUPS   Z18, 64(DX)
+	VMOVUPS.Z 128(DX), K1, Z0
+	VPADDD    Z0, Z19, Z19
+	VMOVUPS   Z19, K1, 128(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VPADDD    (DX), Z20, Z20
+	VMOVUPS   Z20, (DX)
+	VPADDD    64(DX), Z21, Z21
+	VMOVUPS   Z21, 64(DX)
+	VMOVUPS.Z 128(DX), K1, Z0
+	VPADDD    Z0, Z22, Z22
+	VMOVUPS   Z22, K1, 128(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VPADDD    (DX), Z23, Z23
+	VMOVUPS   Z23, (DX)
+	VPADDD    64(DX), Z24, Z24
+	VMOVUPS   Z24, 64(DX)
+	VMOVUPS.Z 128(DX), K1, Z0
+	VPADDD    Z0, Z25, Z25
+	VMOVUPS   Z25, K1, 128(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VPADDD    (DX), Z26, Z26
+	VMOVUPS   Z26, (DX)
+	VPADDD    64(DX), Z27, Z27
+	VMOVUPS   Z27, 64(DX)
+	VMOVUPS.Z 128(DX), K1, Z0
+	VPADDD    Z0, Z28, Z28
+	VMOVUPS   Z28, K1, 128(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VPADDD    (DX), Z29, Z29
+	VMOVUPS   Z29, (DX)
+	VPADDD    64(DX), Z30, Z30
+	VMOVUPS   Z30, 64(DX)
+	VMOVUPS.Z 128(DX), K1, Z0
+	VPADDD    Z0, Z31, Z31
+	VMOVUPS   Z31, K1, 128(DX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func rowsI8Z3(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
+// Requires: AVX, AVX512F, AVX512VNNI, BMI2, MMX+
+TEXT ·rowsI8Z3(SB), NOSPLIT, $0-96
+	MOVQ         k+0(FP), R13
+	MOVQ         segs+8(FP), CX
+	MOVQ         seg+16(FP), BX
+	MOVQ         a+24(FP), SI
+	MOVQ         b+40(FP), DI
+	MOVQ         c+48(FP), DX
+	MOVQ         walk+88(FP), R12
+	MOVQ         (R12), R14
+	MOVQ         8(R12), R15
+	MOVQ         ldc+56(FP), R9
+	SHLQ         $0x02, R9
+	MOVQ         rows+64(FP), R10
+	MOVQ         lda+32(FP), R9
+	LEAQ         (R9)(R9*2), R10
+	VBROADCASTSS flip<>+0(SB), Z4
+	VMOVUPS      (DI), Z8
+	VMOVAPS      Z8, Z11
+	VMOVAPS      Z8, Z14
+	VMOVAPS      Z8, Z17
+	VMOVAPS      Z8, Z20
+	VMOVAPS      Z8, Z23
+	VMOVAPS      Z8, Z26
+	VMOVAPS      Z8, Z29
+	VMOVUPS      64(DI), Z9
+	VMOVAPS      Z9, Z12
+	VMOVAPS      Z9, Z15
+	VMOVAPS      Z9, Z18
+	VMOVAPS      Z9, Z21
+	VMOVAPS      Z9, Z24
+	VMOVAPS      Z9, Z27
+	VMOVAPS      Z9, Z30
+	VMOVUPS      128(DI), Z10
+	VMOVAPS      Z10, Z13
+	VMOVAPS      Z10, Z16
+	VMOVAPS      Z10, Z19
+	VMOVAPS      Z10, Z22
+	VMOVAPS      Z10, Z25
+	VMOVAPS      Z10, Z28
+	VMOVAPS      Z10, Z31
+	ADDQ         $0x000000c0, DI
+	TESTQ        CX, CX
+	JZ           stored
+
+segment:
+	MOVL (BX), R8
+	ADDQ $0x04, BX
+	ADDQ SI, R8
+	LEAQ (R8)(R9*4), R11
+	MOVQ R13, AX
+	DECQ CX
+	JNZ  unit
+	SUBQ $0x08, AX
+	JG   unit
+	MOVQ R13, AX
+
+unit:
+	VMOVUPS     (DI), Z1
+	VMOVUPS     64(DI), Z2
+	VMOVUPS     128(DI), Z3
+	VPXORD.BCST (R8), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z8
+	VPDPBUSD    Z2, Z0, Z9
+	VPDPBUSD    Z3, Z0, Z10
+	VPXORD.BCST (R8)(R9*1), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z11
+	VPDPBUSD    Z2, Z0, Z12
+	VPDPBUSD    Z3, Z0, Z13
+	VPXORD.BCST (R8)(R9*2), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z14
+	VPDPBUSD    Z2, Z0, Z15
+	VPDPBUSD    Z3, Z0, Z16
+	VPXORD.BCST (R8)(R10*1), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z17
+	VPDPBUSD    Z2, Z0, Z18
+	VPDPBUSD    Z3, Z0, Z19
+	VPXORD.BCST (R11), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z20
+	VPDPBUSD    Z2, Z0, Z21
+	VPDPBUSD    Z3, Z0, Z22
+	VPXORD.BCST (R11)(R9*1), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z23
+	VPDPBUSD    Z2, Z0, Z24
+	VPDPBUSD    Z3, Z0, Z25
+	VPXORD.BCST (R11)(R9*2), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z26
+	VPDPBUSD    Z2, Z0, Z27
+	VPDPBUSD    Z3, Z0, Z28
+	VPXORD.BCST (R11)(R10*1), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z29
+	VPDPBUSD    Z2, Z0, Z30
+	VPDPBUSD    Z3, Z0, Z31
+	PREFETCHT0  3072(DI)
+	PREFETCHT0  3136(DI)
+	PREFETCHT0  3200(DI)
+	PREFETCHT1  (R14)
+	ADDQ        $0x40, R14
+	DECQ        R15
+	JNZ         fetched
+	ADDQ        24(R12), R14
+	MOVQ        16(R12), R15
+
+fetched:
+	ADDQ  $0x04, R8
+	ADDQ  $0x04, R11
+	ADDQ  $0x000000c0, DI
+	DECQ  AX
+	JNZ   unit
+	TESTQ CX, CX
+	JNZ   segment
+	MOVQ  R14, (R12)
+	MOVQ  R15, 8(R12)
+	CMPQ  R13, $0x08
+	JLE   stored
+	MOVQ  DX, R14
+	MOVQ  ldc+56(FP), R15
+	SHLQ  $0x02, R15
+	MOVQ  $0x00000008, AX
+
+last:
+	VMOVUPS     (DI), Z1
+	VMOVUPS     64(DI), Z2
+	VMOVUPS     128(DI), Z3
+	VPXORD.BCST (R8), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z8
+	VPDPBUSD    Z2, Z0, Z9
+	VPDPBUSD    Z3, Z0, Z10
+	VPXORD.BCST (R8)(R9*1), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z11
+	VPDPBUSD    Z2, Z0, Z12
+	VPDPBUSD    Z3, Z0, Z13
+	VPXORD.BCST (R8)(R9*2), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z14
+	VPDPBUSD    Z2, Z0, Z15
+	VPDPBUSD    Z3, Z0, Z16
+	VPXORD.BCST (R8)(R10*1), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z17
+	VPDPBUSD    Z2, Z0, Z18
+	VPDPBUSD    Z3, Z0, Z19
+	VPXORD.BCST (R11), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z20
+	VPDPBUSD    Z2, Z0, Z21
+	VPDPBUSD    Z3, Z0, Z22
+	VPXORD.BCST (R11)(R9*1), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z23
+	VPDPBUSD    Z2, Z0, Z24
+	VPDPBUSD    Z3, Z0, Z25
+	VPXORD.BCST (R11)(R9*2), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z26
+	VPDPBUSD    Z2, Z0, Z27
+	VPDPBUSD    Z3, Z0, Z28
+	VPXORD.BCST (R11)(R10*1), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z29
+	VPDPBUSD    Z2, Z0, Z30
+	VPDPBUSD    Z3, Z0, Z31
+	PREFETCHT0  3072(DI)
+	PREFETCHT0  3136(DI)
+	PREFETCHT0  3200(DI)
+	PREFETCHT0  (R14)
+	PREFETCHT0  64(R14)
+	PREFETCHT0  128(R14)
+	ADDQ        R15, R14
+	ADDQ        $0x04, R8
+	ADDQ        $0x04, R11
+	ADDQ        $0x000000c0, DI
+	DECQ        AX
+	JNZ         last
+
+stored:
+	MOVQ    ldc+56(FP), R9
+	SHLQ    $0x02, R9
+	MOVQ    rows+64(FP), R10
+	MOVQ    cols+72(FP), R12
+	SUBQ    $0x20, R12
+	MOVQ    $-1, R11
+	BZHIQ   R12, R11, R11
+	KMOVW   R11, K1
+	MOVQ    add+80(FP), R11
 	TESTQ   R11, R11
 	JNZ     add
 	VMOVUPS Z8, (DX)

@@ -27,6 +27,7 @@ type tile struct {
 	mac     func(a, b, acc reg.VecPhysical)
 	macMem  func(a Mem, b, acc reg.VecPhysical) // the same for a in memory, for tiles of one vector
 	inPlace bool                                // A is not packed: its rows run along K
+	flipped bool                                // 128 is added to each int8 of A
 }
 
 // isa is a vector length and how many rows of A fit its registers.
@@ -79,12 +80,13 @@ func tiles() {
 	maskTable()
 	for v := 1; v <= 3; v++ {
 		for _, inPlace := range []bool{false, true} {
-			tile{"F32", zmm, v, true, false, "a*b", fma, fmaMem, inPlace}.generate()
-			tile{"BF16", zmm, v, true, false, pairs, bf16, bf16Mem, inPlace}.generate()
+			tile{"F32", zmm, v, true, false, "a*b", fma, fmaMem, inPlace, false}.generate()
+			tile{"BF16", zmm, v, true, false, pairs, bf16, bf16Mem, inPlace, false}.generate()
 		}
-		tile{"I8", zmm, v, false, true, "the sum of four uint8(a)*int8(b)", vnni, nil, false}.generate()
-		tile{"F32", ymm, v, true, false, "a*b", fma, nil, false}.generate()
-		tile{"I16", ymm, v, false, false, "a.lo*b.lo + a.hi*b.hi (int16 pairs)", madd, nil, false}.generate()
+		tile{"I8", zmm, v, false, true, "the sum of four uint8(a)*int8(b)", vnni, nil, false, false}.generate()
+		tile{"I8", zmm, v, false, true, "the sum of four uint8(a+128)*int8(b)", vnni, nil, true, true}.generate()
+		tile{"F32", ymm, v, true, false, "a*b", fma, nil, false, false}.generate()
+		tile{"I16", ymm, v, false, false, "a.lo*b.lo + a.hi*b.hi (int16 pairs)", madd, nil, false, false}.generate()
 	}
 }
 
@@ -189,6 +191,9 @@ func (t tile) acc(r, v int) reg.VecPhysical {
 
 // begin sets the sums to what they start at: zero, or the first row of B.
 func (t tile) begin() {
+	if t.flipped {
+		VBROADCASTSS(flip, t.signs())
+	}
 	if t.started {
 		for v := 0; v < t.vectors; v++ {
 			t.load(Mem{Base: rB, Disp: 4 * v * t.isa.lanes}, t.acc(0, v))
@@ -333,8 +338,19 @@ func (t tile) unit(row int) Mem {
 	}[row%4]
 }
 
-func (t tile) load(m Mem, v reg.VecPhysical)      { VMOVUPS(m, v) }
-func (t tile) broadcast(m Mem, v reg.VecPhysical) { VBROADCASTSS(m, v) }
+func (t tile) load(m Mem, v reg.VecPhysical) { VMOVUPS(m, v) }
+
+// broadcast loads a unit of A into every lane.
+func (t tile) broadcast(m Mem, v reg.VecPhysical) {
+	if t.flipped {
+		VPXORD_BCST(m, t.signs(), v)
+	} else {
+		VBROADCASTSS(m, v)
+	}
+}
+
+// signs holds what turns an int8 into a uint8, 128 higher.
+func (t tile) signs() reg.VecPhysical { return t.isa.vec(4) }
 
 // store writes the rows that exist, adding to C or not, the last vector masked.
 func (t tile) store() {
