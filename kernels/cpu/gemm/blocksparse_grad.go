@@ -169,7 +169,7 @@ func (g *blockGradJob) tiles(w *worker, row, col, index, n int) {
 		for r := 0; r < block; r += panel {
 			a := rowPanel{at: &w.a.data[(row*block+r)/panel*stripWords(panel, units)]}
 			e.strip(units, 1, &w.zero, a, &w.b.data[at],
-				(*uint32)(g.C.at(index*block+r, c)), block, panel, cols, 1, &w.next)
+				g.C.at(index*block+r, c), block, panel, cols, 1, &w.next)
 		}
 		at += stripWords(width, units)
 	}

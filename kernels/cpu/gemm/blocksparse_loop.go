@@ -173,7 +173,7 @@ func (b *blockJob) sweep(w *worker, g rect, rows int, a rowPanel, c unsafe.Point
 		lo, hi := b.lists.starts[o], b.lists.starts[o+1]
 		for col := 0; col < b.block; col += width {
 			cols := min(width, b.block-col)
-			e.strip(units, hi-lo, &w.segs.data[lo-first], a, &w.b.data[at], after((*uint32)(c), o*b.block-g.col0+col), ldc, rows, cols, 0, &w.next)
+			e.strip(units, hi-lo, &w.segs.data[lo-first], a, &w.b.data[at], unsafe.Add(c, (o*b.block-g.col0+col)*e.out), ldc, rows, cols, 0, &w.next)
 			at += roundUp(cols, e.lanes) * units * (hi - lo)
 		}
 	}

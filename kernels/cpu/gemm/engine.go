@@ -13,6 +13,7 @@ type engine struct {
 	lanes int        // columns in a vector
 	rows  int        // rows that one call of a tile computes; divides panel
 	tiles []tileFunc // of one vector, two, ...
+	out   int        // bytes of a result that they store
 	a, b  packer
 	float bool // sums are float32, else int32
 	row   rowOps
@@ -46,6 +47,8 @@ type engine struct {
 	spread func(dst, a *uint32, k int)
 
 	selected selectedFunc // or nil
+
+	rounding *engine // the same whose tiles store bfloat16 and never add; or nil
 }
 
 // width returns the columns of the widest tile.
@@ -133,14 +136,14 @@ type rowPanel struct {
 
 // strip computes what a tileFunc of enough vectors does, for all rows of a panel, and
 // fetches some of what comes next.
-func (e *engine) strip(k, segs int, seg *uint32, a rowPanel, b, c *uint32, ldc, rows, cols, add int, next *fetcher) {
+func (e *engine) strip(k, segs int, seg *uint32, a rowPanel, b *uint32, c unsafe.Pointer, ldc, rows, cols, add int, next *fetcher) {
 	vectors := ceil(cols, e.lanes)
 	if a.lda > 0 {
-		e.inPlace[vectors-1](k, segs, seg, a.at, a.lda, b, c, ldc, rows, cols, add, next.walk(b, e.fetches(k, segs)))
+		e.inPlace[vectors-1](k, segs, seg, a.at, a.lda, b, (*uint32)(c), ldc, rows, cols, add, next.walk(b, e.fetches(k, segs)))
 		return
 	}
 	for r := 0; r < rows; r += e.rows {
-		e.tiles[vectors-1](k, segs, seg, after(a.at, r), b, after(c, r*ldc), ldc, rows-r, cols, add, next.walk(b, e.fetches(k, segs)))
+		e.tiles[vectors-1](k, segs, seg, after(a.at, r), b, (*uint32)(unsafe.Add(c, r*ldc*e.out)), ldc, rows-r, cols, add, next.walk(b, e.fetches(k, segs)))
 	}
 }
 

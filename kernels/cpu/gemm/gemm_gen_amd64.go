@@ -36,6 +36,22 @@ func tileF32Z1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ld
 //go:noescape
 func tileBF16Z1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 
+// tileRoundedBF16Z1 computes, for 0 <= i < min(rows, 8) and 0 <= j < cols <= 16:
+//
+//	var acc float32
+//	for s := range segs {
+//		for u := range k {
+//			acc += dot(a[seg[s]/4+u*8+i], b[(s*k+u)*16+j])
+//		}
+//	}
+//	c[i*ldc+j] = bfloat16(acc), with zero for subnormal numbers
+//
+// where dot of two units is a.lo*b.lo + a.hi*b.hi (bfloat16 pairs), and fetches a line for each unit but the last,
+// which ask for C instead.
+//
+//go:noescape
+func tileRoundedBF16Z1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
+
 // rowsF32Z1 computes, for 0 <= i < min(rows, 8) and 0 <= j < cols <= 16:
 //
 //	var acc float32
@@ -67,6 +83,22 @@ func rowsF32Z1(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *u
 //
 //go:noescape
 func rowsBF16Z1(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
+
+// rowsRoundedBF16Z1 computes, for 0 <= i < min(rows, 8) and 0 <= j < cols <= 16:
+//
+//	var acc float32
+//	for s := range segs {
+//		for u := range k {
+//			acc += dot(a[i*lda/4+seg[s]/4+u], b[(s*k+u)*16+j])
+//		}
+//	}
+//	c[i*ldc+j] = bfloat16(acc), with zero for subnormal numbers
+//
+// where dot of two units is a.lo*b.lo + a.hi*b.hi (bfloat16 pairs), and fetches a line for each unit but the last,
+// which ask for C instead.
+//
+//go:noescape
+func rowsRoundedBF16Z1(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 
 // tileI8Z1 computes, for 0 <= i < min(rows, 8) and 0 <= j < cols <= 16:
 //
@@ -164,6 +196,22 @@ func tileF32Z2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ld
 //go:noescape
 func tileBF16Z2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 
+// tileRoundedBF16Z2 computes, for 0 <= i < min(rows, 8) and 0 <= j < cols <= 32:
+//
+//	var acc float32
+//	for s := range segs {
+//		for u := range k {
+//			acc += dot(a[seg[s]/4+u*8+i], b[(s*k+u)*32+j])
+//		}
+//	}
+//	c[i*ldc+j] = bfloat16(acc), with zero for subnormal numbers
+//
+// where dot of two units is a.lo*b.lo + a.hi*b.hi (bfloat16 pairs), and fetches a line for each unit but the last,
+// which ask for C instead.
+//
+//go:noescape
+func tileRoundedBF16Z2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
+
 // rowsF32Z2 computes, for 0 <= i < min(rows, 8) and 0 <= j < cols <= 32:
 //
 //	var acc float32
@@ -195,6 +243,22 @@ func rowsF32Z2(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *u
 //
 //go:noescape
 func rowsBF16Z2(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
+
+// rowsRoundedBF16Z2 computes, for 0 <= i < min(rows, 8) and 0 <= j < cols <= 32:
+//
+//	var acc float32
+//	for s := range segs {
+//		for u := range k {
+//			acc += dot(a[i*lda/4+seg[s]/4+u], b[(s*k+u)*32+j])
+//		}
+//	}
+//	c[i*ldc+j] = bfloat16(acc), with zero for subnormal numbers
+//
+// where dot of two units is a.lo*b.lo + a.hi*b.hi (bfloat16 pairs), and fetches a line for each unit but the last,
+// which ask for C instead.
+//
+//go:noescape
+func rowsRoundedBF16Z2(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 
 // tileI8Z2 computes, for 0 <= i < min(rows, 8) and 0 <= j < cols <= 32:
 //
@@ -292,6 +356,22 @@ func tileF32Z3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ld
 //go:noescape
 func tileBF16Z3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 
+// tileRoundedBF16Z3 computes, for 0 <= i < min(rows, 8) and 0 <= j < cols <= 48:
+//
+//	var acc float32
+//	for s := range segs {
+//		for u := range k {
+//			acc += dot(a[seg[s]/4+u*8+i], b[(s*k+u)*48+j])
+//		}
+//	}
+//	c[i*ldc+j] = bfloat16(acc), with zero for subnormal numbers
+//
+// where dot of two units is a.lo*b.lo + a.hi*b.hi (bfloat16 pairs), and fetches a line for each unit but the last,
+// which ask for C instead.
+//
+//go:noescape
+func tileRoundedBF16Z3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
+
 // rowsF32Z3 computes, for 0 <= i < min(rows, 8) and 0 <= j < cols <= 48:
 //
 //	var acc float32
@@ -323,6 +403,22 @@ func rowsF32Z3(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *u
 //
 //go:noescape
 func rowsBF16Z3(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
+
+// rowsRoundedBF16Z3 computes, for 0 <= i < min(rows, 8) and 0 <= j < cols <= 48:
+//
+//	var acc float32
+//	for s := range segs {
+//		for u := range k {
+//			acc += dot(a[i*lda/4+seg[s]/4+u], b[(s*k+u)*48+j])
+//		}
+//	}
+//	c[i*ldc+j] = bfloat16(acc), with zero for subnormal numbers
+//
+// where dot of two units is a.lo*b.lo + a.hi*b.hi (bfloat16 pairs), and fetches a line for each unit but the last,
+// which ask for C instead.
+//
+//go:noescape
+func rowsRoundedBF16Z3(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 
 // tileI8Z3 computes, for 0 <= i < min(rows, 8) and 0 <= j < cols <= 48:
 //

@@ -25,7 +25,7 @@ type job struct {
 	a, b       view
 	kc, nc, mc int   // block sizes, in elements
 	span       int   // columns that a packed slab of A is used for
-	direct     bool  // sums are kept in C
+	direct     bool  // tiles store into C
 	inPlace    bool  // tiles read A's rows where they lie
 	mask       *mask // adds rows of the result to sparse values instead of storing them
 }
@@ -36,13 +36,30 @@ func (j *job) plan(p Product, e *engine, m *mask, workers int) {
 	j.direct = e.masked != nil && m != nil || m == nil && (p.C.typ == I32 || p.C.typ == F32 && e.float)
 	j.mask = m
 	j.kc = evenly(p.K, maxUnits*e.depth(), 8*e.depth())
-	j.inPlace = e.inPlace != nil && !p.A.trans && p.K > 0 && p.K%e.depth() == 0 && m == nil
+	if j.rounds() {
+		j.eng, j.direct = e.rounding, true
+	}
 	rows, cols := j.grid.largest()
+	j.inPlace = m == nil && j.readsInPlace(cols)
 	j.mc, j.span = evenly(rows, maxRows, panel), cols
 	if !j.direct && j.kc < p.K {
 		j.span = evenly(cols, maxSpan, e.width())
 	}
 	j.nc = evenly(j.span, maxColumns, e.width())
+}
+
+// rounds reports whether tiles can round their sums themselves: nothing is added to them.
+func (j *job) rounds() bool {
+	return j.eng.rounding != nil && j.C.typ == BF16 && j.kc >= j.K && !j.Accumulate && j.Epilogue == nil && j.mask == nil
+}
+
+// readsInPlace reports whether tiles do well to read A's rows where they lie, which
+// spares packing them. Rows that whole pages part compete for the same lines of L1; so
+// they are packed where many columns share the cost.
+func (j *job) readsInPlace(columns int) bool {
+	const page, many = 4096, 1024
+	return j.eng.inPlace != nil && j.a.step == uintptr(j.eng.a.size) && j.K > 0 && j.K%j.eng.depth() == 0 &&
+		(j.a.line%page != 0 || columns <= many)
 }
 
 // evenly returns the size of the fewest parts of n that are at most limit long,
@@ -243,7 +260,7 @@ func (w *worker) sweep(e *engine, a rowPanel, b rect, rows, units int, c unsafe.
 	for col := 0; col < n; {
 		cols := e.columns(n - col)
 		vectors := ceil(cols, e.lanes)
-		e.strip(units, segs, &w.zero, a, &w.b.data[at], after((*uint32)(c), col), ldc, rows, cols, flag, &w.next)
+		e.strip(units, segs, &w.zero, a, &w.b.data[at], unsafe.Add(c, col*e.out), ldc, rows, cols, flag, &w.next)
 		at += stripWords(vectors*e.lanes, e.head()+units)
 		col += cols
 	}

@@ -28,6 +28,7 @@ type tile struct {
 	macMem  func(a Mem, b, acc reg.VecPhysical) // the same for a in memory, for tiles of one vector
 	inPlace bool                                // A is not packed: its rows run along K
 	flipped bool                                // 128 is added to each int8 of A
+	rounds  bool                                // C is bfloat16
 }
 
 // isa is a vector length and how many rows of A fit its registers.
@@ -80,13 +81,19 @@ func tiles() {
 	maskTable()
 	for v := 1; v <= 3; v++ {
 		for _, inPlace := range []bool{false, true} {
-			tile{"F32", zmm, v, true, false, "a*b", fma, fmaMem, inPlace, false}.generate()
-			tile{"BF16", zmm, v, true, false, pairs, bf16, bf16Mem, inPlace, false}.generate()
+			t := tile{name: "F32", isa: zmm, vectors: v, float: true, doc: "a*b", mac: fma, macMem: fmaMem, inPlace: inPlace}
+			t.generate()
+			t = tile{name: "BF16", isa: zmm, vectors: v, float: true, doc: pairs, mac: bf16, macMem: bf16Mem, inPlace: inPlace}
+			t.generate()
+			t.rounds = true
+			t.generate()
 		}
-		tile{"I8", zmm, v, false, true, "the sum of four uint8(a)*int8(b)", vnni, nil, false, false}.generate()
-		tile{"I8", zmm, v, false, true, "the sum of four uint8(a+128)*int8(b)", vnni, nil, true, true}.generate()
-		tile{"F32", ymm, v, true, false, "a*b", fma, nil, false, false}.generate()
-		tile{"I16", ymm, v, false, false, "a.lo*b.lo + a.hi*b.hi (int16 pairs)", madd, nil, false, false}.generate()
+		t := tile{name: "I8", isa: zmm, vectors: v, started: true, doc: "the sum of four uint8(a)*int8(b)", mac: vnni}
+		t.generate()
+		t.inPlace, t.flipped, t.doc = true, true, "the sum of four uint8(a+128)*int8(b)"
+		t.generate()
+		tile{name: "F32", isa: ymm, vectors: v, float: true, doc: "a*b", mac: fma}.generate()
+		tile{name: "I16", isa: ymm, vectors: v, doc: "a.lo*b.lo + a.hi*b.hi (int16 pairs)", mac: madd}.generate()
 	}
 }
 
@@ -120,7 +127,7 @@ var fetches = walk{state: reg.R12, at: reg.R14, left: reg.R15}
 
 func (t tile) generate() {
 	t.header()
-	loadArgs()
+	t.loadArgs()
 	if t.inPlace {
 		Load(Param("lda"), rLda)
 		LEAQ(Mem{Base: rLda, Index: rLda, Scale: 2}, rLda3)
@@ -139,6 +146,10 @@ func (t tile) header() {
 	if t.inPlace {
 		name, a, lda = "rows"+name[4:], "a[i*lda/4+seg[s]/4+u]", "lda int, "
 	}
+	result := "if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }"
+	if t.rounds {
+		name, result = name[:4]+"Rounded"+name[4:], "c[i*ldc+j] = bfloat16(acc), with zero for subnormal numbers"
+	}
 	elem := map[bool]string{true: "float32", false: "int32"}[t.float]
 	width := t.vectors * t.isa.lanes
 	start, above := "", ""
@@ -156,14 +167,14 @@ func (t tile) header() {
 		fmt.Sprintf("\t\t\tacc += dot(%s, b[(%ss*k+u)*%d+j])", a, above, width),
 		"\t\t}",
 		"\t}",
-		"\tif add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }",
+		"\t"+result,
 		"",
 		"where dot of two units is "+t.doc+", and fetches a line for each unit but the last,",
 		"which ask for C instead.",
 	)
 }
 
-func loadArgs() {
+func (t tile) loadArgs() {
 	Load(Param("k"), rK)
 	Load(Param("segs"), rSegs)
 	Load(Param("seg"), rSeg)
@@ -172,14 +183,27 @@ func loadArgs() {
 	Load(Param("c"), rC)
 	Load(Param("walk"), fetches.state)
 	fetches.begin()
-	loadTarget()
+	t.loadTarget()
 }
 
 // loadTarget loads what is needed for C only.
-func loadTarget() {
-	Load(Param("ldc"), rLdc)
-	SHLQ(U8(2), rLdc)
+func (t tile) loadTarget() {
+	t.loadStride(rLdc)
 	Load(Param("rows"), rRows)
+}
+
+// loadStride loads the distance of C's rows, in bytes.
+func (t tile) loadStride(r reg.GPPhysical) {
+	Load(Param("ldc"), r)
+	SHLQ(U8(uint8(t.size()/2)), r)
+}
+
+// size returns the bytes of an element of C: two or four.
+func (t tile) size() int {
+	if t.rounds {
+		return 2
+	}
+	return 4
 }
 
 // acc is the accumulator of row r and vector v; the lowest registers stay free
@@ -254,13 +278,12 @@ func (t tile) loop() {
 func (t tile) last() {
 	row, ldc := fetches.at, fetches.left
 	MOVQ(rC, row)
-	Load(Param("ldc"), ldc)
-	SHLQ(U8(2), ldc)
+	t.loadStride(ldc)
 	MOVQ(U32(uint32(t.isa.rows)), rLeft)
 	Label("last")
 	t.step()
 	t.prefetch()
-	for line := 0; line*64 < t.vectors*t.isa.lanes*4; line++ {
+	for line := 0; line*64 < t.vectors*t.isa.lanes*t.size(); line++ {
 		PREFETCHT0(Mem{Base: row, Disp: 64 * line})
 	}
 	ADDQ(ldc, row)
@@ -355,17 +378,21 @@ func (t tile) signs() reg.VecPhysical { return t.isa.vec(4) }
 // store writes the rows that exist, adding to C or not, the last vector masked.
 func (t tile) store() {
 	if t.inPlace {
-		loadTarget()
+		t.loadTarget()
 	}
 	Load(Param("cols"), rCols)
 	SUBQ(U8(uint8((t.vectors-1)*t.isa.lanes)), rCols)
 	t.mask()
-	Load(Param("add"), rTmp)
-	TESTQ(rTmp, rTmp)
-	JNZ(LabelRef("add"))
+	if !t.rounds {
+		Load(Param("add"), rTmp)
+		TESTQ(rTmp, rTmp)
+		JNZ(LabelRef("add"))
+	}
 	t.storeRows(false)
-	Label("add")
-	t.storeRows(true)
+	if !t.rounds {
+		Label("add")
+		t.storeRows(true)
+	}
 	Label("done")
 }
 
@@ -387,8 +414,10 @@ func (t tile) mask() {
 func (t tile) storeRows(add bool) {
 	for r := 0; r < t.isa.rows; r++ {
 		for v := 0; v < t.vectors; v++ {
-			m := Mem{Base: rC, Disp: 4 * v * t.isa.lanes}
-			if v+1 < t.vectors {
+			m := Mem{Base: rC, Disp: t.size() * v * t.isa.lanes}
+			if t.rounds {
+				t.storeRounded(m, t.acc(r, v), v+1 == t.vectors)
+			} else if v+1 < t.vectors {
 				t.storeFull(m, t.acc(r, v), add)
 			} else {
 				t.storeMasked(m, t.acc(r, v), add)
@@ -408,6 +437,16 @@ func (t tile) storeFull(m Mem, acc reg.VecPhysical, add bool) {
 		t.sum(m, acc)
 	}
 	VMOVUPS(acc, m)
+}
+
+// storeRounded stores a vector as bfloat16, masked or not.
+func (t tile) storeRounded(m Mem, acc reg.VecPhysical, masked bool) {
+	evex.VCVTNEPS2BF16(acc, reg.Z0)
+	if masked {
+		VMOVDQU16(reg.Y0, reg.K1, m)
+	} else {
+		VMOVDQU16(reg.Y0, m)
+	}
 }
 
 func (t tile) storeMasked(m Mem, acc reg.VecPhysical, add bool) {
