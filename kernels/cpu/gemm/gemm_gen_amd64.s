@@ -8305,6 +8305,124 @@ DATA flip<>+24(SB)/4, $0x80808080
 DATA flip<>+28(SB)/4, $0x80808080
 GLOBL flip<>(SB), RODATA|NOPTR, $32
 
+DATA pairorder<>+0(SB)/2, $0x0000
+DATA pairorder<>+2(SB)/2, $0x0010
+DATA pairorder<>+4(SB)/2, $0x0001
+DATA pairorder<>+6(SB)/2, $0x0011
+DATA pairorder<>+8(SB)/2, $0x0002
+DATA pairorder<>+10(SB)/2, $0x0012
+DATA pairorder<>+12(SB)/2, $0x0003
+DATA pairorder<>+14(SB)/2, $0x0013
+DATA pairorder<>+16(SB)/2, $0x0004
+DATA pairorder<>+18(SB)/2, $0x0014
+DATA pairorder<>+20(SB)/2, $0x0005
+DATA pairorder<>+22(SB)/2, $0x0015
+DATA pairorder<>+24(SB)/2, $0x0006
+DATA pairorder<>+26(SB)/2, $0x0016
+DATA pairorder<>+28(SB)/2, $0x0007
+DATA pairorder<>+30(SB)/2, $0x0017
+DATA pairorder<>+32(SB)/2, $0x0008
+DATA pairorder<>+34(SB)/2, $0x0018
+DATA pairorder<>+36(SB)/2, $0x0009
+DATA pairorder<>+38(SB)/2, $0x0019
+DATA pairorder<>+40(SB)/2, $0x000a
+DATA pairorder<>+42(SB)/2, $0x001a
+DATA pairorder<>+44(SB)/2, $0x000b
+DATA pairorder<>+46(SB)/2, $0x001b
+DATA pairorder<>+48(SB)/2, $0x000c
+DATA pairorder<>+50(SB)/2, $0x001c
+DATA pairorder<>+52(SB)/2, $0x000d
+DATA pairorder<>+54(SB)/2, $0x001d
+DATA pairorder<>+56(SB)/2, $0x000e
+DATA pairorder<>+58(SB)/2, $0x001e
+DATA pairorder<>+60(SB)/2, $0x000f
+DATA pairorder<>+62(SB)/2, $0x001f
+GLOBL pairorder<>(SB), RODATA|NOPTR, $64
+
+DATA quadorder<>+0(SB)/4, $0x00000000
+DATA quadorder<>+4(SB)/4, $0x00000004
+DATA quadorder<>+8(SB)/4, $0x00000008
+DATA quadorder<>+12(SB)/4, $0x0000000c
+DATA quadorder<>+16(SB)/4, $0x00000001
+DATA quadorder<>+20(SB)/4, $0x00000005
+DATA quadorder<>+24(SB)/4, $0x00000009
+DATA quadorder<>+28(SB)/4, $0x0000000d
+DATA quadorder<>+32(SB)/4, $0x00000002
+DATA quadorder<>+36(SB)/4, $0x00000006
+DATA quadorder<>+40(SB)/4, $0x0000000a
+DATA quadorder<>+44(SB)/4, $0x0000000e
+DATA quadorder<>+48(SB)/4, $0x00000003
+DATA quadorder<>+52(SB)/4, $0x00000007
+DATA quadorder<>+56(SB)/4, $0x0000000b
+DATA quadorder<>+60(SB)/4, $0x0000000f
+GLOBL quadorder<>(SB), RODATA|NOPTR, $64
+
+DATA byteorder<>+0(SB)/1, $0x00
+DATA byteorder<>+1(SB)/1, $0x04
+DATA byteorder<>+2(SB)/1, $0x08
+DATA byteorder<>+3(SB)/1, $0x0c
+DATA byteorder<>+4(SB)/1, $0x01
+DATA byteorder<>+5(SB)/1, $0x05
+DATA byteorder<>+6(SB)/1, $0x09
+DATA byteorder<>+7(SB)/1, $0x0d
+DATA byteorder<>+8(SB)/1, $0x02
+DATA byteorder<>+9(SB)/1, $0x06
+DATA byteorder<>+10(SB)/1, $0x0a
+DATA byteorder<>+11(SB)/1, $0x0e
+DATA byteorder<>+12(SB)/1, $0x03
+DATA byteorder<>+13(SB)/1, $0x07
+DATA byteorder<>+14(SB)/1, $0x0b
+DATA byteorder<>+15(SB)/1, $0x0f
+DATA byteorder<>+16(SB)/1, $0x00
+DATA byteorder<>+17(SB)/1, $0x04
+DATA byteorder<>+18(SB)/1, $0x08
+DATA byteorder<>+19(SB)/1, $0x0c
+DATA byteorder<>+20(SB)/1, $0x01
+DATA byteorder<>+21(SB)/1, $0x05
+DATA byteorder<>+22(SB)/1, $0x09
+DATA byteorder<>+23(SB)/1, $0x0d
+DATA byteorder<>+24(SB)/1, $0x02
+DATA byteorder<>+25(SB)/1, $0x06
+DATA byteorder<>+26(SB)/1, $0x0a
+DATA byteorder<>+27(SB)/1, $0x0e
+DATA byteorder<>+28(SB)/1, $0x03
+DATA byteorder<>+29(SB)/1, $0x07
+DATA byteorder<>+30(SB)/1, $0x0b
+DATA byteorder<>+31(SB)/1, $0x0f
+DATA byteorder<>+32(SB)/1, $0x00
+DATA byteorder<>+33(SB)/1, $0x04
+DATA byteorder<>+34(SB)/1, $0x08
+DATA byteorder<>+35(SB)/1, $0x0c
+DATA byteorder<>+36(SB)/1, $0x01
+DATA byteorder<>+37(SB)/1, $0x05
+DATA byteorder<>+38(SB)/1, $0x09
+DATA byteorder<>+39(SB)/1, $0x0d
+DATA byteorder<>+40(SB)/1, $0x02
+DATA byteorder<>+41(SB)/1, $0x06
+DATA byteorder<>+42(SB)/1, $0x0a
+DATA byteorder<>+43(SB)/1, $0x0e
+DATA byteorder<>+44(SB)/1, $0x03
+DATA byteorder<>+45(SB)/1, $0x07
+DATA byteorder<>+46(SB)/1, $0x0b
+DATA byteorder<>+47(SB)/1, $0x0f
+DATA byteorder<>+48(SB)/1, $0x00
+DATA byteorder<>+49(SB)/1, $0x04
+DATA byteorder<>+50(SB)/1, $0x08
+DATA byteorder<>+51(SB)/1, $0x0c
+DATA byteorder<>+52(SB)/1, $0x01
+DATA byteorder<>+53(SB)/1, $0x05
+DATA byteorder<>+54(SB)/1, $0x09
+DATA byteorder<>+55(SB)/1, $0x0d
+DATA byteorder<>+56(SB)/1, $0x02
+DATA byteorder<>+57(SB)/1, $0x06
+DATA byteorder<>+58(SB)/1, $0x0a
+DATA byteorder<>+59(SB)/1, $0x0e
+DATA byteorder<>+60(SB)/1, $0x03
+DATA byteorder<>+61(SB)/1, $0x07
+DATA byteorder<>+62(SB)/1, $0x0b
+DATA byteorder<>+63(SB)/1, $0x0f
+GLOBL byteorder<>(SB), RODATA|NOPTR, $64
+
 // func packRows32(dst *uint32, stride int, rows *[8]*byte, n int)
 // Requires: AVX
 TEXT ·packRows32(SB), NOSPLIT, $0-32
@@ -8988,21 +9106,24 @@ loop:
 	RET
 
 // func packColsU8(dst *uint32, stride int, apart int, per int, next int, src *byte, ld int, n int, w int)
-// Requires: AVX, MMX+
+// Requires: AVX, AVX512BW, AVX512F, MMX+
 TEXT ·packColsU8(SB), NOSPLIT, $0-72
-	MOVQ dst+0(FP), DI
-	MOVQ src+40(FP), SI
-	MOVQ ld+48(FP), R9
-	MOVQ n+56(FP), R10
-	MOVQ apart+16(FP), R13
-	MOVQ per+24(FP), CX
-	MOVQ next+32(FP), R8
-	MOVQ CX, R15
-	SHLQ $0x06, R15
-	SUBQ R15, R8
-	LEAQ (R9)(R9*2), DX
-	MOVQ R9, R14
-	SHLQ $0x04, R14
+	MOVQ         dst+0(FP), DI
+	MOVQ         src+40(FP), SI
+	MOVQ         ld+48(FP), R9
+	MOVQ         n+56(FP), R10
+	MOVQ         apart+16(FP), R13
+	MOVQ         per+24(FP), CX
+	MOVQ         next+32(FP), R8
+	MOVQ         CX, R15
+	SHLQ         $0x06, R15
+	SUBQ         R15, R8
+	LEAQ         (R9)(R9*2), DX
+	MOVQ         R9, R14
+	SHLQ         $0x04, R14
+	VMOVDQU32    quadorder<>+0(SB), Z4
+	VMOVDQU32    byteorder<>+0(SB), Z5
+	VBROADCASTSS flip<>+0(SB), Z6
 
 unit:
 	MOVQ SI, AX
@@ -9013,42 +9134,26 @@ unit:
 	JZ   last
 
 pair:
-	LEAQ       (AX)(R14*1), R15
-	PREFETCHT0 (R15)
-	PREFETCHT0 (R15)(R9*1)
-	PREFETCHT0 (R15)(R9*2)
-	PREFETCHT0 (R15)(DX*1)
-	VMOVQ      (AX), X0
-	VMOVQ      (AX)(R9*1), X1
-	VMOVQ      (AX)(R9*2), X2
-	VMOVQ      (AX)(DX*1), X3
-	VPUNPCKLBW X1, X0, X0
-	VPUNPCKLBW X3, X2, X1
-	VPXOR      flip<>+0(SB), X0, X0
-	VPXOR      flip<>+0(SB), X1, X1
-	VPUNPCKLWD X1, X0, X2
-	VPUNPCKHWD X1, X0, X3
-	VMOVUPS    X2, (BX)
-	VMOVUPS    X3, 16(BX)
-	ADDQ       $0x08, AX
-	VMOVQ      (AX), X0
-	VMOVQ      (AX)(R9*1), X1
-	VMOVQ      (AX)(R9*2), X2
-	VMOVQ      (AX)(DX*1), X3
-	VPUNPCKLBW X1, X0, X0
-	VPUNPCKLBW X3, X2, X1
-	VPXOR      flip<>+0(SB), X0, X0
-	VPXOR      flip<>+0(SB), X1, X1
-	VPUNPCKLWD X1, X0, X2
-	VPUNPCKHWD X1, X0, X3
-	VMOVUPS    X2, (BX)(R13*1)
-	VMOVUPS    X3, 16(BX)(R13*1)
-	ADDQ       $0x08, AX
-	ADDQ       $0x40, BX
-	DECQ       R12
-	JNZ        same
-	ADDQ       R8, BX
-	MOVQ       CX, R12
+	LEAQ          (AX)(R14*1), R15
+	PREFETCHT0    (R15)
+	PREFETCHT0    (R15)(R9*1)
+	PREFETCHT0    (R15)(R9*2)
+	PREFETCHT0    (R15)(DX*1)
+	VMOVUPS       (AX), X0
+	VINSERTI32X4  $0x01, (AX)(R9*1), Z0, Z0
+	VINSERTI32X4  $0x02, (AX)(R9*2), Z0, Z0
+	VINSERTI32X4  $0x03, (AX)(DX*1), Z0, Z0
+	VPERMD        Z0, Z4, Z0
+	VPSHUFB       Z5, Z0, Z0
+	VPXORD        Z6, Z0, Z0
+	VMOVUPS       Y0, (BX)
+	VEXTRACTI64X4 $0x01, Z0, (BX)(R13*1)
+	ADDQ          $0x10, AX
+	ADDQ          $0x40, BX
+	DECQ          R12
+	JNZ           same
+	ADDQ          R8, BX
+	MOVQ          CX, R12
 
 same:
 	DECQ R11
@@ -9089,21 +9194,22 @@ next:
 	RET
 
 // func packColsPairs(dst *uint32, stride int, apart int, per int, next int, src *byte, ld int, n int, w int)
-// Requires: AVX, MMX+
+// Requires: AVX, AVX512BW, AVX512F, MMX+
 TEXT ·packColsPairs(SB), NOSPLIT, $0-72
-	MOVQ dst+0(FP), DI
-	MOVQ src+40(FP), SI
-	MOVQ ld+48(FP), R9
-	MOVQ n+56(FP), R10
-	MOVQ apart+16(FP), R13
-	MOVQ per+24(FP), CX
-	MOVQ next+32(FP), R8
-	MOVQ CX, R15
-	SHLQ $0x06, R15
-	SUBQ R15, R8
-	LEAQ (R9)(R9*2), DX
-	MOVQ R9, R14
-	SHLQ $0x03, R14
+	MOVQ      dst+0(FP), DI
+	MOVQ      src+40(FP), SI
+	MOVQ      ld+48(FP), R9
+	MOVQ      n+56(FP), R10
+	MOVQ      apart+16(FP), R13
+	MOVQ      per+24(FP), CX
+	MOVQ      next+32(FP), R8
+	MOVQ      CX, R15
+	SHLQ      $0x06, R15
+	SUBQ      R15, R8
+	LEAQ      (R9)(R9*2), DX
+	MOVQ      R9, R14
+	SHLQ      $0x03, R14
+	VMOVDQU16 pairorder<>+0(SB), Z4
 
 unit:
 	MOVQ SI, AX
@@ -9114,28 +9220,20 @@ unit:
 	JZ   last
 
 pair:
-	LEAQ       (AX)(R14*1), R15
-	PREFETCHT0 (R15)
-	PREFETCHT0 (R15)(R9*1)
-	VMOVUPS    (AX), X0
-	VMOVUPS    (AX)(R9*1), X1
-	VPUNPCKLWD X1, X0, X2
-	VPUNPCKHWD X1, X0, X3
-	VMOVUPS    X2, (BX)
-	VMOVUPS    X3, 16(BX)
-	ADDQ       $0x10, AX
-	VMOVUPS    (AX), X0
-	VMOVUPS    (AX)(R9*1), X1
-	VPUNPCKLWD X1, X0, X2
-	VPUNPCKHWD X1, X0, X3
-	VMOVUPS    X2, (BX)(R13*1)
-	VMOVUPS    X3, 16(BX)(R13*1)
-	ADDQ       $0x10, AX
-	ADDQ       $0x40, BX
-	DECQ       R12
-	JNZ        same
-	ADDQ       R8, BX
-	MOVQ       CX, R12
+	LEAQ          (AX)(R14*1), R15
+	PREFETCHT0    (R15)
+	PREFETCHT0    (R15)(R9*1)
+	VMOVUPS       (AX), Y0
+	VINSERTI64X4  $0x01, (AX)(R9*1), Z0, Z0
+	VPERMW        Z0, Z4, Z0
+	VMOVUPS       Y0, (BX)
+	VEXTRACTI64X4 $0x01, Z0, (BX)(R13*1)
+	ADDQ          $0x20, AX
+	ADDQ          $0x40, BX
+	DECQ          R12
+	JNZ           same
+	ADDQ          R8, BX
+	MOVQ          CX, R12
 
 same:
 	DECQ R11
@@ -9166,21 +9264,24 @@ next:
 	RET
 
 // func packColsQuads(dst *uint32, stride int, apart int, per int, next int, src *byte, ld int, n int, w int)
-// Requires: AVX, MMX+
+// Requires: AVX, AVX512BW, AVX512F, MMX+
 TEXT ·packColsQuads(SB), NOSPLIT, $0-72
-	MOVQ dst+0(FP), DI
-	MOVQ src+40(FP), SI
-	MOVQ ld+48(FP), R9
-	MOVQ n+56(FP), R10
-	MOVQ apart+16(FP), R13
-	MOVQ per+24(FP), CX
-	MOVQ next+32(FP), R8
-	MOVQ CX, R15
-	SHLQ $0x06, R15
-	SUBQ R15, R8
-	LEAQ (R9)(R9*2), DX
-	MOVQ R9, R14
-	SHLQ $0x04, R14
+	MOVQ         dst+0(FP), DI
+	MOVQ         src+40(FP), SI
+	MOVQ         ld+48(FP), R9
+	MOVQ         n+56(FP), R10
+	MOVQ         apart+16(FP), R13
+	MOVQ         per+24(FP), CX
+	MOVQ         next+32(FP), R8
+	MOVQ         CX, R15
+	SHLQ         $0x06, R15
+	SUBQ         R15, R8
+	LEAQ         (R9)(R9*2), DX
+	MOVQ         R9, R14
+	SHLQ         $0x04, R14
+	VMOVDQU32    quadorder<>+0(SB), Z4
+	VMOVDQU32    byteorder<>+0(SB), Z5
+	VBROADCASTSS flip<>+0(SB), Z6
 
 unit:
 	MOVQ SI, AX
@@ -9191,38 +9292,25 @@ unit:
 	JZ   last
 
 pair:
-	LEAQ       (AX)(R14*1), R15
-	PREFETCHT0 (R15)
-	PREFETCHT0 (R15)(R9*1)
-	PREFETCHT0 (R15)(R9*2)
-	PREFETCHT0 (R15)(DX*1)
-	VMOVQ      (AX), X0
-	VMOVQ      (AX)(R9*1), X1
-	VMOVQ      (AX)(R9*2), X2
-	VMOVQ      (AX)(DX*1), X3
-	VPUNPCKLBW X1, X0, X0
-	VPUNPCKLBW X3, X2, X1
-	VPUNPCKLWD X1, X0, X2
-	VPUNPCKHWD X1, X0, X3
-	VMOVUPS    X2, (BX)
-	VMOVUPS    X3, 16(BX)
-	ADDQ       $0x08, AX
-	VMOVQ      (AX), X0
-	VMOVQ      (AX)(R9*1), X1
-	VMOVQ      (AX)(R9*2), X2
-	VMOVQ      (AX)(DX*1), X3
-	VPUNPCKLBW X1, X0, X0
-	VPUNPCKLBW X3, X2, X1
-	VPUNPCKLWD X1, X0, X2
-	VPUNPCKHWD X1, X0, X3
-	VMOVUPS    X2, (BX)(R13*1)
-	VMOVUPS    X3, 16(BX)(R13*1)
-	ADDQ       $0x08, AX
-	ADDQ       $0x40, BX
-	DECQ       R12
-	JNZ        same
-	ADDQ       R8, BX
-	MOVQ       CX, R12
+	LEAQ          (AX)(R14*1), R15
+	PREFETCHT0    (R15)
+	PREFETCHT0    (R15)(R9*1)
+	PREFETCHT0    (R15)(R9*2)
+	PREFETCHT0    (R15)(DX*1)
+	VMOVUPS       (AX), X0
+	VINSERTI32X4  $0x01, (AX)(R9*1), Z0, Z0
+	VINSERTI32X4  $0x02, (AX)(R9*2), Z0, Z0
+	VINSERTI32X4  $0x03, (AX)(DX*1), Z0, Z0
+	VPERMD        Z0, Z4, Z0
+	VPSHUFB       Z5, Z0, Z0
+	VMOVUPS       Y0, (BX)
+	VEXTRACTI64X4 $0x01, Z0, (BX)(R13*1)
+	ADDQ          $0x10, AX
+	ADDQ          $0x40, BX
+	DECQ          R12
+	JNZ           same
+	ADDQ          R8, BX
+	MOVQ          CX, R12
 
 same:
 	DECQ R11
