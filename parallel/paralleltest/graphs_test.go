@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"ofpeak/kernels"
 	"ofpeak/kernels/block"
 	"ofpeak/kernels/cuda/driver"
 	"ofpeak/kernels/cuda/driver/drivertest"
@@ -34,11 +33,7 @@ type trained struct {
 
 // steps trains with a technique on a driver's GPUs, with graphs or without.
 func (c technique) steps(gpus *drivertest.Tap, between engine, graphs bool) (trained, error) {
-	p, _ := kernels.PrecisionNamed(c.precision)
-	m := block.Config{C: 8, NH: 2, T: shortest(c.Strategy), L: 2, V: 4, Batch: 4, Seed: 3, Layout: c.layout, Recompute: c.again, Experts: c.experts, Precision: p}
-	if c.layout.Format == kernels.BlockSparse {
-		m.C = 2 * c.layout.Block
-	}
+	m := c.small()
 	var mu sync.Mutex
 	ranks := make([]trained, c.Mesh().World())
 	l := parallel.InProcess{Open: simulated(gpus), Connect: between(gpus)}
