@@ -64,6 +64,7 @@ type Rig struct {
 	bandwidths map[int]float64             // likewise, 10^9 bytes per second
 	handoffs   map[int]float64             // likewise, the least that was seen, ns
 	refs       map[workload.Case]snapshot  // verified references of this run
+	decided    map[workload.Case]int64     // seeds of verified choices of experts
 	learned    map[workload.Case][]float64 // loss curves of this run
 }
 
@@ -78,7 +79,7 @@ func New(o Options) (*Rig, error) {
 		rule: o.Rule, job: o.Job, localRank: o.LocalRank, stall: o.Stall, trace: o.Trace, graphs: o.Graphs, cores: cores, corpus: workload.DefaultCorpus(),
 		machine: sweep.Machine{Device: results.CPU, Name: isa.Processor(), Chip: o.Chip, Cores: len(cores)},
 		answers: map[question]error{}, handoffs: map[int]float64{},
-		ceilings: map[int]map[string]ceiling{}, bandwidths: map[int]float64{}, refs: map[workload.Case]snapshot{}, learned: map[workload.Case][]float64{},
+		ceilings: map[int]map[string]ceiling{}, bandwidths: map[int]float64{}, refs: map[workload.Case]snapshot{}, decided: map[workload.Case]int64{}, learned: map[workload.Case][]float64{},
 	}
 	r.open = r.openDevice
 	if o.Chip != "" {

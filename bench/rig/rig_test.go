@@ -118,7 +118,8 @@ func TestEveryTechniqueIsMeasuredAndVerified(t *testing.T) {
 
 func TestForwardPassIsVerifiedByItsOutputs(t *testing.T) {
 	r := newRig(t)
-	for _, line := range []string{"model=tiny pass=forward", "model=tiny pass=forward dp=2 cp=2", "model=tiny pass=forward precision=int8"} {
+	for _, line := range []string{"model=tiny pass=forward", "model=tiny pass=forward dp=2 cp=2", "model=tiny pass=forward precision=int8", "model=tiny pass=forward microbatches=4",
+		"model=tiny pass=forward pp=2 schedule=gpipe microbatches=4 dp=2", "model=tiny,L=4,V=258 pass=forward precision=int8 pp=2 schedule=interleaved chunks=2 microbatches=2", "model=tiny,T=21,V=257 pass=forward tp=2 pp=2 schedule=gpipe"} {
 		row := run(t, r, line)
 		if row.Status != results.OK || row.MaxRelError.Or(0) == 0 || row.FinalLoss.Known() || row.OptimizerS.Or(0) > 0 {
 			t.Errorf("%s: %+v", line, row)
@@ -317,6 +318,7 @@ func TestVerifiableKeepsTheStrategy(t *testing.T) {
 	for _, line := range []string{
 		"model=gpt2", "model=175b tp=4", "model=1b layout=block:32@0.25", "model=7b layout=2:4 tp=2 dp=2", "model=gpt2,L=12,B=16 pp=4 schedule=1f1b microbatches=8",
 		"model=gpt2 cp=4", "model=gpt2 cp=8 tp=4", "model=tiny experts=8x1@1.25/8 cp=2 ep=2",
+		"precision=bf16 model=gpt2 experts=8x1@1.25 ep=4", "precision=bf16 model=gpt2 layout=2:4 experts=8x2@1.25/8 cp=4 dp=4",
 	} {
 		c, err := workload.ParseCase(line)
 		if err != nil {

@@ -90,14 +90,14 @@ func (c Case) memory() float64 {
 	return params*perParam + tokens*(perToken*layers*float64(c.inFlight())+transient+float64(m.V)*compute)
 }
 
-// matrixParams are those of a block's matrices on one rank; of its experts it holds a part.
+// matrixParams are the stored ones of a block's matrices on one rank; of its experts it holds a part.
 func (c Case) matrixParams() float64 {
-	C, tp := float64(c.Model.C), float64(c.TP)
-	if c.Experts == (Experts{}) {
-		return 12 * C * C / tp * c.Density()
+	experts := 1
+	if c.Experts != (Experts{}) {
+		experts = c.Experts.Count / c.EP
 	}
-	each := 8 * C * C / float64(c.Experts.TopK)
-	return (4*C*C + each*float64(c.Experts.Count/c.EP)) / tp
+	stored, _ := c.weights(experts)
+	return stored
 }
 
 // part is the share that a rank holds of what ZeRO shares from a level on.
@@ -112,6 +112,8 @@ func (c Case) part(level int) float64 {
 // one more under ZB-H1.
 func (c Case) inFlight() int {
 	switch {
+	case c.Pass == Forward: // one more is received meanwhile
+		return min(c.Microbatches, 2)
 	case c.Schedule == GPipe:
 		return c.Microbatches
 	case c.Schedule == F1B1:

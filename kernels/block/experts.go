@@ -61,14 +61,12 @@ func (c Config) checkExperts() error {
 		return fmt.Errorf("T=%d is not divisible by the %d groups that share the experts' capacity", c.T, e.Parts)
 	case c.CP > 1 && e.Parts%(2*c.CP) != 0:
 		return fmt.Errorf("groups of %d tokens that share the experts' capacity do not lie whole in one of the 2·%d chunks that cp=%d makes of a sequence", c.group(), c.CP, c.CP)
-	case c.Layout.Format != kernels.Dense:
-		return fmt.Errorf("experts have dense weights only")
 	}
 	return nil
 }
 
-// hidden is the width of an expert.
-func (c Config) hidden() int { return 4 * c.C / c.Experts.TopK }
+// hidden is the width of an expert, or of a dense MLP.
+func (c Config) hidden() int { return 4 * c.C / max(1, c.Experts.TopK) }
 
 // group is the number of tokens that share the experts' capacity.
 func (c Config) group() int { return c.T / c.Experts.Parts }
@@ -92,8 +90,8 @@ func expertParams(c Config, prefix string, layer int, std, resid float64) []Para
 		n := c.Experts.Rank*c.Experts.local() + i
 		name, id := fmt.Sprintf("%se%d.", prefix, n), uint64(1)<<36|uint64(layer)<<20|uint64(2*n)
 		ps = append(ps,
-			Param{Name: name + "fc.weight", OC: width, C: c.C, std: std, id: id, Expert: true},
-			Param{Name: name + "out.weight", OC: c.C, C: width, std: resid, id: id + 1, shard: shard{byCol: true}, Expert: true})
+			Param{Name: name + "fc.weight", OC: width, C: c.C, std: std, id: id, sparse: true, Expert: true},
+			Param{Name: name + "out.weight", OC: c.C, C: width, std: resid, id: id + 1, sparse: true, shard: shard{byCol: true}, Expert: true})
 	}
 	return ps
 }
@@ -114,16 +112,35 @@ type mixture struct {
 type mixtureActs struct {
 	r         kernels.Routing
 	logits    kernels.Tensor // (N,E), overwritten by its gradient
-	in        kernels.Tensor // (R,C)
-	pre, gelu kernels.Tensor // (R,H)
-	out       kernels.Tensor // (R,C), as this rank's tokens need them; a summand where tensor-parallel ranks share an expert
+	in        runs           // (R,C)
+	pre, gelu runs           // (R,H)
+	out       runs           // (R,C), as this rank's tokens need them; a summand where tensor-parallel ranks share an expert. Overwritten by its gradient, as the experts need it
 }
 
 // mixtureGrads are scratch that all blocks share.
 type mixtureGrads struct {
-	rows, sent kernels.Tensor // (R,C); sent only with expert parallelism
-	pre        kernels.Tensor // (R,H)
-	gates      kernels.Tensor // (N,K)
+	rows  runs           // (R,C)
+	sent  kernels.Tensor // (R,C), only with expert parallelism
+	pre   runs           // (R,H)
+	gates kernels.Tensor // (N,K)
+}
+
+// runs is a tensor of all experts' rows, and its parts: each what one local expert has from one rank.
+type runs struct {
+	all   kernels.Tensor
+	parts []kernels.Tensor
+}
+
+func newRuns(h *heap, c Config, width int) runs {
+	r := runs{all: h.tensor(c.Precision.Compute, c.rows(), width)}
+	if h.err != nil {
+		return r
+	}
+	n := c.rows() / c.Experts.Count
+	for i := range c.Experts.Count {
+		r.parts = append(r.parts, r.all.Slice(i*n, (i+1)*n))
+	}
+	return r
 }
 
 func newMixtureActs(h *heap, c Config) mixtureActs {
@@ -135,19 +152,17 @@ func newMixtureActs(h *heap, c Config) mixtureActs {
 			Probs: h.tensor(st, n, e), Gates: h.tensor(st, n, k),
 			Choices: h.tensor(kernels.I32, n, k), Rows: h.tensor(kernels.I32, n, k), Tokens: h.tensor(kernels.I32, rows),
 		},
-		logits: h.tensor(ct, n, e), in: h.tensor(ct, rows, c.C),
-		pre: h.tensor(ct, rows, width), gelu: h.tensor(ct, rows, width), out: h.tensor(ct, rows, c.C),
+		logits: h.tensor(ct, n, e), in: newRuns(h, c, c.C), pre: newRuns(h, c, width), gelu: newRuns(h, c, width), out: newRuns(h, c, c.C),
 	}
 }
 
 func newMixtureGrads(h *heap, c Config) mixtureGrads {
-	ct, rows := c.Precision.Compute, c.rows()
-	g := mixtureGrads{rows: h.tensor(ct, rows, c.C)}
+	g := mixtureGrads{rows: newRuns(h, c, c.C)}
 	if c.Experts.Ranks > 1 {
-		g.sent = h.tensor(ct, rows, c.C)
+		g.sent = h.tensor(c.Precision.Compute, c.rows(), c.C)
 	}
 	if !c.Forward {
-		g.pre = h.tensor(ct, rows, c.hidden()/c.TP)
+		g.pre = newRuns(h, c, c.hidden()/c.TP)
 		g.gates = h.tensor(c.Precision.Stats, c.all(), c.Experts.TopK)
 	}
 	return g
@@ -157,58 +172,97 @@ func newMixtureGrads(h *heap, c Config) mixtureGrads {
 func (m *mixture) forward(s kernels.Stream, x kernels.Tensor, a *mixtureActs, g *mixtureGrads, stats kernels.Tensor) {
 	m.router.forward(s, a.logits, x)
 	s.RouteForward(a.r, stats, a.logits, m.Groups)
-	there, back := a.in, a.out
+	there, back := a.in.all, a.out
 	if m.Ranks > 1 {
 		there, back = g.sent, g.rows
 	}
 	s.Dispatch(there, x, a.r, false)
-	m.exchange(s, a.in, there)
-	m.each(a.in, func(i int, part func(kernels.Tensor) kernels.Tensor) {
-		s.LinearForward(part(a.gelu), part(a.in), m.fc[i].w, kernels.Epilogue{Act: kernels.GELU, Aux: part(a.pre)})
-		s.LinearForward(part(back), part(a.gelu), m.out[i].w, kernels.Epilogue{})
-	})
-	m.exchange(s, a.out, back)
+	m.exchange(s, a.in.all, there)
+	for i, gelu := range a.gelu.parts {
+		e := i % m.local()
+		s.LinearForward(gelu, a.in.parts[i], m.fc[e].w, kernels.Epilogue{Act: kernels.GELU, Aux: a.pre.parts[i]})
+		s.LinearForward(back.parts[i], gelu, m.out[e].w, kernels.Epilogue{})
+	}
+	m.exchange(s, a.out.all, back.all)
 }
 
 // leave is out = residual + the gated sum of each token's experts, summed over the tensor-parallel ranks, which each hold a slice of every expert.
 func (m *mixture) leave(s kernels.Stream, out, residual kernels.Tensor, a *mixtureActs, tp Region) {
 	if tp == nil {
-		s.Combine(out, a.out, residual, a.r, true)
+		s.Combine(out, a.out.all, residual, a.r, true)
 		return
 	}
-	s.Combine(tp.Partial(out), a.out, kernels.Tensor{}, a.r, true)
+	s.Combine(tp.Partial(out), a.out.all, kernels.Tensor{}, a.r, true)
 	tp.Sum(s, out)
 	s.Add(out, out, kernels.Tensor{}, residual)
 }
 
-// backward turns dout (N,C) into dx (S,C), the gradient of the mixture's input x (S,C). tmp (S,C) is scratch.
+// backward turns dout (N,C) into dx (S,C), the gradient of the mixture's input x (S,C), and adds to the gradients of the weights. tmp (S,C) is scratch.
 func (m *mixture) backward(s kernels.Stream, c Config, dx, tmp, dout, x kernels.Tensor, a *mixtureActs, g *mixtureGrads, tp Region, hooks Hooks) {
-	s.GateBackward(g.gates, dout, a.out, a.r)
+	m.gateGrads(s, dout, a, g, tp)
+	prefetch(s, x, tp)
+	m.enter(s, dx, dout, a, g, tp)
+	m.grad(s, g.pre, fetched(s, x, tp), a, hooks)
+	m.endEnter(s, c, dx, tmp, a, tp)
+}
+
+// backwardInput is backward without the gradients of the weights. It leaves a with what backwardWeight starts from, in the place of what nothing needs any more.
+func (m *mixture) backwardInput(s kernels.Stream, c Config, dx, tmp, dout kernels.Tensor, a *mixtureActs, g *mixtureGrads, tp Region) {
+	m.gateGrads(s, dout, a, g, tp)
+	m.enter(s, dx, dout, a, g, tp)
+	a.pre, g.pre = g.pre, a.pre
+	m.endEnter(s, c, dx, tmp, a, tp)
+}
+
+// backwardWeight follows backwardInput. x (N,C) is the mixture's input.
+func (m *mixture) backwardWeight(s kernels.Stream, x kernels.Tensor, a *mixtureActs, hooks Hooks) {
+	m.grad(s, a.pre, x, a, hooks)
+}
+
+// gateGrads are the gradients of the gates, of which each tensor-parallel rank has a summand.
+func (m *mixture) gateGrads(s kernels.Stream, dout kernels.Tensor, a *mixtureActs, g *mixtureGrads, tp Region) {
+	s.GateBackward(g.gates, dout, a.out.all, a.r)
 	if tp != nil {
 		tp.SumWhole(s, g.gates)
 	}
-	prefetch(s, x, tp)
-	rows, sent := g.rows, g.rows
+}
+
+// enter starts the sum of dx, the gradient through the experts. It leaves the gradients of the experts' results in a.out, those in front of GELU in g.pre, and those of the
+// logits in a.logits.
+func (m *mixture) enter(s kernels.Stream, dx, dout kernels.Tensor, a *mixtureActs, g *mixtureGrads, tp Region) {
+	there, back := a.out.all, g.rows.all
 	if m.Ranks > 1 {
-		sent = g.sent
+		there, back = g.sent, g.sent
 	}
-	s.Dispatch(sent, dout, a.r, true)
-	m.exchange(s, rows, sent)
-	m.each(a.in, func(i int, part func(kernels.Tensor) kernels.Tensor) {
-		s.LinearBackwardWeight(m.out[i].dw, kernels.Tensor{}, part(rows), part(a.gelu))
-		s.LinearBackwardInput(part(g.pre), part(rows), m.out[i].w, kernels.Epilogue{Act: kernels.GELU, Aux: part(a.pre)})
-		s.LinearBackwardWeight(m.fc[i].dw, kernels.Tensor{}, part(g.pre), part(a.in))
-		s.LinearBackwardInput(part(rows), part(g.pre), m.fc[i].w, kernels.Epilogue{})
-	})
-	m.exchange(s, sent, rows)
+	s.Dispatch(there, dout, a.r, true)
+	m.exchange(s, a.out.all, there)
+	for i, pre := range g.pre.parts {
+		e := i % m.local()
+		s.LinearBackwardInput(pre, a.out.parts[i], m.out[e].w, kernels.Epilogue{Act: kernels.GELU, Aux: a.pre.parts[i]})
+		s.LinearBackwardInput(g.rows.parts[i], pre, m.fc[e].w, kernels.Epilogue{})
+	}
+	m.exchange(s, back, g.rows.all)
 	if tp == nil {
-		s.Combine(dx, sent, kernels.Tensor{}, a.r, false)
+		s.Combine(dx, back, kernels.Tensor{}, a.r, false)
 	} else {
-		s.Combine(tp.Partial(dx), sent, kernels.Tensor{}, a.r, false)
+		s.Combine(tp.Partial(dx), back, kernels.Tensor{}, a.r, false)
 		tp.StartSum(s, dx)
 	}
 	s.RouteBackward(a.logits, g.gates, a.r, BalanceWeight, m.Groups, m.state)
-	m.router.grad(s, a.logits, fetched(s, x, tp), hooks)
+}
+
+// grad adds to the gradients of the experts' weights and the router's. pre (R,H) are the gradients in front of GELU, x (N,C) is the mixture's input.
+func (m *mixture) grad(s kernels.Stream, pre runs, x kernels.Tensor, a *mixtureActs, hooks Hooks) {
+	for i, out := range a.out.parts {
+		e := i % m.local()
+		s.LinearBackwardWeight(m.out[e].dw, kernels.Tensor{}, out, a.gelu.parts[i])
+		s.LinearBackwardWeight(m.fc[e].dw, kernels.Tensor{}, pre.parts[i], a.in.parts[i])
+	}
+	m.router.grad(s, a.logits, x, hooks)
+}
+
+// endEnter ends the sum of dx, and adds the gradient through the router.
+func (m *mixture) endEnter(s kernels.Stream, c Config, dx, tmp kernels.Tensor, a *mixtureActs, tp Region) {
 	s.LinearBackwardInput(tmp, c.own(a.logits), m.router.w, kernels.Epilogue{})
 	endSum(s, tp)
 	s.Add(dx, tmp, kernels.Tensor{}, dx)
@@ -218,13 +272,5 @@ func (m *mixture) backward(s kernels.Stream, c Config, dx, tmp, dout, x kernels.
 func (m *mixture) exchange(s kernels.Stream, dst, src kernels.Tensor) {
 	if m.Ranks > 1 {
 		(*m.swap).AllToAll(s, dst, src)
-	}
-}
-
-// each calls f for every run of rows that one local expert got from one rank; part cuts it out of a tensor of all rows.
-func (m *mixture) each(all kernels.Tensor, f func(i int, part func(kernels.Tensor) kernels.Tensor)) {
-	n := all.Dim(0) / m.Count
-	for run := range m.Count {
-		f(run%m.local(), func(t kernels.Tensor) kernels.Tensor { return t.Slice(run*n, (run+1)*n) })
 	}
 }

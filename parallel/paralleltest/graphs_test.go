@@ -35,16 +35,11 @@ type trained struct {
 
 // steps trains with a technique on a driver's GPUs, with graphs or without.
 func (c technique) steps(gpus driver.Driver, between engine, graphs bool) (trained, error) {
-	return c.train(simulated(gpus), between(gpus), shortest(c.Strategy), graphSteps, graphs)
+	return c.train(simulated(gpus), between(gpus), c.small(), graphSteps, graphs)
 }
 
-// train takes so many steps of a small model on sequences of a length.
-func (c technique) train(open func(rank, world int) (kernels.Device, error), connect func(int) []comm.Communicator, length, steps int, graphs bool) (trained, error) {
-	p, _ := kernels.PrecisionNamed(c.precision)
-	m := block.Config{C: 8, NH: 2, T: length, L: 2, V: 4, Batch: 4, Seed: 3, Layout: c.layout, Recompute: c.again, Experts: c.experts, Precision: p}
-	if c.layout.Format == kernels.BlockSparse {
-		m.C = 2 * c.layout.Block
-	}
+// train takes so many steps of a model.
+func (c technique) train(open func(rank, world int) (kernels.Device, error), connect func(int) []comm.Communicator, m block.Config, steps int, graphs bool) (trained, error) {
 	var mu sync.Mutex
 	ranks := make([]trained, c.Mesh().World())
 	l := parallel.InProcess{Open: open, Connect: connect}

@@ -66,6 +66,7 @@ type Trainer struct {
 	grads      []kernels.Tensor // (S,C), the activation gradients, taken in turns
 	inputs     []kernels.Tensor // by microbatch; first stage only
 	targets    []kernels.Tensor // by microbatch; last stage only
+	outputs    []kernels.Tensor // (S,C), by microbatch; last stage that keeps them only
 	pipeEvents pipeEvents
 	bufs       []kernels.Buffer
 	graph      *captured // nil: none
@@ -88,9 +89,6 @@ func Check(cfg Config, s parallel.Strategy) error {
 	c := Microbatch(cfg.Model, s)
 	if err := c.Check(); err != nil {
 		return err
-	}
-	if cfg.Model.Experts.Count > 0 && s.Schedule == "zb-h1" {
-		return fmt.Errorf("the backward pass of experts is not in two parts, as %s needs it: use 1f1b", s.Schedule)
 	}
 	if cfg.Model.Recompute && s.Schedule == "zb-h1" {
 		return fmt.Errorf("recomputed activations are gone before the second part of %s's backward pass: use 1f1b", s.Schedule)
