@@ -74,8 +74,6 @@ func checkExperts(c Case) error {
 		return fmt.Errorf("--experts %s have dense weights only; pass --layout dense and a precision that trains", e)
 	case c.Schedule == ZBH1:
 		return fmt.Errorf("--experts %s: --schedule %s needs a backward pass in two parts; take --schedule %s", e, ZBH1, F1B1)
-	case c.ZeRO > 0 && c.EP > 1:
-		return fmt.Errorf("--zero %d shares what ranks hold alike, and with ep=%d experts differ; drop one", c.ZeRO, c.EP)
 	}
 	return nil
 }

@@ -82,7 +82,10 @@ func TestBytesAreThoseMoved(t *testing.T) {
 		{"sequence", model(), parallel.Strategy{TP: 2, Sequence: true}, 0.15}, // norms
 		{"sequence, recompute", again, parallel.Strategy{TP: 2, Sequence: true}, 0.15},
 		{"cp", long, parallel.Strategy{CP: 2}, 0},
-		{"ep", mixed, parallel.Strategy{EP: 2}, 0.02}, // capacity is rounded up
+		{"ep", mixed, parallel.Strategy{EP: 2}, 0.02},                  // capacity is rounded up
+		{"ep, zero 1", mixed, parallel.Strategy{EP: 2, ZeRO: 1}, 0.05}, // and padding
+		{"ep, zero 2", mixed, parallel.Strategy{EP: 2, ZeRO: 2, Microbatches: 2}, 0.05},
+		{"ep, zero 3", mixed, parallel.Strategy{EP: 2, ZeRO: 3, Microbatches: 2}, 0.2},
 		{"ep, recompute", func() block.Config { c := mixed; c.Recompute = true; return c }(), parallel.Strategy{EP: 2}, 0.02},
 	} {
 		cfg := trainer.Config{Model: c.model, Hyper: block.DefaultHyper}

@@ -34,8 +34,9 @@ type trained struct {
 
 // steps trains with a technique on a driver's GPUs, with graphs or without.
 func (c technique) steps(gpus *drivertest.Tap, between engine, graphs bool) (trained, error) {
-	p, _ := kernels.PrecisionNamed(c.precision)
-	m := block.Config{C: 8, NH: 2, T: shortest(c.Strategy), L: 2, V: 4, Batch: 4, Seed: 3, Layout: c.layout, Recompute: c.again, Experts: c.experts, Precision: p}
+	m := least(c.Strategy)
+	m.Precision, _ = kernels.PrecisionNamed(c.precision)
+	m.Seed, m.Layout, m.Recompute, m.Experts = 3, c.layout, c.again, c.experts
 	if c.layout.Format == kernels.BlockSparse {
 		m.C = 2 * c.layout.Block
 	}

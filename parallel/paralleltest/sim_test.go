@@ -52,14 +52,18 @@ type technique struct {
 var (
 	twoFour = kernels.Layout{Format: kernels.Sparse24}
 	blocks  = kernels.Layout{Format: kernels.BlockSparse, Block: 8, Keep: 0.5}
+
+	switched = block.Experts{Count: 4, TopK: 1, Capacity: 1}
 )
 
 // techniques are all of them, on 1, 2 and 4 GPUs.
 var techniques = []technique{
 	{precision: "fp32"}, {precision: "bf16"}, {precision: "fp16"}, {precision: "fp32", layout: twoFour}, {precision: "bf16", layout: twoFour},
 	{precision: "fp32", layout: blocks}, {precision: "fp32", again: true}, {precision: "tf32"}, {precision: "fp8"}, {precision: "fp8", Strategy: parallel.Strategy{DP: 2}},
-	{precision: "fp32", experts: block.Experts{Count: 4, TopK: 2, Capacity: 1}}, {precision: "fp32", experts: block.Experts{Count: 4, TopK: 1, Capacity: 1}, Strategy: parallel.Strategy{EP: 2}},
-	{precision: "fp32", experts: block.Experts{Count: 4, TopK: 1, Capacity: 1}, Strategy: parallel.Strategy{TP: 2}},
+	{precision: "fp32", experts: block.Experts{Count: 4, TopK: 2, Capacity: 1}}, {precision: "fp32", experts: switched, Strategy: parallel.Strategy{EP: 2}},
+	{precision: "fp32", experts: switched, Strategy: parallel.Strategy{TP: 2}}, {precision: "fp32", experts: switched, Strategy: parallel.Strategy{EP: 2, ZeRO: 1}},
+	{precision: "fp32", experts: switched, Strategy: parallel.Strategy{EP: 2, ZeRO: 3, Microbatches: 2, BucketBytes: 4096}}, {precision: "fp32", experts: switched, Strategy: parallel.Strategy{DP: 2, EP: 2, ZeRO: 2}},
+	{precision: "fp16", experts: switched, Strategy: parallel.Strategy{DP: 2, EP: 2, ZeRO: 3}}, {precision: "bf16", experts: switched, again: true, Strategy: parallel.Strategy{EP: 2, TP: 2, Sequence: true, ZeRO: 2}},
 	{precision: "fp32", Strategy: parallel.Strategy{DP: 2, BucketBytes: 4096}}, {precision: "fp32", Strategy: parallel.Strategy{DP: 2, ZeRO: 1}},
 	{precision: "fp32", Strategy: parallel.Strategy{DP: 2, ZeRO: 2, Microbatches: 2}}, {precision: "fp32", Strategy: parallel.Strategy{DP: 2, ZeRO: 3, BucketBytes: 4096}},
 	{precision: "bf16", Strategy: parallel.Strategy{DP: 2, ZeRO: 1}}, {precision: "fp16", Strategy: parallel.Strategy{DP: 2, ZeRO: 3}},
@@ -121,7 +125,7 @@ func library(d driver.Driver) func(int) []comm.Communicator {
 // The steps are the same where a library such as NCCL moves the data, which orders nothing but its own calls: with one strategy of each kind, or all where there is time.
 func TestSimulatedGPUsTrainOverALibrary(t *testing.T) {
 	quick(t)
-	some := []parallel.Strategy{{EP: 2}, {DP: 2, BucketBytes: 4096}, {DP: 4, ZeRO: 3}, {TP: 2, PP: 2, Microbatches: 2}}
+	some := []parallel.Strategy{{EP: 2}, {EP: 2, ZeRO: 3, Microbatches: 2, BucketBytes: 4096}, {DP: 2, BucketBytes: 4096}, {DP: 4, ZeRO: 3}, {TP: 2, PP: 2, Microbatches: 2}}
 	for i, c := range techniques {
 		plain := c.precision == "fp32" && c.layout.Format == kernels.Dense && c.Mesh().World() > 1
 		if plain && (os.Getenv("OFPEAK_LONG") != "" || slices.Contains(some, c.Strategy)) {
@@ -145,28 +149,25 @@ func TestSimulatedGPUsTrainAlikeInAnyOrder(t *testing.T) {
 	if os.Getenv("OFPEAK_LONG") != "" {
 		seeds = 20
 	}
-	wants := map[int][]float64{} // by length
-	for _, length := range []int{shortest(parallel.Strategy{}), shortest(parallel.Strategy{CP: 2}), shortest(parallel.Strategy{CP: 4})} {
-		var err error
-		if wants[length], err = trainOnce(openRef, local.New, parallel.Strategy{}, length); err != nil {
-			t.Fatal(err)
-		}
-	}
 	for _, c := range techniques {
-		if c.precision != "fp32" || c.layout.Format != kernels.Dense || c.experts.Count > 0 || c.Mesh().World() == 1 {
+		if c.precision != "fp32" || c.layout.Format != kernels.Dense || c.experts.Count > 0 && c.EP < 2 || c.Mesh().World() == 1 {
 			continue
 		}
 		t.Run(c.Strategy.String(), func(t *testing.T) {
 			t.Parallel()
+			want, err := trainOnce(openRef, local.New, parallel.Strategy{}, least(c.Strategy))
+			if err != nil {
+				t.Fatal(err)
+			}
 			var first []float64
 			for seed := range seeds * 2 / uint64(c.Mesh().World()) { // half as many on four GPUs, which take twice as long
-				got, err := trainOnce(simulated(ptxsim.New(ptxsim.Config{Devices: 4, Seed: 100 + seed})), peer.New, c.Strategy, shortest(c.Strategy))
+				got, err := trainOnce(simulated(ptxsim.New(ptxsim.Config{Devices: 4, Seed: 100 + seed})), peer.New, c.Strategy, least(c.Strategy))
 				if err != nil {
 					t.Fatalf("seed %d: %v", seed, err)
 				}
 				if first == nil {
 					first = got
-					kerneltest.Near(t, "losses", got, wants[shortest(c.Strategy)], tolerances["fp32"])
+					kerneltest.Near(t, "losses", got, want, tolerances["fp32"])
 				}
 				if !slices.Equal(got, first) {
 					t.Errorf("seed %d: losses are %v, under another seed %v", seed, got, first)
@@ -181,13 +182,19 @@ func simulated(d driver.Driver) func(rank, world int) (kernels.Device, error) {
 	return func(rank, _ int) (kernels.Device, error) { return cuda.Open(d, rank) }
 }
 
-// shortest is a length of sequences that a strategy can split.
-func shortest(s parallel.Strategy) int { return 2 * max(1, s.CP) }
-
-// trainOnce takes two steps of a small model with a strategy, on sequences of a length, and gives the loss of each.
-func trainOnce(open func(rank, world int) (kernels.Device, error), connect func(int) []comm.Communicator, s parallel.Strategy, length int) ([]float64, error) {
+// least is a small model that a strategy can split.
+func least(s parallel.Strategy) block.Config {
 	p, _ := kernels.PrecisionNamed("fp32")
-	cfg := trainer.Config{Model: block.Config{C: 8, NH: 2, T: length, L: 2, V: 4, Batch: 4, Precision: p}, Hyper: block.DefaultHyper}
+	m := block.Config{C: 8, NH: 2, T: 2 * max(1, s.CP), L: 2, V: 4, Batch: 4, Precision: p}
+	if s.EP > 1 {
+		m.Experts = switched
+	}
+	return m
+}
+
+// trainOnce takes two steps of a model with a strategy, and gives the loss of each.
+func trainOnce(open func(rank, world int) (kernels.Device, error), connect func(int) []comm.Communicator, s parallel.Strategy, model block.Config) ([]float64, error) {
+	cfg := trainer.Config{Model: model, Hyper: block.DefaultHyper}
 	var losses []float64
 	l := parallel.InProcess{Open: open, Connect: connect}
 	err := l.Run(context.Background(), s, func(_ context.Context, r *parallel.Rank) error {
@@ -232,7 +239,7 @@ func TestNoFailureLeaks(t *testing.T) {
 			gpus := &drivertest.Tap{Driver: sim}
 			code := []driver.Error{driver.ErrOutOfMemory, driver.ErrIllegalAddress}[n%2]
 			sim.FailAt(n, code)
-			err := within(time.Minute, func() error { _, err := trainOnce(simulated(gpus), c.engine(gpus), s, shortest(s)); return err })
+			err := within(time.Minute, func() error { _, err := trainOnce(simulated(gpus), c.engine(gpus), s, least(s)); return err })
 			if left := gpus.Alive(); left != "" {
 				t.Errorf("%s: call %d failed (%v), left on the devices: %s", s, n, err, left)
 			}
@@ -252,15 +259,15 @@ func TestNoFailureLeaks(t *testing.T) {
 // Streams that do not wait for each other compute something else, or fail: the simulation is as unkind as it must be for the other tests here to mean anything.
 func TestStreamsThatDoNotWaitAreFound(t *testing.T) {
 	quick(t)
-	for _, s := range []parallel.Strategy{{DP: 2, ZeRO: 3}, {PP: 2, Microbatches: 2}, {CP: 2}} {
-		want, err := trainOnce(simulated(ptxsim.New(ptxsim.Config{Devices: 2})), peer.New, s, shortest(s))
+	for _, s := range []parallel.Strategy{{DP: 2, ZeRO: 3}, {EP: 2, ZeRO: 3}, {PP: 2, Microbatches: 2}, {CP: 2}} {
+		want, err := trainOnce(simulated(ptxsim.New(ptxsim.Config{Devices: 2})), peer.New, s, least(s))
 		if err != nil {
 			t.Fatal(err)
 		}
 		found := 0
 		for seed := range uint64(5) {
 			gpus := &drivertest.Tap{Driver: ptxsim.New(ptxsim.Config{Devices: 2, Seed: seed}), Wait: func(int) bool { return false }}
-			got, err := trainOnce(simulated(gpus), peer.New, s, shortest(s))
+			got, err := trainOnce(simulated(gpus), peer.New, s, least(s))
 			if err != nil || fmt.Sprint(got) != fmt.Sprint(want) {
 				found++
 			}
