@@ -75,9 +75,9 @@ bin/standin/libcusparseLt.so.0: $(CUDRIVER)/standin/cusparselt.c $(wildcard $(CU
 	mkdir -p $(@D)
 	$(STANDIN_CC) $< -lm
 
-bin/standin/libnccl.so.2: $(CUDRIVER)/standin/nccl.c $(wildcard $(CUDRIVER)/standin/*.h) $(CUDA_H)
+bin/standin/libnccl.so.2: $(wildcard $(CUDRIVER)/standin/*) $(CUDA_H)
 	mkdir -p $(@D)
-	$(STANDIN_CC) $< -lm
+	$(STANDIN_CC) $(addprefix $(CUDRIVER)/standin/,nccl.c hub.c) -lm
 
 bin/standin/libnvidia-ml.so.1: $(CUDRIVER)/standin/nvml.c $(CUDA_H)
 	mkdir -p $(@D)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -32,7 +33,7 @@ func TestKilledRanks(t *testing.T) {
 		out := filepath.Join(t.TempDir(), "kills.csv")
 		args := []string{"run", "--device", "cpu", "--launcher", strings.Join(m.Args(2), " "), "--seconds", "600", "--limit", "600", "--out", out}
 		for i := range kills {
-			args = append(args, "--case", fmt.Sprintf("model=small dp=2 seed=%d", i+1))
+			args = append(args, "--case", fmt.Sprintf("model=small dp=2 seed=%d", 2+i)) // seed 1 would go unnamed
 		}
 		cmd := exec.Command(binary, args...)
 		cmd.Env = mpitest.Env()
@@ -49,7 +50,7 @@ func TestKilledRanks(t *testing.T) {
 			if i%4 == 3 {
 				signal = syscall.SIGSTOP
 			}
-			took, err := killOne(binary, out, i, signal)
+			took, starved, err := killOne(binary, out, i, signal)
 			if err != nil {
 				left := processTree(t)
 				cmd.Process.Kill()
@@ -58,6 +59,7 @@ func TestKilledRanks(t *testing.T) {
 			}
 			if slowest[signal] = max(slowest[signal], took); took > 10*time.Second {
 				late++
+				t.Logf("kill %d: a row after %.1f s of %v, in which this test waited %.1f s for a core", i, took.Seconds(), signal, starved.Seconds())
 			}
 		}
 		select {
@@ -82,25 +84,36 @@ func TestKilledRanks(t *testing.T) {
 	})
 }
 
-// killOne waits for the n-th case's ranks, kills or stops one after a while, and returns how long the row took.
-func killOne(binary, out string, n int, signal syscall.Signal) (time.Duration, error) {
+// killOne waits for the n-th case's ranks, kills or stops one after a while, and returns how long the row took, and how much of that naps of its own were too long.
+func killOne(binary, out string, n int, signal syscall.Signal) (took, starved time.Duration, err error) {
 	var ranks []int
 	for end := time.Now().Add(time.Minute); len(ranks) < 2; time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
-			return 0, fmt.Errorf("no ranks came")
+			return 0, 0, fmt.Errorf("no ranks came")
 		}
-		ranks = running(binary, "case")
+		ranks = ranksOf(binary, n)
 	}
 	time.Sleep(time.Duration(300+rand.IntN(1500)) * time.Millisecond)
 	begin := time.Now()
 	_ = syscall.Kill(ranks[rand.IntN(2)], signal)
 	for time.Since(begin) < 30*time.Second {
 		if lines(out) > n+1 {
-			return time.Since(begin), nil
+			return time.Since(begin), starved, nil
 		}
-		time.Sleep(20 * time.Millisecond)
+		const nap = 20 * time.Millisecond
+		lay := time.Now()
+		time.Sleep(nap)
+		starved += time.Since(lay) - nap
 	}
-	return 0, fmt.Errorf("%v of a rank led to no row", signal)
+	return 0, starved, fmt.Errorf("%v of a rank led to no row; meanwhile this test waited %.1f s for a core", signal, starved.Seconds())
+}
+
+// ranksOf are the n-th case's. Where others take the cores, ranks of the case before may still be on their way out, and a signal to one of them would hit nothing.
+func ranksOf(binary string, n int) []int {
+	return slices.DeleteFunc(running(binary, "case"), func(pid int) bool {
+		line, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+		return !bytes.Contains(line, fmt.Appendf(nil, "seed=%d\"", 2+n))
+	})
 }
 
 // processTree tells what all processes are doing, for whoever looks into a job that hangs.

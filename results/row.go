@@ -144,6 +144,7 @@ type Row struct {
 	// Validity: what else went on while the case was stepped.
 	ClockRatio          Opt[float64] `csv:"clock_ratio" since:"2"`       // against the clock when the peak was measured
 	ClockChangePct      Opt[float64] `csv:"clock_change_pct" since:"2+"` // while it was stepped
+	HandoffNs           Opt[float64] `csv:"handoff_ns" since:"2+"`       // from one core to another
 	ThrottleEvents      Opt[int64]   `csv:"throttle_events" since:"2"`
 	StealPct            Opt[float64] `csv:"steal_pct" since:"2"`
 	OthersPct           Opt[float64] `csv:"others_pct" since:"2+"`

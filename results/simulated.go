@@ -7,7 +7,7 @@ import (
 )
 
 // unknownToSim are columns, besides those in seconds, that follow from times.
-var unknownToSim = []string{"warmup_steps", "samples", "step_spread_pct", "ops", "clock_ratio", "clock_change_pct", "energy_per_token_j", "energy_basis"}
+var unknownToSim = []string{"warmup_steps", "samples", "step_spread_pct", "ops", "clock_ratio", "clock_change_pct", "handoff_ns", "energy_per_token_j", "energy_basis"}
 
 // needsTime reports whether a column says how long something took, or follows from it, or what hardware did meanwhile.
 func needsTime(column string) bool {

@@ -227,9 +227,9 @@ def survives(lib, unit, header, old, new, folder):
     changed.write_text(mutant)
     overlay = folder / "overlay.json"
     overlay.write_text(json.dumps({"Replace": {str(committed): str(changed)}}))
-    command = ["go", "test", "-failfast", "-overlay", str(overlay), "-timeout", "120s", "-run", TESTS[unit], "./kernels/cuda"]
+    command = ["go", "test", "-failfast", "-overlay", str(overlay), "-timeout", "10m", "-run", TESTS[unit], "./kernels/cuda"]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    if "no tests to run" in run.stdout or "build failed" in run.stdout:
+    if any(said in run.stdout for said in ("no tests to run", "build failed", "test timed out")):
         sys.exit(f"mutants.py: {' '.join(command)}:\n{run.stdout}{run.stderr}")
     return run.returncode == 0
 

@@ -9,10 +9,13 @@ import (
 type carried struct {
 	Ceilings   map[int]map[string]ceiling
 	Bandwidths map[int]float64
+	Handoffs   map[int]float64
 }
 
-// Carry is the ceilings that were measured so far. A sweep divides all its rows by the same, also where each case has a process of its own.
-func (r *Rig) Carry() ([]byte, error) { return json.Marshal(carried{r.ceilings, r.bandwidths}) }
+// Carry is the ceilings that were measured so far, and the least handoffs. A sweep holds all its rows against the same, also where each case has a process of its own.
+func (r *Rig) Carry() ([]byte, error) {
+	return json.Marshal(carried{r.ceilings, r.bandwidths, r.handoffs})
+}
 
 // Recall takes over what another rig of the same machine carries.
 func (r *Rig) Recall(data []byte) error {
@@ -26,5 +29,8 @@ func (r *Rig) Recall(data []byte) error {
 		}
 	}
 	maps.Copy(r.bandwidths, c.Bandwidths)
+	for cores, ns := range c.Handoffs {
+		r.keepHandoff(cores, ns)
+	}
 	return nil
 }

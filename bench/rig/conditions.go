@@ -16,6 +16,7 @@ type conditions struct {
 	validity.Report                      // of the rank that watched; of several processes RunDelayPct is the worst one's, the rest the first's
 	clock           float64              // host.ClockRate of the slowest core; 0: not known
 	clockChange     results.Opt[float64] // validity.ClockChangePct of the core where it changed most
+	handoff         results.Opt[float64] // the longest before and after, ns
 	gpus            []nvml.Summary       // of each rank's
 }
 
@@ -29,7 +30,7 @@ func (a conditions) join(b conditions) conditions {
 	if a.clock == 0 || b.clock > 0 && b.clock < a.clock {
 		a.clock = b.clock
 	}
-	a.clockChange = larger(a.clockChange, b.clockChange)
+	a.clockChange, a.handoff = larger(a.clockChange, b.clockChange), larger(a.handoff, b.handoff)
 	a.gpus = slices.Concat(a.gpus, b.gpus)
 	return a
 }
@@ -47,15 +48,16 @@ func (r *Rig) coresOf(c workload.Case) []int {
 }
 
 // watch begins to count what else goes on; the function that it returns says what did.
-func (r *Rig) watch(c workload.Case) func() validity.Report {
+func (r *Rig) watch(c workload.Case) func() conditions {
 	root := os.DirFS("/")
+	first := r.handoff(c)
 	before := validity.Read(root, r.coresOf(c))
-	return func() validity.Report {
+	return func() conditions {
 		report := validity.Read(root, r.coresOf(c)).Since(before)
 		if r.job != nil {
 			report.OthersPct = results.Opt[float64]{} // would count the other ranks of the case
 		}
-		return report
+		return conditions{Report: report, handoff: larger(first, r.handoff(c))}
 	}
 }
 
@@ -106,7 +108,7 @@ func (r *Rig) fillConditions(row *results.Row, c workload.Case, m measurement) {
 	row.GPUSMClockMHz, row.GPULeastSMClockMHz, row.GPUMaxSMClockMHz = gpu.ClockMHz, gpu.LeastClockMHz, gpu.MaxClockMHz
 	row.GPUPowerW, row.GPUTemperatureC, row.GPUMemoryBytes = gpu.PowerW, gpu.TemperatureC, gpu.MemoryBytes
 	row.GPUThrottleReasons = gpu.Slowed.String()
-	row.ClockChangePct = w.clockChange
+	row.ClockChangePct, row.HandoffNs = w.clockChange, w.handoff
 	if c.OnGPU() {
 		row.ClockRatio = ratio(gpu.ClockMHz, r.gpus.ceilings.clock)
 		return

@@ -1,6 +1,7 @@
 package rig
 
 import (
+	"maps"
 	"reflect"
 	"runtime"
 	"testing"
@@ -19,6 +20,9 @@ func TestConditions(t *testing.T) {
 	if runtime.GOOS == "linux" && (!row.StealPct.Known() || !row.InvoluntarySwitches.Known()) {
 		t.Errorf("steal %v, involuntary switches %v", row.StealPct, row.InvoluntarySwitches)
 	}
+	if ns, known := row.HandoffNs.Get(); known && (ns <= 0 || r.handoffs[2] <= 0 || r.handoffs[2] > ns) {
+		t.Errorf("handoff %v ns, the least %v", ns, r.handoffs)
+	}
 	data, err := r.Carry()
 	if err != nil {
 		t.Fatal(err)
@@ -29,6 +33,9 @@ func TestConditions(t *testing.T) {
 	}
 	if at := r.ceilings[min(2, len(r.cores))]["float32"]; !reflect.DeepEqual(other.ceilings, r.ceilings) || at.Clock <= 0 || len(at.Rates) == 0 {
 		t.Errorf("recalled %v, want %v", other.ceilings, r.ceilings)
+	}
+	if !maps.Equal(other.handoffs, r.handoffs) {
+		t.Errorf("recalled %v, want %v", other.handoffs, r.handoffs)
 	}
 	if err := other.Recall([]byte("{")); err == nil {
 		t.Error("half a message is recalled")

@@ -73,7 +73,7 @@ func (r *Rig) measureGorgonia(ctx context.Context, c workload.Case) (measurement
 		losses = append(losses, loss)
 		return time.Since(start).Seconds(), err
 	})
-	m.conditions.Report = watched()
+	m.conditions = watched()
 	if len(losses) > 0 {
 		m.lossFirst, m.lossLast = losses[0], losses[len(losses)-1]
 	}

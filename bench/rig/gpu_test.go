@@ -41,7 +41,7 @@ func TestSimulatedGPUsAreVerifiedAndTellNoTime(t *testing.T) {
 	if m := r.Machine(); m.Device != results.Sim || m.GPUs != 4 || m.Name != "simulated GPU" || m.Chip != "" {
 		t.Errorf("the machine is %+v", m)
 	}
-	for _, line := range []string{"precision=fp16", "dp=2 zero=3", "dp=2 pp=2 schedule=1f1b microbatches=2"} {
+	for _, line := range []string{"precision=fp16", "dp=2 zero=3", "dp=2 pp=2 schedule=1f1b microbatches=2", "precision=bf16 layout=2:4 experts=2x1@1.25 ep=2"} {
 		row := run(t, r, simulated(line))
 		if row.Status != results.OK {
 			t.Errorf("%s: %s: %s", line, row.Status, row.Reason)

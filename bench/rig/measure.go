@@ -153,11 +153,11 @@ func (r *Rig) measureRank(ctx context.Context, c workload.Case, rank *parallel.R
 		reports = append(reports, report)
 		return x.largest(took)
 	})
+	if rank.ID == 0 || r.joined(c) { // once a process
+		m.conditions = watched()
+	}
 	m.conditions.gpus = watchedGPU()
 	m.conditions.clockChange = validity.ClockChangePct(clocks[min(len(clocks), m.WarmupSteps):])
-	if rank.ID == 0 || r.joined(c) { // once a process
-		m.conditions.Report = watched()
-	}
 	m.peakBytes = rank.Device.Memory().Peak
 	if len(reports) > 0 {
 		m.lossLast = reports[len(reports)-1].Loss

@@ -62,7 +62,9 @@ type Rig struct {
 	corpus     workload.Corpus
 	ceilings   map[int]map[string]ceiling  // by cores in use and type of the operands
 	bandwidths map[int]float64             // likewise, 10^9 bytes per second
+	handoffs   map[int]float64             // likewise, the least that was seen, ns
 	refs       map[workload.Case]snapshot  // verified references of this run
+	decided    map[workload.Case]int64     // seeds of verified choices of experts
 	learned    map[workload.Case][]float64 // loss curves of this run
 }
 
@@ -75,9 +77,9 @@ func New(o Options) (*Rig, error) {
 	cores = cores[:min(len(cores), host.Cores())]
 	r := &Rig{
 		rule: o.Rule, job: o.Job, localRank: o.LocalRank, stall: o.Stall, trace: o.Trace, graphs: o.Graphs, cores: cores, corpus: workload.DefaultCorpus(),
-		machine:  sweep.Machine{Device: results.CPU, Name: isa.Processor(), Chip: o.Chip, Cores: len(cores)},
-		answers:  map[question]error{},
-		ceilings: map[int]map[string]ceiling{}, bandwidths: map[int]float64{}, refs: map[workload.Case]snapshot{}, learned: map[workload.Case][]float64{},
+		machine: sweep.Machine{Device: results.CPU, Name: isa.Processor(), Chip: o.Chip, Cores: len(cores)},
+		answers: map[question]error{}, handoffs: map[int]float64{},
+		ceilings: map[int]map[string]ceiling{}, bandwidths: map[int]float64{}, refs: map[workload.Case]snapshot{}, decided: map[workload.Case]int64{}, learned: map[workload.Case][]float64{},
 	}
 	r.open = r.openDevice
 	if o.Chip != "" {
@@ -170,6 +172,7 @@ func (r *Rig) Run(ctx context.Context, c workload.Case, row *results.Row) {
 func (r *Rig) cautions(c workload.Case, m measurement, row *results.Row) []string {
 	oversubscribed := c.Device == workload.CPU && c.World()*c.RankThreads(len(r.cores)) > len(r.cores)
 	notes := m.conditions.Cautions(row.ClockRatio, m.conditions.clockChange, oversubscribed)
+	notes = append(notes, r.handoffCaution(c, row.HandoffNs)...)
 	notes = append(notes, nvml.Join(m.conditions.gpus).Cautions()...)
 	if c.OnGPU() && c.World() > 1 {
 		notes = append(notes, r.gpus.cautions()...)

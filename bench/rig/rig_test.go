@@ -319,6 +319,7 @@ func TestVerifiableKeepsTheStrategy(t *testing.T) {
 	for _, line := range []string{
 		"model=gpt2", "model=175b tp=4", "model=1b layout=block:32@0.25", "model=7b layout=2:4 tp=2 dp=2", "model=gpt2,L=12,B=16 pp=4 schedule=1f1b microbatches=8",
 		"model=gpt2 cp=4", "model=gpt2 cp=8 tp=4", "model=tiny experts=8x1@1.25/8 cp=2 ep=2",
+		"precision=bf16 model=gpt2 experts=8x1@1.25 ep=4", "precision=bf16 model=gpt2 layout=2:4 experts=8x2@1.25/8 cp=4 dp=4",
 	} {
 		c, err := workload.ParseCase(line)
 		if err != nil {

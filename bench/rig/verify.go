@@ -25,7 +25,10 @@ type snapshot struct {
 // verify trains one step of the case on a model small enough for the float64 reference, with the same strategy, layout, precision and
 // instruction set, and holds the loss and every gradient against one reference device.
 func (r *Rig) verify(ctx context.Context, c workload.Case, row *results.Row) error {
-	small := verifiable(c)
+	small, err := r.decisive(ctx, verifiable(c))
+	if err != nil {
+		return fmt.Errorf("reference: %w", err)
+	}
 	want, err := r.reference(ctx, small)
 	if err != nil {
 		return fmt.Errorf("reference: %w", err)
@@ -102,7 +105,11 @@ func verifiable(c workload.Case) workload.Case {
 	if c.CP > 1 {
 		unit = max(unit, 2*c.CP*c.TP)
 	}
-	c.Model.T = max(unit, min(full.T, verifyTokens)/unit*unit)
+	tokens := verifyTokens
+	if closeCalls(c) {
+		tokens = min(tokens, max(fewestTokens, decided/(c.Model.B*c.Experts.TopK)))
+	}
+	c.Model.T = max(unit, min(full.T, tokens)/unit*unit)
 	for heads := c.TP; heads*hs <= full.C; heads += c.TP {
 		if c.Model.NH, c.Model.C = heads, heads*hs; heads >= 2 && c.Validate() == nil {
 			return c
@@ -114,9 +121,7 @@ func verifiable(c workload.Case) workload.Case {
 
 // reference is the snapshot of one float64 device, made once a run for each model and layout.
 func (r *Rig) reference(ctx context.Context, c workload.Case) (snapshot, error) {
-	c.Technique, c.Engine, c.Precision, c.Device, c.ISA, c.Threads = workload.Baseline, workload.Native, "fp64", workload.Ref, "", 0
-	c.DP, c.TP, c.PP, c.EP, c.CP, c.Schedule, c.Cut, c.Chunks, c.Microbatches, c.BucketBytes = 1, 1, 1, 1, 1, "", workload.ByCost, 1, 1, workload.DefaultBucketBytes
-	c.ZeRO, c.Recompute, c.Sequence = 0, workload.None, false
+	c = referred(c)
 	if s, ok := r.refs[c]; ok {
 		return s, nil
 	}
@@ -125,6 +130,14 @@ func (r *Rig) reference(ctx context.Context, c workload.Case) (snapshot, error) 
 		r.refs[c] = s
 	}
 	return s, err
+}
+
+// referred is a case as one float64 device has it.
+func referred(c workload.Case) workload.Case {
+	c.Technique, c.Engine, c.Precision, c.Device, c.ISA, c.Threads = workload.Baseline, workload.Native, "fp64", workload.Ref, "", 0
+	c.DP, c.TP, c.PP, c.EP, c.CP, c.Schedule, c.Cut, c.Chunks, c.Microbatches, c.BucketBytes = 1, 1, 1, 1, 1, "", workload.ByCost, 1, 1, workload.DefaultBucketBytes
+	c.ZeRO, c.Recompute, c.Sequence = 0, workload.None, false
+	return c
 }
 
 // snapshot takes one step of the case.

@@ -70,10 +70,6 @@ func checkExperts(c Case) error {
 		return fmt.Errorf("--experts %s cannot be split over ep=%d ranks; change one", e, c.EP)
 	case 4*c.Model.C/e.TopK%c.TP != 0:
 		return fmt.Errorf("--experts %s of width %d cannot be split over tp=%d ranks; change C or --ranks", e, 4*c.Model.C/e.TopK, c.TP)
-	case c.Precision == "int8" || LayoutString(c.Layout) != "dense":
-		return fmt.Errorf("--experts %s have dense weights only; pass --layout dense and a precision that trains", e)
-	case c.Schedule == ZBH1:
-		return fmt.Errorf("--experts %s: --schedule %s needs a backward pass in two parts; take --schedule %s", e, ZBH1, F1B1)
 	}
 	return nil
 }

@@ -42,8 +42,28 @@ func ParseLayout(s string) (kernels.Layout, error) {
 	return kernels.Layout{Format: kernels.BlockSparse, Block: n, Keep: k}, nil
 }
 
-// Density is the share of the elements of the block's four matrices that is stored and multiplied, each rank's shard by its own width.
+// Density is the share of the elements of the block's matrices that is stored, each rank's shard by its own width; a router's are not counted.
 func (c Case) Density() float64 {
-	C, l := c.Model.C, c.Layout
-	return (7*l.Density(C) + l.Density(C/c.TP) + 4*l.Density(4*C/c.TP)) / 12
+	stored, all := c.weights(max(1, c.Experts.Count))
+	return stored / all
+}
+
+// weights are the elements of a block's matrices with so many experts, or one MLP: those stored, and all.
+func (c Case) weights(experts int) (stored, all float64) {
+	for i, w := range c.matrices() {
+		n := float64(w[0] * w[1])
+		if i >= 2 {
+			n *= float64(experts)
+		}
+		stored, all = stored+n*c.Layout.Density(w[1]), all+n
+	}
+	return stored, all
+}
+
+// matrices are the output and input channels of each rank's shards of the block's four matrices, of an expert's where there are experts: QKV and the MLP's first are split by
+// output channels, the projections behind them by input channels.
+func (c Case) matrices() [4][2]int {
+	C, tp := c.Model.C, c.TP
+	width := 4 * C / max(1, c.Experts.TopK)
+	return [4][2]int{{3 * C / tp, C}, {C, C / tp}, {width / tp, C}, {C, width / tp}}
 }

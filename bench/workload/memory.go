@@ -93,14 +93,15 @@ func (c Case) memory() float64 {
 	return experts*perParam[0] + rest*perParam[1] + tokens*(perToken*layers*float64(c.inFlight())+transient+float64(m.V)*compute)
 }
 
-// matrixParams are those of a block's matrices on one rank, and of its experts, of which it holds a part.
+// matrixParams are the stored ones of a block's matrices on one rank, and of its experts, of which it holds a part.
 func (c Case) matrixParams() (rest, experts float64) {
-	C, tp := float64(c.Model.C), float64(c.TP)
 	if c.Experts == (Experts{}) {
-		return 12 * C * C / tp * c.Density(), 0
+		rest, _ = c.weights(1)
+		return rest, 0
 	}
-	each := 8 * C * C / float64(c.Experts.TopK)
-	return 4 * C * C / tp, each * float64(c.Experts.Count/c.EP) / tp
+	rest, _ = c.weights(0)
+	all, _ := c.weights(c.Experts.Count / c.EP)
+	return rest, all - rest
 }
 
 // part is the share of what ranks hold alike that one of them keeps where ZeRO shares it from a level on.

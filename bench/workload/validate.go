@@ -160,8 +160,7 @@ func checkPipeline(c Case) error {
 	return nil
 }
 
-// checkLayout looks at each rank's shard of the block's four matrices: QKV and the MLP's first are split by output channels, the
-// projections behind them by input channels.
+// checkLayout looks at each rank's shard of the block's matrices.
 func checkLayout(c Case) error {
 	if c.Layout.Format == kernels.Int8 {
 		return fmt.Errorf("--layout int8 is chosen by --precision int8")
@@ -169,13 +168,12 @@ func checkLayout(c Case) error {
 	if c.Layout.Format != kernels.Dense && (c.Precision == "int8" || c.Precision == "fp8") {
 		return fmt.Errorf("--precision %s has dense weights only; pass --layout dense", c.Precision)
 	}
-	C, tp := c.Model.C, c.TP
-	if c.Layout.Format == kernels.BlockSparse && tp > 1 {
-		return fmt.Errorf("--layout %s keeps blocks of whole weight rows, which tp=%d would cut; take tp=1 or --layout 2:4", LayoutString(c.Layout), tp)
+	if c.Layout.Format == kernels.BlockSparse && c.TP > 1 {
+		return fmt.Errorf("--layout %s keeps blocks of whole weight rows, which tp=%d would cut; take tp=1 or --layout 2:4", LayoutString(c.Layout), c.TP)
 	}
-	for _, w := range [][2]int{{3 * C / tp, C}, {C, C / tp}, {4 * C / tp, C}, {C, 4 * C / tp}} {
+	for _, w := range c.matrices() {
 		if err := c.Layout.Check(w[0], w[1]); err != nil {
-			return fmt.Errorf("--layout %s with model %s and tp=%d: %w; change the layout or C", LayoutString(c.Layout), c.Model, tp, err)
+			return fmt.Errorf("--layout %s with model %s and tp=%d: %w; change the layout or C", LayoutString(c.Layout), c.Model, c.TP, err)
 		}
 	}
 	return nil

@@ -31,7 +31,7 @@ func (st *Stage) bind() {
 		case LMHead:
 			st.head = &lmHead{ln: st.norm(next(), next())}
 			w := next()
-			st.head.out = linear{w: st.dense(w, st.values(w)), dw: st.dense(w, st.gradient(w)), off: w.Off}
+			st.head.out = st.matrix(w)
 			math := st.Precision.Head().Math
 			st.head.out.w.Math, st.head.out.dw.Math = math, math
 		}
@@ -68,12 +68,22 @@ func (st *Stage) norm(gain, bias Param) norm {
 }
 
 func (st *Stage) linear(w, b Param) linear {
-	l := linear{w: st.dense(w, st.values(w)), b: st.values(b), off: w.Off}
+	l := st.matrix(w)
+	l.b = st.values(b)
+	if !st.Forward {
+		l.db = st.gradient(b)
+	}
+	return l
+}
+
+// matrix is a linear without a bias.
+func (st *Stage) matrix(w Param) linear {
+	l := linear{w: st.dense(w, st.values(w)), off: w.Off}
 	if w.sparse {
 		st.storeElsewhere(&l.w)
 	}
 	if !st.Forward {
-		l.dw, l.db = l.w, st.gradient(b)
+		l.dw = l.w
 		l.dw.Values = st.gradient(w)
 	}
 	return l
@@ -81,15 +91,11 @@ func (st *Stage) linear(w, b Param) linear {
 
 // mixture takes a block's router and experts.
 func (st *Stage) mixture(next func() Param) *mixture {
-	matrix := func() linear {
-		p := next()
-		return linear{w: st.dense(p, st.values(p)), dw: st.dense(p, st.gradient(p)), off: p.Off}
-	}
-	m := &mixture{Experts: st.Experts, router: matrix(), stats: st.Routes, again: st.routesAgain, state: st.State, swap: &st.Exchange}
+	m := &mixture{Experts: st.Experts, router: st.matrix(next()), stats: st.Routes, again: st.routesAgain, state: st.State, swap: &st.Exchange}
 	// A choice between experts is not to hang on the digits that products leave out (Fedus et al., arXiv:2101.03961, section 2.4).
 	m.router.w.Math, m.router.dw.Math = 0, 0
 	for range m.local() {
-		m.fc, m.out = append(m.fc, matrix()), append(m.out, matrix())
+		m.fc, m.out = append(m.fc, st.matrix(next())), append(m.out, st.matrix(next()))
 	}
 	return m
 }

@@ -20,7 +20,7 @@ type Config struct {
 	C, NH, T, L int
 	V           int // vocabulary of the language model; 0: no embedding, and the head compares with a target
 	Precision   kernels.Precision
-	Layout      kernels.Layout // of the four weight matrices of each block
+	Layout      kernels.Layout // of the weight matrices of each block, but for a router
 	Seed        uint64
 
 	Experts Experts // of each block's MLP; none: a dense one
@@ -193,8 +193,8 @@ func (c Config) Local(layer int) int {
 	panic("block: a layer that the stage does not hold")
 }
 
-// matrices are the (OC, C) of a block's four weights on one tensor-parallel rank.
+// matrices are the (OC, C) of a block's four weights on one tensor-parallel rank, of an expert's where there are experts.
 func (c Config) matrices() [4][2]int {
-	p := c.C / c.TP
-	return [4][2]int{{3 * p, c.C}, {c.C, p}, {4 * p, c.C}, {c.C, 4 * p}}
+	p, h := c.C/c.TP, c.hidden()/c.TP
+	return [4][2]int{{3 * p, c.C}, {c.C, p}, {h, c.C}, {c.C, h}}
 }

@@ -132,16 +132,21 @@ func (c Config) product(l *LayerCost, t kernels.DType, flops, density float64) {
 	}
 }
 
-// addExperts adds the router's product and the experts'. The model needs TopK experts a token, its dense twin all; what runs are the experts' whole
+// addExperts adds the router's product and the experts'. The model needs the stored weights of TopK experts a token, its dense twin all weights of all; what runs are the experts' whole
 // capacity, full or not.
 func (c Config) addExperts(l *LayerCost) {
 	n, t := float64(c.all()), c.Precision.Factors()
 	c.product(l, c.Precision.Compute, 2*n*float64(c.C*c.Experts.Count), 1)
-	each := 2 * 2 * float64(c.C*c.hidden()/c.TP) // of a token in one expert
+	matrices := c.matrices()
+	dense, stored := 0.0, 0.0 // of a token in one expert
+	for _, m := range matrices[2:] {
+		flops := 2 * float64(m[0]*m[1])
+		dense, stored = dense+flops, stored+flops*c.Layout.Density(m[1])
+	}
 	add := func(w *Work, times float64) {
-		w.Model[t] += times * each * n * float64(c.Experts.TopK)
-		w.Dense[t] += times * each * n * float64(c.Experts.Count)
-		w.Executed[t] += times * each * float64(c.rows())
+		w.Model[t] += times * stored * n * float64(c.Experts.TopK)
+		w.Dense[t] += times * dense * n * float64(c.Experts.Count)
+		w.Executed[t] += times * stored * float64(c.rows())
 	}
 	add(&l.Forward, 1)
 	if !c.Forward {

@@ -20,6 +20,7 @@ func precision(t testing.TB, name string) kernels.Precision {
 func TestWorkByHand(t *testing.T) {
 	sparse := kernels.Layout{Format: kernels.Sparse24}
 	half := kernels.Layout{Format: kernels.BlockSparse, Block: 4, Keep: 0.5}
+	four := block.Experts{Count: 4, TopK: 1, Capacity: 1}
 	type counts struct{ model, dense, executed float64 }
 	for _, c := range []struct {
 		name              string
@@ -47,6 +48,14 @@ func TestWorkByHand(t *testing.T) {
 		{ // again: 12·C² - 4·C² = 512 weights, 6144 FLOPs, and both products of attention
 			"recompute", block.Config{L: 1, Precision: precision(t, "fp32"), Recompute: true}, 0, kernels.F32,
 			counts{9216 + 384, 9216 + 384, 9216 + 384}, counts{18432 + 768, 18432 + 768, 18432 + 960 + 6144 + 384},
+		},
+		{ // 256 weights besides the experts' and the router's 32; 512 an expert, on 6 tokens, and on 8 rows: one for each expert and sequence
+			"experts", block.Config{L: 1, Precision: precision(t, "fp32"), Experts: four}, 0, kernels.F32,
+			counts{3840 + 6*1024, 3840 + 24*1024, 3840 + 8*1024}, counts{7680 + 12*1024, 7680 + 48*1024, 7872 + 16*1024},
+		},
+		{
+			"2:4 experts", block.Config{L: 1, Precision: precision(t, "fp32"), Experts: four, Layout: sparse}, 0, kernels.F32,
+			counts{2304 + 6*512, 3840 + 24*1024, 2304 + 8*512}, counts{4608 + 12*512, 7680 + 48*1024, 4800 + 16*512},
 		},
 		{"mse", block.Config{L: 1, Precision: precision(t, "fp32")}, 1, kernels.F32, counts{}, counts{}},
 		{"embedding", block.Config{L: 1, V: 10, Precision: precision(t, "fp32")}, 0, kernels.F32, counts{}, counts{}},

@@ -61,14 +61,12 @@ func (c Config) checkExperts() error {
 		return fmt.Errorf("T=%d is not divisible by the %d groups that share the experts' capacity", c.T, e.Parts)
 	case c.CP > 1 && e.Parts%(2*c.CP) != 0:
 		return fmt.Errorf("groups of %d tokens that share the experts' capacity do not lie whole in one of the 2·%d chunks that cp=%d makes of a sequence", c.group(), c.CP, c.CP)
-	case c.Layout.Format != kernels.Dense:
-		return fmt.Errorf("experts have dense weights only")
 	}
 	return nil
 }
 
-// hidden is the width of an expert.
-func (c Config) hidden() int { return 4 * c.C / c.Experts.TopK }
+// hidden is the width of an expert, or of a dense MLP.
+func (c Config) hidden() int { return 4 * c.C / max(1, c.Experts.TopK) }
 
 // group is the number of tokens that share the experts' capacity.
 func (c Config) group() int { return c.T / c.Experts.Parts }
@@ -92,8 +90,8 @@ func expertParams(c Config, prefix string, layer int, std, resid float64) []Para
 		n := c.Experts.Rank*c.Experts.local() + i
 		name, id := fmt.Sprintf("%se%d.", prefix, n), uint64(1)<<36|uint64(layer)<<20|uint64(2*n)
 		ps = append(ps,
-			Param{Name: name + "fc.weight", OC: width, C: c.C, std: std, id: id, Expert: true},
-			Param{Name: name + "out.weight", OC: c.C, C: width, std: resid, id: id + 1, shard: shard{byCol: true}, Expert: true})
+			Param{Name: name + "fc.weight", OC: width, C: c.C, std: std, id: id, sparse: true, Expert: true},
+			Param{Name: name + "out.weight", OC: c.C, C: width, std: resid, id: id + 1, sparse: true, shard: shard{byCol: true}, Expert: true})
 	}
 	return ps
 }
@@ -116,7 +114,7 @@ type mixtureActs struct {
 	logits    kernels.Tensor // (N,E), overwritten by its gradient
 	in        kernels.Tensor // (R,C)
 	pre, gelu kernels.Tensor // (R,H)
-	out       kernels.Tensor // (R,C), as this rank's tokens need them; a summand where tensor-parallel ranks share an expert
+	out       kernels.Tensor // (R,C), as this rank's tokens need them; a summand where tensor-parallel ranks share an expert. Overwritten by its gradient, as the experts need it
 }
 
 // mixtureGrads are scratch that all blocks share.
@@ -181,34 +179,70 @@ func (m *mixture) leave(s kernels.Stream, out, residual kernels.Tensor, a *mixtu
 	s.Add(out, out, kernels.Tensor{}, residual)
 }
 
-// backward turns dout (N,C) into dx (S,C), the gradient of the mixture's input x (S,C). tmp (S,C) is scratch.
+// backward turns dout (N,C) into dx (S,C), the gradient of the mixture's input x (S,C), and adds to the gradients of the weights. tmp (S,C) is scratch.
 func (m *mixture) backward(s kernels.Stream, c Config, dx, tmp, dout, x kernels.Tensor, a *mixtureActs, g *mixtureGrads, tp Region, hooks Hooks) {
+	m.gateGrads(s, dout, a, g, tp)
+	prefetch(s, x, tp)
+	m.enter(s, dx, dout, a, g, tp)
+	m.grad(s, g.pre, fetched(s, x, tp), a, hooks)
+	m.endEnter(s, c, dx, tmp, a, tp)
+}
+
+// backwardInput is backward without the gradients of the weights. It leaves a with what backwardWeight starts from, in the place of what nothing needs any more.
+func (m *mixture) backwardInput(s kernels.Stream, c Config, dx, tmp, dout kernels.Tensor, a *mixtureActs, g *mixtureGrads, tp Region) {
+	m.gateGrads(s, dout, a, g, tp)
+	m.enter(s, dx, dout, a, g, tp)
+	a.pre, g.pre = g.pre, a.pre
+	m.endEnter(s, c, dx, tmp, a, tp)
+}
+
+// backwardWeight follows backwardInput. x (N,C) is the mixture's input.
+func (m *mixture) backwardWeight(s kernels.Stream, x kernels.Tensor, a *mixtureActs, hooks Hooks) {
+	m.grad(s, a.pre, x, a, hooks)
+}
+
+// gateGrads are the gradients of the gates, of which each tensor-parallel rank has a summand.
+func (m *mixture) gateGrads(s kernels.Stream, dout kernels.Tensor, a *mixtureActs, g *mixtureGrads, tp Region) {
 	s.GateBackward(g.gates, dout, a.out, a.r)
 	if tp != nil {
 		tp.SumWhole(s, g.gates)
 	}
-	prefetch(s, x, tp)
-	rows, sent := g.rows, g.rows
+}
+
+// enter starts the sum of dx, the gradient through the experts. It leaves the gradients of the experts' results in a.out, those in front of GELU in g.pre, and those of the
+// logits in a.logits.
+func (m *mixture) enter(s kernels.Stream, dx, dout kernels.Tensor, a *mixtureActs, g *mixtureGrads, tp Region) {
+	there, back := a.out, g.rows
 	if m.Ranks > 1 {
-		sent = g.sent
+		there, back = g.sent, g.sent
 	}
-	s.Dispatch(sent, dout, a.r, true)
-	m.exchange(s, rows, sent)
+	s.Dispatch(there, dout, a.r, true)
+	m.exchange(s, a.out, there)
 	m.each(a.in, func(i int, part func(kernels.Tensor) kernels.Tensor) {
-		s.LinearBackwardWeight(m.out[i].dw, kernels.Tensor{}, part(rows), part(a.gelu))
-		s.LinearBackwardInput(part(g.pre), part(rows), m.out[i].w, kernels.Epilogue{Act: kernels.GELU, Aux: part(a.pre)})
-		s.LinearBackwardWeight(m.fc[i].dw, kernels.Tensor{}, part(g.pre), part(a.in))
-		s.LinearBackwardInput(part(rows), part(g.pre), m.fc[i].w, kernels.Epilogue{})
+		s.LinearBackwardInput(part(g.pre), part(a.out), m.out[i].w, kernels.Epilogue{Act: kernels.GELU, Aux: part(a.pre)})
+		s.LinearBackwardInput(part(g.rows), part(g.pre), m.fc[i].w, kernels.Epilogue{})
 	})
-	m.exchange(s, sent, rows)
+	m.exchange(s, back, g.rows)
 	if tp == nil {
-		s.Combine(dx, sent, kernels.Tensor{}, a.r, false)
+		s.Combine(dx, back, kernels.Tensor{}, a.r, false)
 	} else {
-		s.Combine(tp.Partial(dx), sent, kernels.Tensor{}, a.r, false)
+		s.Combine(tp.Partial(dx), back, kernels.Tensor{}, a.r, false)
 		tp.StartSum(s, dx)
 	}
 	s.RouteBackward(a.logits, g.gates, a.r, BalanceWeight, m.Groups, m.state)
-	m.router.grad(s, a.logits, fetched(s, x, tp), hooks)
+}
+
+// grad adds to the gradients of the experts' weights and the router's. pre (R,H) are the gradients in front of GELU, x (N,C) is the mixture's input.
+func (m *mixture) grad(s kernels.Stream, pre, x kernels.Tensor, a *mixtureActs, hooks Hooks) {
+	m.each(a.in, func(i int, part func(kernels.Tensor) kernels.Tensor) {
+		s.LinearBackwardWeight(m.out[i].dw, kernels.Tensor{}, part(a.out), part(a.gelu))
+		s.LinearBackwardWeight(m.fc[i].dw, kernels.Tensor{}, part(pre), part(a.in))
+	})
+	m.router.grad(s, a.logits, x, hooks)
+}
+
+// endEnter ends the sum of dx, and adds the gradient through the router.
+func (m *mixture) endEnter(s kernels.Stream, c Config, dx, tmp kernels.Tensor, a *mixtureActs, tp Region) {
 	s.LinearBackwardInput(tmp, c.own(a.logits), m.router.w, kernels.Epilogue{})
 	endSum(s, tp)
 	s.Add(dx, tmp, kernels.Tensor{}, dx)

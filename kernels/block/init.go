@@ -69,7 +69,14 @@ func (st *Stage) sparseWeights() map[int]kernels.Weight {
 	}
 	var all []kernels.Weight
 	for _, t := range st.blocks {
-		all = append(all, t.qkv.w, t.proj.w, t.fc.w, t.out.w)
+		all = append(all, t.qkv.w, t.proj.w)
+		if t.moe == nil {
+			all = append(all, t.fc.w, t.out.w)
+			continue
+		}
+		for i := range t.moe.fc {
+			all = append(all, t.moe.fc[i].w, t.moe.out[i].w)
+		}
 	}
 	for i, p := range st.Params {
 		if p.sparse {

@@ -13,7 +13,7 @@ func (st *Stage) BackwardInput(s kernels.Stream, a *Acts, d kernels.Tensor, tp R
 		st.head.backwardInput(s, d, a.Out, &a.head)
 	}
 	for i := len(a.blocks) - 1; i >= 0; i-- {
-		st.blocks[ch.blocks.Lo+i].backwardInput(s, d, &a.blocks[i], &st.g, tp)
+		st.blocks[ch.blocks.Lo+i].backwardInput(s, st.Config, d, &a.blocks[i], &st.g, tp)
 	}
 	if ch.embed {
 		s.Copy(a.In, d)
@@ -47,14 +47,18 @@ func (st *Stage) BackwardWeight(s kernels.Stream, a *Acts, tp Region, hooks Hook
 	}
 }
 
-// backwardInput turns d into the gradient of a.in. It leaves d as it was in a.out, and trades each scratch tensor that the weights' gradients need
+// backwardInput turns d into the gradient of a.in. It leaves d as it was in a.out, unless experts made that, and trades each scratch tensor that the weights' gradients need
 // for an activation of the same shape that nothing needs any more.
-func (t *transformer) backwardInput(s kernels.Stream, d kernels.Tensor, a *blockActs, g *blockGrads, tp Region) {
-	s.Copy(a.out, d)
-	s.LinearBackwardInput(g.pre, whole(s, d, tp), t.out.w, kernels.Epilogue{Act: kernels.GELU, Aux: a.pre})
-	a.pre, g.pre = g.pre, a.pre
-	t.fc.enter(s, g.norm, a.pre, tp)
-	endSum(s, tp)
+func (t *transformer) backwardInput(s kernels.Stream, c Config, d kernels.Tensor, a *blockActs, g *blockGrads, tp Region) {
+	if t.moe != nil {
+		t.moe.backwardInput(s, c, g.norm, g.res, whole(s, d, tp), &a.mixture, &g.mixture, tp)
+	} else {
+		s.Copy(a.out, d)
+		s.LinearBackwardInput(g.pre, whole(s, d, tp), t.out.w, kernels.Epilogue{Act: kernels.GELU, Aux: a.pre})
+		a.pre, g.pre = g.pre, a.pre
+		t.fc.enter(s, g.norm, a.pre, tp)
+		endSum(s, tp)
+	}
 	t.ln2.backward(s, g.res, g.norm, a.res, a.mean2, a.rstd2, d, nil)
 	a.res, g.res = g.res, a.res
 
@@ -68,10 +72,14 @@ func (t *transformer) backwardInput(s kernels.Stream, d kernels.Tensor, a *block
 
 // backwardWeight follows backwardInput, which has added the norms' gradients.
 func (t *transformer) backwardWeight(s kernels.Stream, a *blockActs, tp Region, hooks Hooks) {
-	dout := whole(s, a.out, tp)
-	prefetch(s, a.ln2, tp)
-	t.out.grad(s, dout, a.gelu, hooks)
-	t.fc.grad(s, a.pre, fetched(s, a.ln2, tp), hooks)
+	if t.moe != nil {
+		t.moe.backwardWeight(s, whole(s, a.ln2, tp), &a.mixture, hooks)
+	} else {
+		dout := whole(s, a.out, tp)
+		prefetch(s, a.ln2, tp)
+		t.out.grad(s, dout, a.gelu, hooks)
+		t.fc.grad(s, a.pre, fetched(s, a.ln2, tp), hooks)
+	}
 	dres := whole(s, a.res, tp)
 	prefetch(s, a.ln1, tp)
 	t.proj.grad(s, dres, a.attRows, hooks)

@@ -81,8 +81,12 @@ func TestBytesAreThoseMoved(t *testing.T) {
 		{"tp, recompute", again, parallel.Strategy{TP: 2}, 0},
 		{"sequence", model(), parallel.Strategy{TP: 2, Sequence: true}, 0.15}, // norms
 		{"sequence, recompute", again, parallel.Strategy{TP: 2, Sequence: true}, 0.15},
+		{"sequence, two parts", model(), parallel.Strategy{TP: 2, Sequence: true, Schedule: "zb-h1"}, 0.03},
 		{"cp", long, parallel.Strategy{CP: 2}, 0},
-		{"ep", mixed, parallel.Strategy{EP: 2}, 0.02},                  // capacity is rounded up
+		{"ep", mixed, parallel.Strategy{EP: 2}, 0.02}, // capacity is rounded up
+		{"ep, two parts", mixed, parallel.Strategy{EP: 2, Schedule: "zb-h1"}, 0.02},
+		{"sequence, experts", mixed, parallel.Strategy{TP: 2, Sequence: true}, 0.03}, // and gates
+		{"sequence, experts, two parts", mixed, parallel.Strategy{TP: 2, Sequence: true, Schedule: "zb-h1"}, 0.03},
 		{"ep, zero 1", mixed, parallel.Strategy{EP: 2, ZeRO: 1}, 0.05}, // and padding
 		{"ep, zero 2", mixed, parallel.Strategy{EP: 2, ZeRO: 2, Microbatches: 2}, 0.05},
 		{"ep, zero 3", mixed, parallel.Strategy{EP: 2, ZeRO: 3, Microbatches: 2}, 0.2},

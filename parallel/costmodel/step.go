@@ -37,6 +37,7 @@ type stage struct {
 // chunk is one of its passes.
 type chunk struct {
 	forward, backward Passage
+	later             float64 // exposed in the second part of a backward pass in two
 	transfer          float64
 }
 
@@ -91,8 +92,8 @@ func (m *Model) Predict() Step {
 	schedule, _ := pp.Named(m.s.Schedule, m.s.Chunks)
 	ends := pp.Ends(schedule, m.s.PP, m.s.Microbatches, func(rank, i int) pp.Times {
 		c := m.stages[rank].chunks[i]
-		half := c.backward.total() / 2 // the gradients of inputs and of weights are products of the same size
-		return pp.Times{Forward: c.forward.total(), BackwardInput: half, BackwardWeight: half, Transfer: c.transfer}
+		weights := c.backward.Compute/2 + c.later // the gradients of inputs and of weights are products of the same size
+		return pp.Times{Forward: c.forward.total(), BackwardInput: c.backward.total() - weights, BackwardWeight: weights, Transfer: c.transfer}
 	})
 	last := Step{}
 	for rank, end := range ends {
@@ -158,6 +159,8 @@ func (m *Model) chunk(ls []layer) chunk {
 	var c chunk
 	for _, l := range ls {
 		forward, backward := m.inside(l)
+		later := m.again(l)
+		backward += later
 		around, back := m.ring(l)
 		forward, backward = forward+around, backward+back
 		gather, scatter := 0.0, 0.0
@@ -171,6 +174,7 @@ func (m *Model) chunk(ls []layer) chunk {
 		c.forward.Exposed += forward + m.t.exposed(gather, l.forward)
 		c.backward.Compute += l.backward
 		c.backward.Exposed += backward + m.t.exposed(gather+scatter, l.backward)
+		c.later += later
 	}
 	c.transfer = m.t.call(comm.SendRecv, m.s.PP, float64(m.c.InputBytes()))
 	return c
@@ -182,9 +186,7 @@ func (m *Model) inside(l layer) (forward, backward float64) {
 	if l.kind != block.Block {
 		return 0, 0
 	}
-	size := float64(m.c.Precision.Compute.Size())
-	tokens := float64(m.c.Batch*m.c.T) / float64(m.s.CP)
-	whole := tokens * float64(m.c.C) * size
+	size, whole := float64(m.c.Precision.Compute.Size()), m.whole()
 	sum := m.t.call(comm.AllReduce, m.s.TP, whole)
 	gather, scatter := m.t.call(comm.AllGather, m.s.TP, whole), m.t.call(comm.ReduceScatter, m.s.TP, whole)
 	ahead := m.s.Schedule != "zb-h1" && m.s.Aside
@@ -197,6 +199,9 @@ func (m *Model) inside(l layer) (forward, backward float64) {
 	switch {
 	case m.s.Sequence: // see tp.Sequence
 		forward, backward = 2*(gather+scatter), 2*gather+beside(2*(gather+scatter), l.backward)
+		if m.s.Schedule == "zb-h1" { // the inputs of the first products are gathered in the second part
+			backward -= 2 * gather
+		}
 		if m.c.Recompute {
 			backward += 2*gather + scatter
 		}
@@ -216,6 +221,23 @@ func (m *Model) inside(l layer) (forward, backward float64) {
 		}
 	}
 	return forward, backward
+}
+
+// again is what the second part of a backward pass in two gathers with sequence parallelism: the inputs of the blocks' first products, and the gradients of their results, which
+// the first part had gathered too; of experts it keeps those as they are.
+func (m *Model) again(l layer) float64 {
+	switch {
+	case l.kind != block.Block || !m.s.Sequence || m.s.Schedule != "zb-h1":
+		return 0
+	case m.c.Experts.Count > 0:
+		return 3 * m.t.call(comm.AllGather, m.s.TP, m.whole())
+	}
+	return 4 * m.t.call(comm.AllGather, m.s.TP, m.whole())
+}
+
+// whole is the bytes of a block's input for all tokens of a microbatch.
+func (m *Model) whole() float64 {
+	return float64(m.c.Batch*m.c.T) / float64(m.s.CP) * float64(m.c.C) * float64(m.c.Precision.Compute.Size())
 }
 
 // attention is the FLOPs of a block's attention in a forward pass: QKᵀ and PV for the pairs that causality leaves.

@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"ofpeak/kernels"
 	"ofpeak/kernels/block"
 	"ofpeak/kernels/cuda/driver"
 	"ofpeak/kernels/cuda/driver/drivertest"
@@ -34,12 +33,7 @@ type trained struct {
 
 // steps trains with a technique on a driver's GPUs, with graphs or without.
 func (c technique) steps(gpus *drivertest.Tap, between engine, graphs bool) (trained, error) {
-	m := least(c.Strategy)
-	m.Precision, _ = kernels.PrecisionNamed(c.precision)
-	m.Seed, m.Layout, m.Recompute, m.Experts = 3, c.layout, c.again, c.experts
-	if c.layout.Format == kernels.BlockSparse {
-		m.C = 2 * c.layout.Block
-	}
+	m := c.small()
 	var mu sync.Mutex
 	ranks := make([]trained, c.Mesh().World())
 	l := parallel.InProcess{Open: simulated(gpus), Connect: between(gpus)}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"ofpeak/kernels"
 	"ofpeak/parallel/comm"
@@ -46,5 +47,9 @@ func TestJob(t *testing.T) {
 		return world > job.Size() || world <= job.Size()/2 || strings.HasPrefix(job.Version(), "MPICH") && c.Name != "lm" && c.Name != "long lm"
 	})
 	p, _ := kernels.PrecisionNamed("fp64")
-	paralleltest.Run(t, paralleltest.Options{Open: openRef, Processes: job, Precision: p, Tolerance: 1e-10, Cases: cases})
+	o := paralleltest.Options{Open: openRef, Processes: job, Precision: p, Tolerance: 1e-10, Cases: cases}
+	if end, ok := t.Deadline(); ok {
+		o.Deadline = end.Add(-15 * time.Second)
+	}
+	paralleltest.Run(t, o)
 }

@@ -16,7 +16,8 @@ func TestUnderMPI(t *testing.T) {
 	mpitest.Each(t, ".", true, func(t *testing.T, m mpitest.MPI, binary string) {
 		for _, processes := range jobs[m.Name] {
 			t.Run(fmt.Sprint(processes), func(t *testing.T) {
-				out, err := m.Run(5*time.Minute, processes, binary, "-test.run", "TestJob", "-test.v")
+				const limit = 5 * time.Minute
+				out, err := m.Run(limit, processes, binary, "-test.run", "TestJob", "-test.v", "-test.timeout", (limit - 15*time.Second).String())
 				if ran := strings.Count(out, "    --- PASS: TestJob/"); err != nil || ran < 4*processes || strings.Count(out, "--- PASS: TestJob ") != processes {
 					t.Errorf("%v, %d cases passed\n%s", err, ran, out)
 				}

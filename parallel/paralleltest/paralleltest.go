@@ -6,11 +6,13 @@ import (
 	"bytes"
 	"context"
 	"encoding/gob"
+	"errors"
 	"fmt"
 	"math"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"ofpeak/kernels"
 	"ofpeak/kernels/block"
@@ -45,6 +47,8 @@ type Options struct {
 	Drift float64
 	// Cases are what is compared; nil means Cases().
 	Cases []Case
+	// Deadline, unless zero, is when the case under way fails, and no other begins: of processes that others keep off the cores someone must say so while it can be said.
+	Deadline time.Time
 }
 
 // Case is a model under a strategy.
@@ -61,7 +65,7 @@ func Run(t *testing.T, o Options) {
 		cases = Cases()
 	}
 	whole := map[string]result{} // of one rank, by model
-	for _, c := range cases {
+	for i, c := range cases {
 		t.Run(c.Name+"/"+label(c.Strategy), func(t *testing.T) {
 			c.Model.Precision = o.Precision
 			one := c.Model
@@ -83,7 +87,18 @@ func Run(t *testing.T, o Options) {
 				compare(t, o, got, want)
 			}
 		})
+		if !o.Deadline.IsZero() && time.Now().After(o.Deadline) {
+			t.Fatalf("time is over after %d of %d cases", i+1, len(cases))
+		}
 	}
+}
+
+// context ends with the deadline.
+func (o Options) context() (context.Context, context.CancelFunc) {
+	if o.Deadline.IsZero() {
+		return context.WithCancel(context.Background())
+	}
+	return context.WithDeadlineCause(context.Background(), o.Deadline, errors.New("the time for all cases is over"))
 }
 
 // alone are the options of the one rank that the others are compared with.
@@ -134,7 +149,9 @@ func (o Options) launcher() parallel.Launcher {
 func train(o Options, model block.Config, s parallel.Strategy) (result, error) {
 	var mu sync.Mutex
 	res := result{Tensors: map[string]*whole{}}
-	err := o.launcher().Run(context.Background(), s, func(_ context.Context, r *parallel.Rank) error {
+	ctx, stop := o.context()
+	defer stop()
+	err := o.launcher().Run(ctx, s, func(_ context.Context, r *parallel.Rank) error {
 		t, err := trainer.New(r, trainer.Config{Model: model, Hyper: block.DefaultHyper})
 		if err != nil {
 			return err

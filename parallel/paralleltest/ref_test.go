@@ -44,6 +44,10 @@ func TestAsynchronousStreams(t *testing.T) {
 		for _, s := range []parallel.Strategy{{CP: 2}, {CP: 4, Microbatches: 2}, {DP: 2, PP: 2, CP: 2, Microbatches: 3, Schedule: "zb-h1"}, {TP: 2, CP: 2, Sequence: true, ZeRO: 3}} {
 			some = append(some, paralleltest.Case{Name: fmt.Sprintf("V%d", v), Model: m, Strategy: s})
 		}
+		m.Experts = block.Experts{Count: 4, TopK: 2, Capacity: 1}
+		for _, s := range []parallel.Strategy{{PP: 3, Microbatches: 8, Schedule: "zb-h1"}, {DP: 2, EP: 2, TP: 2, PP: 2, Sequence: true, Aside: true, Microbatches: 3, Schedule: "zb-h1"}, {EP: 2, TP: 2, Aside: true}} {
+			some = append(some, paralleltest.Case{Name: fmt.Sprintf("V%d", v), Model: m, Strategy: s})
+		}
 	}
 	paralleltest.Run(t, paralleltest.Options{Open: openAsync, Precision: p, Tolerance: 1e-10, Cases: some})
 }

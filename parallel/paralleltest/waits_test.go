@@ -23,7 +23,7 @@ import (
 var watched = []parallel.Strategy{
 	{DP: 2, BucketBytes: 4096}, {DP: 2, Naive: true}, {DP: 2, ZeRO: 1, BucketBytes: 4096}, {DP: 2, ZeRO: 2, Microbatches: 2}, {DP: 2, ZeRO: 3, Microbatches: 2},
 	{TP: 2, Microbatches: 2}, {TP: 2, Aside: true, Microbatches: 2}, {TP: 2, Sequence: true, Aside: true, Microbatches: 2}, {PP: 2, Microbatches: 4}, {PP: 2, Microbatches: 4, Schedule: "gpipe"}, {PP: 2, Microbatches: 4, Schedule: "zb-h1"},
-	{PP: 4, Microbatches: 4}, {DP: 2, PP: 2, Microbatches: 2}, {CP: 2}, {CP: 4},
+	{PP: 4, Microbatches: 4}, {DP: 2, PP: 2, Microbatches: 2}, {CP: 2}, {CP: 4}, {EP: 2, PP: 2, Microbatches: 2, Schedule: "zb-h1"},
 	{EP: 2, ZeRO: 1, BucketBytes: 4096}, {EP: 2, ZeRO: 2, Microbatches: 2}, {EP: 2, ZeRO: 3, Microbatches: 2}, {DP: 2, EP: 2, ZeRO: 3},
 }
 

@@ -1,6 +1,9 @@
 package trainer
 
 import (
+	"math"
+	"slices"
+
 	"gorgonia.org/tensor"
 
 	"ofpeak/kernels"
@@ -58,4 +61,17 @@ func (t *Trainer) Regression() (inputs, targets []float64, err error) {
 func (t *Trainer) download(x kernels.Tensor) ([]float64, error) {
 	host := make([]float64, x.Size())
 	return host, t.compute.Download(tensor.New(tensor.WithShape(x.Shape...), tensor.WithBacking(host)), x)
+}
+
+// Margin is the closest call of the choices of experts in the last pass, of the microbatches whose activations are still there; see block.Acts.Margin.
+func (t *Trainer) Margin() (float64, error) {
+	least := math.Inf(1)
+	for _, a := range slices.Concat(t.slots...) {
+		m, err := a.Margin(t.compute)
+		if err != nil {
+			return 0, err
+		}
+		least = min(least, m)
+	}
+	return least, nil
 }

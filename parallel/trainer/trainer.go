@@ -89,9 +89,6 @@ func Check(cfg Config, s parallel.Strategy) error {
 	if err := c.Check(); err != nil {
 		return err
 	}
-	if cfg.Model.Experts.Count > 0 && s.Schedule == "zb-h1" {
-		return fmt.Errorf("the backward pass of experts is not in two parts, as %s needs it: use 1f1b", s.Schedule)
-	}
 	if cfg.Model.Recompute && s.Schedule == "zb-h1" {
 		return fmt.Errorf("recomputed activations are gone before the second part of %s's backward pass: use 1f1b", s.Schedule)
 	}

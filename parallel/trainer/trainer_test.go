@@ -279,7 +279,7 @@ func TestStagesFitTheirLimit(t *testing.T) {
 			{TP: 2, Sequence: true}, {TP: 2, PP: 2, Sequence: true, Microbatches: 2}, {PP: 2, Microbatches: 4, Schedule: "interleaved", Chunks: 2},
 			{EP: 2, Microbatches: 2}, {CP: 2}, {CP: 2, PP: 2, ZeRO: 2, Microbatches: 2},
 		} {
-			if model.Experts.Count == 0 && s.EP > 1 || model.Experts.Count > 0 && s.Schedule == "zb-h1" {
+			if model.Experts.Count == 0 && s.EP > 1 {
 				continue
 			}
 			low, high := int64(1), int64(1<<30)
@@ -338,7 +338,6 @@ func TestCheck(t *testing.T) {
 		"do not lie whole in one of the": {wholeGroups, parallel.Strategy{CP: 2}},
 		"4 experts are not divisible b":  {experts(4, 1), parallel.Strategy{EP: 3}},
 		"of which each token takes 3":    {experts(4, 3), parallel.Strategy{}},
-		"is not in two parts":            {experts(4, 2), parallel.Strategy{PP: 2, Schedule: "zb-h1"}},
 		"C, NH, T, L and B must be":      {block.Config{Batch: 1}, parallel.Strategy{}},
 	} {
 		err := Check(Config{Model: c.model}, c.s)

@@ -161,25 +161,31 @@ type selectedFunc func(k int, x *uint16, ldx int, b, control *uint32, c *float32
 //
 //	for range pairs {
 //		a, b := rows pair.first and pair.second of sums, cleared if add == 0
-//		for range pair.mixed {
-//			a[j] += values[0] * panel[places[0]/64*width+j]
-//			b[j] += values[1] * panel[places[0]/64*width+j]
-//			a[j] += values[2] * panel[places[1]/64*width+j]
-//			b[j] += values[3] * panel[places[2]/64*width+j]
-//			places, values = places[3:], values[4:]
+//		for range pair.mixed * mixedSteps {
+//			shared()
+//			apart()
 //		}
-//		for range pair.single {
-//			a[j] += values[0] * panel[places[0]/64*width+j]
-//			b[j] += values[1] * panel[places[1]/64*width+j]
-//			places, values = places[2:], values[2:]
-//		}
+//		for range pair.shared { shared() }
+//		for range pair.apart { apart() }
 //		pair = the next rowPair
 //	}
 //
-// A place is the offset in bytes of a row in a panel of 16 columns; one more than these is
-// read. It may fetch
-// walkLines for each pair as a walk says, and move that on.
-type sparseFunc func(pairs int, pair, places *uint16, values, panel, sums *float32, add int, walk *uintptr)
+// where shared multiplies a place of both rows and apart one of each:
+//
+//	shared := func() {
+//		a[j] += values[0] * panel[places[0]*width+j]
+//		b[j] += values[1] * panel[places[0]*width+j]
+//		places, values = places[1:], values[2:]
+//	}
+//	apart := func() {
+//		a[j] += values[0] * panel[places[0]*width+j]
+//		b[j] += values[1] * panel[places[1]*width+j]
+//		places, values = places[2:], values[2:]
+//	}
+//
+// It may read placesSlack more places, and fetch walkLines for each pair as a walk says,
+// and move that on.
+type sparseFunc func(pairs int, pair *uint16, places *uint8, values, panel, sums *float32, add int, walk *uintptr)
 
 // packer brings elements of one type into units.
 type packer struct {

@@ -548,27 +548,27 @@ func startZ3(b *uint32, k int)
 // sparsePairsZ1 is a sparseFunc for panels of 16 columns.
 //
 //go:noescape
-func sparsePairsZ1(pairs int, pair *uint16, places *uint16, values *float32, panel *float32, sums *float32, add int, walk *uintptr)
+func sparsePairsZ1(pairs int, pair *uint16, places *uint8, values *float32, panel *float32, sums *float32, add int, walk *uintptr)
 
 // sparsePairsZ2 is a sparseFunc for panels of 32 columns.
 //
 //go:noescape
-func sparsePairsZ2(pairs int, pair *uint16, places *uint16, values *float32, panel *float32, sums *float32, add int, walk *uintptr)
+func sparsePairsZ2(pairs int, pair *uint16, places *uint8, values *float32, panel *float32, sums *float32, add int, walk *uintptr)
 
 // sparsePairsZ4 is a sparseFunc for panels of 64 columns.
 //
 //go:noescape
-func sparsePairsZ4(pairs int, pair *uint16, places *uint16, values *float32, panel *float32, sums *float32, add int, walk *uintptr)
+func sparsePairsZ4(pairs int, pair *uint16, places *uint8, values *float32, panel *float32, sums *float32, add int, walk *uintptr)
 
 // sparsePairsY2 is a sparseFunc for panels of 16 columns.
 //
 //go:noescape
-func sparsePairsY2(pairs int, pair *uint16, places *uint16, values *float32, panel *float32, sums *float32, add int, walk *uintptr)
+func sparsePairsY2(pairs int, pair *uint16, places *uint8, values *float32, panel *float32, sums *float32, add int, walk *uintptr)
 
 // sparsePairsY4 is a sparseFunc for panels of 32 columns.
 //
 //go:noescape
-func sparsePairsY4(pairs int, pair *uint16, places *uint16, values *float32, panel *float32, sums *float32, add int, walk *uintptr)
+func sparsePairsY4(pairs int, pair *uint16, places *uint8, values *float32, panel *float32, sums *float32, add int, walk *uintptr)
 
 // gatherWords is
 //

@@ -5877,29 +5877,19 @@ end:
 	VZEROUPPER
 	RET
 
-DATA lanes<>+0(SB)/4, $0x00000000
-DATA lanes<>+4(SB)/4, $0x00000001
-DATA lanes<>+8(SB)/4, $0x00000002
-DATA lanes<>+12(SB)/4, $0x00000003
-GLOBL lanes<>(SB), RODATA|NOPTR, $16
-
-// func sparsePairsZ1(pairs int, pair *uint16, places *uint16, values *float32, panel *float32, sums *float32, add int, walk *uintptr)
-// Requires: AVX, AVX512F, MMX+
+// func sparsePairsZ1(pairs int, pair *uint16, places *uint8, values *float32, panel *float32, sums *float32, add int, walk *uintptr)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
 TEXT ·sparsePairsZ1(SB), NOSPLIT, $0-64
-	MOVQ         pairs+0(FP), AX
-	MOVQ         pair+8(FP), BX
-	MOVQ         places+16(FP), CX
-	MOVQ         values+24(FP), SI
-	MOVQ         panel+32(FP), DI
-	MOVQ         sums+40(FP), R8
-	MOVQ         add+48(FP), R9
-	VPBROADCASTD lanes<>+0(SB), Z28
-	VPBROADCASTD lanes<>+4(SB), Z29
-	VPBROADCASTD lanes<>+8(SB), Z30
-	VPBROADCASTD lanes<>+12(SB), Z31
-	NEGQ         R9
-	KMOVW        R9, K1
-	MOVQ         walk+56(FP), R9
+	MOVQ  pairs+0(FP), AX
+	MOVQ  pair+8(FP), BX
+	MOVQ  places+16(FP), CX
+	MOVQ  values+24(FP), SI
+	MOVQ  panel+32(FP), DI
+	MOVQ  sums+40(FP), R8
+	MOVQ  add+48(FP), R9
+	NEGQ  R9
+	KMOVW R9, K1
+	MOVQ  walk+56(FP), R9
 
 pair:
 	MOVWLZX    (BX), R10
@@ -5917,7 +5907,6 @@ pair:
 	PREFETCHT0 1408(SI)
 	PREFETCHT0 512(CX)
 	PREFETCHT0 576(CX)
-	PREFETCHT0 640(CX)
 	MOVQ       (R9), R14
 	MOVQ       8(R9), R12
 	PREFETCHT1 (R14)
@@ -5952,86 +5941,123 @@ fetched2:
 	MOVQ       16(R9), R12
 
 fetched3:
-	MOVQ      R14, (R9)
-	MOVQ      R12, 8(R9)
-	VMOVUPS.Z (R10), K1, Z8
-	VPXORD    Z10, Z10, Z10
-	VMOVUPS.Z (R11), K1, Z9
-	VPXORD    Z11, Z11, Z11
-	MOVWLZX   4(BX), R15
-	TESTQ     R15, R15
-	JZ        mixeddone
+	MOVQ    R14, (R9)
+	MOVQ    R12, 8(R9)
+	VPXORD  Z8, Z8, Z8
+	VPXORD  Z10, Z10, Z10
+	VPXORD  Z9, Z9, Z9
+	VPXORD  Z11, Z11, Z11
+	MOVWLZX 4(BX), R15
+	TESTQ   R15, R15
+	JZ      mixeddone
 
 mixed:
-	MOVQ        (CX), DX
-	MOVWLZX     DX, R12
-	SHRQ        $0x10, DX
-	MOVWLZX     DX, R13
-	SHRQ        $0x10, DX
-	MOVWLZX     DX, DX
-	ADDQ        $0x06, CX
-	VMOVUPS     (SI), X27
-	VPERMPS     Z27, Z28, Z0
-	VPERMPS     Z27, Z29, Z1
-	VPERMPS     Z27, Z30, Z2
-	VPERMPS     Z27, Z31, Z3
-	ADDQ        $0x10, SI
+	MOVQ        (CX), R14
+	RORXQ       $0x3a, R14, R12
+	ANDL        $0x00003fc0, R12
+	RORXQ       $0x02, R14, R13
+	ANDL        $0x00003fc0, R13
+	RORXQ       $0x0a, R14, DX
+	ANDL        $0x00003fc0, DX
+	VMOVUPS     (SI), Y24
+	VSHUFF32X4  $0x00, Z24, Z24, Z25
+	VPERMILPS   $0x00, Z25, Z0
+	VPERMILPS   $0x55, Z25, Z1
+	VPERMILPS   $0xaa, Z25, Z2
+	VPERMILPS   $0xff, Z25, Z3
 	VMOVUPS     (DI)(R12*1), Z4
 	VFMADD231PS Z4, Z0, Z8
 	VFMADD231PS Z4, Z1, Z9
 	VFMADD231PS (DI)(R13*1), Z2, Z10
 	VFMADD231PS (DI)(DX*1), Z3, Z11
+	RORXQ       $0x12, R14, R12
+	ANDL        $0x00003fc0, R12
+	RORXQ       $0x1a, R14, R13
+	ANDL        $0x00003fc0, R13
+	RORXQ       $0x22, R14, DX
+	ANDL        $0x00003fc0, DX
+	VSHUFF32X4  $0x55, Z24, Z24, Z25
+	VPERMILPS   $0x00, Z25, Z0
+	VPERMILPS   $0x55, Z25, Z1
+	VPERMILPS   $0xaa, Z25, Z2
+	VPERMILPS   $0xff, Z25, Z3
+	VMOVUPS     (DI)(R12*1), Z4
+	VFMADD231PS Z4, Z0, Z8
+	VFMADD231PS Z4, Z1, Z9
+	VFMADD231PS (DI)(R13*1), Z2, Z10
+	VFMADD231PS (DI)(DX*1), Z3, Z11
+	ADDQ        $0x06, CX
+	ADDQ        $0x20, SI
 	DECQ        R15
 	JNZ         mixed
 
 mixeddone:
 	MOVWLZX 6(BX), R15
 	TESTQ   R15, R15
-	JZ      singledone
+	JZ      shareddone
 
-single:
-	MOVL        (CX), R13
-	MOVWLZX     R13, R12
-	SHRQ        $0x10, R13
-	MOVWLZX     R13, R13
-	ADDQ        $0x04, CX
-	VMOVSD      (SI), X27
-	VPERMPS     Z27, Z28, Z0
-	VPERMPS     Z27, Z29, Z1
-	ADDQ        $0x08, SI
-	VFMADD231PS (DI)(R12*1), Z0, Z10
-	VFMADD231PS (DI)(R13*1), Z1, Z11
-	DECQ        R15
-	JNZ         single
+shared:
+	MOVBLZX         (CX), R14
+	RORXQ           $0x3a, R14, R12
+	ANDL            $0x00003fc0, R12
+	VBROADCASTF32X2 (SI), Z25
+	VPERMILPS       $0x00, Z25, Z0
+	VPERMILPS       $0x55, Z25, Z1
+	VMOVUPS         (DI)(R12*1), Z4
+	VFMADD231PS     Z4, Z0, Z8
+	VFMADD231PS     Z4, Z1, Z9
+	ADDQ            $0x01, CX
+	ADDQ            $0x08, SI
+	DECQ            R15
+	JNZ             shared
 
-singledone:
+shareddone:
+	MOVWLZX 8(BX), R15
+	TESTQ   R15, R15
+	JZ      apartdone
+
+apart:
+	MOVWLZX         (CX), R14
+	RORXQ           $0x3a, R14, R12
+	ANDL            $0x00003fc0, R12
+	RORXQ           $0x02, R14, R13
+	ANDL            $0x00003fc0, R13
+	VBROADCASTF32X2 (SI), Z25
+	VPERMILPS       $0x00, Z25, Z0
+	VPERMILPS       $0x55, Z25, Z1
+	VFMADD231PS     (DI)(R12*1), Z0, Z10
+	VFMADD231PS     (DI)(R13*1), Z1, Z11
+	ADDQ            $0x02, CX
+	ADDQ            $0x08, SI
+	DECQ            R15
+	JNZ             apart
+
+apartdone:
 	VADDPS  Z10, Z8, Z8
+	VADDPS  (R10), Z8, K1, Z8
 	VMOVUPS Z8, (R10)
 	VADDPS  Z11, Z9, Z9
+	VADDPS  (R11), Z9, K1, Z9
 	VMOVUPS Z9, (R11)
-	ADDQ    $0x08, BX
+	ADDQ    $0x0a, BX
 	DECQ    AX
 	JNZ     pair
 	VZEROUPPER
 	RET
 
-// func sparsePairsZ2(pairs int, pair *uint16, places *uint16, values *float32, panel *float32, sums *float32, add int, walk *uintptr)
-// Requires: AVX, AVX512F, MMX+
+// func sparsePairsZ2(pairs int, pair *uint16, places *uint8, values *float32, panel *float32, sums *float32, add int, walk *uintptr)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
 TEXT ·sparsePairsZ2(SB), NOSPLIT, $0-64
-	MOVQ         pairs+0(FP), AX
-	MOVQ         pair+8(FP), BX
-	MOVQ         places+16(FP), CX
-	MOVQ         values+24(FP), SI
-	MOVQ         panel+32(FP), DI
-	MOVQ         sums+40(FP), R8
-	MOVQ         add+48(FP), R9
-	VPBROADCASTD lanes<>+0(SB), Z28
-	VPBROADCASTD lanes<>+4(SB), Z29
-	VPBROADCASTD lanes<>+8(SB), Z30
-	VPBROADCASTD lanes<>+12(SB), Z31
-	NEGQ         R9
-	KMOVW        R9, K1
-	MOVQ         walk+56(FP), R9
+	MOVQ  pairs+0(FP), AX
+	MOVQ  pair+8(FP), BX
+	MOVQ  places+16(FP), CX
+	MOVQ  values+24(FP), SI
+	MOVQ  panel+32(FP), DI
+	MOVQ  sums+40(FP), R8
+	MOVQ  add+48(FP), R9
+	NEGQ  R9
+	KMOVW R9, K1
+	MOVQ  walk+56(FP), R9
 
 pair:
 	MOVWLZX    (BX), R10
@@ -6049,7 +6075,6 @@ pair:
 	PREFETCHT0 1408(SI)
 	PREFETCHT0 512(CX)
 	PREFETCHT0 576(CX)
-	PREFETCHT0 640(CX)
 	MOVQ       (R9), R14
 	MOVQ       8(R9), R12
 	PREFETCHT1 (R14)
@@ -6084,101 +6109,148 @@ fetched2:
 	MOVQ       16(R9), R12
 
 fetched3:
-	MOVQ      R14, (R9)
-	MOVQ      R12, 8(R9)
-	VMOVUPS.Z (R10), K1, Z8
-	VPXORD    Z12, Z12, Z12
-	VMOVUPS.Z 64(R10), K1, Z9
-	VPXORD    Z13, Z13, Z13
-	VMOVUPS.Z (R11), K1, Z10
-	VPXORD    Z14, Z14, Z14
-	VMOVUPS.Z 64(R11), K1, Z11
-	VPXORD    Z15, Z15, Z15
-	MOVWLZX   4(BX), R15
-	TESTQ     R15, R15
-	JZ        mixeddone
+	MOVQ    R14, (R9)
+	MOVQ    R12, 8(R9)
+	VPXORD  Z8, Z8, Z8
+	VPXORD  Z12, Z12, Z12
+	VPXORD  Z9, Z9, Z9
+	VPXORD  Z13, Z13, Z13
+	VPXORD  Z10, Z10, Z10
+	VPXORD  Z14, Z14, Z14
+	VPXORD  Z11, Z11, Z11
+	VPXORD  Z15, Z15, Z15
+	MOVWLZX 4(BX), R15
+	TESTQ   R15, R15
+	JZ      mixeddone
 
 mixed:
-	MOVQ        (CX), DX
-	MOVWLZX     DX, R12
-	SHRQ        $0x10, DX
-	MOVWLZX     DX, R13
-	SHRQ        $0x10, DX
-	MOVWLZX     DX, DX
-	ADDQ        $0x06, CX
-	VMOVUPS     (SI), X27
-	VPERMPS     Z27, Z28, Z0
-	VPERMPS     Z27, Z29, Z1
-	VPERMPS     Z27, Z30, Z2
-	VPERMPS     Z27, Z31, Z3
-	ADDQ        $0x10, SI
-	VMOVUPS     (DI)(R12*2), Z4
+	MOVQ        (CX), R14
+	RORXQ       $0x39, R14, R12
+	ANDL        $0x00007f80, R12
+	RORXQ       $0x01, R14, R13
+	ANDL        $0x00007f80, R13
+	RORXQ       $0x09, R14, DX
+	ANDL        $0x00007f80, DX
+	VMOVUPS     (SI), Y24
+	VSHUFF32X4  $0x00, Z24, Z24, Z25
+	VPERMILPS   $0x00, Z25, Z0
+	VPERMILPS   $0x55, Z25, Z1
+	VPERMILPS   $0xaa, Z25, Z2
+	VPERMILPS   $0xff, Z25, Z3
+	VMOVUPS     (DI)(R12*1), Z4
 	VFMADD231PS Z4, Z0, Z8
 	VFMADD231PS Z4, Z1, Z10
-	VMOVUPS     64(DI)(R12*2), Z5
+	VMOVUPS     64(DI)(R12*1), Z5
 	VFMADD231PS Z5, Z0, Z9
 	VFMADD231PS Z5, Z1, Z11
-	VFMADD231PS (DI)(R13*2), Z2, Z12
-	VFMADD231PS 64(DI)(R13*2), Z2, Z13
-	VFMADD231PS (DI)(DX*2), Z3, Z14
-	VFMADD231PS 64(DI)(DX*2), Z3, Z15
+	VFMADD231PS (DI)(R13*1), Z2, Z12
+	VFMADD231PS 64(DI)(R13*1), Z2, Z13
+	VFMADD231PS (DI)(DX*1), Z3, Z14
+	VFMADD231PS 64(DI)(DX*1), Z3, Z15
+	RORXQ       $0x11, R14, R12
+	ANDL        $0x00007f80, R12
+	RORXQ       $0x19, R14, R13
+	ANDL        $0x00007f80, R13
+	RORXQ       $0x21, R14, DX
+	ANDL        $0x00007f80, DX
+	VSHUFF32X4  $0x55, Z24, Z24, Z25
+	VPERMILPS   $0x00, Z25, Z0
+	VPERMILPS   $0x55, Z25, Z1
+	VPERMILPS   $0xaa, Z25, Z2
+	VPERMILPS   $0xff, Z25, Z3
+	VMOVUPS     (DI)(R12*1), Z4
+	VFMADD231PS Z4, Z0, Z8
+	VFMADD231PS Z4, Z1, Z10
+	VMOVUPS     64(DI)(R12*1), Z5
+	VFMADD231PS Z5, Z0, Z9
+	VFMADD231PS Z5, Z1, Z11
+	VFMADD231PS (DI)(R13*1), Z2, Z12
+	VFMADD231PS 64(DI)(R13*1), Z2, Z13
+	VFMADD231PS (DI)(DX*1), Z3, Z14
+	VFMADD231PS 64(DI)(DX*1), Z3, Z15
+	ADDQ        $0x06, CX
+	ADDQ        $0x20, SI
 	DECQ        R15
 	JNZ         mixed
 
 mixeddone:
 	MOVWLZX 6(BX), R15
 	TESTQ   R15, R15
-	JZ      singledone
+	JZ      shareddone
 
-single:
-	MOVL        (CX), R13
-	MOVWLZX     R13, R12
-	SHRQ        $0x10, R13
-	MOVWLZX     R13, R13
-	ADDQ        $0x04, CX
-	VMOVSD      (SI), X27
-	VPERMPS     Z27, Z28, Z0
-	VPERMPS     Z27, Z29, Z1
-	ADDQ        $0x08, SI
-	VFMADD231PS (DI)(R12*2), Z0, Z12
-	VFMADD231PS 64(DI)(R12*2), Z0, Z13
-	VFMADD231PS (DI)(R13*2), Z1, Z14
-	VFMADD231PS 64(DI)(R13*2), Z1, Z15
-	DECQ        R15
-	JNZ         single
+shared:
+	MOVBLZX         (CX), R14
+	RORXQ           $0x39, R14, R12
+	ANDL            $0x00007f80, R12
+	VBROADCASTF32X2 (SI), Z25
+	VPERMILPS       $0x00, Z25, Z0
+	VPERMILPS       $0x55, Z25, Z1
+	VMOVUPS         (DI)(R12*1), Z4
+	VFMADD231PS     Z4, Z0, Z8
+	VFMADD231PS     Z4, Z1, Z10
+	VMOVUPS         64(DI)(R12*1), Z5
+	VFMADD231PS     Z5, Z0, Z9
+	VFMADD231PS     Z5, Z1, Z11
+	ADDQ            $0x01, CX
+	ADDQ            $0x08, SI
+	DECQ            R15
+	JNZ             shared
 
-singledone:
+shareddone:
+	MOVWLZX 8(BX), R15
+	TESTQ   R15, R15
+	JZ      apartdone
+
+apart:
+	MOVWLZX         (CX), R14
+	RORXQ           $0x39, R14, R12
+	ANDL            $0x00007f80, R12
+	RORXQ           $0x01, R14, R13
+	ANDL            $0x00007f80, R13
+	VBROADCASTF32X2 (SI), Z25
+	VPERMILPS       $0x00, Z25, Z0
+	VPERMILPS       $0x55, Z25, Z1
+	VFMADD231PS     (DI)(R12*1), Z0, Z12
+	VFMADD231PS     64(DI)(R12*1), Z0, Z13
+	VFMADD231PS     (DI)(R13*1), Z1, Z14
+	VFMADD231PS     64(DI)(R13*1), Z1, Z15
+	ADDQ            $0x02, CX
+	ADDQ            $0x08, SI
+	DECQ            R15
+	JNZ             apart
+
+apartdone:
 	VADDPS  Z12, Z8, Z8
+	VADDPS  (R10), Z8, K1, Z8
 	VMOVUPS Z8, (R10)
 	VADDPS  Z13, Z9, Z9
+	VADDPS  64(R10), Z9, K1, Z9
 	VMOVUPS Z9, 64(R10)
 	VADDPS  Z14, Z10, Z10
+	VADDPS  (R11), Z10, K1, Z10
 	VMOVUPS Z10, (R11)
 	VADDPS  Z15, Z11, Z11
+	VADDPS  64(R11), Z11, K1, Z11
 	VMOVUPS Z11, 64(R11)
-	ADDQ    $0x08, BX
+	ADDQ    $0x0a, BX
 	DECQ    AX
 	JNZ     pair
 	VZEROUPPER
 	RET
 
-// func sparsePairsZ4(pairs int, pair *uint16, places *uint16, values *float32, panel *float32, sums *float32, add int, walk *uintptr)
-// Requires: AVX, AVX512F, MMX+
+// func sparsePairsZ4(pairs int, pair *uint16, places *uint8, values *float32, panel *float32, sums *float32, add int, walk *uintptr)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
 TEXT ·sparsePairsZ4(SB), NOSPLIT, $0-64
-	MOVQ         pairs+0(FP), AX
-	MOVQ         pair+8(FP), BX
-	MOVQ         places+16(FP), CX
-	MOVQ         values+24(FP), SI
-	MOVQ         panel+32(FP), DI
-	MOVQ         sums+40(FP), R8
-	MOVQ         add+48(FP), R9
-	VPBROADCASTD lanes<>+0(SB), Z28
-	VPBROADCASTD lanes<>+4(SB), Z29
-	VPBROADCASTD lanes<>+8(SB), Z30
-	VPBROADCASTD lanes<>+12(SB), Z31
-	NEGQ         R9
-	KMOVW        R9, K1
-	MOVQ         walk+56(FP), R9
+	MOVQ  pairs+0(FP), AX
+	MOVQ  pair+8(FP), BX
+	MOVQ  places+16(FP), CX
+	MOVQ  values+24(FP), SI
+	MOVQ  panel+32(FP), DI
+	MOVQ  sums+40(FP), R8
+	MOVQ  add+48(FP), R9
+	NEGQ  R9
+	KMOVW R9, K1
+	MOVQ  walk+56(FP), R9
 
 pair:
 	MOVWLZX    (BX), R10
@@ -6196,7 +6268,6 @@ pair:
 	PREFETCHT0 1408(SI)
 	PREFETCHT0 512(CX)
 	PREFETCHT0 576(CX)
-	PREFETCHT0 640(CX)
 	MOVQ       (R9), R14
 	MOVQ       8(R9), R12
 	PREFETCHT1 (R14)
@@ -6231,116 +6302,187 @@ fetched2:
 	MOVQ       16(R9), R12
 
 fetched3:
-	MOVQ      R14, (R9)
-	MOVQ      R12, 8(R9)
-	VMOVUPS.Z (R10), K1, Z8
-	VPXORD    Z16, Z16, Z16
-	VMOVUPS.Z 64(R10), K1, Z9
-	VPXORD    Z17, Z17, Z17
-	VMOVUPS.Z 128(R10), K1, Z10
-	VPXORD    Z18, Z18, Z18
-	VMOVUPS.Z 192(R10), K1, Z11
-	VPXORD    Z19, Z19, Z19
-	VMOVUPS.Z (R11), K1, Z12
-	VPXORD    Z20, Z20, Z20
-	VMOVUPS.Z 64(R11), K1, Z13
-	VPXORD    Z21, Z21, Z21
-	VMOVUPS.Z 128(R11), K1, Z14
-	VPXORD    Z22, Z22, Z22
-	VMOVUPS.Z 192(R11), K1, Z15
-	VPXORD    Z23, Z23, Z23
-	MOVWLZX   4(BX), R15
-	TESTQ     R15, R15
-	JZ        mixeddone
+	MOVQ    R14, (R9)
+	MOVQ    R12, 8(R9)
+	VPXORD  Z8, Z8, Z8
+	VPXORD  Z16, Z16, Z16
+	VPXORD  Z9, Z9, Z9
+	VPXORD  Z17, Z17, Z17
+	VPXORD  Z10, Z10, Z10
+	VPXORD  Z18, Z18, Z18
+	VPXORD  Z11, Z11, Z11
+	VPXORD  Z19, Z19, Z19
+	VPXORD  Z12, Z12, Z12
+	VPXORD  Z20, Z20, Z20
+	VPXORD  Z13, Z13, Z13
+	VPXORD  Z21, Z21, Z21
+	VPXORD  Z14, Z14, Z14
+	VPXORD  Z22, Z22, Z22
+	VPXORD  Z15, Z15, Z15
+	VPXORD  Z23, Z23, Z23
+	MOVWLZX 4(BX), R15
+	TESTQ   R15, R15
+	JZ      mixeddone
 
 mixed:
-	MOVQ        (CX), DX
-	MOVWLZX     DX, R12
-	SHRQ        $0x10, DX
-	MOVWLZX     DX, R13
-	SHRQ        $0x10, DX
-	MOVWLZX     DX, DX
-	ADDQ        $0x06, CX
-	VMOVUPS     (SI), X27
-	VPERMPS     Z27, Z28, Z0
-	VPERMPS     Z27, Z29, Z1
-	VPERMPS     Z27, Z30, Z2
-	VPERMPS     Z27, Z31, Z3
-	ADDQ        $0x10, SI
-	VMOVUPS     (DI)(R12*4), Z4
+	MOVQ        (CX), R14
+	RORXQ       $0x38, R14, R12
+	ANDL        $0x0000ff00, R12
+	RORXQ       $0x00, R14, R13
+	ANDL        $0x0000ff00, R13
+	RORXQ       $0x08, R14, DX
+	ANDL        $0x0000ff00, DX
+	VMOVUPS     (SI), Y24
+	VSHUFF32X4  $0x00, Z24, Z24, Z25
+	VPERMILPS   $0x00, Z25, Z0
+	VPERMILPS   $0x55, Z25, Z1
+	VPERMILPS   $0xaa, Z25, Z2
+	VPERMILPS   $0xff, Z25, Z3
+	VMOVUPS     (DI)(R12*1), Z4
 	VFMADD231PS Z4, Z0, Z8
 	VFMADD231PS Z4, Z1, Z12
-	VMOVUPS     64(DI)(R12*4), Z5
+	VMOVUPS     64(DI)(R12*1), Z5
 	VFMADD231PS Z5, Z0, Z9
 	VFMADD231PS Z5, Z1, Z13
-	VMOVUPS     128(DI)(R12*4), Z6
+	VMOVUPS     128(DI)(R12*1), Z6
 	VFMADD231PS Z6, Z0, Z10
 	VFMADD231PS Z6, Z1, Z14
-	VMOVUPS     192(DI)(R12*4), Z7
+	VMOVUPS     192(DI)(R12*1), Z7
 	VFMADD231PS Z7, Z0, Z11
 	VFMADD231PS Z7, Z1, Z15
-	VFMADD231PS (DI)(R13*4), Z2, Z16
-	VFMADD231PS 64(DI)(R13*4), Z2, Z17
-	VFMADD231PS 128(DI)(R13*4), Z2, Z18
-	VFMADD231PS 192(DI)(R13*4), Z2, Z19
-	VFMADD231PS (DI)(DX*4), Z3, Z20
-	VFMADD231PS 64(DI)(DX*4), Z3, Z21
-	VFMADD231PS 128(DI)(DX*4), Z3, Z22
-	VFMADD231PS 192(DI)(DX*4), Z3, Z23
+	VFMADD231PS (DI)(R13*1), Z2, Z16
+	VFMADD231PS 64(DI)(R13*1), Z2, Z17
+	VFMADD231PS 128(DI)(R13*1), Z2, Z18
+	VFMADD231PS 192(DI)(R13*1), Z2, Z19
+	VFMADD231PS (DI)(DX*1), Z3, Z20
+	VFMADD231PS 64(DI)(DX*1), Z3, Z21
+	VFMADD231PS 128(DI)(DX*1), Z3, Z22
+	VFMADD231PS 192(DI)(DX*1), Z3, Z23
+	RORXQ       $0x10, R14, R12
+	ANDL        $0x0000ff00, R12
+	RORXQ       $0x18, R14, R13
+	ANDL        $0x0000ff00, R13
+	RORXQ       $0x20, R14, DX
+	ANDL        $0x0000ff00, DX
+	VSHUFF32X4  $0x55, Z24, Z24, Z25
+	VPERMILPS   $0x00, Z25, Z0
+	VPERMILPS   $0x55, Z25, Z1
+	VPERMILPS   $0xaa, Z25, Z2
+	VPERMILPS   $0xff, Z25, Z3
+	VMOVUPS     (DI)(R12*1), Z4
+	VFMADD231PS Z4, Z0, Z8
+	VFMADD231PS Z4, Z1, Z12
+	VMOVUPS     64(DI)(R12*1), Z5
+	VFMADD231PS Z5, Z0, Z9
+	VFMADD231PS Z5, Z1, Z13
+	VMOVUPS     128(DI)(R12*1), Z6
+	VFMADD231PS Z6, Z0, Z10
+	VFMADD231PS Z6, Z1, Z14
+	VMOVUPS     192(DI)(R12*1), Z7
+	VFMADD231PS Z7, Z0, Z11
+	VFMADD231PS Z7, Z1, Z15
+	VFMADD231PS (DI)(R13*1), Z2, Z16
+	VFMADD231PS 64(DI)(R13*1), Z2, Z17
+	VFMADD231PS 128(DI)(R13*1), Z2, Z18
+	VFMADD231PS 192(DI)(R13*1), Z2, Z19
+	VFMADD231PS (DI)(DX*1), Z3, Z20
+	VFMADD231PS 64(DI)(DX*1), Z3, Z21
+	VFMADD231PS 128(DI)(DX*1), Z3, Z22
+	VFMADD231PS 192(DI)(DX*1), Z3, Z23
+	ADDQ        $0x06, CX
+	ADDQ        $0x20, SI
 	DECQ        R15
 	JNZ         mixed
 
 mixeddone:
 	MOVWLZX 6(BX), R15
 	TESTQ   R15, R15
-	JZ      singledone
+	JZ      shareddone
 
-single:
-	MOVL        (CX), R13
-	MOVWLZX     R13, R12
-	SHRQ        $0x10, R13
-	MOVWLZX     R13, R13
-	ADDQ        $0x04, CX
-	VMOVSD      (SI), X27
-	VPERMPS     Z27, Z28, Z0
-	VPERMPS     Z27, Z29, Z1
-	ADDQ        $0x08, SI
-	VFMADD231PS (DI)(R12*4), Z0, Z16
-	VFMADD231PS 64(DI)(R12*4), Z0, Z17
-	VFMADD231PS 128(DI)(R12*4), Z0, Z18
-	VFMADD231PS 192(DI)(R12*4), Z0, Z19
-	VFMADD231PS (DI)(R13*4), Z1, Z20
-	VFMADD231PS 64(DI)(R13*4), Z1, Z21
-	VFMADD231PS 128(DI)(R13*4), Z1, Z22
-	VFMADD231PS 192(DI)(R13*4), Z1, Z23
-	DECQ        R15
-	JNZ         single
+shared:
+	MOVBLZX         (CX), R14
+	RORXQ           $0x38, R14, R12
+	ANDL            $0x0000ff00, R12
+	VBROADCASTF32X2 (SI), Z25
+	VPERMILPS       $0x00, Z25, Z0
+	VPERMILPS       $0x55, Z25, Z1
+	VMOVUPS         (DI)(R12*1), Z4
+	VFMADD231PS     Z4, Z0, Z8
+	VFMADD231PS     Z4, Z1, Z12
+	VMOVUPS         64(DI)(R12*1), Z5
+	VFMADD231PS     Z5, Z0, Z9
+	VFMADD231PS     Z5, Z1, Z13
+	VMOVUPS         128(DI)(R12*1), Z6
+	VFMADD231PS     Z6, Z0, Z10
+	VFMADD231PS     Z6, Z1, Z14
+	VMOVUPS         192(DI)(R12*1), Z7
+	VFMADD231PS     Z7, Z0, Z11
+	VFMADD231PS     Z7, Z1, Z15
+	ADDQ            $0x01, CX
+	ADDQ            $0x08, SI
+	DECQ            R15
+	JNZ             shared
 
-singledone:
+shareddone:
+	MOVWLZX 8(BX), R15
+	TESTQ   R15, R15
+	JZ      apartdone
+
+apart:
+	MOVWLZX         (CX), R14
+	RORXQ           $0x38, R14, R12
+	ANDL            $0x0000ff00, R12
+	RORXQ           $0x00, R14, R13
+	ANDL            $0x0000ff00, R13
+	VBROADCASTF32X2 (SI), Z25
+	VPERMILPS       $0x00, Z25, Z0
+	VPERMILPS       $0x55, Z25, Z1
+	VFMADD231PS     (DI)(R12*1), Z0, Z16
+	VFMADD231PS     64(DI)(R12*1), Z0, Z17
+	VFMADD231PS     128(DI)(R12*1), Z0, Z18
+	VFMADD231PS     192(DI)(R12*1), Z0, Z19
+	VFMADD231PS     (DI)(R13*1), Z1, Z20
+	VFMADD231PS     64(DI)(R13*1), Z1, Z21
+	VFMADD231PS     128(DI)(R13*1), Z1, Z22
+	VFMADD231PS     192(DI)(R13*1), Z1, Z23
+	ADDQ            $0x02, CX
+	ADDQ            $0x08, SI
+	DECQ            R15
+	JNZ             apart
+
+apartdone:
 	VADDPS  Z16, Z8, Z8
+	VADDPS  (R10), Z8, K1, Z8
 	VMOVUPS Z8, (R10)
 	VADDPS  Z17, Z9, Z9
+	VADDPS  64(R10), Z9, K1, Z9
 	VMOVUPS Z9, 64(R10)
 	VADDPS  Z18, Z10, Z10
+	VADDPS  128(R10), Z10, K1, Z10
 	VMOVUPS Z10, 128(R10)
 	VADDPS  Z19, Z11, Z11
+	VADDPS  192(R10), Z11, K1, Z11
 	VMOVUPS Z11, 192(R10)
 	VADDPS  Z20, Z12, Z12
+	VADDPS  (R11), Z12, K1, Z12
 	VMOVUPS Z12, (R11)
 	VADDPS  Z21, Z13, Z13
+	VADDPS  64(R11), Z13, K1, Z13
 	VMOVUPS Z13, 64(R11)
 	VADDPS  Z22, Z14, Z14
+	VADDPS  128(R11), Z14, K1, Z14
 	VMOVUPS Z14, 128(R11)
 	VADDPS  Z23, Z15, Z15
+	VADDPS  192(R11), Z15, K1, Z15
 	VMOVUPS Z15, 192(R11)
-	ADDQ    $0x08, BX
+	ADDQ    $0x0a, BX
 	DECQ    AX
 	JNZ     pair
 	VZEROUPPER
 	RET
 
-// func sparsePairsY2(pairs int, pair *uint16, places *uint16, values *float32, panel *float32, sums *float32, add int, walk *uintptr)
-// Requires: AVX, FMA3, MMX+
+// func sparsePairsY2(pairs int, pair *uint16, places *uint8, values *float32, panel *float32, sums *float32, add int, walk *uintptr)
+// Requires: AVX, BMI2, FMA3, MMX+
 TEXT ·sparsePairsY2(SB), NOSPLIT, $0-64
 	MOVQ pairs+0(FP), AX
 	MOVQ pair+8(FP), BX
@@ -6366,7 +6508,6 @@ pair:
 	PREFETCHT0 1408(SI)
 	PREFETCHT0 512(CX)
 	PREFETCHT0 576(CX)
-	PREFETCHT0 640(CX)
 	VXORPS     Y8, Y8, Y8
 	VXORPS     Y9, Y9, Y9
 	VXORPS     Y10, Y10, Y10
@@ -6384,18 +6525,17 @@ begun:
 	JZ      mixeddone
 
 mixed:
-	MOVQ         (CX), DX
-	MOVWLZX      DX, R12
-	SHRQ         $0x10, DX
-	MOVWLZX      DX, R13
-	SHRQ         $0x10, DX
-	MOVWLZX      DX, DX
-	ADDQ         $0x06, CX
+	MOVQ         (CX), R14
+	RORXQ        $0x3a, R14, R12
+	ANDL         $0x00003fc0, R12
+	RORXQ        $0x02, R14, R13
+	ANDL         $0x00003fc0, R13
+	RORXQ        $0x0a, R14, DX
+	ANDL         $0x00003fc0, DX
 	VBROADCASTSS (SI), Y0
 	VBROADCASTSS 4(SI), Y1
 	VBROADCASTSS 8(SI), Y2
 	VBROADCASTSS 12(SI), Y3
-	ADDQ         $0x10, SI
 	VMOVUPS      (DI)(R12*1), Y4
 	VFMADD231PS  Y4, Y0, Y8
 	VFMADD231PS  Y4, Y1, Y10
@@ -6406,43 +6546,88 @@ mixed:
 	VFMADD231PS  32(DI)(R13*1), Y2, Y9
 	VFMADD231PS  (DI)(DX*1), Y3, Y10
 	VFMADD231PS  32(DI)(DX*1), Y3, Y11
+	RORXQ        $0x12, R14, R12
+	ANDL         $0x00003fc0, R12
+	RORXQ        $0x1a, R14, R13
+	ANDL         $0x00003fc0, R13
+	RORXQ        $0x22, R14, DX
+	ANDL         $0x00003fc0, DX
+	VBROADCASTSS 16(SI), Y0
+	VBROADCASTSS 20(SI), Y1
+	VBROADCASTSS 24(SI), Y2
+	VBROADCASTSS 28(SI), Y3
+	VMOVUPS      (DI)(R12*1), Y4
+	VFMADD231PS  Y4, Y0, Y8
+	VFMADD231PS  Y4, Y1, Y10
+	VMOVUPS      32(DI)(R12*1), Y5
+	VFMADD231PS  Y5, Y0, Y9
+	VFMADD231PS  Y5, Y1, Y11
+	VFMADD231PS  (DI)(R13*1), Y2, Y8
+	VFMADD231PS  32(DI)(R13*1), Y2, Y9
+	VFMADD231PS  (DI)(DX*1), Y3, Y10
+	VFMADD231PS  32(DI)(DX*1), Y3, Y11
+	ADDQ         $0x06, CX
+	ADDQ         $0x20, SI
 	DECQ         R15
 	JNZ          mixed
 
 mixeddone:
 	MOVWLZX 6(BX), R15
 	TESTQ   R15, R15
-	JZ      singledone
+	JZ      shareddone
 
-single:
-	MOVL         (CX), R13
-	MOVWLZX      R13, R12
-	SHRQ         $0x10, R13
-	MOVWLZX      R13, R13
-	ADDQ         $0x04, CX
+shared:
+	MOVBLZX      (CX), R14
+	RORXQ        $0x3a, R14, R12
+	ANDL         $0x00003fc0, R12
 	VBROADCASTSS (SI), Y0
 	VBROADCASTSS 4(SI), Y1
+	VMOVUPS      (DI)(R12*1), Y4
+	VFMADD231PS  Y4, Y0, Y8
+	VFMADD231PS  Y4, Y1, Y10
+	VMOVUPS      32(DI)(R12*1), Y5
+	VFMADD231PS  Y5, Y0, Y9
+	VFMADD231PS  Y5, Y1, Y11
+	ADDQ         $0x01, CX
 	ADDQ         $0x08, SI
+	DECQ         R15
+	JNZ          shared
+
+shareddone:
+	MOVWLZX 8(BX), R15
+	TESTQ   R15, R15
+	JZ      apartdone
+
+apart:
+	MOVWLZX      (CX), R14
+	RORXQ        $0x3a, R14, R12
+	ANDL         $0x00003fc0, R12
+	RORXQ        $0x02, R14, R13
+	ANDL         $0x00003fc0, R13
+	VBROADCASTSS (SI), Y0
+	VBROADCASTSS 4(SI), Y1
 	VFMADD231PS  (DI)(R12*1), Y0, Y8
 	VFMADD231PS  32(DI)(R12*1), Y0, Y9
 	VFMADD231PS  (DI)(R13*1), Y1, Y10
 	VFMADD231PS  32(DI)(R13*1), Y1, Y11
+	ADDQ         $0x02, CX
+	ADDQ         $0x08, SI
 	DECQ         R15
-	JNZ          single
+	JNZ          apart
 
-singledone:
+apartdone:
 	VMOVUPS Y8, (R10)
 	VMOVUPS Y9, 32(R10)
 	VMOVUPS Y10, (R11)
 	VMOVUPS Y11, 32(R11)
-	ADDQ    $0x08, BX
+	ADDQ    $0x0a, BX
 	DECQ    AX
 	JNZ     pair
 	VZEROUPPER
 	RET
 
-// func sparsePairsY4(pairs int, pair *uint16, places *uint16, values *float32, panel *float32, sums *float32, add int, walk *uintptr)
-// Requires: AVX, FMA3, MMX+
+// func sparsePairsY4(pairs int, pair *uint16, places *uint8, values *float32, panel *float32, sums *float32, add int, walk *uintptr)
+// Requires: AVX, BMI2, FMA3, MMX+
 TEXT ·sparsePairsY4(SB), NOSPLIT, $0-64
 	MOVQ pairs+0(FP), AX
 	MOVQ pair+8(FP), BX
@@ -6468,7 +6653,6 @@ pair:
 	PREFETCHT0 1408(SI)
 	PREFETCHT0 512(CX)
 	PREFETCHT0 576(CX)
-	PREFETCHT0 640(CX)
 	VXORPS     Y8, Y8, Y8
 	VXORPS     Y9, Y9, Y9
 	VXORPS     Y10, Y10, Y10
@@ -6494,67 +6678,127 @@ begun:
 	JZ      mixeddone
 
 mixed:
-	MOVQ         (CX), DX
-	MOVWLZX      DX, R12
-	SHRQ         $0x10, DX
-	MOVWLZX      DX, R13
-	SHRQ         $0x10, DX
-	MOVWLZX      DX, DX
-	ADDQ         $0x06, CX
+	MOVQ         (CX), R14
+	RORXQ        $0x39, R14, R12
+	ANDL         $0x00007f80, R12
+	RORXQ        $0x01, R14, R13
+	ANDL         $0x00007f80, R13
+	RORXQ        $0x09, R14, DX
+	ANDL         $0x00007f80, DX
 	VBROADCASTSS (SI), Y0
 	VBROADCASTSS 4(SI), Y1
 	VBROADCASTSS 8(SI), Y2
 	VBROADCASTSS 12(SI), Y3
-	ADDQ         $0x10, SI
-	VMOVUPS      (DI)(R12*2), Y4
+	VMOVUPS      (DI)(R12*1), Y4
 	VFMADD231PS  Y4, Y0, Y8
 	VFMADD231PS  Y4, Y1, Y12
-	VMOVUPS      32(DI)(R12*2), Y5
+	VMOVUPS      32(DI)(R12*1), Y5
 	VFMADD231PS  Y5, Y0, Y9
 	VFMADD231PS  Y5, Y1, Y13
-	VMOVUPS      64(DI)(R12*2), Y6
+	VMOVUPS      64(DI)(R12*1), Y6
 	VFMADD231PS  Y6, Y0, Y10
 	VFMADD231PS  Y6, Y1, Y14
-	VMOVUPS      96(DI)(R12*2), Y7
+	VMOVUPS      96(DI)(R12*1), Y7
 	VFMADD231PS  Y7, Y0, Y11
 	VFMADD231PS  Y7, Y1, Y15
-	VFMADD231PS  (DI)(R13*2), Y2, Y8
-	VFMADD231PS  32(DI)(R13*2), Y2, Y9
-	VFMADD231PS  64(DI)(R13*2), Y2, Y10
-	VFMADD231PS  96(DI)(R13*2), Y2, Y11
-	VFMADD231PS  (DI)(DX*2), Y3, Y12
-	VFMADD231PS  32(DI)(DX*2), Y3, Y13
-	VFMADD231PS  64(DI)(DX*2), Y3, Y14
-	VFMADD231PS  96(DI)(DX*2), Y3, Y15
+	VFMADD231PS  (DI)(R13*1), Y2, Y8
+	VFMADD231PS  32(DI)(R13*1), Y2, Y9
+	VFMADD231PS  64(DI)(R13*1), Y2, Y10
+	VFMADD231PS  96(DI)(R13*1), Y2, Y11
+	VFMADD231PS  (DI)(DX*1), Y3, Y12
+	VFMADD231PS  32(DI)(DX*1), Y3, Y13
+	VFMADD231PS  64(DI)(DX*1), Y3, Y14
+	VFMADD231PS  96(DI)(DX*1), Y3, Y15
+	RORXQ        $0x11, R14, R12
+	ANDL         $0x00007f80, R12
+	RORXQ        $0x19, R14, R13
+	ANDL         $0x00007f80, R13
+	RORXQ        $0x21, R14, DX
+	ANDL         $0x00007f80, DX
+	VBROADCASTSS 16(SI), Y0
+	VBROADCASTSS 20(SI), Y1
+	VBROADCASTSS 24(SI), Y2
+	VBROADCASTSS 28(SI), Y3
+	VMOVUPS      (DI)(R12*1), Y4
+	VFMADD231PS  Y4, Y0, Y8
+	VFMADD231PS  Y4, Y1, Y12
+	VMOVUPS      32(DI)(R12*1), Y5
+	VFMADD231PS  Y5, Y0, Y9
+	VFMADD231PS  Y5, Y1, Y13
+	VMOVUPS      64(DI)(R12*1), Y6
+	VFMADD231PS  Y6, Y0, Y10
+	VFMADD231PS  Y6, Y1, Y14
+	VMOVUPS      96(DI)(R12*1), Y7
+	VFMADD231PS  Y7, Y0, Y11
+	VFMADD231PS  Y7, Y1, Y15
+	VFMADD231PS  (DI)(R13*1), Y2, Y8
+	VFMADD231PS  32(DI)(R13*1), Y2, Y9
+	VFMADD231PS  64(DI)(R13*1), Y2, Y10
+	VFMADD231PS  96(DI)(R13*1), Y2, Y11
+	VFMADD231PS  (DI)(DX*1), Y3, Y12
+	VFMADD231PS  32(DI)(DX*1), Y3, Y13
+	VFMADD231PS  64(DI)(DX*1), Y3, Y14
+	VFMADD231PS  96(DI)(DX*1), Y3, Y15
+	ADDQ         $0x06, CX
+	ADDQ         $0x20, SI
 	DECQ         R15
 	JNZ          mixed
 
 mixeddone:
 	MOVWLZX 6(BX), R15
 	TESTQ   R15, R15
-	JZ      singledone
+	JZ      shareddone
 
-single:
-	MOVL         (CX), R13
-	MOVWLZX      R13, R12
-	SHRQ         $0x10, R13
-	MOVWLZX      R13, R13
-	ADDQ         $0x04, CX
+shared:
+	MOVBLZX      (CX), R14
+	RORXQ        $0x39, R14, R12
+	ANDL         $0x00007f80, R12
 	VBROADCASTSS (SI), Y0
 	VBROADCASTSS 4(SI), Y1
+	VMOVUPS      (DI)(R12*1), Y4
+	VFMADD231PS  Y4, Y0, Y8
+	VFMADD231PS  Y4, Y1, Y12
+	VMOVUPS      32(DI)(R12*1), Y5
+	VFMADD231PS  Y5, Y0, Y9
+	VFMADD231PS  Y5, Y1, Y13
+	VMOVUPS      64(DI)(R12*1), Y6
+	VFMADD231PS  Y6, Y0, Y10
+	VFMADD231PS  Y6, Y1, Y14
+	VMOVUPS      96(DI)(R12*1), Y7
+	VFMADD231PS  Y7, Y0, Y11
+	VFMADD231PS  Y7, Y1, Y15
+	ADDQ         $0x01, CX
 	ADDQ         $0x08, SI
-	VFMADD231PS  (DI)(R12*2), Y0, Y8
-	VFMADD231PS  32(DI)(R12*2), Y0, Y9
-	VFMADD231PS  64(DI)(R12*2), Y0, Y10
-	VFMADD231PS  96(DI)(R12*2), Y0, Y11
-	VFMADD231PS  (DI)(R13*2), Y1, Y12
-	VFMADD231PS  32(DI)(R13*2), Y1, Y13
-	VFMADD231PS  64(DI)(R13*2), Y1, Y14
-	VFMADD231PS  96(DI)(R13*2), Y1, Y15
 	DECQ         R15
-	JNZ          single
+	JNZ          shared
 
-singledone:
+shareddone:
+	MOVWLZX 8(BX), R15
+	TESTQ   R15, R15
+	JZ      apartdone
+
+apart:
+	MOVWLZX      (CX), R14
+	RORXQ        $0x39, R14, R12
+	ANDL         $0x00007f80, R12
+	RORXQ        $0x01, R14, R13
+	ANDL         $0x00007f80, R13
+	VBROADCASTSS (SI), Y0
+	VBROADCASTSS 4(SI), Y1
+	VFMADD231PS  (DI)(R12*1), Y0, Y8
+	VFMADD231PS  32(DI)(R12*1), Y0, Y9
+	VFMADD231PS  64(DI)(R12*1), Y0, Y10
+	VFMADD231PS  96(DI)(R12*1), Y0, Y11
+	VFMADD231PS  (DI)(R13*1), Y1, Y12
+	VFMADD231PS  32(DI)(R13*1), Y1, Y13
+	VFMADD231PS  64(DI)(R13*1), Y1, Y14
+	VFMADD231PS  96(DI)(R13*1), Y1, Y15
+	ADDQ         $0x02, CX
+	ADDQ         $0x08, SI
+	DECQ         R15
+	JNZ          apart
+
+apartdone:
 	VMOVUPS Y8, (R10)
 	VMOVUPS Y9, 32(R10)
 	VMOVUPS Y10, 64(R10)
@@ -6563,7 +6807,7 @@ singledone:
 	VMOVUPS Y13, 32(R11)
 	VMOVUPS Y14, 64(R11)
 	VMOVUPS Y15, 96(R11)
-	ADDQ    $0x08, BX
+	ADDQ    $0x0a, BX
 	DECQ    AX
 	JNZ     pair
 	VZEROUPPER

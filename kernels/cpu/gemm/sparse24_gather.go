@@ -17,7 +17,7 @@ const blankAt = regionWords
 // or columns: so a region is copied, and widened, to where all of it stays in L1.
 type gatherJob struct {
 	lists  *lists
-	from   view // columns of values as lines
+	from   view // columns of regions as lines
 	rows   int
 	cols   int
 	wide   packer
@@ -29,12 +29,12 @@ type gatherJob struct {
 // pass over the weight, and pays from a few hundred tokens on.
 func (c *Context) gather(l *lists, values Matrix) *float32 {
 	c.values.grow(len(l.index))
-	rows, cols := l.rows, l.cols/2
+	rows, cols, from := l.rows, l.cols/2, values.columnView()
 	if l.byColumn {
-		rows, cols = l.cols, l.rows/2
+		rows, cols, from = l.rows/2, l.cols, values.rowView()
 	}
 	c.gatherer = gatherJob{
-		lists: l, from: values.columnView(), rows: rows, cols: cols,
+		lists: l, from: from, rows: rows, cols: cols,
 		wide: c.engines[values.typ].wide, gather: c.engines[F32].gather,
 		to: unsafe.Slice(c.values.float(), len(l.index)),
 	}
@@ -67,9 +67,6 @@ func (j *gatherJob) part(w *worker, id, workers int) {
 func (j *gatherJob) regionAt(at int) (v view, rows, cols int) {
 	l, bands := j.lists, ceil(j.lists.rows, bandRows)
 	row, col := at%bands, at/bands
-	if l.byColumn {
-		row, col = col, row
-	}
 	row, col = row*l.region.rows, col*l.region.cols
 	return j.from.part(col, row), min(l.region.rows, j.rows-row), min(l.region.cols, j.cols-col)
 }

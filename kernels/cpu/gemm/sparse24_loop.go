@@ -86,7 +86,7 @@ func (s *sparseJob) block(w *worker, r, b rect, power int) {
 		s.eng.wide.pack(w.a.data, width, s.a.part(b.row0, col), b.row1-b.row0, k, &w.lines)
 		for row := b.col0; row < b.col1; row += bandRows {
 			pairs, places, first := s.lists.band(q, row/bandRows)
-			if row+2*bandRows >= b.col1 && w.next.first.lines <= 0 { // earlier it would be driven out again
+			if row+bandRows >= b.col1 && w.next.first.lines <= 0 { // earlier it would be driven out again
 				w.next.first = s.following(r, b, col+k)
 			}
 			s.eng.sparse[power](len(pairs), &pairs[0].first, places, after(s.values, first),
@@ -138,7 +138,7 @@ func (s *sparseJob) turn(w *worker, b rect, width int) {
 
 // sparseGo returns the portable sparseFunc of a width.
 func sparseGo(width int) sparseFunc {
-	return func(pairs int, pair, places *uint16, values, panel, sums *float32, add int, _ *uintptr) {
+	return func(pairs int, pair *uint16, places *uint8, values, panel, sums *float32, add int, _ *uintptr) {
 		for _, p := range unsafe.Slice((*rowPair)(unsafe.Pointer(pair)), pairs) {
 			a := unsafe.Slice(after(sums, int(p.first)*width), width)
 			b := unsafe.Slice(after(sums, int(p.second)*width), width)
@@ -146,21 +146,32 @@ func sparseGo(width int) sparseFunc {
 				clear(a)
 				clear(b)
 			}
-			for i := range int(p.mixed) + int(p.single) {
-				if i < int(p.mixed) {
-					multiplyBoth(a, b, panelRow(panel, places, 0, width), panelRow(panel, places, 0, width), values)
-					places, values = after(places, 1), after(values, 2)
-				}
+			shared := func() {
+				x := panelRow(panel, places, 0, width)
+				multiplyBoth(a, b, x, x, values)
+				places, values = after(places, 1), after(values, 2)
+			}
+			apart := func() {
 				multiplyBoth(a, b, panelRow(panel, places, 0, width), panelRow(panel, places, 1, width), values)
 				places, values = after(places, 2), after(values, 2)
+			}
+			for range mixedSteps * int(p.mixed) {
+				shared()
+				apart()
+			}
+			for range p.shared {
+				shared()
+			}
+			for range p.apart {
+				apart()
 			}
 		}
 	}
 }
 
 // panelRow returns the row of a panel that the i-th place names.
-func panelRow(panel *float32, places *uint16, i, width int) []float32 {
-	return unsafe.Slice(after(panel, width*int(*after(places, i)/placeUnit)), width)
+func panelRow(panel *float32, places *uint8, i, width int) []float32 {
+	return unsafe.Slice(after(panel, width*int(*after(places, i))), width)
 }
 
 // multiplyBoth adds a value times x to a, and the next value times y to b.

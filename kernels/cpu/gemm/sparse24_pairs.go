@@ -32,7 +32,7 @@ type columnSet [(chunkRows + 63) / 64]uint64
 func (p *pairer) pair(runs [][]kept, add func(first, second int, kept *parted)) {
 	p.match(runs)
 	slices.SortStableFunc(p.pairs, func(a, b rowPair) int {
-		return cmp.Or(cmp.Compare(a.mixed, b.mixed), cmp.Compare(a.single, b.single))
+		return cmp.Or(cmp.Compare(a.mixed, b.mixed), cmp.Compare(a.shared, b.shared), cmp.Compare(a.apart, b.apart))
 	})
 	for _, pair := range p.pairs {
 		p.part(runs[pair.first], runOf(runs, int(pair.second)))
@@ -64,24 +64,32 @@ func (p *pairer) match(runs [][]kept) {
 			order = slices.Delete(order, at, at+1)
 		}
 		p.part(runs[first], runOf(runs, second))
-		mixed, single := steps(len(p.both), len(p.a), len(p.b))
-		p.pairs = append(p.pairs, rowPair{uint16(first), uint16(second), uint16(mixed), uint16(single)})
+		mixed, shared, apart := steps(len(p.both), len(p.a), len(p.b))
+		p.pairs = append(p.pairs, rowPair{uint16(first), uint16(second), uint16(mixed), uint16(shared), uint16(apart)})
 	}
 }
 
 // window is how many rows are tried as partners of one.
-const window = 8
+const window = 32
+
+// unusualCost is the cost of steps that are not usual ones, in the unit of partner.
+const unusualCost = 20
 
 // partner returns which of the next rows suits a row best: the one with which the
-// steps waste least time. In the widest vectors, a mixed step takes as long as its
-// 16 multiply-adds; a single one makes 8, but needs more than 8 loads.
+// steps waste least time. In the widest vectors, mixed steps take as long as their 16
+// multiply-adds each; a shared one makes 8, of which each waits for the last step's, and
+// an apart one 8, but needs more than 8 loads.
 func (p *pairer) partner(first int, next []int, runs [][]kept) int {
 	n := len(runs[first])
 	best, bestCost := 0, math.MaxInt
 	for i, row := range next[:min(len(next), window)] {
 		both := p.sets[first].shared(p.sets[row])
-		mixed, single := steps(both, n-both, len(runs[row])-both)
-		if cost := 16*mixed + 9*single - 4*(n+len(runs[row])); cost < bestCost {
+		mixed, shared, apart := steps(both, n-both, len(runs[row])-both)
+		cost := 16*mixedSteps*mixed + 9*shared + 10*apart - 4*(n+len(runs[row]))
+		if m, s, a := usual(n, len(runs[row])); mixed != m || shared != s || apart != a {
+			cost += unusualCost
+		}
+		if cost < bestCost {
 			best, bestCost = i, cost
 		}
 	}
@@ -119,4 +127,16 @@ func (s columnSet) shared(t columnSet) (n int) {
 		n += bits.OnesCount64(s[i] & t[i])
 	}
 	return n
+}
+
+// usual returns the steps that most pairs are to take that keep so many places each: what
+// follows after the same steps is predicted.
+func usual(a, b int) (mixed, shared, apart int) {
+	all := max(a, b)
+	mixed = min(all, chunkRows/2) / (2 * mixedSteps)
+	rest := all - 2*mixedSteps*mixed
+	if all < chunkRows/2 {
+		return mixed, 0, rest
+	}
+	return mixed, rest, 0
 }

@@ -23,7 +23,7 @@ type Level uint8
 const (
 	Go     Level = iota // portable Go
 	NEON                // arm64's Advanced SIMD, which every arm64 has
-	AVX2                // AVX2, FMA3 and F16C
+	AVX2                // AVX2, FMA3, F16C and BMI2
 	AVX512              // AVX-512 F, BW, DQ, VL
 )
 
@@ -86,7 +86,7 @@ func detect() Level {
 	switch c := cpuid.CPU; {
 	case runtime.GOARCH == "arm64":
 		return NEON
-	case !c.Supports(cpuid.AVX2, cpuid.FMA3, cpuid.F16C):
+	case !c.Supports(cpuid.AVX2, cpuid.FMA3, cpuid.F16C, cpuid.BMI2):
 		return Go
 	case !c.Supports(cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512DQ, cpuid.AVX512VL):
 		return AVX2

@@ -16,7 +16,8 @@ func TestUnderMPI(t *testing.T) {
 	mpitest.Each(t, ".", true, func(t *testing.T, m mpitest.MPI, binary string) {
 		for _, processes := range []int{2, 3, 6} {
 			t.Run(fmt.Sprint(processes), func(t *testing.T) {
-				out, err := m.Run(2*time.Minute, processes, binary, "-test.run", "TestJob", "-test.v")
+				const limit = 2 * time.Minute
+				out, err := m.Run(limit, processes, binary, "-test.run", "TestJob", "-test.v", "-test.timeout", (limit - 15*time.Second).String())
 				if err != nil || strings.Count(out, "--- PASS: TestJobConforms ") != processes {
 					t.Errorf("%v\n%s", err, out)
 				}

@@ -15,10 +15,6 @@ import (
 // multiply-add, and Zen 4 and 5 have no more loads than multiply-adds to give;
 // where both rows of a pair keep the same place, one load serves two.
 func sparse() {
-	GLOBL("lanes", RODATA|NOPTR)
-	for i := range burst {
-		DATA(4*i, U32(uint32(i)))
-	}
 	for _, v := range []int{1, 2, 4} {
 		sparseKernel{zmm, v}.generate()
 	}
@@ -33,12 +29,13 @@ type sparseKernel struct {
 	vectors int
 }
 
-// burst is how many values a step of both loops takes at most.
-const burst = 4
+// mixedSteps is how many mixed steps are taken at once, whose places and values are
+// loaded together: on Zen 5 each load is one of the two a cycle.
+const mixedSteps = 2
 
 // Registers of the sparse kernels. Vectors: four spread values, four of the
-// panel, then the sums of the two rows; the values as loaded, and the
-// permutations that spread them.
+// panel, then the sums of the two rows; the values as loaded, and four of them in each
+// lane of 128 bits.
 var (
 	sPairs, sPair   = reg.RAX, reg.RBX
 	sPlaces, sVals  = reg.RCX, reg.RSI
@@ -47,7 +44,9 @@ var (
 	sRow            = [2]reg.GPPhysical{reg.R10, reg.R11}
 	sPlace          = [3]reg.GPPhysical{reg.R12, reg.R13, reg.RDX}
 	sSteps          = reg.R15
+	sWord           = reg.R14
 	sPanelReg, sAcc = 4, 8
+	sLoaded, sFour  = 24, 25
 )
 
 // valuesAhead and placesAhead are how many bytes before their use values and places are
@@ -55,7 +54,7 @@ var (
 // pair fetches so many lines of them, which is more than it uses, and of the walk.
 const (
 	valuesAhead, valuesLines = 1024, 7
-	placesAhead, placesLines = 512, 3
+	placesAhead, placesLines = 512, 2
 	walkLines                = 4
 )
 
@@ -78,7 +77,7 @@ func (k sparseKernel) other(row, v int) reg.VecPhysical {
 
 func (k sparseKernel) generate() {
 	name := fmt.Sprintf("sparsePairs%s%d", k.isa.suffix, k.vectors)
-	TEXT(name, NOSPLIT, "func(pairs int, pair, places *uint16, values, panel, sums *float32, add int, walk *uintptr)")
+	TEXT(name, NOSPLIT, "func(pairs int, pair *uint16, places *uint8, values, panel, sums *float32, add int, walk *uintptr)")
 	Pragma("noescape")
 	Doc(name + " is a sparseFunc for panels of " + fmt.Sprint(k.width()) + " columns.")
 	for _, p := range []struct {
@@ -99,15 +98,24 @@ func (k sparseKernel) generate() {
 	}
 	k.fetch()
 	k.begin()
-	k.steps("mixed", 4, 4, 3, k.mixed)
-	k.steps("single", 6, 2, 2, k.single)
-	k.each(func(row, v int, m Mem) {
-		if other := k.other(row, v); other != k.acc(row, v) {
-			VADDPS(other, k.acc(row, v), k.acc(row, v))
-		}
-		VMOVUPS(k.acc(row, v), m)
+	k.steps("mixed", 4, k.mixed)
+	k.steps("shared", 6, func() {
+		MOVBLZX(Mem{Base: sPlaces}, sWord.As32())
+		k.place(0, 0)
+		k.spreadPair()
+		k.shared()
+		k.advance(1, 2)
 	})
-	ADDQ(U8(8), sPair)
+	k.steps("apart", 8, func() {
+		MOVWLZX(Mem{Base: sPlaces}, sWord.As32())
+		k.place(0, 0)
+		k.place(1, 1)
+		k.spreadPair()
+		k.apart(0, 0)
+		k.advance(2, 2)
+	})
+	k.end()
+	ADDQ(U8(10), sPair)
 	DECQ(sPairs)
 	JNZ(LabelRef("pair"))
 	VZEROUPPER()
@@ -123,68 +131,71 @@ func (k sparseKernel) each(f func(row, v int, m Mem)) {
 	}
 }
 
-// prepare sets what stays: the spreading permutations, and the mask of the sums
-// that are loaded.
+// prepare sets what stays: the mask of the sums that are loaded, and the walk.
 func (k sparseKernel) prepare() {
 	if k.isa.lanes != 16 {
 		return
-	}
-	for i := range burst {
-		VPBROADCASTD(NewDataAddr(NewStaticSymbol("lanes"), 4*i), spread(i))
 	}
 	NEGQ(sAdd)
 	KMOVW(sAdd.As32(), reg.K1)
 	Load(Param("walk"), sFetches.state)
 }
 
-// begin sets the accumulators to the sums so far or, if they are not to be added
-// to, to zero.
+// begin clears the accumulators of 32 registers. Others begin with the sums so far, if
+// they are to be added to.
 func (k sparseKernel) begin() {
-	if k.isa.lanes == 16 {
-		k.each(func(row, v int, m Mem) {
-			VMOVUPS_Z(m, reg.K1, k.acc(row, v))
+	k.each(func(row, v int, _ Mem) {
+		if k.isa.lanes == 16 {
+			VPXORD(k.acc(row, v), k.acc(row, v), k.acc(row, v))
 			VPXORD(k.other(row, v), k.other(row, v), k.other(row, v))
-		})
+			return
+		}
+		VXORPS(k.acc(row, v), k.acc(row, v), k.acc(row, v))
+	})
+	if k.isa.lanes == 16 {
 		return
 	}
-	k.each(func(row, v int, _ Mem) { VXORPS(k.acc(row, v), k.acc(row, v), k.acc(row, v)) })
 	TESTQ(sAdd, sAdd)
 	JZ(LabelRef("begun"))
 	k.each(func(row, v int, m Mem) { VMOVUPS(m, k.acc(row, v)) })
 	Label("begun")
 }
 
-// steps generates a loop of as many steps as the pair says at an offset, each of
-// which takes some values and places.
-func (k sparseKernel) steps(label string, count, values, places int, step func()) {
+// end stores the sums. Those of 32 registers add the sums so far here, where no
+// multiply-add waits for them.
+func (k sparseKernel) end() {
+	k.each(func(row, v int, m Mem) {
+		if k.isa.lanes == 16 {
+			VADDPS(k.other(row, v), k.acc(row, v), k.acc(row, v))
+			VADDPS(m, k.acc(row, v), reg.K1, k.acc(row, v))
+		}
+		VMOVUPS(k.acc(row, v), m)
+	})
+}
+
+// steps generates a loop of as many steps as the pair says at an offset.
+func (k sparseKernel) steps(label string, count int, step func()) {
 	MOVWLZX(Mem{Base: sPair, Disp: count}, sSteps.As32())
 	TESTQ(sSteps, sSteps)
 	JZ(LabelRef(label + "done"))
 	Label(label)
-	loadPlaces(places)
-	ADDQ(U8(uint8(2*places)), sPlaces)
-	k.spreadValues(values)
-	ADDQ(U8(uint8(4*values)), sVals)
 	step()
 	DECQ(sSteps)
 	JNZ(LabelRef(label))
 	Label(label + "done")
 }
 
-// loadPlaces reads two or three places at once, three with one more: on Zen 5 each load
-// is one of the two a cycle.
-func loadPlaces(n int) {
-	last := sPlace[n-1]
-	if n == 2 {
-		MOVL(Mem{Base: sPlaces}, last.As32())
-	} else {
-		MOVQ(Mem{Base: sPlaces}, last)
-	}
-	for i := range n - 1 {
-		MOVWLZX(last.As16(), sPlace[i].As32())
-		SHRQ(U8(16), last)
-	}
-	MOVWLZX(last.As16(), last.As32())
+// advance passes over places and values.
+func (k sparseKernel) advance(places, values int) {
+	ADDQ(U8(uint8(places)), sPlaces)
+	ADDQ(U8(uint8(4*values)), sVals)
+}
+
+// place makes a place of the word the offset of its row in the panel.
+func (k sparseKernel) place(i, at int) {
+	shift := bits.TrailingZeros(uint(4 * k.width()))
+	RORXQ(U8(uint8(8*at-shift)&63), sWord, sPlace[i])
+	ANDL(U32(255<<shift), sPlace[i].As32())
 }
 
 // fetch asks for values and places that are used later, and for lines of the walk. In
@@ -206,45 +217,74 @@ func (k sparseKernel) fetch() {
 	sFetches.end()
 }
 
-// spread returns the register that holds i in every lane.
-func spread(i int) reg.VecPhysical { return zmms[32-burst+i] }
-
-// spreadValues spreads the next values over the first vectors.
-func (k sparseKernel) spreadValues(n int) {
+// spreadFour spreads the values of a mixed step over the first vectors. A permutation
+// across lanes takes the turn of a multiply-add on Zen 5, one within them does not.
+func (k sparseKernel) spreadFour(step int) {
 	if k.isa.lanes != 16 {
-		for i := range n {
-			VBROADCASTSS(Mem{Base: sVals, Disp: 4 * i}, k.isa.vec(i))
-		}
+		k.broadcast(4*step, 4)
 		return
 	}
-	loaded := 32 - burst - 1
-	if n == 4 {
-		VMOVUPS(Mem{Base: sVals}, xmms[loaded])
-	} else {
-		VMOVSD(Mem{Base: sVals}, xmms[loaded])
+	if step == 0 {
+		VMOVUPS(Mem{Base: sVals}, ymms[sLoaded])
 	}
+	VSHUFF32X4(U8(uint8(0x55*step)), zmms[sLoaded], zmms[sLoaded], zmms[sFour])
+	k.spread(4)
+}
+
+// spreadPair spreads the next two values over the first vectors.
+func (k sparseKernel) spreadPair() {
+	if k.isa.lanes != 16 {
+		k.broadcast(0, 2)
+		return
+	}
+	VBROADCASTF32X2(Mem{Base: sVals}, zmms[sFour])
+	k.spread(2)
+}
+
+// broadcast spreads values from memory.
+func (k sparseKernel) broadcast(first, n int) {
 	for i := range n {
-		VPERMPS(zmms[loaded], spread(i), zmms[i])
+		VBROADCASTSS(Mem{Base: sVals, Disp: 4 * (first + i)}, k.isa.vec(i))
 	}
 }
 
-// mixed multiplies a place that both rows keep, and one that each keeps alone.
+// spread spreads the first values of each lane.
+func (k sparseKernel) spread(n int) {
+	for i := range n {
+		VPERMILPS(U8(uint8(0x55*i)), zmms[sFour], zmms[i])
+	}
+}
+
+// mixed multiplies places that both rows keep and, in turn, one that each keeps alone.
 func (k sparseKernel) mixed() {
+	MOVQ(Mem{Base: sPlaces}, sWord)
+	for step := range mixedSteps {
+		for i := range sPlace {
+			k.place(i, 3*step+i)
+		}
+		k.spreadFour(step)
+		k.shared()
+		k.apart(1, 2)
+	}
+	k.advance(3*mixedSteps, 4*mixedSteps)
+}
+
+// shared multiplies a place of both rows.
+func (k sparseKernel) shared() {
 	for v := range k.vectors {
 		x := k.isa.vec(sPanelReg + v)
 		VMOVUPS(k.panel(0, v), x)
 		VFMADD231PS(x, k.isa.vec(0), k.acc(0, v))
 		VFMADD231PS(x, k.isa.vec(1), k.acc(1, v))
 	}
-	k.each(func(row, v int, _ Mem) { VFMADD231PS(k.panel(1+row, v), k.isa.vec(2+row), k.other(row, v)) })
 }
 
-// single multiplies a place of each row.
-func (k sparseKernel) single() {
-	k.each(func(row, v int, _ Mem) { VFMADD231PS(k.panel(row, v), k.isa.vec(row), k.other(row, v)) })
+// apart multiplies a place of each row, with the values from one on.
+func (k sparseKernel) apart(place, value int) {
+	k.each(func(row, v int, _ Mem) { VFMADD231PS(k.panel(place+row, v), k.isa.vec(value+row), k.other(row, v)) })
 }
 
 // panel addresses a vector of the row of the panel at a place.
 func (k sparseKernel) panel(place, v int) Mem {
-	return Mem{Base: sPanel, Index: sPlace[place], Scale: uint8(k.width() / 16), Disp: 4 * v * k.isa.lanes}
+	return Mem{Base: sPanel, Index: sPlace[place], Scale: 1, Disp: 4 * v * k.isa.lanes}
 }

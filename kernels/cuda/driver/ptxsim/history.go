@@ -30,6 +30,7 @@ type call struct {
 	mark            int    // of a wait: the call that it waits for; -1: none
 	streams         []int  // that the host waits for
 	ranges          []simt.Range
+	does            simt.Work
 
 	time int   // the how manieth of its stream
 	seen clock // what has run for certain when the call runs
@@ -104,7 +105,7 @@ func (d *Driver) watched(c *call, run func() error) error {
 	d.eachMemory(func(m *simt.Memory) { m.Watch(&f) })
 	err := run()
 	d.eachMemory(func(m *simt.Memory) { m.Watch(nil) })
-	c.ranges = f.Take()
+	c.ranges, c.does = f.Take(), f.Work
 	return err
 }
 

@@ -140,6 +140,12 @@ CUresult cuDevicePrimaryCtxRelease_v2(CUdevice device)
 	LEAVE(lost);
 }
 
+CUresult cuCtxGetCurrent(CUcontext *context)
+{
+	*context = standin_current && standin_current->retained ? standin_current : NULL;
+	return CUDA_SUCCESS;
+}
+
 CUresult cuCtxSetCurrent(CUcontext context)
 {
 	standin_current = context;

@@ -108,6 +108,12 @@ CUresult cuCtxSetCurrent(CUcontext context)
 	return CUDA_SUCCESS;
 }
 
+CUresult cuCtxGetCurrent(CUcontext *context)
+{
+	*context = (CUcontext)current;
+	return CUDA_SUCCESS;
+}
+
 CUresult cuCtxSynchronize(void) { return IN_CONTEXT(sim_synchronize(current)); }
 
 CUresult cuCtxEnablePeerAccess(CUcontext peer, unsigned int flags)

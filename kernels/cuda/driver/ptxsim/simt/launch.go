@@ -36,7 +36,8 @@ type grid struct {
 	kernel *Kernel
 	memory *Memory
 	budget int64
-	launch uint64 // number of the launch
+	launch uint64  // number of the launch
+	counts []int64 // where the memory is watched: instructions of threads, by their place in the kernel
 }
 
 // place is a block's index as text.
@@ -88,7 +89,12 @@ func (k *Kernel) Run(m *Memory, l Launch, o Options) (Stats, error) {
 	if o.Workers == 0 {
 		o.Workers = runtime.GOMAXPROCS(0)
 	}
-	return g.run(l.blocks(), min(o.Workers, l.blocks()), o.Seed)
+	if m.watch == nil {
+		return g.run(l.blocks(), min(o.Workers, l.blocks()), o.Seed)
+	}
+	g.counts = make([]int64, len(k.code))
+	defer func() { m.watch.executed(k, g.counts) }()
+	return g.run(l.blocks(), 1, o.Seed)
 }
 
 // run shares the blocks out to workers, in an order that visits each once: steps of a stride that has no factor in common with their number.

@@ -127,8 +127,8 @@ func (m *Memory) CopyFrom(dst uint64, other *Memory, src uint64, n int64) error 
 		return fmt.Errorf("copying %d bytes from %#x to %#x, which overlap: %w", n, src, dst, driver.ErrInvalidValue)
 	}
 	d, s := dst-to.base, src-from.base
-	m.watch.note(to, d, uint64(n), true)
-	m.watch.note(from, s, uint64(n), false)
+	m.watch.note(to, d, uint64(n), false, true)
+	m.watch.note(from, s, uint64(n), true, false)
 	copy(to.data[d:], from.data[s:s+uint64(n)])
 	copy(to.written[d:], from.written[s:s+uint64(n)])
 	return nil
@@ -145,7 +145,7 @@ func (m *Memory) Fill(addr uint64, pattern []byte, copies int64) error {
 		return fmt.Errorf("filling words of %d bytes at %#x: %w", len(pattern), addr, driver.ErrInvalidValue)
 	}
 	off := addr - s.base
-	m.watch.note(s, off, uint64(n), true)
+	m.watch.note(s, off, uint64(n), false, true)
 	b := s.data[off : off+uint64(n)]
 	for i := range b {
 		b[i] = pattern[i%len(pattern)]
@@ -169,7 +169,7 @@ func (m *Memory) Read(dst []byte, addr uint64) error {
 	if i := slices.Index(s.written[off:off+uint64(len(dst))], 0); i >= 0 {
 		return fmt.Errorf("reading byte %d of %d at %#x, which was never written: %w", i, len(dst), addr, driver.ErrInvalidValue)
 	}
-	m.watch.note(s, off, uint64(len(dst)), false)
+	m.watch.note(s, off, uint64(len(dst)), true, false)
 	copy(dst, s.data[off:])
 	return nil
 }
@@ -181,7 +181,7 @@ func (m *Memory) Write(addr uint64, src []byte) error {
 		return fmt.Errorf("writing %d bytes at %#x: %w", len(src), addr, driver.ErrInvalidValue)
 	}
 	off := addr - s.base
-	m.watch.note(s, off, uint64(len(src)), true)
+	m.watch.note(s, off, uint64(len(src)), false, true)
 	copy(s.data[off:], src)
 	mark(s.written[off : off+uint64(len(src))])
 	return nil

@@ -52,7 +52,7 @@ func (w *warp) globalAt(lane int, addr uint64, n uint64, a access) []byte {
 	if w.block.number != 0 {
 		w.follow(lane, s, off, n, a)
 	}
-	w.block.grid.memory.watch.note(s, off, n, a&writing != 0)
+	w.block.grid.memory.watch.note(s, off, n, a&reading != 0, a&writing != 0)
 	return s.data[off : off+n]
 }
 

@@ -26,6 +26,7 @@ type warp struct {
 	issued int64    // instructions of warps
 	before int64    // issued before this block
 	lanes  int64    // instructions of threads
+	counts []int64  // see grid
 }
 
 // frame is a path of execution: the lanes of mask run from pc until they reach end.
@@ -36,7 +37,7 @@ type frame struct {
 
 func newWarp(b *block, index int) *warp {
 	k := b.kernel
-	w := &warp{kernel: k, block: b, index: index, regs: make([]lanes, k.regs), preds: make([]uint32, k.preds), set: make([]uint32, k.watched)}
+	w := &warp{kernel: k, block: b, index: index, regs: make([]lanes, k.regs), preds: make([]uint32, k.preds), set: make([]uint32, k.watched), counts: b.grid.counts}
 	for _, c := range k.consts {
 		for l := range w.regs[c.reg] {
 			w.regs[c.reg][l] = c.bits
@@ -96,7 +97,11 @@ func (w *warp) run() {
 				mask &= p
 			}
 			w.issued++
-			w.lanes += int64(bits.OnesCount32(mask))
+			threads := int64(bits.OnesCount32(mask))
+			w.lanes += threads
+			if w.counts != nil {
+				w.counts[w.pc] += threads
+			}
 			if in.flow == straight {
 				if mask != 0 {
 					in.run(w, mask)
