@@ -171,7 +171,7 @@ func TestRunErrors(t *testing.T) {
 		{"run --layout 3:4", "ofpeak: --layout 3:4 is unknown; take dense, 2:4"},
 		{"run --technique magic", "ofpeak: --technique magic is unknown; take one of baseline"},
 		{"run --suite smoke --ranks 3", "is not divisible by dp=3"},
-		{"run --technique model-parallel --model gpt2,T=1023,B=4 --ranks 2", "T=1023 tokens cannot be split over tp=2 ranks; pass --model"},
+		{"run --technique model-parallel --model gpt2,T=1023,B=4 --ranks 2 --sequence-parallel", "T=1023 tokens cannot be split over tp=2 ranks; pass --model"},
 		{"run --case model=tiny --suite smoke", "ofpeak: --case and --suite: the line of a case says everything; drop --suite, and change the line"},
 		{"run --case model=tiny --case dp=2", "ofpeak: --case: no model; add model=NAME"},
 		{"run --case model=tiny,dp=2", "unknown dim dp; known: C, NH"},

@@ -155,6 +155,11 @@ func (r *Rig) snapshot(ctx context.Context, c workload.Case) (snapshot, error) {
 		if err := setBatch(t, c, r.corpus, 0); err != nil {
 			return err
 		}
+		if t.Stage.Forward {
+			if err := t.KeepOutputs(); err != nil {
+				return err
+			}
+		}
 		report, err := step(t)
 		if err != nil {
 			return err
@@ -238,22 +243,21 @@ func (s *snapshot) put(part shard) {
 	s.have = append(s.have, part)
 }
 
-// addOutputs puts a rank's last outputs in their place.
+// addOutputs puts a rank's outputs in their place.
 func (s *snapshot) addOutputs(t *trainer.Trainer, rank *parallel.Rank) error {
-	if !t.Stage.Last() {
-		return nil
-	}
-	local, err := t.Outputs()
+	all, err := t.Outputs()
 	if err != nil {
 		return err
 	}
 	st, world := t.Stage, rank.Strategy
-	first := (rank.Coord.DP*world.EP + rank.Coord.EP) * st.Batch // of the rank's last microbatch; a forward pass has one
-	part := shard{Name: "outputs", Whole: world.DP * world.EP * st.Batch * st.T * st.C, At: make([]int, len(local)), Values: local}
-	for i := range local {
-		seq, pos := st.Place(st.Tokens().Lo + i/st.C)
-		part.At[i] = ((first+seq)*st.T+pos)*st.C + i%st.C
+	for k, local := range all {
+		first := ((rank.Coord.DP*world.EP+rank.Coord.EP)*world.Microbatches + k) * st.Batch // of the microbatch's sequences
+		part := shard{Name: "outputs", Whole: world.DP * world.EP * world.Microbatches * st.Batch * st.T * st.C, At: make([]int, len(local)), Values: local}
+		for i := range local {
+			seq, pos := st.Place(st.Tokens().Lo + i/st.C)
+			part.At[i] = ((first+seq)*st.T+pos)*st.C + i%st.C
+		}
+		s.put(part)
 	}
-	s.put(part)
 	return nil
 }

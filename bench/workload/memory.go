@@ -116,6 +116,8 @@ func (c Case) part(level, ranks int) float64 {
 // one more under ZB-H1.
 func (c Case) inFlight() int {
 	switch {
+	case c.Pass == Forward: // one more is received meanwhile
+		return min(c.Microbatches, 2)
 	case c.Schedule == GPipe:
 		return c.Microbatches
 	case c.Schedule == F1B1:

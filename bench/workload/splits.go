@@ -122,8 +122,11 @@ type pipeline struct {
 
 // schedules are a pipeline's, interleaved ones with each number of chunks that its layers make.
 func (c Case) schedules() []pipeline {
-	if c.PP == 1 {
+	switch {
+	case c.PP == 1:
 		return []pipeline{{"", 1}}
+	case c.Pass == Forward:
+		return nil // the cost model knows schedules of whole steps only
 	}
 	out := []pipeline{{GPipe, 1}, {F1B1, 1}, {ZBH1, 1}}
 	for chunks := 2; chunks*c.PP <= c.Model.L; chunks *= 2 {

@@ -10,6 +10,9 @@ import (
 	"ofpeak/parallel/pp"
 )
 
+// byteTokens is how many tokens a text is made of.
+const byteTokens = 256
+
 // maxRanks bounds each axis of the mesh, so that their product stays in an int.
 const maxRanks = 1 << 16
 
@@ -73,6 +76,9 @@ func checkModel(c Case) error {
 	if m := c.Model; m.C%m.NH != 0 {
 		return fmt.Errorf("--model %s: C=%d is not divisible by NH=%d; change one", m, m.C, m.NH)
 	}
+	if m := c.Model; m.V > 0 && m.V < byteTokens {
+		return fmt.Errorf("--model %s: a vocabulary of V=%d has no place for the %d values of a byte; take at least as many, or V=0 for a model without one", m, m.V, byteTokens)
+	}
 	return nil
 }
 
@@ -85,20 +91,21 @@ func checkMesh(c Case) error {
 	if m.NH%c.TP != 0 {
 		return fmt.Errorf("--model %s: NH=%d heads cannot be split over tp=%d ranks; change --ranks to divide NH", m, m.NH, c.TP)
 	}
-	if m.T%c.TP != 0 {
-		return fmt.Errorf("--model %s: T=%d tokens cannot be split over tp=%d ranks; pass --model %s,T=%d", m, m.T, c.TP, m, (m.T/c.TP+1)*c.TP)
+	split := 1 // ranks that share a sequence's tokens between the products
+	if c.Sequence {
+		split = c.TP
 	}
-	if unit := 2 * c.CP * c.TP; c.CP > 1 && m.T%unit != 0 {
-		return fmt.Errorf("--model %s: T=%d tokens do not make two chunks for each of cp=%d ranks that tp=%d can split; pass --model %s,T=%d", m, m.T, c.CP, c.TP, m, (m.T/unit+1)*unit)
+	if m.T%split != 0 {
+		return fmt.Errorf("--model %s: T=%d tokens cannot be split over tp=%d ranks; pass --model %s,T=%d or drop --sequence-parallel", m, m.T, c.TP, m, (m.T/split+1)*split)
+	}
+	if unit := 2 * c.CP * split; c.CP > 1 && m.T%unit != 0 {
+		return fmt.Errorf("--model %s: T=%d tokens do not make two chunks for each of cp=%d ranks that %d ranks can split; pass --model %s,T=%d", m, m.T, c.CP, split, m, (m.T/unit+1)*unit)
 	}
 	if c.Sequence && c.TP == 1 {
 		return fmt.Errorf("--sequence-parallel splits tokens over tensor-parallel ranks; add tp=2 or drop it")
 	}
 	if c.Overlap != Auto && !c.sharesLayers() {
 		return fmt.Errorf("--overlap %s is for ranks that share a layer; add dp=2, tp=2 or another such axis, or drop it", c.Overlap)
-	}
-	if m.V%c.TP != 0 {
-		return fmt.Errorf("--model %s: the vocabulary V=%d cannot be split over tp=%d ranks; change V or --ranks", m, m.V, c.TP)
 	}
 	if stages := c.PP * c.Chunks; c.Chunks > 1 && stages > m.L {
 		return fmt.Errorf("--model %s: L=%d layers make no pp=%d times chunks=%d stages; pass --model %s,L=%d or fewer --chunks", m, m.L, c.PP, c.Chunks, m, stages)
@@ -154,8 +161,8 @@ func checkPipeline(c Case) error {
 		return fmt.Errorf("--cut %s cuts pipeline stages; add pp=2 or drop it", c.Cut)
 	case c.PP == 1 && c.Schedule != "":
 		return fmt.Errorf("--schedule %s needs pipeline stages; add pp=2 or drop it", c.Schedule)
-	case c.PP > 1 && c.Pass == Forward:
-		return fmt.Errorf("--pass forward runs no pipeline schedule; take pp=1 or --pass train")
+	case c.Pass == Forward && (c.Schedule == F1B1 || c.Schedule == ZBH1):
+		return fmt.Errorf("--schedule %s says when backward passes run, and --pass forward has none; take --schedule %s or %s", c.Schedule, GPipe, Inter)
 	}
 	return nil
 }

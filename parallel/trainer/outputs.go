@@ -7,7 +7,6 @@ import (
 	"gorgonia.org/tensor"
 
 	"ofpeak/kernels"
-	"ofpeak/parallel/pp"
 )
 
 // Weights is parameter i of the stage as a dense matrix, row by row. Where ranks hold parts of it, all of them call this, between steps.
@@ -37,13 +36,33 @@ func (t *Trainer) Routing() ([]float64, error) {
 	return t.download(t.Stage.Routes)
 }
 
-// Outputs are what the last block of the model computed for this rank's last microbatch, as far as the rank holds it: (S,C) row by row, of the tokens
-// Stage.Tokens. Only a last stage has them.
-func (t *Trainer) Outputs() ([]float64, error) {
+// KeepOutputs has forward passes set aside what Outputs tells. It does nothing but in a last stage.
+func (t *Trainer) KeepOutputs() error {
 	if !t.Stage.Last() {
-		panic("trainer: outputs of a stage that is not the last")
+		return nil
 	}
-	return t.download(t.slot(pp.Action{Microbatch: t.microbatches - 1, Chunk: len(t.slots) - 1}).Out)
+	for range t.microbatches {
+		x, err := t.tensor(t.Stage.Precision.Compute, t.Stage.Tokens().Len(), t.Stage.C)
+		if err != nil {
+			return err
+		}
+		t.outputs = append(t.outputs, x)
+	}
+	return nil
+}
+
+// Outputs are what the last block of the model computed in the last forward pass, for each of this rank's microbatches, as far as the rank holds it: (S,C) row by row, of the
+// tokens Stage.Tokens. There are none but in a last stage that keeps them.
+func (t *Trainer) Outputs() ([][]float64, error) {
+	var all [][]float64
+	for _, x := range t.outputs {
+		values, err := t.download(x)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, values)
+	}
+	return all, nil
 }
 
 // Regression is the batch that SetRegression made, inputs and targets (N,C), where one rank holds the whole of it.

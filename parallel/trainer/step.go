@@ -146,6 +146,9 @@ func (t *Trainer) Forward(a pp.Action) {
 	t.Stage.Run(t.compute, acts, t.tp, t.forwardHooks())
 	if t.inferring && t.closes(a) {
 		t.Stage.AddLoss(t.compute, acts, kernels.Tensor{}, t.count)
+		if t.outputs != nil {
+			t.compute.Copy(t.outputs[a.Microbatch], acts.Out)
+		}
 	}
 	t.clock.end(t.compute, forward, from)
 	if t.piped() {

@@ -66,6 +66,7 @@ type Trainer struct {
 	grads      []kernels.Tensor // (S,C), the activation gradients, taken in turns
 	inputs     []kernels.Tensor // by microbatch; first stage only
 	targets    []kernels.Tensor // by microbatch; last stage only
+	outputs    []kernels.Tensor // (S,C), by microbatch; last stage that keeps them only
 	pipeEvents pipeEvents
 	bufs       []kernels.Buffer
 	graph      *captured // nil: none

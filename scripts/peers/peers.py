@@ -57,7 +57,7 @@ class Case:
             return 1
         edge, zeros = map(int, self.dtype.rpartition("block")[2].split("-"))
         blocks = int(self.shape.split("x")[1]) // edge
-        return max(1, blocks * (100 - zeros) // 100) / blocks
+        return max(1, (blocks * (100 - zeros) + 50) // 100) / blocks
 
     def tolerance(self):
         """The largest error allowed, as a share of the results' root mean square: sums in another order, and bf16 results."""

@@ -113,7 +113,7 @@ func BenchmarkBlockSparse(b *testing.B) {
 			for _, block := range []int{16, 32, 64} {
 				for _, zeros := range []int{50, 75, 90} {
 					b.Run(fmt.Sprintf("cores=%d/%v/block=%d/zeros=%d", tm.Size(), in, block, zeros), func(b *testing.B) {
-						benchBlockSparse(b, tm, in, l, block, l.c/block*(100-zeros)/100)
+						benchBlockSparse(b, tm, in, l, block, (l.c/block*(100-zeros)+50)/100)
 					})
 				}
 			}

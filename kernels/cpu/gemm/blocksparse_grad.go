@@ -167,8 +167,9 @@ func (g *blockGradJob) tiles(w *worker, row, col, index, n int) {
 	for c := 0; c < block; c += width {
 		cols := min(width, block-c)
 		for r := 0; r < block; r += panel {
-			e.strip(units, 1, &w.zero, &w.a.data[(row*block+r)/panel*stripWords(panel, units)], &w.b.data[at],
-				(*uint32)(g.C.at(index*block+r, c)), block, panel, cols, 1, &w.next)
+			a := rowPanel{at: &w.a.data[(row*block+r)/panel*stripWords(panel, units)]}
+			e.strip(units, 1, &w.zero, a, &w.b.data[at],
+				g.C.at(index*block+r, c), block, panel, cols, 1, &w.next)
 		}
 		at += stripWords(width, units)
 	}

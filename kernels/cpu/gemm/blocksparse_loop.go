@@ -129,32 +129,32 @@ func (b *blockJob) rows(w *worker, g rect) {
 	}
 	for row := g.row0; row < g.row1; row += panel {
 		n := min(panel, g.row1-row)
-		a, lda := b.panel(w, row, n)
+		a := b.panel(w, row, n)
 		c, ldc := w.target(&b.job, g, row, g.col0)
 		if next := row + n; next < g.row1 {
 			w.next.first = stretchOf(b.a.part(next, 0), min(panel, g.row1-next), b.K, b.eng.a.size)
 		}
-		b.sweep(w, g, n, a, lda, c, ldc)
+		b.sweep(w, g, n, a, c, ldc)
 		w.finish(&b.job, g, rect{row, row + n, g.col0, g.col1})
 	}
 	w.next = fetcher{}
 }
 
-// panel returns a panel of rows as the tiles read it, and their distance if they are
-// in place. Tiles read whole panels, so the rows of a smaller one are copied.
-func (b *blockJob) panel(w *worker, row, n int) (a *uint32, lda int) {
+// panel returns a panel of rows. Tiles read whole panels, so the rows of a smaller one
+// are copied.
+func (b *blockJob) panel(w *worker, row, n int) rowPanel {
 	switch {
 	case !b.inPlace:
 		b.packPanel(w, row, n)
-		return &w.a.data[0], 0
+		return rowPanel{at: &w.a.data[0]}
 	case n == panel:
-		return (*uint32)(b.a.at(row, 0)), int(b.a.line)
+		return rowPanel{(*uint32)(b.a.at(row, 0)), int(b.a.line)}
 	}
 	bytes := b.K * b.eng.a.size
 	for i := range n {
 		copy(unsafe.Slice((*byte)(unsafe.Pointer(&w.a.data[i*bytes/4])), bytes), unsafe.Slice((*byte)(b.a.at(row+i, 0)), bytes))
 	}
-	return &w.a.data[0], bytes
+	return rowPanel{&w.a.data[0], bytes}
 }
 
 // packPanel packs the whole of K of a panel of rows, a stretch at a time.
@@ -166,25 +166,15 @@ func (b *blockJob) packPanel(w *worker, row, n int) {
 }
 
 // sweep multiplies the packed panel with every packed output.
-func (b *blockJob) sweep(w *worker, g rect, rows int, a *uint32, lda int, c unsafe.Pointer, ldc int) {
+func (b *blockJob) sweep(w *worker, g rect, rows int, a rowPanel, c unsafe.Pointer, ldc int) {
 	e, units, width := b.eng, b.units(), b.eng.tileWidth(b.block)
 	first, at := b.lists.starts[g.col0/b.block], 0
 	for o := g.col0 / b.block; o*b.block < g.col1; o++ {
 		lo, hi := b.lists.starts[o], b.lists.starts[o+1]
 		for col := 0; col < b.block; col += width {
 			cols := min(width, b.block-col)
-			b.strip(w, lo-first, hi-lo, a, lda, &w.b.data[at], after((*uint32)(c), o*b.block-g.col0+col), ldc, rows, cols)
+			e.strip(units, hi-lo, &w.segs.data[lo-first], a, &w.b.data[at], unsafe.Add(c, (o*b.block-g.col0+col)*e.out), ldc, rows, cols, 0, &w.next)
 			at += roundUp(cols, e.lanes) * units * (hi - lo)
 		}
 	}
-}
-
-// strip multiplies the packed panel with kept blocks of one output.
-func (b *blockJob) strip(w *worker, first, kept int, a *uint32, lda int, packed, c *uint32, ldc, rows, cols int) {
-	e, segs := b.eng, &w.segs.data[first]
-	if !b.inPlace {
-		e.strip(b.units(), kept, segs, a, packed, c, ldc, rows, cols, 0, &w.next)
-		return
-	}
-	e.inPlace[ceil(cols, e.lanes)-1](b.units(), kept, segs, a, lda, packed, c, ldc, rows, cols, 0, w.next.walk(packed, kept*b.units()))
 }

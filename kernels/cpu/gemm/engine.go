@@ -13,6 +13,7 @@ type engine struct {
 	lanes int        // columns in a vector
 	rows  int        // rows that one call of a tile computes; divides panel
 	tiles []tileFunc // of one vector, two, ...
+	out   int        // bytes of a result that they store
 	a, b  packer
 	float bool // sums are float32, else int32
 	row   rowOps
@@ -30,7 +31,7 @@ type engine struct {
 	turn        func(dst *uint32, stride int, src *uint32, ld, n int) // turnWords, or nil
 	gather      func(to []float32, index []uint16, from []float32, walk *uintptr)
 
-	inPlace []inPlaceFunc // of one vector, two, ...; or nil
+	inPlace []inPlaceFunc // of one vector, two, ...; or nil. Tiles of panel rows only.
 
 	// Of one vector, two, ...; or nil. A block's outputs lie together in each unit, or in
 	// the second if there is one, its units in each output.
@@ -46,6 +47,8 @@ type engine struct {
 	spread func(dst, a *uint32, k int)
 
 	selected selectedFunc // or nil
+
+	rounding *engine // the same whose tiles store bfloat16 and never add; or nil
 }
 
 // width returns the columns of the widest tile.
@@ -87,7 +90,8 @@ func (e *engine) head() int { return min(1, len(e.start)) }
 //
 // Segments are runs of K that lie apart in A: one for a dense product. The sums
 // start at zero or, for an engine with start, at the row of B in front of b[0]. A
-// tile may fetch a line for each unit as a walk says, and move that on.
+// tile may fetch a line for each unit as a walk says, and move that on; in assembly it
+// does so for engine.fetches of them.
 type tileFunc func(k, segs int, seg *uint32, a, b, c *uint32, ldc, rows, cols, add int, walk *uintptr)
 
 // inPlaceFunc is a tileFunc for rows of A as they lie in memory, lda bytes apart, with
@@ -124,13 +128,32 @@ type turnedFunc func(k, segs int, seg *uint32, a *byte, b, c, from, to *uint32, 
 //	to[u*16+j] = from[u*step/4+j]
 type stripsFunc func(k int, a *uint32, bc *[6]uintptr, ldc int, from *byte, step int, to *uint32, walk *uintptr)
 
+// rowPanel is a panel of A as tiles read it: packed, or rows that lie lda bytes apart.
+type rowPanel struct {
+	at  *uint32
+	lda int // 0 if packed
+}
+
 // strip computes what a tileFunc of enough vectors does, for all rows of a panel, and
 // fetches some of what comes next.
-func (e *engine) strip(k, segs int, seg *uint32, a, b, c *uint32, ldc, rows, cols, add int, next *fetcher) {
+func (e *engine) strip(k, segs int, seg *uint32, a rowPanel, b *uint32, c unsafe.Pointer, ldc, rows, cols, add int, next *fetcher) {
 	vectors := ceil(cols, e.lanes)
-	for r := 0; r < rows; r += e.rows {
-		e.tiles[vectors-1](k, segs, seg, after(a, r), b, after(c, r*ldc), ldc, rows-r, cols, add, next.walk(b, k*segs))
+	if a.lda > 0 {
+		e.inPlace[vectors-1](k, segs, seg, a.at, a.lda, b, (*uint32)(c), ldc, rows, cols, add, next.walk(b, e.fetches(k, segs)))
+		return
 	}
+	for r := 0; r < rows; r += e.rows {
+		e.tiles[vectors-1](k, segs, seg, after(a.at, r), b, (*uint32)(unsafe.Add(c, r*ldc*e.out)), ldc, rows-r, cols, add, next.walk(b, e.fetches(k, segs)))
+	}
+}
+
+// fetches returns how many lines a tile fetches on its walk: in its last units it
+// fetches C instead, unless it has no others.
+func (e *engine) fetches(k, segs int) int {
+	if k <= e.rows {
+		return k * segs
+	}
+	return k*segs - e.rows
 }
 
 // maskedFunc adds to 2:4 values, for i < min(rows, panel) and j < cols/2:

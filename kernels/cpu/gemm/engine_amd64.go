@@ -48,6 +48,11 @@ func asmEngines(t Type) []*engine {
 		e.turned = []turnedFunc{turnedBF16Z1, turnedBF16Z2, turnedBF16Z3}
 		e.masked, e.spread = []maskedFunc{maskedBF16Z1, maskedBF16Z2, maskedBF16Z3}, spreadRows
 		e.selected = selectedBF16Z
+		e.rounding = &engine{}
+		*e.rounding = *e
+		e.rounding.out = 2
+		e.rounding.tiles = []tileFunc{tileRoundedBF16Z1, tileRoundedBF16Z2, tileRoundedBF16Z3}
+		e.rounding.inPlace = []inPlaceFunc{rowsRoundedBF16Z1, rowsRoundedBF16Z2, rowsRoundedBF16Z3}
 		list = append(list, e)
 	}
 	if t == I8 && isa.Best() >= isa.AVX2 {
@@ -56,6 +61,7 @@ func asmEngines(t Type) []*engine {
 	if t == I8 && isa.VNNI() {
 		e := avx512("avx512vnni", packU8, packI8, packer{}, tileI8Z1, tileI8Z2, tileI8Z3)
 		e.start = []func(b *uint32, k int){startZ1, startZ2, startZ3}
+		e.inPlace = []inPlaceFunc{rowsI8Z1, rowsI8Z2, rowsI8Z3}
 		list = append(list, e)
 	}
 	return list
@@ -63,14 +69,14 @@ func asmEngines(t Type) []*engine {
 
 func avx2(name string, p packer, float bool, tiles ...tileFunc) *engine {
 	return &engine{
-		name: name, lanes: 8, rows: 4, tiles: tiles, a: p, b: p, float: float, row: rowY,
+		name: name, lanes: 8, rows: 4, tiles: tiles, out: 4, a: p, b: p, float: float, row: rowY,
 		sparse: []sparseFunc{sparsePairsY2, sparsePairsY4}, wide: p, words: packF32, turn: turnWords, gather: gatherAsm,
 	}
 }
 
 func avx512(name string, a, b, wide packer, tiles ...tileFunc) *engine {
 	return &engine{
-		name: name, lanes: 16, rows: 8, tiles: tiles, a: a, b: b, float: wide.unit != nil, row: rowY,
+		name: name, lanes: 16, rows: 8, tiles: tiles, out: 4, a: a, b: b, float: wide.unit != nil, row: rowY,
 		sparse: []sparseFunc{sparsePairsZ1, sparsePairsZ2, sparsePairsZ4}, wide: wide, words: packF32, turn: turnWords, gather: gatherAsm,
 	}
 }

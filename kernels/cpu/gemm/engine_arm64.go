@@ -15,7 +15,7 @@ func asmEngines(t Type) []*engine {
 	}
 	return []*engine{{
 		name: "neon", lanes: neonLanes, rows: neonRows, tiles: []tileFunc{tileNEON(1), tileNEON(2), tileNEON(3)},
-		a: p, b: p, float: true, row: goRow, sparse: goEngines[t].sparse, wide: p, words: packNEON, gather: gatherGo,
+		out: 4, a: p, b: p, float: true, row: goRow, sparse: goEngines[t].sparse, wide: p, words: packNEON, gather: gatherGo,
 	}}
 }
 

@@ -74,10 +74,15 @@ func TestFetcher(t *testing.T) {
 	}
 }
 
-// TestTilesWalk checks that tiles in assembly for x86 move a walk on by a line for each
-// unit.
+// TestTilesWalk checks that tiles in assembly for x86 move a walk on by as many lines as
+// their engine says.
 func TestTilesWalk(t *testing.T) {
-	const k, segs = 13, 3
+	for _, k := range []int{1, 3, 4, 5, 8, 9, 13} {
+		testTilesWalk(t, k, 3)
+	}
+}
+
+func testTilesWalk(t *testing.T, k, segs int) {
 	a, b, c := make([]uint32, 2*panel*k*segs), make([]uint32, 100*k*segs), make([]uint32, panel*100)
 	seg := []uint32{0, 64, 128}
 	for typ := range variants {
@@ -89,9 +94,9 @@ func TestTilesWalk(t *testing.T) {
 				start := walk{at: 1 << 20, left: 2, run: 5, jump: 4096}
 				got, want := start, start
 				e.tiles[v](k, segs, &seg[0], &a[0], &b[0], &c[0], 100, 1, 1, 0, &got.at)
-				want.fetches(k * segs)
+				want.fetches(e.fetches(k, segs))
 				if got != want {
-					t.Errorf("%s, %d vectors: the walk is at %+v, want %+v", e.name, v+1, got, want)
+					t.Errorf("%s, %d vectors, %d units: the walk is at %+v, want %+v", e.name, v+1, k, got, want)
 				}
 				if e.inPlace == nil {
 					continue
@@ -99,7 +104,7 @@ func TestTilesWalk(t *testing.T) {
 				got = start
 				e.inPlace[v](k, segs, &seg[0], &a[0], 4, &b[0], &c[0], 100, 1, 1, 0, &got.at)
 				if got != want {
-					t.Errorf("%s, %d vectors in place: the walk is at %+v, want %+v", e.name, v+1, got, want)
+					t.Errorf("%s, %d vectors in place, %d units: the walk is at %+v, want %+v", e.name, v+1, k, got, want)
 				}
 			}
 		}

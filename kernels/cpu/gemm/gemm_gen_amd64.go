@@ -14,7 +14,8 @@ package gemm
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is a*b, and fetches a line for each unit.
+// where dot of two units is a*b, and fetches a line for each unit but the last,
+// which ask for C instead.
 //
 //go:noescape
 func tileF32Z1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
@@ -29,10 +30,27 @@ func tileF32Z1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ld
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is a.lo*b.lo + a.hi*b.hi (bfloat16 pairs), and fetches a line for each unit.
+// where dot of two units is a.lo*b.lo + a.hi*b.hi (bfloat16 pairs), and fetches a line for each unit but the last,
+// which ask for C instead.
 //
 //go:noescape
 func tileBF16Z1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
+
+// tileRoundedBF16Z1 computes, for 0 <= i < min(rows, 8) and 0 <= j < cols <= 16:
+//
+//	var acc float32
+//	for s := range segs {
+//		for u := range k {
+//			acc += dot(a[seg[s]/4+u*8+i], b[(s*k+u)*16+j])
+//		}
+//	}
+//	c[i*ldc+j] = bfloat16(acc), with zero for subnormal numbers
+//
+// where dot of two units is a.lo*b.lo + a.hi*b.hi (bfloat16 pairs), and fetches a line for each unit but the last,
+// which ask for C instead.
+//
+//go:noescape
+func tileRoundedBF16Z1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 
 // rowsF32Z1 computes, for 0 <= i < min(rows, 8) and 0 <= j < cols <= 16:
 //
@@ -44,7 +62,8 @@ func tileBF16Z1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, l
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is a*b, and fetches a line for each unit.
+// where dot of two units is a*b, and fetches a line for each unit but the last,
+// which ask for C instead.
 //
 //go:noescape
 func rowsF32Z1(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
@@ -59,10 +78,27 @@ func rowsF32Z1(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *u
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is a.lo*b.lo + a.hi*b.hi (bfloat16 pairs), and fetches a line for each unit.
+// where dot of two units is a.lo*b.lo + a.hi*b.hi (bfloat16 pairs), and fetches a line for each unit but the last,
+// which ask for C instead.
 //
 //go:noescape
 func rowsBF16Z1(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
+
+// rowsRoundedBF16Z1 computes, for 0 <= i < min(rows, 8) and 0 <= j < cols <= 16:
+//
+//	var acc float32
+//	for s := range segs {
+//		for u := range k {
+//			acc += dot(a[i*lda/4+seg[s]/4+u], b[(s*k+u)*16+j])
+//		}
+//	}
+//	c[i*ldc+j] = bfloat16(acc), with zero for subnormal numbers
+//
+// where dot of two units is a.lo*b.lo + a.hi*b.hi (bfloat16 pairs), and fetches a line for each unit but the last,
+// which ask for C instead.
+//
+//go:noescape
+func rowsRoundedBF16Z1(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 
 // tileI8Z1 computes, for 0 <= i < min(rows, 8) and 0 <= j < cols <= 16:
 //
@@ -74,10 +110,27 @@ func rowsBF16Z1(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is the sum of four uint8(a)*int8(b), and fetches a line for each unit.
+// where dot of two units is the sum of four uint8(a)*int8(b), and fetches a line for each unit but the last,
+// which ask for C instead.
 //
 //go:noescape
 func tileI8Z1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
+
+// rowsI8Z1 computes, for 0 <= i < min(rows, 8) and 0 <= j < cols <= 16:
+//
+//	var acc int32 = b[j]
+//	for s := range segs {
+//		for u := range k {
+//			acc += dot(a[i*lda/4+seg[s]/4+u], b[(1+s*k+u)*16+j])
+//		}
+//	}
+//	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
+//
+// where dot of two units is the sum of four uint8(a+128)*int8(b), and fetches a line for each unit but the last,
+// which ask for C instead.
+//
+//go:noescape
+func rowsI8Z1(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 
 // tileF32Y1 computes, for 0 <= i < min(rows, 4) and 0 <= j < cols <= 8:
 //
@@ -89,7 +142,8 @@ func tileI8Z1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is a*b, and fetches a line for each unit.
+// where dot of two units is a*b, and fetches a line for each unit but the last,
+// which ask for C instead.
 //
 //go:noescape
 func tileF32Y1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
@@ -104,7 +158,8 @@ func tileF32Y1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ld
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is a.lo*b.lo + a.hi*b.hi (int16 pairs), and fetches a line for each unit.
+// where dot of two units is a.lo*b.lo + a.hi*b.hi (int16 pairs), and fetches a line for each unit but the last,
+// which ask for C instead.
 //
 //go:noescape
 func tileI16Y1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
@@ -119,7 +174,8 @@ func tileI16Y1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ld
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is a*b, and fetches a line for each unit.
+// where dot of two units is a*b, and fetches a line for each unit but the last,
+// which ask for C instead.
 //
 //go:noescape
 func tileF32Z2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
@@ -134,10 +190,27 @@ func tileF32Z2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ld
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is a.lo*b.lo + a.hi*b.hi (bfloat16 pairs), and fetches a line for each unit.
+// where dot of two units is a.lo*b.lo + a.hi*b.hi (bfloat16 pairs), and fetches a line for each unit but the last,
+// which ask for C instead.
 //
 //go:noescape
 func tileBF16Z2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
+
+// tileRoundedBF16Z2 computes, for 0 <= i < min(rows, 8) and 0 <= j < cols <= 32:
+//
+//	var acc float32
+//	for s := range segs {
+//		for u := range k {
+//			acc += dot(a[seg[s]/4+u*8+i], b[(s*k+u)*32+j])
+//		}
+//	}
+//	c[i*ldc+j] = bfloat16(acc), with zero for subnormal numbers
+//
+// where dot of two units is a.lo*b.lo + a.hi*b.hi (bfloat16 pairs), and fetches a line for each unit but the last,
+// which ask for C instead.
+//
+//go:noescape
+func tileRoundedBF16Z2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 
 // rowsF32Z2 computes, for 0 <= i < min(rows, 8) and 0 <= j < cols <= 32:
 //
@@ -149,7 +222,8 @@ func tileBF16Z2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, l
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is a*b, and fetches a line for each unit.
+// where dot of two units is a*b, and fetches a line for each unit but the last,
+// which ask for C instead.
 //
 //go:noescape
 func rowsF32Z2(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
@@ -164,10 +238,27 @@ func rowsF32Z2(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *u
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is a.lo*b.lo + a.hi*b.hi (bfloat16 pairs), and fetches a line for each unit.
+// where dot of two units is a.lo*b.lo + a.hi*b.hi (bfloat16 pairs), and fetches a line for each unit but the last,
+// which ask for C instead.
 //
 //go:noescape
 func rowsBF16Z2(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
+
+// rowsRoundedBF16Z2 computes, for 0 <= i < min(rows, 8) and 0 <= j < cols <= 32:
+//
+//	var acc float32
+//	for s := range segs {
+//		for u := range k {
+//			acc += dot(a[i*lda/4+seg[s]/4+u], b[(s*k+u)*32+j])
+//		}
+//	}
+//	c[i*ldc+j] = bfloat16(acc), with zero for subnormal numbers
+//
+// where dot of two units is a.lo*b.lo + a.hi*b.hi (bfloat16 pairs), and fetches a line for each unit but the last,
+// which ask for C instead.
+//
+//go:noescape
+func rowsRoundedBF16Z2(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 
 // tileI8Z2 computes, for 0 <= i < min(rows, 8) and 0 <= j < cols <= 32:
 //
@@ -179,10 +270,27 @@ func rowsBF16Z2(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is the sum of four uint8(a)*int8(b), and fetches a line for each unit.
+// where dot of two units is the sum of four uint8(a)*int8(b), and fetches a line for each unit but the last,
+// which ask for C instead.
 //
 //go:noescape
 func tileI8Z2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
+
+// rowsI8Z2 computes, for 0 <= i < min(rows, 8) and 0 <= j < cols <= 32:
+//
+//	var acc int32 = b[j]
+//	for s := range segs {
+//		for u := range k {
+//			acc += dot(a[i*lda/4+seg[s]/4+u], b[(1+s*k+u)*32+j])
+//		}
+//	}
+//	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
+//
+// where dot of two units is the sum of four uint8(a+128)*int8(b), and fetches a line for each unit but the last,
+// which ask for C instead.
+//
+//go:noescape
+func rowsI8Z2(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 
 // tileF32Y2 computes, for 0 <= i < min(rows, 4) and 0 <= j < cols <= 16:
 //
@@ -194,7 +302,8 @@ func tileI8Z2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is a*b, and fetches a line for each unit.
+// where dot of two units is a*b, and fetches a line for each unit but the last,
+// which ask for C instead.
 //
 //go:noescape
 func tileF32Y2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
@@ -209,7 +318,8 @@ func tileF32Y2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ld
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is a.lo*b.lo + a.hi*b.hi (int16 pairs), and fetches a line for each unit.
+// where dot of two units is a.lo*b.lo + a.hi*b.hi (int16 pairs), and fetches a line for each unit but the last,
+// which ask for C instead.
 //
 //go:noescape
 func tileI16Y2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
@@ -224,7 +334,8 @@ func tileI16Y2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ld
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is a*b, and fetches a line for each unit.
+// where dot of two units is a*b, and fetches a line for each unit but the last,
+// which ask for C instead.
 //
 //go:noescape
 func tileF32Z3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
@@ -239,10 +350,27 @@ func tileF32Z3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ld
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is a.lo*b.lo + a.hi*b.hi (bfloat16 pairs), and fetches a line for each unit.
+// where dot of two units is a.lo*b.lo + a.hi*b.hi (bfloat16 pairs), and fetches a line for each unit but the last,
+// which ask for C instead.
 //
 //go:noescape
 func tileBF16Z3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
+
+// tileRoundedBF16Z3 computes, for 0 <= i < min(rows, 8) and 0 <= j < cols <= 48:
+//
+//	var acc float32
+//	for s := range segs {
+//		for u := range k {
+//			acc += dot(a[seg[s]/4+u*8+i], b[(s*k+u)*48+j])
+//		}
+//	}
+//	c[i*ldc+j] = bfloat16(acc), with zero for subnormal numbers
+//
+// where dot of two units is a.lo*b.lo + a.hi*b.hi (bfloat16 pairs), and fetches a line for each unit but the last,
+// which ask for C instead.
+//
+//go:noescape
+func tileRoundedBF16Z3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 
 // rowsF32Z3 computes, for 0 <= i < min(rows, 8) and 0 <= j < cols <= 48:
 //
@@ -254,7 +382,8 @@ func tileBF16Z3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, l
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is a*b, and fetches a line for each unit.
+// where dot of two units is a*b, and fetches a line for each unit but the last,
+// which ask for C instead.
 //
 //go:noescape
 func rowsF32Z3(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
@@ -269,10 +398,27 @@ func rowsF32Z3(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *u
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is a.lo*b.lo + a.hi*b.hi (bfloat16 pairs), and fetches a line for each unit.
+// where dot of two units is a.lo*b.lo + a.hi*b.hi (bfloat16 pairs), and fetches a line for each unit but the last,
+// which ask for C instead.
 //
 //go:noescape
 func rowsBF16Z3(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
+
+// rowsRoundedBF16Z3 computes, for 0 <= i < min(rows, 8) and 0 <= j < cols <= 48:
+//
+//	var acc float32
+//	for s := range segs {
+//		for u := range k {
+//			acc += dot(a[i*lda/4+seg[s]/4+u], b[(s*k+u)*48+j])
+//		}
+//	}
+//	c[i*ldc+j] = bfloat16(acc), with zero for subnormal numbers
+//
+// where dot of two units is a.lo*b.lo + a.hi*b.hi (bfloat16 pairs), and fetches a line for each unit but the last,
+// which ask for C instead.
+//
+//go:noescape
+func rowsRoundedBF16Z3(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 
 // tileI8Z3 computes, for 0 <= i < min(rows, 8) and 0 <= j < cols <= 48:
 //
@@ -284,10 +430,27 @@ func rowsBF16Z3(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is the sum of four uint8(a)*int8(b), and fetches a line for each unit.
+// where dot of two units is the sum of four uint8(a)*int8(b), and fetches a line for each unit but the last,
+// which ask for C instead.
 //
 //go:noescape
 func tileI8Z3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
+
+// rowsI8Z3 computes, for 0 <= i < min(rows, 8) and 0 <= j < cols <= 48:
+//
+//	var acc int32 = b[j]
+//	for s := range segs {
+//		for u := range k {
+//			acc += dot(a[i*lda/4+seg[s]/4+u], b[(1+s*k+u)*48+j])
+//		}
+//	}
+//	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
+//
+// where dot of two units is the sum of four uint8(a+128)*int8(b), and fetches a line for each unit but the last,
+// which ask for C instead.
+//
+//go:noescape
+func rowsI8Z3(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 
 // tileF32Y3 computes, for 0 <= i < min(rows, 4) and 0 <= j < cols <= 24:
 //
@@ -299,7 +462,8 @@ func tileI8Z3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is a*b, and fetches a line for each unit.
+// where dot of two units is a*b, and fetches a line for each unit but the last,
+// which ask for C instead.
 //
 //go:noescape
 func tileF32Y3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
@@ -314,7 +478,8 @@ func tileF32Y3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ld
 //	}
 //	if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }
 //
-// where dot of two units is a.lo*b.lo + a.hi*b.hi (int16 pairs), and fetches a line for each unit.
+// where dot of two units is a.lo*b.lo + a.hi*b.hi (int16 pairs), and fetches a line for each unit but the last,
+// which ask for C instead.
 //
 //go:noescape
 func tileI16Y3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)

@@ -25,49 +25,38 @@ GLOBL lanemask<>(SB), RODATA|NOPTR, $64
 // func tileF32Z1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 // Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tileF32Z1(SB), NOSPLIT, $0-88
-	MOVQ       k+0(FP), R13
-	MOVQ       segs+8(FP), CX
-	MOVQ       seg+16(FP), BX
-	MOVQ       a+24(FP), SI
-	MOVQ       b+32(FP), DI
-	MOVQ       c+40(FP), DX
-	MOVQ       walk+80(FP), R12
-	MOVQ       (R12), R14
-	MOVQ       8(R12), R15
-	MOVQ       ldc+48(FP), R9
-	SHLQ       $0x02, R9
-	MOVQ       rows+56(FP), R10
-	MOVQ       DX, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	VPXORD     Z10, Z10, Z10
-	VPXORD     Z11, Z11, Z11
-	VPXORD     Z12, Z12, Z12
-	VPXORD     Z13, Z13, Z13
-	VPXORD     Z14, Z14, Z14
-	VPXORD     Z15, Z15, Z15
-	TESTQ      CX, CX
-	JZ         stored
+	MOVQ   k+0(FP), R13
+	MOVQ   segs+8(FP), CX
+	MOVQ   seg+16(FP), BX
+	MOVQ   a+24(FP), SI
+	MOVQ   b+32(FP), DI
+	MOVQ   c+40(FP), DX
+	MOVQ   walk+80(FP), R12
+	MOVQ   (R12), R14
+	MOVQ   8(R12), R15
+	MOVQ   ldc+48(FP), R9
+	SHLQ   $0x02, R9
+	MOVQ   rows+56(FP), R10
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	TESTQ  CX, CX
+	JZ     stored
 
 segment:
 	MOVL (BX), R8
 	ADDQ $0x04, BX
 	ADDQ SI, R8
+	MOVQ R13, AX
+	DECQ CX
+	JNZ  unit
+	SUBQ $0x08, AX
+	JG   unit
 	MOVQ R13, AX
 
 unit:
@@ -89,14 +78,38 @@ unit:
 	MOVQ             16(R12), R15
 
 fetched:
-	ADDQ $0x20, R8
-	ADDQ $0x00000040, DI
-	DECQ AX
-	JNZ  unit
-	DECQ CX
-	JNZ  segment
-	MOVQ R14, (R12)
-	MOVQ R15, 8(R12)
+	ADDQ  $0x20, R8
+	ADDQ  $0x00000040, DI
+	DECQ  AX
+	JNZ   unit
+	TESTQ CX, CX
+	JNZ   segment
+	MOVQ  R14, (R12)
+	MOVQ  R15, 8(R12)
+	CMPQ  R13, $0x08
+	JLE   stored
+	MOVQ  DX, R14
+	MOVQ  ldc+48(FP), R15
+	SHLQ  $0x02, R15
+	MOVQ  $0x00000008, AX
+
+last:
+	VMOVUPS          (DI), Z0
+	VFMADD231PS.BCST (R8), Z0, Z8
+	VFMADD231PS.BCST 4(R8), Z0, Z9
+	VFMADD231PS.BCST 8(R8), Z0, Z10
+	VFMADD231PS.BCST 12(R8), Z0, Z11
+	VFMADD231PS.BCST 16(R8), Z0, Z12
+	VFMADD231PS.BCST 20(R8), Z0, Z13
+	VFMADD231PS.BCST 24(R8), Z0, Z14
+	VFMADD231PS.BCST 28(R8), Z0, Z15
+	PREFETCHT0       3072(DI)
+	PREFETCHT0       (R14)
+	ADDQ             R15, R14
+	ADDQ             $0x20, R8
+	ADDQ             $0x00000040, DI
+	DECQ             AX
+	JNZ              last
 
 stored:
 	MOVQ    cols+64(FP), R12
@@ -192,49 +205,38 @@ done:
 // func tileBF16Z1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 // Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tileBF16Z1(SB), NOSPLIT, $0-88
-	MOVQ       k+0(FP), R13
-	MOVQ       segs+8(FP), CX
-	MOVQ       seg+16(FP), BX
-	MOVQ       a+24(FP), SI
-	MOVQ       b+32(FP), DI
-	MOVQ       c+40(FP), DX
-	MOVQ       walk+80(FP), R12
-	MOVQ       (R12), R14
-	MOVQ       8(R12), R15
-	MOVQ       ldc+48(FP), R9
-	SHLQ       $0x02, R9
-	MOVQ       rows+56(FP), R10
-	MOVQ       DX, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	VPXORD     Z10, Z10, Z10
-	VPXORD     Z11, Z11, Z11
-	VPXORD     Z12, Z12, Z12
-	VPXORD     Z13, Z13, Z13
-	VPXORD     Z14, Z14, Z14
-	VPXORD     Z15, Z15, Z15
-	TESTQ      CX, CX
-	JZ         stored
+	MOVQ   k+0(FP), R13
+	MOVQ   segs+8(FP), CX
+	MOVQ   seg+16(FP), BX
+	MOVQ   a+24(FP), SI
+	MOVQ   b+32(FP), DI
+	MOVQ   c+40(FP), DX
+	MOVQ   walk+80(FP), R12
+	MOVQ   (R12), R14
+	MOVQ   8(R12), R15
+	MOVQ   ldc+48(FP), R9
+	SHLQ   $0x02, R9
+	MOVQ   rows+56(FP), R10
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	TESTQ  CX, CX
+	JZ     stored
 
 segment:
 	MOVL (BX), R8
 	ADDQ $0x04, BX
 	ADDQ SI, R8
+	MOVQ R13, AX
+	DECQ CX
+	JNZ  unit
+	SUBQ $0x08, AX
+	JG   unit
 	MOVQ R13, AX
 
 unit:
@@ -288,14 +290,70 @@ unit:
 	MOVQ       16(R12), R15
 
 fetched:
-	ADDQ $0x20, R8
-	ADDQ $0x00000040, DI
-	DECQ AX
-	JNZ  unit
-	DECQ CX
-	JNZ  segment
-	MOVQ R14, (R12)
-	MOVQ R15, 8(R12)
+	ADDQ  $0x20, R8
+	ADDQ  $0x00000040, DI
+	DECQ  AX
+	JNZ   unit
+	TESTQ CX, CX
+	JNZ   segment
+	MOVQ  R14, (R12)
+	MOVQ  R15, 8(R12)
+	CMPQ  R13, $0x08
+	JLE   stored
+	MOVQ  DX, R14
+	MOVQ  ldc+48(FP), R15
+	SHLQ  $0x02, R15
+	MOVQ  $0x00000008, AX
+
+last:
+	VMOVUPS (DI), Z0
+
+	// VDPBF16PS.BCST (R8), Z0, Z8
+	LONG $0x587e5262
+	WORD $0x4052
+	BYTE $0x00
+
+	// VDPBF16PS.BCST 4(R8), Z0, Z9
+	LONG $0x587e5262
+	WORD $0x4852
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 8(R8), Z0, Z10
+	LONG $0x587e5262
+	WORD $0x5052
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 12(R8), Z0, Z11
+	LONG $0x587e5262
+	WORD $0x5852
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 16(R8), Z0, Z12
+	LONG $0x587e5262
+	WORD $0x6052
+	BYTE $0x04
+
+	// VDPBF16PS.BCST 20(R8), Z0, Z13
+	LONG $0x587e5262
+	WORD $0x6852
+	BYTE $0x05
+
+	// VDPBF16PS.BCST 24(R8), Z0, Z14
+	LONG $0x587e5262
+	WORD $0x7052
+	BYTE $0x06
+
+	// VDPBF16PS.BCST 28(R8), Z0, Z15
+	LONG       $0x587e5262
+	WORD       $0x7852
+	BYTE       $0x07
+	PREFETCHT0 3072(DI)
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	ADDQ       $0x20, R8
+	ADDQ       $0x00000040, DI
+	DECQ       AX
+	JNZ        last
 
 stored:
 	MOVQ    cols+64(FP), R12
@@ -388,55 +446,269 @@ done:
 	VZEROUPPER
 	RET
 
+// func tileRoundedBF16Z1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2, MMX+
+TEXT ·tileRoundedBF16Z1(SB), NOSPLIT, $0-88
+	MOVQ   k+0(FP), R13
+	MOVQ   segs+8(FP), CX
+	MOVQ   seg+16(FP), BX
+	MOVQ   a+24(FP), SI
+	MOVQ   b+32(FP), DI
+	MOVQ   c+40(FP), DX
+	MOVQ   walk+80(FP), R12
+	MOVQ   (R12), R14
+	MOVQ   8(R12), R15
+	MOVQ   ldc+48(FP), R9
+	SHLQ   $0x01, R9
+	MOVQ   rows+56(FP), R10
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	TESTQ  CX, CX
+	JZ     stored
+
+segment:
+	MOVL (BX), R8
+	ADDQ $0x04, BX
+	ADDQ SI, R8
+	MOVQ R13, AX
+	DECQ CX
+	JNZ  unit
+	SUBQ $0x08, AX
+	JG   unit
+	MOVQ R13, AX
+
+unit:
+	VMOVUPS (DI), Z0
+
+	// VDPBF16PS.BCST (R8), Z0, Z8
+	LONG $0x587e5262
+	WORD $0x4052
+	BYTE $0x00
+
+	// VDPBF16PS.BCST 4(R8), Z0, Z9
+	LONG $0x587e5262
+	WORD $0x4852
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 8(R8), Z0, Z10
+	LONG $0x587e5262
+	WORD $0x5052
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 12(R8), Z0, Z11
+	LONG $0x587e5262
+	WORD $0x5852
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 16(R8), Z0, Z12
+	LONG $0x587e5262
+	WORD $0x6052
+	BYTE $0x04
+
+	// VDPBF16PS.BCST 20(R8), Z0, Z13
+	LONG $0x587e5262
+	WORD $0x6852
+	BYTE $0x05
+
+	// VDPBF16PS.BCST 24(R8), Z0, Z14
+	LONG $0x587e5262
+	WORD $0x7052
+	BYTE $0x06
+
+	// VDPBF16PS.BCST 28(R8), Z0, Z15
+	LONG       $0x587e5262
+	WORD       $0x7852
+	BYTE       $0x07
+	PREFETCHT0 3072(DI)
+	PREFETCHT1 (R14)
+	ADDQ       $0x40, R14
+	DECQ       R15
+	JNZ        fetched
+	ADDQ       24(R12), R14
+	MOVQ       16(R12), R15
+
+fetched:
+	ADDQ  $0x20, R8
+	ADDQ  $0x00000040, DI
+	DECQ  AX
+	JNZ   unit
+	TESTQ CX, CX
+	JNZ   segment
+	MOVQ  R14, (R12)
+	MOVQ  R15, 8(R12)
+	CMPQ  R13, $0x08
+	JLE   stored
+	MOVQ  DX, R14
+	MOVQ  ldc+48(FP), R15
+	SHLQ  $0x01, R15
+	MOVQ  $0x00000008, AX
+
+last:
+	VMOVUPS (DI), Z0
+
+	// VDPBF16PS.BCST (R8), Z0, Z8
+	LONG $0x587e5262
+	WORD $0x4052
+	BYTE $0x00
+
+	// VDPBF16PS.BCST 4(R8), Z0, Z9
+	LONG $0x587e5262
+	WORD $0x4852
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 8(R8), Z0, Z10
+	LONG $0x587e5262
+	WORD $0x5052
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 12(R8), Z0, Z11
+	LONG $0x587e5262
+	WORD $0x5852
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 16(R8), Z0, Z12
+	LONG $0x587e5262
+	WORD $0x6052
+	BYTE $0x04
+
+	// VDPBF16PS.BCST 20(R8), Z0, Z13
+	LONG $0x587e5262
+	WORD $0x6852
+	BYTE $0x05
+
+	// VDPBF16PS.BCST 24(R8), Z0, Z14
+	LONG $0x587e5262
+	WORD $0x7052
+	BYTE $0x06
+
+	// VDPBF16PS.BCST 28(R8), Z0, Z15
+	LONG       $0x587e5262
+	WORD       $0x7852
+	BYTE       $0x07
+	PREFETCHT0 3072(DI)
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	ADDQ       $0x20, R8
+	ADDQ       $0x00000040, DI
+	DECQ       AX
+	JNZ        last
+
+stored:
+	MOVQ  cols+64(FP), R12
+	SUBQ  $0x00, R12
+	MOVQ  $-1, R11
+	BZHIQ R12, R11, R11
+	KMOVW R11, K1
+
+	// VCVTNEPS2BF16 Z8, Z0
+	LONG      $0x487ed262
+	WORD      $0xc072
+	VMOVDQU16 Y0, K1, (DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+
+	// VCVTNEPS2BF16 Z9, Z0
+	LONG      $0x487ed262
+	WORD      $0xc172
+	VMOVDQU16 Y0, K1, (DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+
+	// VCVTNEPS2BF16 Z10, Z0
+	LONG      $0x487ed262
+	WORD      $0xc272
+	VMOVDQU16 Y0, K1, (DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+
+	// VCVTNEPS2BF16 Z11, Z0
+	LONG      $0x487ed262
+	WORD      $0xc372
+	VMOVDQU16 Y0, K1, (DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+
+	// VCVTNEPS2BF16 Z12, Z0
+	LONG      $0x487ed262
+	WORD      $0xc472
+	VMOVDQU16 Y0, K1, (DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+
+	// VCVTNEPS2BF16 Z13, Z0
+	LONG      $0x487ed262
+	WORD      $0xc572
+	VMOVDQU16 Y0, K1, (DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+
+	// VCVTNEPS2BF16 Z14, Z0
+	LONG      $0x487ed262
+	WORD      $0xc672
+	VMOVDQU16 Y0, K1, (DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+
+	// VCVTNEPS2BF16 Z15, Z0
+	LONG      $0x487ed262
+	WORD      $0xc772
+	VMOVDQU16 Y0, K1, (DX)
+
+done:
+	VZEROUPPER
+	RET
+
 // func rowsF32Z1(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 // Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·rowsF32Z1(SB), NOSPLIT, $0-96
-	MOVQ       k+0(FP), R13
-	MOVQ       segs+8(FP), CX
-	MOVQ       seg+16(FP), BX
-	MOVQ       a+24(FP), SI
-	MOVQ       b+40(FP), DI
-	MOVQ       c+48(FP), DX
-	MOVQ       walk+88(FP), R12
-	MOVQ       (R12), R14
-	MOVQ       8(R12), R15
-	MOVQ       ldc+56(FP), R9
-	SHLQ       $0x02, R9
-	MOVQ       rows+64(FP), R10
-	MOVQ       DX, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	MOVQ       lda+32(FP), R9
-	LEAQ       (R9)(R9*2), R10
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	VPXORD     Z10, Z10, Z10
-	VPXORD     Z11, Z11, Z11
-	VPXORD     Z12, Z12, Z12
-	VPXORD     Z13, Z13, Z13
-	VPXORD     Z14, Z14, Z14
-	VPXORD     Z15, Z15, Z15
-	TESTQ      CX, CX
-	JZ         stored
+	MOVQ   k+0(FP), R13
+	MOVQ   segs+8(FP), CX
+	MOVQ   seg+16(FP), BX
+	MOVQ   a+24(FP), SI
+	MOVQ   b+40(FP), DI
+	MOVQ   c+48(FP), DX
+	MOVQ   walk+88(FP), R12
+	MOVQ   (R12), R14
+	MOVQ   8(R12), R15
+	MOVQ   ldc+56(FP), R9
+	SHLQ   $0x02, R9
+	MOVQ   rows+64(FP), R10
+	MOVQ   lda+32(FP), R9
+	LEAQ   (R9)(R9*2), R10
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	TESTQ  CX, CX
+	JZ     stored
 
 segment:
 	MOVL (BX), R8
 	ADDQ $0x04, BX
 	ADDQ SI, R8
 	LEAQ (R8)(R9*4), R11
+	MOVQ R13, AX
+	DECQ CX
+	JNZ  unit
+	SUBQ $0x08, AX
+	JG   unit
 	MOVQ R13, AX
 
 unit:
@@ -458,15 +730,40 @@ unit:
 	MOVQ             16(R12), R15
 
 fetched:
-	ADDQ $0x04, R8
-	ADDQ $0x04, R11
-	ADDQ $0x00000040, DI
-	DECQ AX
-	JNZ  unit
-	DECQ CX
-	JNZ  segment
-	MOVQ R14, (R12)
-	MOVQ R15, 8(R12)
+	ADDQ  $0x04, R8
+	ADDQ  $0x04, R11
+	ADDQ  $0x00000040, DI
+	DECQ  AX
+	JNZ   unit
+	TESTQ CX, CX
+	JNZ   segment
+	MOVQ  R14, (R12)
+	MOVQ  R15, 8(R12)
+	CMPQ  R13, $0x08
+	JLE   stored
+	MOVQ  DX, R14
+	MOVQ  ldc+56(FP), R15
+	SHLQ  $0x02, R15
+	MOVQ  $0x00000008, AX
+
+last:
+	VMOVUPS          (DI), Z0
+	VFMADD231PS.BCST (R8), Z0, Z8
+	VFMADD231PS.BCST (R8)(R9*1), Z0, Z9
+	VFMADD231PS.BCST (R8)(R9*2), Z0, Z10
+	VFMADD231PS.BCST (R8)(R10*1), Z0, Z11
+	VFMADD231PS.BCST (R11), Z0, Z12
+	VFMADD231PS.BCST (R11)(R9*1), Z0, Z13
+	VFMADD231PS.BCST (R11)(R9*2), Z0, Z14
+	VFMADD231PS.BCST (R11)(R10*1), Z0, Z15
+	PREFETCHT0       3072(DI)
+	PREFETCHT0       (R14)
+	ADDQ             R15, R14
+	ADDQ             $0x04, R8
+	ADDQ             $0x04, R11
+	ADDQ             $0x00000040, DI
+	DECQ             AX
+	JNZ              last
 
 stored:
 	MOVQ    ldc+56(FP), R9
@@ -565,52 +862,41 @@ done:
 // func rowsBF16Z1(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 // Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·rowsBF16Z1(SB), NOSPLIT, $0-96
-	MOVQ       k+0(FP), R13
-	MOVQ       segs+8(FP), CX
-	MOVQ       seg+16(FP), BX
-	MOVQ       a+24(FP), SI
-	MOVQ       b+40(FP), DI
-	MOVQ       c+48(FP), DX
-	MOVQ       walk+88(FP), R12
-	MOVQ       (R12), R14
-	MOVQ       8(R12), R15
-	MOVQ       ldc+56(FP), R9
-	SHLQ       $0x02, R9
-	MOVQ       rows+64(FP), R10
-	MOVQ       DX, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	MOVQ       lda+32(FP), R9
-	LEAQ       (R9)(R9*2), R10
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	VPXORD     Z10, Z10, Z10
-	VPXORD     Z11, Z11, Z11
-	VPXORD     Z12, Z12, Z12
-	VPXORD     Z13, Z13, Z13
-	VPXORD     Z14, Z14, Z14
-	VPXORD     Z15, Z15, Z15
-	TESTQ      CX, CX
-	JZ         stored
+	MOVQ   k+0(FP), R13
+	MOVQ   segs+8(FP), CX
+	MOVQ   seg+16(FP), BX
+	MOVQ   a+24(FP), SI
+	MOVQ   b+40(FP), DI
+	MOVQ   c+48(FP), DX
+	MOVQ   walk+88(FP), R12
+	MOVQ   (R12), R14
+	MOVQ   8(R12), R15
+	MOVQ   ldc+56(FP), R9
+	SHLQ   $0x02, R9
+	MOVQ   rows+64(FP), R10
+	MOVQ   lda+32(FP), R9
+	LEAQ   (R9)(R9*2), R10
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	TESTQ  CX, CX
+	JZ     stored
 
 segment:
 	MOVL (BX), R8
 	ADDQ $0x04, BX
 	ADDQ SI, R8
 	LEAQ (R8)(R9*4), R11
+	MOVQ R13, AX
+	DECQ CX
+	JNZ  unit
+	SUBQ $0x08, AX
+	JG   unit
 	MOVQ R13, AX
 
 unit:
@@ -670,15 +956,78 @@ unit:
 	MOVQ       16(R12), R15
 
 fetched:
-	ADDQ $0x04, R8
-	ADDQ $0x04, R11
-	ADDQ $0x00000040, DI
-	DECQ AX
-	JNZ  unit
-	DECQ CX
-	JNZ  segment
-	MOVQ R14, (R12)
-	MOVQ R15, 8(R12)
+	ADDQ  $0x04, R8
+	ADDQ  $0x04, R11
+	ADDQ  $0x00000040, DI
+	DECQ  AX
+	JNZ   unit
+	TESTQ CX, CX
+	JNZ   segment
+	MOVQ  R14, (R12)
+	MOVQ  R15, 8(R12)
+	CMPQ  R13, $0x08
+	JLE   stored
+	MOVQ  DX, R14
+	MOVQ  ldc+56(FP), R15
+	SHLQ  $0x02, R15
+	MOVQ  $0x00000008, AX
+
+last:
+	VMOVUPS (DI), Z0
+
+	// VDPBF16PS.BCST (R8), Z0, Z8
+	LONG $0x587e5262
+	WORD $0x4052
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (R8)(R9*1), Z0, Z9
+	LONG $0x587e1262
+	WORD $0x4c52
+	BYTE $0x08
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (R8)(R9*2), Z0, Z10
+	LONG $0x587e1262
+	WORD $0x5452
+	BYTE $0x48
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (R8)(R10*1), Z0, Z11
+	LONG $0x587e1262
+	WORD $0x5c52
+	BYTE $0x10
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (R11), Z0, Z12
+	LONG $0x587e5262
+	WORD $0x6352
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (R11)(R9*1), Z0, Z13
+	LONG $0x587e1262
+	WORD $0x6c52
+	BYTE $0x0b
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (R11)(R9*2), Z0, Z14
+	LONG $0x587e1262
+	WORD $0x7452
+	BYTE $0x4b
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (R11)(R10*1), Z0, Z15
+	LONG       $0x587e1262
+	WORD       $0x7c52
+	BYTE       $0x13
+	BYTE       $0x00
+	PREFETCHT0 3072(DI)
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	ADDQ       $0x04, R8
+	ADDQ       $0x04, R11
+	ADDQ       $0x00000040, DI
+	DECQ       AX
+	JNZ        last
 
 stored:
 	MOVQ    ldc+56(FP), R9
@@ -774,53 +1123,287 @@ done:
 	VZEROUPPER
 	RET
 
-// func tileI8Z1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
-// Requires: AVX, AVX512F, AVX512VNNI, BMI2, MMX+
-TEXT ·tileI8Z1(SB), NOSPLIT, $0-88
-	MOVQ       k+0(FP), R13
-	MOVQ       segs+8(FP), CX
-	MOVQ       seg+16(FP), BX
-	MOVQ       a+24(FP), SI
-	MOVQ       b+32(FP), DI
-	MOVQ       c+40(FP), DX
-	MOVQ       walk+80(FP), R12
-	MOVQ       (R12), R14
-	MOVQ       8(R12), R15
-	MOVQ       ldc+48(FP), R9
-	SHLQ       $0x02, R9
-	MOVQ       rows+56(FP), R10
-	MOVQ       DX, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	VMOVUPS    (DI), Z8
-	VMOVAPS    Z8, Z9
-	VMOVAPS    Z8, Z10
-	VMOVAPS    Z8, Z11
-	VMOVAPS    Z8, Z12
-	VMOVAPS    Z8, Z13
-	VMOVAPS    Z8, Z14
-	VMOVAPS    Z8, Z15
-	ADDQ       $0x00000040, DI
-	TESTQ      CX, CX
-	JZ         stored
+// func rowsRoundedBF16Z1(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2, MMX+
+TEXT ·rowsRoundedBF16Z1(SB), NOSPLIT, $0-96
+	MOVQ   k+0(FP), R13
+	MOVQ   segs+8(FP), CX
+	MOVQ   seg+16(FP), BX
+	MOVQ   a+24(FP), SI
+	MOVQ   b+40(FP), DI
+	MOVQ   c+48(FP), DX
+	MOVQ   walk+88(FP), R12
+	MOVQ   (R12), R14
+	MOVQ   8(R12), R15
+	MOVQ   ldc+56(FP), R9
+	SHLQ   $0x01, R9
+	MOVQ   rows+64(FP), R10
+	MOVQ   lda+32(FP), R9
+	LEAQ   (R9)(R9*2), R10
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	TESTQ  CX, CX
+	JZ     stored
 
 segment:
 	MOVL (BX), R8
 	ADDQ $0x04, BX
 	ADDQ SI, R8
+	LEAQ (R8)(R9*4), R11
+	MOVQ R13, AX
+	DECQ CX
+	JNZ  unit
+	SUBQ $0x08, AX
+	JG   unit
+	MOVQ R13, AX
+
+unit:
+	VMOVUPS (DI), Z0
+
+	// VDPBF16PS.BCST (R8), Z0, Z8
+	LONG $0x587e5262
+	WORD $0x4052
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (R8)(R9*1), Z0, Z9
+	LONG $0x587e1262
+	WORD $0x4c52
+	BYTE $0x08
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (R8)(R9*2), Z0, Z10
+	LONG $0x587e1262
+	WORD $0x5452
+	BYTE $0x48
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (R8)(R10*1), Z0, Z11
+	LONG $0x587e1262
+	WORD $0x5c52
+	BYTE $0x10
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (R11), Z0, Z12
+	LONG $0x587e5262
+	WORD $0x6352
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (R11)(R9*1), Z0, Z13
+	LONG $0x587e1262
+	WORD $0x6c52
+	BYTE $0x0b
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (R11)(R9*2), Z0, Z14
+	LONG $0x587e1262
+	WORD $0x7452
+	BYTE $0x4b
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (R11)(R10*1), Z0, Z15
+	LONG       $0x587e1262
+	WORD       $0x7c52
+	BYTE       $0x13
+	BYTE       $0x00
+	PREFETCHT0 3072(DI)
+	PREFETCHT1 (R14)
+	ADDQ       $0x40, R14
+	DECQ       R15
+	JNZ        fetched
+	ADDQ       24(R12), R14
+	MOVQ       16(R12), R15
+
+fetched:
+	ADDQ  $0x04, R8
+	ADDQ  $0x04, R11
+	ADDQ  $0x00000040, DI
+	DECQ  AX
+	JNZ   unit
+	TESTQ CX, CX
+	JNZ   segment
+	MOVQ  R14, (R12)
+	MOVQ  R15, 8(R12)
+	CMPQ  R13, $0x08
+	JLE   stored
+	MOVQ  DX, R14
+	MOVQ  ldc+56(FP), R15
+	SHLQ  $0x01, R15
+	MOVQ  $0x00000008, AX
+
+last:
+	VMOVUPS (DI), Z0
+
+	// VDPBF16PS.BCST (R8), Z0, Z8
+	LONG $0x587e5262
+	WORD $0x4052
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (R8)(R9*1), Z0, Z9
+	LONG $0x587e1262
+	WORD $0x4c52
+	BYTE $0x08
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (R8)(R9*2), Z0, Z10
+	LONG $0x587e1262
+	WORD $0x5452
+	BYTE $0x48
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (R8)(R10*1), Z0, Z11
+	LONG $0x587e1262
+	WORD $0x5c52
+	BYTE $0x10
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (R11), Z0, Z12
+	LONG $0x587e5262
+	WORD $0x6352
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (R11)(R9*1), Z0, Z13
+	LONG $0x587e1262
+	WORD $0x6c52
+	BYTE $0x0b
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (R11)(R9*2), Z0, Z14
+	LONG $0x587e1262
+	WORD $0x7452
+	BYTE $0x4b
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (R11)(R10*1), Z0, Z15
+	LONG       $0x587e1262
+	WORD       $0x7c52
+	BYTE       $0x13
+	BYTE       $0x00
+	PREFETCHT0 3072(DI)
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	ADDQ       $0x04, R8
+	ADDQ       $0x04, R11
+	ADDQ       $0x00000040, DI
+	DECQ       AX
+	JNZ        last
+
+stored:
+	MOVQ  ldc+56(FP), R9
+	SHLQ  $0x01, R9
+	MOVQ  rows+64(FP), R10
+	MOVQ  cols+72(FP), R12
+	SUBQ  $0x00, R12
+	MOVQ  $-1, R11
+	BZHIQ R12, R11, R11
+	KMOVW R11, K1
+
+	// VCVTNEPS2BF16 Z8, Z0
+	LONG      $0x487ed262
+	WORD      $0xc072
+	VMOVDQU16 Y0, K1, (DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+
+	// VCVTNEPS2BF16 Z9, Z0
+	LONG      $0x487ed262
+	WORD      $0xc172
+	VMOVDQU16 Y0, K1, (DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+
+	// VCVTNEPS2BF16 Z10, Z0
+	LONG      $0x487ed262
+	WORD      $0xc272
+	VMOVDQU16 Y0, K1, (DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+
+	// VCVTNEPS2BF16 Z11, Z0
+	LONG      $0x487ed262
+	WORD      $0xc372
+	VMOVDQU16 Y0, K1, (DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+
+	// VCVTNEPS2BF16 Z12, Z0
+	LONG      $0x487ed262
+	WORD      $0xc472
+	VMOVDQU16 Y0, K1, (DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+
+	// VCVTNEPS2BF16 Z13, Z0
+	LONG      $0x487ed262
+	WORD      $0xc572
+	VMOVDQU16 Y0, K1, (DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+
+	// VCVTNEPS2BF16 Z14, Z0
+	LONG      $0x487ed262
+	WORD      $0xc672
+	VMOVDQU16 Y0, K1, (DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+
+	// VCVTNEPS2BF16 Z15, Z0
+	LONG      $0x487ed262
+	WORD      $0xc772
+	VMOVDQU16 Y0, K1, (DX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func tileI8Z1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
+// Requires: AVX, AVX512F, AVX512VNNI, BMI2, MMX+
+TEXT ·tileI8Z1(SB), NOSPLIT, $0-88
+	MOVQ    k+0(FP), R13
+	MOVQ    segs+8(FP), CX
+	MOVQ    seg+16(FP), BX
+	MOVQ    a+24(FP), SI
+	MOVQ    b+32(FP), DI
+	MOVQ    c+40(FP), DX
+	MOVQ    walk+80(FP), R12
+	MOVQ    (R12), R14
+	MOVQ    8(R12), R15
+	MOVQ    ldc+48(FP), R9
+	SHLQ    $0x02, R9
+	MOVQ    rows+56(FP), R10
+	VMOVUPS (DI), Z8
+	VMOVAPS Z8, Z9
+	VMOVAPS Z8, Z10
+	VMOVAPS Z8, Z11
+	VMOVAPS Z8, Z12
+	VMOVAPS Z8, Z13
+	VMOVAPS Z8, Z14
+	VMOVAPS Z8, Z15
+	ADDQ    $0x00000040, DI
+	TESTQ   CX, CX
+	JZ      stored
+
+segment:
+	MOVL (BX), R8
+	ADDQ $0x04, BX
+	ADDQ SI, R8
+	MOVQ R13, AX
+	DECQ CX
+	JNZ  unit
+	SUBQ $0x08, AX
+	JG   unit
 	MOVQ R13, AX
 
 unit:
@@ -850,14 +1433,46 @@ unit:
 	MOVQ         16(R12), R15
 
 fetched:
-	ADDQ $0x20, R8
-	ADDQ $0x00000040, DI
-	DECQ AX
-	JNZ  unit
-	DECQ CX
-	JNZ  segment
-	MOVQ R14, (R12)
-	MOVQ R15, 8(R12)
+	ADDQ  $0x20, R8
+	ADDQ  $0x00000040, DI
+	DECQ  AX
+	JNZ   unit
+	TESTQ CX, CX
+	JNZ   segment
+	MOVQ  R14, (R12)
+	MOVQ  R15, 8(R12)
+	CMPQ  R13, $0x08
+	JLE   stored
+	MOVQ  DX, R14
+	MOVQ  ldc+48(FP), R15
+	SHLQ  $0x02, R15
+	MOVQ  $0x00000008, AX
+
+last:
+	VMOVUPS      (DI), Z1
+	VBROADCASTSS (R8), Z0
+	VPDPBUSD     Z1, Z0, Z8
+	VBROADCASTSS 4(R8), Z0
+	VPDPBUSD     Z1, Z0, Z9
+	VBROADCASTSS 8(R8), Z0
+	VPDPBUSD     Z1, Z0, Z10
+	VBROADCASTSS 12(R8), Z0
+	VPDPBUSD     Z1, Z0, Z11
+	VBROADCASTSS 16(R8), Z0
+	VPDPBUSD     Z1, Z0, Z12
+	VBROADCASTSS 20(R8), Z0
+	VPDPBUSD     Z1, Z0, Z13
+	VBROADCASTSS 24(R8), Z0
+	VPDPBUSD     Z1, Z0, Z14
+	VBROADCASTSS 28(R8), Z0
+	VPDPBUSD     Z1, Z0, Z15
+	PREFETCHT0   3072(DI)
+	PREFETCHT0   (R14)
+	ADDQ         R15, R14
+	ADDQ         $0x20, R8
+	ADDQ         $0x00000040, DI
+	DECQ         AX
+	JNZ          last
 
 stored:
 	MOVQ    cols+64(FP), R12
@@ -950,40 +1565,243 @@ done:
 	VZEROUPPER
 	RET
 
-// func tileF32Y1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
-// Requires: AVX, FMA3, MMX+
-TEXT ·tileF32Y1(SB), NOSPLIT, $0-88
-	MOVQ       k+0(FP), R13
-	MOVQ       segs+8(FP), CX
-	MOVQ       seg+16(FP), BX
-	MOVQ       a+24(FP), SI
-	MOVQ       b+32(FP), DI
-	MOVQ       c+40(FP), DX
-	MOVQ       walk+80(FP), R12
-	MOVQ       (R12), R14
-	MOVQ       8(R12), R15
-	MOVQ       ldc+48(FP), R9
-	SHLQ       $0x02, R9
-	MOVQ       rows+56(FP), R10
-	MOVQ       DX, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	VXORPS     Y4, Y4, Y4
-	VXORPS     Y5, Y5, Y5
-	VXORPS     Y6, Y6, Y6
-	VXORPS     Y7, Y7, Y7
-	TESTQ      CX, CX
-	JZ         stored
+// func rowsI8Z1(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
+// Requires: AVX, AVX512F, AVX512VNNI, BMI2, MMX+
+TEXT ·rowsI8Z1(SB), NOSPLIT, $0-96
+	MOVQ         k+0(FP), R13
+	MOVQ         segs+8(FP), CX
+	MOVQ         seg+16(FP), BX
+	MOVQ         a+24(FP), SI
+	MOVQ         b+40(FP), DI
+	MOVQ         c+48(FP), DX
+	MOVQ         walk+88(FP), R12
+	MOVQ         (R12), R14
+	MOVQ         8(R12), R15
+	MOVQ         ldc+56(FP), R9
+	SHLQ         $0x02, R9
+	MOVQ         rows+64(FP), R10
+	MOVQ         lda+32(FP), R9
+	LEAQ         (R9)(R9*2), R10
+	VBROADCASTSS flip<>+0(SB), Z4
+	VMOVUPS      (DI), Z8
+	VMOVAPS      Z8, Z9
+	VMOVAPS      Z8, Z10
+	VMOVAPS      Z8, Z11
+	VMOVAPS      Z8, Z12
+	VMOVAPS      Z8, Z13
+	VMOVAPS      Z8, Z14
+	VMOVAPS      Z8, Z15
+	ADDQ         $0x00000040, DI
+	TESTQ        CX, CX
+	JZ           stored
 
 segment:
 	MOVL (BX), R8
 	ADDQ $0x04, BX
 	ADDQ SI, R8
+	LEAQ (R8)(R9*4), R11
+	MOVQ R13, AX
+	DECQ CX
+	JNZ  unit
+	SUBQ $0x08, AX
+	JG   unit
+	MOVQ R13, AX
+
+unit:
+	VMOVUPS     (DI), Z1
+	VPXORD.BCST (R8), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z8
+	VPXORD.BCST (R8)(R9*1), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z9
+	VPXORD.BCST (R8)(R9*2), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z10
+	VPXORD.BCST (R8)(R10*1), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z11
+	VPXORD.BCST (R11), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z12
+	VPXORD.BCST (R11)(R9*1), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z13
+	VPXORD.BCST (R11)(R9*2), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z14
+	VPXORD.BCST (R11)(R10*1), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z15
+	PREFETCHT0  3072(DI)
+	PREFETCHT1  (R14)
+	ADDQ        $0x40, R14
+	DECQ        R15
+	JNZ         fetched
+	ADDQ        24(R12), R14
+	MOVQ        16(R12), R15
+
+fetched:
+	ADDQ  $0x04, R8
+	ADDQ  $0x04, R11
+	ADDQ  $0x00000040, DI
+	DECQ  AX
+	JNZ   unit
+	TESTQ CX, CX
+	JNZ   segment
+	MOVQ  R14, (R12)
+	MOVQ  R15, 8(R12)
+	CMPQ  R13, $0x08
+	JLE   stored
+	MOVQ  DX, R14
+	MOVQ  ldc+56(FP), R15
+	SHLQ  $0x02, R15
+	MOVQ  $0x00000008, AX
+
+last:
+	VMOVUPS     (DI), Z1
+	VPXORD.BCST (R8), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z8
+	VPXORD.BCST (R8)(R9*1), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z9
+	VPXORD.BCST (R8)(R9*2), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z10
+	VPXORD.BCST (R8)(R10*1), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z11
+	VPXORD.BCST (R11), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z12
+	VPXORD.BCST (R11)(R9*1), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z13
+	VPXORD.BCST (R11)(R9*2), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z14
+	VPXORD.BCST (R11)(R10*1), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z15
+	PREFETCHT0  3072(DI)
+	PREFETCHT0  (R14)
+	ADDQ        R15, R14
+	ADDQ        $0x04, R8
+	ADDQ        $0x04, R11
+	ADDQ        $0x00000040, DI
+	DECQ        AX
+	JNZ         last
+
+stored:
+	MOVQ    ldc+56(FP), R9
+	SHLQ    $0x02, R9
+	MOVQ    rows+64(FP), R10
+	MOVQ    cols+72(FP), R12
+	SUBQ    $0x00, R12
+	MOVQ    $-1, R11
+	BZHIQ   R12, R11, R11
+	KMOVW   R11, K1
+	MOVQ    add+80(FP), R11
+	TESTQ   R11, R11
+	JNZ     add
+	VMOVUPS Z8, K1, (DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z9, K1, (DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z10, K1, (DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z11, K1, (DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z12, K1, (DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z13, K1, (DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z14, K1, (DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z15, K1, (DX)
+	JMP     done
+
+add:
+	VMOVUPS.Z (DX), K1, Z0
+	VPADDD    Z0, Z8, Z8
+	VMOVUPS   Z8, K1, (DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VMOVUPS.Z (DX), K1, Z0
+	VPADDD    Z0, Z9, Z9
+	VMOVUPS   Z9, K1, (DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VMOVUPS.Z (DX), K1, Z0
+	VPADDD    Z0, Z10, Z10
+	VMOVUPS   Z10, K1, (DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VMOVUPS.Z (DX), K1, Z0
+	VPADDD    Z0, Z11, Z11
+	VMOVUPS   Z11, K1, (DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VMOVUPS.Z (DX), K1, Z0
+	VPADDD    Z0, Z12, Z12
+	VMOVUPS   Z12, K1, (DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VMOVUPS.Z (DX), K1, Z0
+	VPADDD    Z0, Z13, Z13
+	VMOVUPS   Z13, K1, (DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VMOVUPS.Z (DX), K1, Z0
+	VPADDD    Z0, Z14, Z14
+	VMOVUPS   Z14, K1, (DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VMOVUPS.Z (DX), K1, Z0
+	VPADDD    Z0, Z15, Z15
+	VMOVUPS   Z15, K1, (DX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func tileF32Y1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
+// Requires: AVX, FMA3, MMX+
+TEXT ·tileF32Y1(SB), NOSPLIT, $0-88
+	MOVQ   k+0(FP), R13
+	MOVQ   segs+8(FP), CX
+	MOVQ   seg+16(FP), BX
+	MOVQ   a+24(FP), SI
+	MOVQ   b+32(FP), DI
+	MOVQ   c+40(FP), DX
+	MOVQ   walk+80(FP), R12
+	MOVQ   (R12), R14
+	MOVQ   8(R12), R15
+	MOVQ   ldc+48(FP), R9
+	SHLQ   $0x02, R9
+	MOVQ   rows+56(FP), R10
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	TESTQ  CX, CX
+	JZ     stored
+
+segment:
+	MOVL (BX), R8
+	ADDQ $0x04, BX
+	ADDQ SI, R8
+	MOVQ R13, AX
+	DECQ CX
+	JNZ  unit
+	SUBQ $0x04, AX
+	JG   unit
 	MOVQ R13, AX
 
 unit:
@@ -1005,14 +1823,38 @@ unit:
 	MOVQ         16(R12), R15
 
 fetched:
-	ADDQ $0x20, R8
-	ADDQ $0x00000020, DI
-	DECQ AX
-	JNZ  unit
-	DECQ CX
-	JNZ  segment
-	MOVQ R14, (R12)
-	MOVQ R15, 8(R12)
+	ADDQ  $0x20, R8
+	ADDQ  $0x00000020, DI
+	DECQ  AX
+	JNZ   unit
+	TESTQ CX, CX
+	JNZ   segment
+	MOVQ  R14, (R12)
+	MOVQ  R15, 8(R12)
+	CMPQ  R13, $0x04
+	JLE   stored
+	MOVQ  DX, R14
+	MOVQ  ldc+48(FP), R15
+	SHLQ  $0x02, R15
+	MOVQ  $0x00000004, AX
+
+last:
+	VMOVUPS      (DI), Y1
+	VBROADCASTSS (R8), Y0
+	VFMADD231PS  Y1, Y0, Y4
+	VBROADCASTSS 4(R8), Y0
+	VFMADD231PS  Y1, Y0, Y5
+	VBROADCASTSS 8(R8), Y0
+	VFMADD231PS  Y1, Y0, Y6
+	VBROADCASTSS 12(R8), Y0
+	VFMADD231PS  Y1, Y0, Y7
+	PREFETCHT0   3072(DI)
+	PREFETCHT0   (R14)
+	ADDQ         R15, R14
+	ADDQ         $0x20, R8
+	ADDQ         $0x00000020, DI
+	DECQ         AX
+	JNZ          last
 
 stored:
 	MOVQ       cols+64(FP), R12
@@ -1068,37 +1910,34 @@ done:
 // func tileI16Y1(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 // Requires: AVX, AVX2, MMX+
 TEXT ·tileI16Y1(SB), NOSPLIT, $0-88
-	MOVQ       k+0(FP), R13
-	MOVQ       segs+8(FP), CX
-	MOVQ       seg+16(FP), BX
-	MOVQ       a+24(FP), SI
-	MOVQ       b+32(FP), DI
-	MOVQ       c+40(FP), DX
-	MOVQ       walk+80(FP), R12
-	MOVQ       (R12), R14
-	MOVQ       8(R12), R15
-	MOVQ       ldc+48(FP), R9
-	SHLQ       $0x02, R9
-	MOVQ       rows+56(FP), R10
-	MOVQ       DX, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	VXORPS     Y4, Y4, Y4
-	VXORPS     Y5, Y5, Y5
-	VXORPS     Y6, Y6, Y6
-	VXORPS     Y7, Y7, Y7
-	TESTQ      CX, CX
-	JZ         stored
+	MOVQ   k+0(FP), R13
+	MOVQ   segs+8(FP), CX
+	MOVQ   seg+16(FP), BX
+	MOVQ   a+24(FP), SI
+	MOVQ   b+32(FP), DI
+	MOVQ   c+40(FP), DX
+	MOVQ   walk+80(FP), R12
+	MOVQ   (R12), R14
+	MOVQ   8(R12), R15
+	MOVQ   ldc+48(FP), R9
+	SHLQ   $0x02, R9
+	MOVQ   rows+56(FP), R10
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	TESTQ  CX, CX
+	JZ     stored
 
 segment:
 	MOVL (BX), R8
 	ADDQ $0x04, BX
 	ADDQ SI, R8
+	MOVQ R13, AX
+	DECQ CX
+	JNZ  unit
+	SUBQ $0x04, AX
+	JG   unit
 	MOVQ R13, AX
 
 unit:
@@ -1127,14 +1966,45 @@ unit:
 	MOVQ         16(R12), R15
 
 fetched:
-	ADDQ $0x20, R8
-	ADDQ $0x00000020, DI
-	DECQ AX
-	JNZ  unit
-	DECQ CX
-	JNZ  segment
-	MOVQ R14, (R12)
-	MOVQ R15, 8(R12)
+	ADDQ  $0x20, R8
+	ADDQ  $0x00000020, DI
+	DECQ  AX
+	JNZ   unit
+	TESTQ CX, CX
+	JNZ   segment
+	MOVQ  R14, (R12)
+	MOVQ  R15, 8(R12)
+	CMPQ  R13, $0x04
+	JLE   stored
+	MOVQ  DX, R14
+	MOVQ  ldc+48(FP), R15
+	SHLQ  $0x02, R15
+	MOVQ  $0x00000004, AX
+
+last:
+	VBROADCASTSS (R8), Y1
+	VMOVUPS      (DI), Y2
+	VPMADDWD     Y2, Y1, Y0
+	VPADDD       Y0, Y4, Y4
+	VBROADCASTSS 4(R8), Y1
+	VMOVUPS      (DI), Y2
+	VPMADDWD     Y2, Y1, Y0
+	VPADDD       Y0, Y5, Y5
+	VBROADCASTSS 8(R8), Y1
+	VMOVUPS      (DI), Y2
+	VPMADDWD     Y2, Y1, Y0
+	VPADDD       Y0, Y6, Y6
+	VBROADCASTSS 12(R8), Y1
+	VMOVUPS      (DI), Y2
+	VPMADDWD     Y2, Y1, Y0
+	VPADDD       Y0, Y7, Y7
+	PREFETCHT0   3072(DI)
+	PREFETCHT0   (R14)
+	ADDQ         R15, R14
+	ADDQ         $0x20, R8
+	ADDQ         $0x00000020, DI
+	DECQ         AX
+	JNZ          last
 
 stored:
 	MOVQ       cols+64(FP), R12
@@ -1190,65 +2060,46 @@ done:
 // func tileF32Z2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 // Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tileF32Z2(SB), NOSPLIT, $0-88
-	MOVQ       k+0(FP), R13
-	MOVQ       segs+8(FP), CX
-	MOVQ       seg+16(FP), BX
-	MOVQ       a+24(FP), SI
-	MOVQ       b+32(FP), DI
-	MOVQ       c+40(FP), DX
-	MOVQ       walk+80(FP), R12
-	MOVQ       (R12), R14
-	MOVQ       8(R12), R15
-	MOVQ       ldc+48(FP), R9
-	SHLQ       $0x02, R9
-	MOVQ       rows+56(FP), R10
-	MOVQ       DX, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	VPXORD     Z10, Z10, Z10
-	VPXORD     Z11, Z11, Z11
-	VPXORD     Z12, Z12, Z12
-	VPXORD     Z13, Z13, Z13
-	VPXORD     Z14, Z14, Z14
-	VPXORD     Z15, Z15, Z15
-	VPXORD     Z16, Z16, Z16
-	VPXORD     Z17, Z17, Z17
-	VPXORD     Z18, Z18, Z18
-	VPXORD     Z19, Z19, Z19
-	VPXORD     Z20, Z20, Z20
-	VPXORD     Z21, Z21, Z21
-	VPXORD     Z22, Z22, Z22
-	VPXORD     Z23, Z23, Z23
-	TESTQ      CX, CX
-	JZ         stored
+	MOVQ   k+0(FP), R13
+	MOVQ   segs+8(FP), CX
+	MOVQ   seg+16(FP), BX
+	MOVQ   a+24(FP), SI
+	MOVQ   b+32(FP), DI
+	MOVQ   c+40(FP), DX
+	MOVQ   walk+80(FP), R12
+	MOVQ   (R12), R14
+	MOVQ   8(R12), R15
+	MOVQ   ldc+48(FP), R9
+	SHLQ   $0x02, R9
+	MOVQ   rows+56(FP), R10
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
+	TESTQ  CX, CX
+	JZ     stored
 
 segment:
 	MOVL (BX), R8
 	ADDQ $0x04, BX
 	ADDQ SI, R8
+	MOVQ R13, AX
+	DECQ CX
+	JNZ  unit
+	SUBQ $0x08, AX
+	JG   unit
 	MOVQ R13, AX
 
 unit:
@@ -1288,14 +2139,57 @@ unit:
 	MOVQ         16(R12), R15
 
 fetched:
-	ADDQ $0x20, R8
-	ADDQ $0x00000080, DI
-	DECQ AX
-	JNZ  unit
-	DECQ CX
-	JNZ  segment
-	MOVQ R14, (R12)
-	MOVQ R15, 8(R12)
+	ADDQ  $0x20, R8
+	ADDQ  $0x00000080, DI
+	DECQ  AX
+	JNZ   unit
+	TESTQ CX, CX
+	JNZ   segment
+	MOVQ  R14, (R12)
+	MOVQ  R15, 8(R12)
+	CMPQ  R13, $0x08
+	JLE   stored
+	MOVQ  DX, R14
+	MOVQ  ldc+48(FP), R15
+	SHLQ  $0x02, R15
+	MOVQ  $0x00000008, AX
+
+last:
+	VMOVUPS      (DI), Z1
+	VMOVUPS      64(DI), Z2
+	VBROADCASTSS (R8), Z0
+	VFMADD231PS  Z1, Z0, Z8
+	VFMADD231PS  Z2, Z0, Z9
+	VBROADCASTSS 4(R8), Z0
+	VFMADD231PS  Z1, Z0, Z10
+	VFMADD231PS  Z2, Z0, Z11
+	VBROADCASTSS 8(R8), Z0
+	VFMADD231PS  Z1, Z0, Z12
+	VFMADD231PS  Z2, Z0, Z13
+	VBROADCASTSS 12(R8), Z0
+	VFMADD231PS  Z1, Z0, Z14
+	VFMADD231PS  Z2, Z0, Z15
+	VBROADCASTSS 16(R8), Z0
+	VFMADD231PS  Z1, Z0, Z16
+	VFMADD231PS  Z2, Z0, Z17
+	VBROADCASTSS 20(R8), Z0
+	VFMADD231PS  Z1, Z0, Z18
+	VFMADD231PS  Z2, Z0, Z19
+	VBROADCASTSS 24(R8), Z0
+	VFMADD231PS  Z1, Z0, Z20
+	VFMADD231PS  Z2, Z0, Z21
+	VBROADCASTSS 28(R8), Z0
+	VFMADD231PS  Z1, Z0, Z22
+	VFMADD231PS  Z2, Z0, Z23
+	PREFETCHT0   3072(DI)
+	PREFETCHT0   3136(DI)
+	PREFETCHT0   (R14)
+	PREFETCHT0   64(R14)
+	ADDQ         R15, R14
+	ADDQ         $0x20, R8
+	ADDQ         $0x00000080, DI
+	DECQ         AX
+	JNZ          last
 
 stored:
 	MOVQ    cols+64(FP), R12
@@ -1415,65 +2309,46 @@ done:
 // func tileBF16Z2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 // Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tileBF16Z2(SB), NOSPLIT, $0-88
-	MOVQ       k+0(FP), R13
-	MOVQ       segs+8(FP), CX
-	MOVQ       seg+16(FP), BX
-	MOVQ       a+24(FP), SI
-	MOVQ       b+32(FP), DI
-	MOVQ       c+40(FP), DX
-	MOVQ       walk+80(FP), R12
-	MOVQ       (R12), R14
-	MOVQ       8(R12), R15
-	MOVQ       ldc+48(FP), R9
-	SHLQ       $0x02, R9
-	MOVQ       rows+56(FP), R10
-	MOVQ       DX, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	VPXORD     Z10, Z10, Z10
-	VPXORD     Z11, Z11, Z11
-	VPXORD     Z12, Z12, Z12
-	VPXORD     Z13, Z13, Z13
-	VPXORD     Z14, Z14, Z14
-	VPXORD     Z15, Z15, Z15
-	VPXORD     Z16, Z16, Z16
-	VPXORD     Z17, Z17, Z17
-	VPXORD     Z18, Z18, Z18
-	VPXORD     Z19, Z19, Z19
-	VPXORD     Z20, Z20, Z20
-	VPXORD     Z21, Z21, Z21
-	VPXORD     Z22, Z22, Z22
-	VPXORD     Z23, Z23, Z23
-	TESTQ      CX, CX
-	JZ         stored
+	MOVQ   k+0(FP), R13
+	MOVQ   segs+8(FP), CX
+	MOVQ   seg+16(FP), BX
+	MOVQ   a+24(FP), SI
+	MOVQ   b+32(FP), DI
+	MOVQ   c+40(FP), DX
+	MOVQ   walk+80(FP), R12
+	MOVQ   (R12), R14
+	MOVQ   8(R12), R15
+	MOVQ   ldc+48(FP), R9
+	SHLQ   $0x02, R9
+	MOVQ   rows+56(FP), R10
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
+	TESTQ  CX, CX
+	JZ     stored
 
 segment:
 	MOVL (BX), R8
 	ADDQ $0x04, BX
 	ADDQ SI, R8
+	MOVQ R13, AX
+	DECQ CX
+	JNZ  unit
+	SUBQ $0x08, AX
+	JG   unit
 	MOVQ R13, AX
 
 unit:
@@ -1561,14 +2436,105 @@ unit:
 	MOVQ       16(R12), R15
 
 fetched:
-	ADDQ $0x20, R8
-	ADDQ $0x00000080, DI
-	DECQ AX
-	JNZ  unit
-	DECQ CX
-	JNZ  segment
-	MOVQ R14, (R12)
-	MOVQ R15, 8(R12)
+	ADDQ  $0x20, R8
+	ADDQ  $0x00000080, DI
+	DECQ  AX
+	JNZ   unit
+	TESTQ CX, CX
+	JNZ   segment
+	MOVQ  R14, (R12)
+	MOVQ  R15, 8(R12)
+	CMPQ  R13, $0x08
+	JLE   stored
+	MOVQ  DX, R14
+	MOVQ  ldc+48(FP), R15
+	SHLQ  $0x02, R15
+	MOVQ  $0x00000008, AX
+
+last:
+	VMOVUPS      (DI), Z1
+	VMOVUPS      64(DI), Z2
+	VBROADCASTSS (R8), Z0
+
+	// VDPBF16PS Z1, Z0, Z8
+	LONG $0x487e7262
+	WORD $0xc152
+
+	// VDPBF16PS Z2, Z0, Z9
+	LONG         $0x487e7262
+	WORD         $0xca52
+	VBROADCASTSS 4(R8), Z0
+
+	// VDPBF16PS Z1, Z0, Z10
+	LONG $0x487e7262
+	WORD $0xd152
+
+	// VDPBF16PS Z2, Z0, Z11
+	LONG         $0x487e7262
+	WORD         $0xda52
+	VBROADCASTSS 8(R8), Z0
+
+	// VDPBF16PS Z1, Z0, Z12
+	LONG $0x487e7262
+	WORD $0xe152
+
+	// VDPBF16PS Z2, Z0, Z13
+	LONG         $0x487e7262
+	WORD         $0xea52
+	VBROADCASTSS 12(R8), Z0
+
+	// VDPBF16PS Z1, Z0, Z14
+	LONG $0x487e7262
+	WORD $0xf152
+
+	// VDPBF16PS Z2, Z0, Z15
+	LONG         $0x487e7262
+	WORD         $0xfa52
+	VBROADCASTSS 16(R8), Z0
+
+	// VDPBF16PS Z1, Z0, Z16
+	LONG $0x487ee262
+	WORD $0xc152
+
+	// VDPBF16PS Z2, Z0, Z17
+	LONG         $0x487ee262
+	WORD         $0xca52
+	VBROADCASTSS 20(R8), Z0
+
+	// VDPBF16PS Z1, Z0, Z18
+	LONG $0x487ee262
+	WORD $0xd152
+
+	// VDPBF16PS Z2, Z0, Z19
+	LONG         $0x487ee262
+	WORD         $0xda52
+	VBROADCASTSS 24(R8), Z0
+
+	// VDPBF16PS Z1, Z0, Z20
+	LONG $0x487ee262
+	WORD $0xe152
+
+	// VDPBF16PS Z2, Z0, Z21
+	LONG         $0x487ee262
+	WORD         $0xea52
+	VBROADCASTSS 28(R8), Z0
+
+	// VDPBF16PS Z1, Z0, Z22
+	LONG $0x487ee262
+	WORD $0xf152
+
+	// VDPBF16PS Z2, Z0, Z23
+	LONG       $0x487ee262
+	WORD       $0xfa52
+	PREFETCHT0 3072(DI)
+	PREFETCHT0 3136(DI)
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	ADDQ       $0x20, R8
+	ADDQ       $0x00000080, DI
+	DECQ       AX
+	JNZ        last
 
 stored:
 	MOVQ    cols+64(FP), R12
@@ -1685,71 +2651,393 @@ done:
 	VZEROUPPER
 	RET
 
+// func tileRoundedBF16Z2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2, MMX+
+TEXT ·tileRoundedBF16Z2(SB), NOSPLIT, $0-88
+	MOVQ   k+0(FP), R13
+	MOVQ   segs+8(FP), CX
+	MOVQ   seg+16(FP), BX
+	MOVQ   a+24(FP), SI
+	MOVQ   b+32(FP), DI
+	MOVQ   c+40(FP), DX
+	MOVQ   walk+80(FP), R12
+	MOVQ   (R12), R14
+	MOVQ   8(R12), R15
+	MOVQ   ldc+48(FP), R9
+	SHLQ   $0x01, R9
+	MOVQ   rows+56(FP), R10
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
+	TESTQ  CX, CX
+	JZ     stored
+
+segment:
+	MOVL (BX), R8
+	ADDQ $0x04, BX
+	ADDQ SI, R8
+	MOVQ R13, AX
+	DECQ CX
+	JNZ  unit
+	SUBQ $0x08, AX
+	JG   unit
+	MOVQ R13, AX
+
+unit:
+	VMOVUPS      (DI), Z1
+	VMOVUPS      64(DI), Z2
+	VBROADCASTSS (R8), Z0
+
+	// VDPBF16PS Z1, Z0, Z8
+	LONG $0x487e7262
+	WORD $0xc152
+
+	// VDPBF16PS Z2, Z0, Z9
+	LONG         $0x487e7262
+	WORD         $0xca52
+	VBROADCASTSS 4(R8), Z0
+
+	// VDPBF16PS Z1, Z0, Z10
+	LONG $0x487e7262
+	WORD $0xd152
+
+	// VDPBF16PS Z2, Z0, Z11
+	LONG         $0x487e7262
+	WORD         $0xda52
+	VBROADCASTSS 8(R8), Z0
+
+	// VDPBF16PS Z1, Z0, Z12
+	LONG $0x487e7262
+	WORD $0xe152
+
+	// VDPBF16PS Z2, Z0, Z13
+	LONG         $0x487e7262
+	WORD         $0xea52
+	VBROADCASTSS 12(R8), Z0
+
+	// VDPBF16PS Z1, Z0, Z14
+	LONG $0x487e7262
+	WORD $0xf152
+
+	// VDPBF16PS Z2, Z0, Z15
+	LONG         $0x487e7262
+	WORD         $0xfa52
+	VBROADCASTSS 16(R8), Z0
+
+	// VDPBF16PS Z1, Z0, Z16
+	LONG $0x487ee262
+	WORD $0xc152
+
+	// VDPBF16PS Z2, Z0, Z17
+	LONG         $0x487ee262
+	WORD         $0xca52
+	VBROADCASTSS 20(R8), Z0
+
+	// VDPBF16PS Z1, Z0, Z18
+	LONG $0x487ee262
+	WORD $0xd152
+
+	// VDPBF16PS Z2, Z0, Z19
+	LONG         $0x487ee262
+	WORD         $0xda52
+	VBROADCASTSS 24(R8), Z0
+
+	// VDPBF16PS Z1, Z0, Z20
+	LONG $0x487ee262
+	WORD $0xe152
+
+	// VDPBF16PS Z2, Z0, Z21
+	LONG         $0x487ee262
+	WORD         $0xea52
+	VBROADCASTSS 28(R8), Z0
+
+	// VDPBF16PS Z1, Z0, Z22
+	LONG $0x487ee262
+	WORD $0xf152
+
+	// VDPBF16PS Z2, Z0, Z23
+	LONG       $0x487ee262
+	WORD       $0xfa52
+	PREFETCHT0 3072(DI)
+	PREFETCHT0 3136(DI)
+	PREFETCHT1 (R14)
+	ADDQ       $0x40, R14
+	DECQ       R15
+	JNZ        fetched
+	ADDQ       24(R12), R14
+	MOVQ       16(R12), R15
+
+fetched:
+	ADDQ  $0x20, R8
+	ADDQ  $0x00000080, DI
+	DECQ  AX
+	JNZ   unit
+	TESTQ CX, CX
+	JNZ   segment
+	MOVQ  R14, (R12)
+	MOVQ  R15, 8(R12)
+	CMPQ  R13, $0x08
+	JLE   stored
+	MOVQ  DX, R14
+	MOVQ  ldc+48(FP), R15
+	SHLQ  $0x01, R15
+	MOVQ  $0x00000008, AX
+
+last:
+	VMOVUPS      (DI), Z1
+	VMOVUPS      64(DI), Z2
+	VBROADCASTSS (R8), Z0
+
+	// VDPBF16PS Z1, Z0, Z8
+	LONG $0x487e7262
+	WORD $0xc152
+
+	// VDPBF16PS Z2, Z0, Z9
+	LONG         $0x487e7262
+	WORD         $0xca52
+	VBROADCASTSS 4(R8), Z0
+
+	// VDPBF16PS Z1, Z0, Z10
+	LONG $0x487e7262
+	WORD $0xd152
+
+	// VDPBF16PS Z2, Z0, Z11
+	LONG         $0x487e7262
+	WORD         $0xda52
+	VBROADCASTSS 8(R8), Z0
+
+	// VDPBF16PS Z1, Z0, Z12
+	LONG $0x487e7262
+	WORD $0xe152
+
+	// VDPBF16PS Z2, Z0, Z13
+	LONG         $0x487e7262
+	WORD         $0xea52
+	VBROADCASTSS 12(R8), Z0
+
+	// VDPBF16PS Z1, Z0, Z14
+	LONG $0x487e7262
+	WORD $0xf152
+
+	// VDPBF16PS Z2, Z0, Z15
+	LONG         $0x487e7262
+	WORD         $0xfa52
+	VBROADCASTSS 16(R8), Z0
+
+	// VDPBF16PS Z1, Z0, Z16
+	LONG $0x487ee262
+	WORD $0xc152
+
+	// VDPBF16PS Z2, Z0, Z17
+	LONG         $0x487ee262
+	WORD         $0xca52
+	VBROADCASTSS 20(R8), Z0
+
+	// VDPBF16PS Z1, Z0, Z18
+	LONG $0x487ee262
+	WORD $0xd152
+
+	// VDPBF16PS Z2, Z0, Z19
+	LONG         $0x487ee262
+	WORD         $0xda52
+	VBROADCASTSS 24(R8), Z0
+
+	// VDPBF16PS Z1, Z0, Z20
+	LONG $0x487ee262
+	WORD $0xe152
+
+	// VDPBF16PS Z2, Z0, Z21
+	LONG         $0x487ee262
+	WORD         $0xea52
+	VBROADCASTSS 28(R8), Z0
+
+	// VDPBF16PS Z1, Z0, Z22
+	LONG $0x487ee262
+	WORD $0xf152
+
+	// VDPBF16PS Z2, Z0, Z23
+	LONG       $0x487ee262
+	WORD       $0xfa52
+	PREFETCHT0 3072(DI)
+	PREFETCHT0 3136(DI)
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	ADDQ       $0x20, R8
+	ADDQ       $0x00000080, DI
+	DECQ       AX
+	JNZ        last
+
+stored:
+	MOVQ  cols+64(FP), R12
+	SUBQ  $0x10, R12
+	MOVQ  $-1, R11
+	BZHIQ R12, R11, R11
+	KMOVW R11, K1
+
+	// VCVTNEPS2BF16 Z8, Z0
+	LONG      $0x487ed262
+	WORD      $0xc072
+	VMOVDQU16 Y0, (DX)
+
+	// VCVTNEPS2BF16 Z9, Z0
+	LONG      $0x487ed262
+	WORD      $0xc172
+	VMOVDQU16 Y0, K1, 32(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+
+	// VCVTNEPS2BF16 Z10, Z0
+	LONG      $0x487ed262
+	WORD      $0xc272
+	VMOVDQU16 Y0, (DX)
+
+	// VCVTNEPS2BF16 Z11, Z0
+	LONG      $0x487ed262
+	WORD      $0xc372
+	VMOVDQU16 Y0, K1, 32(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+
+	// VCVTNEPS2BF16 Z12, Z0
+	LONG      $0x487ed262
+	WORD      $0xc472
+	VMOVDQU16 Y0, (DX)
+
+	// VCVTNEPS2BF16 Z13, Z0
+	LONG      $0x487ed262
+	WORD      $0xc572
+	VMOVDQU16 Y0, K1, 32(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+
+	// VCVTNEPS2BF16 Z14, Z0
+	LONG      $0x487ed262
+	WORD      $0xc672
+	VMOVDQU16 Y0, (DX)
+
+	// VCVTNEPS2BF16 Z15, Z0
+	LONG      $0x487ed262
+	WORD      $0xc772
+	VMOVDQU16 Y0, K1, 32(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+
+	// VCVTNEPS2BF16 Z16, Z0
+	LONG      $0x487eb262
+	WORD      $0xc072
+	VMOVDQU16 Y0, (DX)
+
+	// VCVTNEPS2BF16 Z17, Z0
+	LONG      $0x487eb262
+	WORD      $0xc172
+	VMOVDQU16 Y0, K1, 32(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+
+	// VCVTNEPS2BF16 Z18, Z0
+	LONG      $0x487eb262
+	WORD      $0xc272
+	VMOVDQU16 Y0, (DX)
+
+	// VCVTNEPS2BF16 Z19, Z0
+	LONG      $0x487eb262
+	WORD      $0xc372
+	VMOVDQU16 Y0, K1, 32(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+
+	// VCVTNEPS2BF16 Z20, Z0
+	LONG      $0x487eb262
+	WORD      $0xc472
+	VMOVDQU16 Y0, (DX)
+
+	// VCVTNEPS2BF16 Z21, Z0
+	LONG      $0x487eb262
+	WORD      $0xc572
+	VMOVDQU16 Y0, K1, 32(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+
+	// VCVTNEPS2BF16 Z22, Z0
+	LONG      $0x487eb262
+	WORD      $0xc672
+	VMOVDQU16 Y0, (DX)
+
+	// VCVTNEPS2BF16 Z23, Z0
+	LONG      $0x487eb262
+	WORD      $0xc772
+	VMOVDQU16 Y0, K1, 32(DX)
+
+done:
+	VZEROUPPER
+	RET
+
 // func rowsF32Z2(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 // Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·rowsF32Z2(SB), NOSPLIT, $0-96
-	MOVQ       k+0(FP), R13
-	MOVQ       segs+8(FP), CX
-	MOVQ       seg+16(FP), BX
-	MOVQ       a+24(FP), SI
-	MOVQ       b+40(FP), DI
-	MOVQ       c+48(FP), DX
-	MOVQ       walk+88(FP), R12
-	MOVQ       (R12), R14
-	MOVQ       8(R12), R15
-	MOVQ       ldc+56(FP), R9
-	SHLQ       $0x02, R9
-	MOVQ       rows+64(FP), R10
-	MOVQ       DX, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	MOVQ       lda+32(FP), R9
-	LEAQ       (R9)(R9*2), R10
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	VPXORD     Z10, Z10, Z10
-	VPXORD     Z11, Z11, Z11
-	VPXORD     Z12, Z12, Z12
-	VPXORD     Z13, Z13, Z13
-	VPXORD     Z14, Z14, Z14
-	VPXORD     Z15, Z15, Z15
-	VPXORD     Z16, Z16, Z16
-	VPXORD     Z17, Z17, Z17
-	VPXORD     Z18, Z18, Z18
-	VPXORD     Z19, Z19, Z19
-	VPXORD     Z20, Z20, Z20
-	VPXORD     Z21, Z21, Z21
-	VPXORD     Z22, Z22, Z22
-	VPXORD     Z23, Z23, Z23
-	TESTQ      CX, CX
-	JZ         stored
+	MOVQ   k+0(FP), R13
+	MOVQ   segs+8(FP), CX
+	MOVQ   seg+16(FP), BX
+	MOVQ   a+24(FP), SI
+	MOVQ   b+40(FP), DI
+	MOVQ   c+48(FP), DX
+	MOVQ   walk+88(FP), R12
+	MOVQ   (R12), R14
+	MOVQ   8(R12), R15
+	MOVQ   ldc+56(FP), R9
+	SHLQ   $0x02, R9
+	MOVQ   rows+64(FP), R10
+	MOVQ   lda+32(FP), R9
+	LEAQ   (R9)(R9*2), R10
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
+	TESTQ  CX, CX
+	JZ     stored
 
 segment:
 	MOVL (BX), R8
 	ADDQ $0x04, BX
 	ADDQ SI, R8
 	LEAQ (R8)(R9*4), R11
+	MOVQ R13, AX
+	DECQ CX
+	JNZ  unit
+	SUBQ $0x08, AX
+	JG   unit
 	MOVQ R13, AX
 
 unit:
@@ -1789,15 +3077,59 @@ unit:
 	MOVQ         16(R12), R15
 
 fetched:
-	ADDQ $0x04, R8
-	ADDQ $0x04, R11
-	ADDQ $0x00000080, DI
-	DECQ AX
-	JNZ  unit
-	DECQ CX
-	JNZ  segment
-	MOVQ R14, (R12)
-	MOVQ R15, 8(R12)
+	ADDQ  $0x04, R8
+	ADDQ  $0x04, R11
+	ADDQ  $0x00000080, DI
+	DECQ  AX
+	JNZ   unit
+	TESTQ CX, CX
+	JNZ   segment
+	MOVQ  R14, (R12)
+	MOVQ  R15, 8(R12)
+	CMPQ  R13, $0x08
+	JLE   stored
+	MOVQ  DX, R14
+	MOVQ  ldc+56(FP), R15
+	SHLQ  $0x02, R15
+	MOVQ  $0x00000008, AX
+
+last:
+	VMOVUPS      (DI), Z1
+	VMOVUPS      64(DI), Z2
+	VBROADCASTSS (R8), Z0
+	VFMADD231PS  Z1, Z0, Z8
+	VFMADD231PS  Z2, Z0, Z9
+	VBROADCASTSS (R8)(R9*1), Z0
+	VFMADD231PS  Z1, Z0, Z10
+	VFMADD231PS  Z2, Z0, Z11
+	VBROADCASTSS (R8)(R9*2), Z0
+	VFMADD231PS  Z1, Z0, Z12
+	VFMADD231PS  Z2, Z0, Z13
+	VBROADCASTSS (R8)(R10*1), Z0
+	VFMADD231PS  Z1, Z0, Z14
+	VFMADD231PS  Z2, Z0, Z15
+	VBROADCASTSS (R11), Z0
+	VFMADD231PS  Z1, Z0, Z16
+	VFMADD231PS  Z2, Z0, Z17
+	VBROADCASTSS (R11)(R9*1), Z0
+	VFMADD231PS  Z1, Z0, Z18
+	VFMADD231PS  Z2, Z0, Z19
+	VBROADCASTSS (R11)(R9*2), Z0
+	VFMADD231PS  Z1, Z0, Z20
+	VFMADD231PS  Z2, Z0, Z21
+	VBROADCASTSS (R11)(R10*1), Z0
+	VFMADD231PS  Z1, Z0, Z22
+	VFMADD231PS  Z2, Z0, Z23
+	PREFETCHT0   3072(DI)
+	PREFETCHT0   3136(DI)
+	PREFETCHT0   (R14)
+	PREFETCHT0   64(R14)
+	ADDQ         R15, R14
+	ADDQ         $0x04, R8
+	ADDQ         $0x04, R11
+	ADDQ         $0x00000080, DI
+	DECQ         AX
+	JNZ          last
 
 stored:
 	MOVQ    ldc+56(FP), R9
@@ -1920,68 +3252,49 @@ done:
 // func rowsBF16Z2(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 // Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·rowsBF16Z2(SB), NOSPLIT, $0-96
-	MOVQ       k+0(FP), R13
-	MOVQ       segs+8(FP), CX
-	MOVQ       seg+16(FP), BX
-	MOVQ       a+24(FP), SI
-	MOVQ       b+40(FP), DI
-	MOVQ       c+48(FP), DX
-	MOVQ       walk+88(FP), R12
-	MOVQ       (R12), R14
-	MOVQ       8(R12), R15
-	MOVQ       ldc+56(FP), R9
-	SHLQ       $0x02, R9
-	MOVQ       rows+64(FP), R10
-	MOVQ       DX, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	MOVQ       lda+32(FP), R9
-	LEAQ       (R9)(R9*2), R10
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	VPXORD     Z10, Z10, Z10
-	VPXORD     Z11, Z11, Z11
-	VPXORD     Z12, Z12, Z12
-	VPXORD     Z13, Z13, Z13
-	VPXORD     Z14, Z14, Z14
-	VPXORD     Z15, Z15, Z15
-	VPXORD     Z16, Z16, Z16
-	VPXORD     Z17, Z17, Z17
-	VPXORD     Z18, Z18, Z18
-	VPXORD     Z19, Z19, Z19
-	VPXORD     Z20, Z20, Z20
-	VPXORD     Z21, Z21, Z21
-	VPXORD     Z22, Z22, Z22
-	VPXORD     Z23, Z23, Z23
-	TESTQ      CX, CX
-	JZ         stored
+	MOVQ   k+0(FP), R13
+	MOVQ   segs+8(FP), CX
+	MOVQ   seg+16(FP), BX
+	MOVQ   a+24(FP), SI
+	MOVQ   b+40(FP), DI
+	MOVQ   c+48(FP), DX
+	MOVQ   walk+88(FP), R12
+	MOVQ   (R12), R14
+	MOVQ   8(R12), R15
+	MOVQ   ldc+56(FP), R9
+	SHLQ   $0x02, R9
+	MOVQ   rows+64(FP), R10
+	MOVQ   lda+32(FP), R9
+	LEAQ   (R9)(R9*2), R10
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
+	TESTQ  CX, CX
+	JZ     stored
 
 segment:
 	MOVL (BX), R8
 	ADDQ $0x04, BX
 	ADDQ SI, R8
 	LEAQ (R8)(R9*4), R11
+	MOVQ R13, AX
+	DECQ CX
+	JNZ  unit
+	SUBQ $0x08, AX
+	JG   unit
 	MOVQ R13, AX
 
 unit:
@@ -2069,15 +3382,107 @@ unit:
 	MOVQ       16(R12), R15
 
 fetched:
-	ADDQ $0x04, R8
-	ADDQ $0x04, R11
-	ADDQ $0x00000080, DI
-	DECQ AX
-	JNZ  unit
-	DECQ CX
-	JNZ  segment
-	MOVQ R14, (R12)
-	MOVQ R15, 8(R12)
+	ADDQ  $0x04, R8
+	ADDQ  $0x04, R11
+	ADDQ  $0x00000080, DI
+	DECQ  AX
+	JNZ   unit
+	TESTQ CX, CX
+	JNZ   segment
+	MOVQ  R14, (R12)
+	MOVQ  R15, 8(R12)
+	CMPQ  R13, $0x08
+	JLE   stored
+	MOVQ  DX, R14
+	MOVQ  ldc+56(FP), R15
+	SHLQ  $0x02, R15
+	MOVQ  $0x00000008, AX
+
+last:
+	VMOVUPS      (DI), Z1
+	VMOVUPS      64(DI), Z2
+	VBROADCASTSS (R8), Z0
+
+	// VDPBF16PS Z1, Z0, Z8
+	LONG $0x487e7262
+	WORD $0xc152
+
+	// VDPBF16PS Z2, Z0, Z9
+	LONG         $0x487e7262
+	WORD         $0xca52
+	VBROADCASTSS (R8)(R9*1), Z0
+
+	// VDPBF16PS Z1, Z0, Z10
+	LONG $0x487e7262
+	WORD $0xd152
+
+	// VDPBF16PS Z2, Z0, Z11
+	LONG         $0x487e7262
+	WORD         $0xda52
+	VBROADCASTSS (R8)(R9*2), Z0
+
+	// VDPBF16PS Z1, Z0, Z12
+	LONG $0x487e7262
+	WORD $0xe152
+
+	// VDPBF16PS Z2, Z0, Z13
+	LONG         $0x487e7262
+	WORD         $0xea52
+	VBROADCASTSS (R8)(R10*1), Z0
+
+	// VDPBF16PS Z1, Z0, Z14
+	LONG $0x487e7262
+	WORD $0xf152
+
+	// VDPBF16PS Z2, Z0, Z15
+	LONG         $0x487e7262
+	WORD         $0xfa52
+	VBROADCASTSS (R11), Z0
+
+	// VDPBF16PS Z1, Z0, Z16
+	LONG $0x487ee262
+	WORD $0xc152
+
+	// VDPBF16PS Z2, Z0, Z17
+	LONG         $0x487ee262
+	WORD         $0xca52
+	VBROADCASTSS (R11)(R9*1), Z0
+
+	// VDPBF16PS Z1, Z0, Z18
+	LONG $0x487ee262
+	WORD $0xd152
+
+	// VDPBF16PS Z2, Z0, Z19
+	LONG         $0x487ee262
+	WORD         $0xda52
+	VBROADCASTSS (R11)(R9*2), Z0
+
+	// VDPBF16PS Z1, Z0, Z20
+	LONG $0x487ee262
+	WORD $0xe152
+
+	// VDPBF16PS Z2, Z0, Z21
+	LONG         $0x487ee262
+	WORD         $0xea52
+	VBROADCASTSS (R11)(R10*1), Z0
+
+	// VDPBF16PS Z1, Z0, Z22
+	LONG $0x487ee262
+	WORD $0xf152
+
+	// VDPBF16PS Z2, Z0, Z23
+	LONG       $0x487ee262
+	WORD       $0xfa52
+	PREFETCHT0 3072(DI)
+	PREFETCHT0 3136(DI)
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	ADDQ       $0x04, R8
+	ADDQ       $0x04, R11
+	ADDQ       $0x00000080, DI
+	DECQ       AX
+	JNZ        last
 
 stored:
 	MOVQ    ldc+56(FP), R9
@@ -2197,69 +3602,399 @@ done:
 	VZEROUPPER
 	RET
 
-// func tileI8Z2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
-// Requires: AVX, AVX512F, AVX512VNNI, BMI2, MMX+
-TEXT ·tileI8Z2(SB), NOSPLIT, $0-88
-	MOVQ       k+0(FP), R13
-	MOVQ       segs+8(FP), CX
-	MOVQ       seg+16(FP), BX
-	MOVQ       a+24(FP), SI
-	MOVQ       b+32(FP), DI
-	MOVQ       c+40(FP), DX
-	MOVQ       walk+80(FP), R12
-	MOVQ       (R12), R14
-	MOVQ       8(R12), R15
-	MOVQ       ldc+48(FP), R9
-	SHLQ       $0x02, R9
-	MOVQ       rows+56(FP), R10
-	MOVQ       DX, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	VMOVUPS    (DI), Z8
-	VMOVAPS    Z8, Z10
-	VMOVAPS    Z8, Z12
-	VMOVAPS    Z8, Z14
-	VMOVAPS    Z8, Z16
-	VMOVAPS    Z8, Z18
-	VMOVAPS    Z8, Z20
-	VMOVAPS    Z8, Z22
-	VMOVUPS    64(DI), Z9
-	VMOVAPS    Z9, Z11
-	VMOVAPS    Z9, Z13
-	VMOVAPS    Z9, Z15
-	VMOVAPS    Z9, Z17
-	VMOVAPS    Z9, Z19
-	VMOVAPS    Z9, Z21
-	VMOVAPS    Z9, Z23
-	ADDQ       $0x00000080, DI
-	TESTQ      CX, CX
-	JZ         stored
+// func rowsRoundedBF16Z2(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2, MMX+
+TEXT ·rowsRoundedBF16Z2(SB), NOSPLIT, $0-96
+	MOVQ   k+0(FP), R13
+	MOVQ   segs+8(FP), CX
+	MOVQ   seg+16(FP), BX
+	MOVQ   a+24(FP), SI
+	MOVQ   b+40(FP), DI
+	MOVQ   c+48(FP), DX
+	MOVQ   walk+88(FP), R12
+	MOVQ   (R12), R14
+	MOVQ   8(R12), R15
+	MOVQ   ldc+56(FP), R9
+	SHLQ   $0x01, R9
+	MOVQ   rows+64(FP), R10
+	MOVQ   lda+32(FP), R9
+	LEAQ   (R9)(R9*2), R10
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
+	TESTQ  CX, CX
+	JZ     stored
 
 segment:
 	MOVL (BX), R8
 	ADDQ $0x04, BX
 	ADDQ SI, R8
+	LEAQ (R8)(R9*4), R11
+	MOVQ R13, AX
+	DECQ CX
+	JNZ  unit
+	SUBQ $0x08, AX
+	JG   unit
+	MOVQ R13, AX
+
+unit:
+	VMOVUPS      (DI), Z1
+	VMOVUPS      64(DI), Z2
+	VBROADCASTSS (R8), Z0
+
+	// VDPBF16PS Z1, Z0, Z8
+	LONG $0x487e7262
+	WORD $0xc152
+
+	// VDPBF16PS Z2, Z0, Z9
+	LONG         $0x487e7262
+	WORD         $0xca52
+	VBROADCASTSS (R8)(R9*1), Z0
+
+	// VDPBF16PS Z1, Z0, Z10
+	LONG $0x487e7262
+	WORD $0xd152
+
+	// VDPBF16PS Z2, Z0, Z11
+	LONG         $0x487e7262
+	WORD         $0xda52
+	VBROADCASTSS (R8)(R9*2), Z0
+
+	// VDPBF16PS Z1, Z0, Z12
+	LONG $0x487e7262
+	WORD $0xe152
+
+	// VDPBF16PS Z2, Z0, Z13
+	LONG         $0x487e7262
+	WORD         $0xea52
+	VBROADCASTSS (R8)(R10*1), Z0
+
+	// VDPBF16PS Z1, Z0, Z14
+	LONG $0x487e7262
+	WORD $0xf152
+
+	// VDPBF16PS Z2, Z0, Z15
+	LONG         $0x487e7262
+	WORD         $0xfa52
+	VBROADCASTSS (R11), Z0
+
+	// VDPBF16PS Z1, Z0, Z16
+	LONG $0x487ee262
+	WORD $0xc152
+
+	// VDPBF16PS Z2, Z0, Z17
+	LONG         $0x487ee262
+	WORD         $0xca52
+	VBROADCASTSS (R11)(R9*1), Z0
+
+	// VDPBF16PS Z1, Z0, Z18
+	LONG $0x487ee262
+	WORD $0xd152
+
+	// VDPBF16PS Z2, Z0, Z19
+	LONG         $0x487ee262
+	WORD         $0xda52
+	VBROADCASTSS (R11)(R9*2), Z0
+
+	// VDPBF16PS Z1, Z0, Z20
+	LONG $0x487ee262
+	WORD $0xe152
+
+	// VDPBF16PS Z2, Z0, Z21
+	LONG         $0x487ee262
+	WORD         $0xea52
+	VBROADCASTSS (R11)(R10*1), Z0
+
+	// VDPBF16PS Z1, Z0, Z22
+	LONG $0x487ee262
+	WORD $0xf152
+
+	// VDPBF16PS Z2, Z0, Z23
+	LONG       $0x487ee262
+	WORD       $0xfa52
+	PREFETCHT0 3072(DI)
+	PREFETCHT0 3136(DI)
+	PREFETCHT1 (R14)
+	ADDQ       $0x40, R14
+	DECQ       R15
+	JNZ        fetched
+	ADDQ       24(R12), R14
+	MOVQ       16(R12), R15
+
+fetched:
+	ADDQ  $0x04, R8
+	ADDQ  $0x04, R11
+	ADDQ  $0x00000080, DI
+	DECQ  AX
+	JNZ   unit
+	TESTQ CX, CX
+	JNZ   segment
+	MOVQ  R14, (R12)
+	MOVQ  R15, 8(R12)
+	CMPQ  R13, $0x08
+	JLE   stored
+	MOVQ  DX, R14
+	MOVQ  ldc+56(FP), R15
+	SHLQ  $0x01, R15
+	MOVQ  $0x00000008, AX
+
+last:
+	VMOVUPS      (DI), Z1
+	VMOVUPS      64(DI), Z2
+	VBROADCASTSS (R8), Z0
+
+	// VDPBF16PS Z1, Z0, Z8
+	LONG $0x487e7262
+	WORD $0xc152
+
+	// VDPBF16PS Z2, Z0, Z9
+	LONG         $0x487e7262
+	WORD         $0xca52
+	VBROADCASTSS (R8)(R9*1), Z0
+
+	// VDPBF16PS Z1, Z0, Z10
+	LONG $0x487e7262
+	WORD $0xd152
+
+	// VDPBF16PS Z2, Z0, Z11
+	LONG         $0x487e7262
+	WORD         $0xda52
+	VBROADCASTSS (R8)(R9*2), Z0
+
+	// VDPBF16PS Z1, Z0, Z12
+	LONG $0x487e7262
+	WORD $0xe152
+
+	// VDPBF16PS Z2, Z0, Z13
+	LONG         $0x487e7262
+	WORD         $0xea52
+	VBROADCASTSS (R8)(R10*1), Z0
+
+	// VDPBF16PS Z1, Z0, Z14
+	LONG $0x487e7262
+	WORD $0xf152
+
+	// VDPBF16PS Z2, Z0, Z15
+	LONG         $0x487e7262
+	WORD         $0xfa52
+	VBROADCASTSS (R11), Z0
+
+	// VDPBF16PS Z1, Z0, Z16
+	LONG $0x487ee262
+	WORD $0xc152
+
+	// VDPBF16PS Z2, Z0, Z17
+	LONG         $0x487ee262
+	WORD         $0xca52
+	VBROADCASTSS (R11)(R9*1), Z0
+
+	// VDPBF16PS Z1, Z0, Z18
+	LONG $0x487ee262
+	WORD $0xd152
+
+	// VDPBF16PS Z2, Z0, Z19
+	LONG         $0x487ee262
+	WORD         $0xda52
+	VBROADCASTSS (R11)(R9*2), Z0
+
+	// VDPBF16PS Z1, Z0, Z20
+	LONG $0x487ee262
+	WORD $0xe152
+
+	// VDPBF16PS Z2, Z0, Z21
+	LONG         $0x487ee262
+	WORD         $0xea52
+	VBROADCASTSS (R11)(R10*1), Z0
+
+	// VDPBF16PS Z1, Z0, Z22
+	LONG $0x487ee262
+	WORD $0xf152
+
+	// VDPBF16PS Z2, Z0, Z23
+	LONG       $0x487ee262
+	WORD       $0xfa52
+	PREFETCHT0 3072(DI)
+	PREFETCHT0 3136(DI)
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	ADDQ       $0x04, R8
+	ADDQ       $0x04, R11
+	ADDQ       $0x00000080, DI
+	DECQ       AX
+	JNZ        last
+
+stored:
+	MOVQ  ldc+56(FP), R9
+	SHLQ  $0x01, R9
+	MOVQ  rows+64(FP), R10
+	MOVQ  cols+72(FP), R12
+	SUBQ  $0x10, R12
+	MOVQ  $-1, R11
+	BZHIQ R12, R11, R11
+	KMOVW R11, K1
+
+	// VCVTNEPS2BF16 Z8, Z0
+	LONG      $0x487ed262
+	WORD      $0xc072
+	VMOVDQU16 Y0, (DX)
+
+	// VCVTNEPS2BF16 Z9, Z0
+	LONG      $0x487ed262
+	WORD      $0xc172
+	VMOVDQU16 Y0, K1, 32(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+
+	// VCVTNEPS2BF16 Z10, Z0
+	LONG      $0x487ed262
+	WORD      $0xc272
+	VMOVDQU16 Y0, (DX)
+
+	// VCVTNEPS2BF16 Z11, Z0
+	LONG      $0x487ed262
+	WORD      $0xc372
+	VMOVDQU16 Y0, K1, 32(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+
+	// VCVTNEPS2BF16 Z12, Z0
+	LONG      $0x487ed262
+	WORD      $0xc472
+	VMOVDQU16 Y0, (DX)
+
+	// VCVTNEPS2BF16 Z13, Z0
+	LONG      $0x487ed262
+	WORD      $0xc572
+	VMOVDQU16 Y0, K1, 32(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+
+	// VCVTNEPS2BF16 Z14, Z0
+	LONG      $0x487ed262
+	WORD      $0xc672
+	VMOVDQU16 Y0, (DX)
+
+	// VCVTNEPS2BF16 Z15, Z0
+	LONG      $0x487ed262
+	WORD      $0xc772
+	VMOVDQU16 Y0, K1, 32(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+
+	// VCVTNEPS2BF16 Z16, Z0
+	LONG      $0x487eb262
+	WORD      $0xc072
+	VMOVDQU16 Y0, (DX)
+
+	// VCVTNEPS2BF16 Z17, Z0
+	LONG      $0x487eb262
+	WORD      $0xc172
+	VMOVDQU16 Y0, K1, 32(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+
+	// VCVTNEPS2BF16 Z18, Z0
+	LONG      $0x487eb262
+	WORD      $0xc272
+	VMOVDQU16 Y0, (DX)
+
+	// VCVTNEPS2BF16 Z19, Z0
+	LONG      $0x487eb262
+	WORD      $0xc372
+	VMOVDQU16 Y0, K1, 32(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+
+	// VCVTNEPS2BF16 Z20, Z0
+	LONG      $0x487eb262
+	WORD      $0xc472
+	VMOVDQU16 Y0, (DX)
+
+	// VCVTNEPS2BF16 Z21, Z0
+	LONG      $0x487eb262
+	WORD      $0xc572
+	VMOVDQU16 Y0, K1, 32(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+
+	// VCVTNEPS2BF16 Z22, Z0
+	LONG      $0x487eb262
+	WORD      $0xc672
+	VMOVDQU16 Y0, (DX)
+
+	// VCVTNEPS2BF16 Z23, Z0
+	LONG      $0x487eb262
+	WORD      $0xc772
+	VMOVDQU16 Y0, K1, 32(DX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func tileI8Z2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
+// Requires: AVX, AVX512F, AVX512VNNI, BMI2, MMX+
+TEXT ·tileI8Z2(SB), NOSPLIT, $0-88
+	MOVQ    k+0(FP), R13
+	MOVQ    segs+8(FP), CX
+	MOVQ    seg+16(FP), BX
+	MOVQ    a+24(FP), SI
+	MOVQ    b+32(FP), DI
+	MOVQ    c+40(FP), DX
+	MOVQ    walk+80(FP), R12
+	MOVQ    (R12), R14
+	MOVQ    8(R12), R15
+	MOVQ    ldc+48(FP), R9
+	SHLQ    $0x02, R9
+	MOVQ    rows+56(FP), R10
+	VMOVUPS (DI), Z8
+	VMOVAPS Z8, Z10
+	VMOVAPS Z8, Z12
+	VMOVAPS Z8, Z14
+	VMOVAPS Z8, Z16
+	VMOVAPS Z8, Z18
+	VMOVAPS Z8, Z20
+	VMOVAPS Z8, Z22
+	VMOVUPS 64(DI), Z9
+	VMOVAPS Z9, Z11
+	VMOVAPS Z9, Z13
+	VMOVAPS Z9, Z15
+	VMOVAPS Z9, Z17
+	VMOVAPS Z9, Z19
+	VMOVAPS Z9, Z21
+	VMOVAPS Z9, Z23
+	ADDQ    $0x00000080, DI
+	TESTQ   CX, CX
+	JZ      stored
+
+segment:
+	MOVL (BX), R8
+	ADDQ $0x04, BX
+	ADDQ SI, R8
+	MOVQ R13, AX
+	DECQ CX
+	JNZ  unit
+	SUBQ $0x08, AX
+	JG   unit
 	MOVQ R13, AX
 
 unit:
@@ -2299,14 +4034,57 @@ unit:
 	MOVQ         16(R12), R15
 
 fetched:
-	ADDQ $0x20, R8
-	ADDQ $0x00000080, DI
-	DECQ AX
-	JNZ  unit
-	DECQ CX
-	JNZ  segment
-	MOVQ R14, (R12)
-	MOVQ R15, 8(R12)
+	ADDQ  $0x20, R8
+	ADDQ  $0x00000080, DI
+	DECQ  AX
+	JNZ   unit
+	TESTQ CX, CX
+	JNZ   segment
+	MOVQ  R14, (R12)
+	MOVQ  R15, 8(R12)
+	CMPQ  R13, $0x08
+	JLE   stored
+	MOVQ  DX, R14
+	MOVQ  ldc+48(FP), R15
+	SHLQ  $0x02, R15
+	MOVQ  $0x00000008, AX
+
+last:
+	VMOVUPS      (DI), Z1
+	VMOVUPS      64(DI), Z2
+	VBROADCASTSS (R8), Z0
+	VPDPBUSD     Z1, Z0, Z8
+	VPDPBUSD     Z2, Z0, Z9
+	VBROADCASTSS 4(R8), Z0
+	VPDPBUSD     Z1, Z0, Z10
+	VPDPBUSD     Z2, Z0, Z11
+	VBROADCASTSS 8(R8), Z0
+	VPDPBUSD     Z1, Z0, Z12
+	VPDPBUSD     Z2, Z0, Z13
+	VBROADCASTSS 12(R8), Z0
+	VPDPBUSD     Z1, Z0, Z14
+	VPDPBUSD     Z2, Z0, Z15
+	VBROADCASTSS 16(R8), Z0
+	VPDPBUSD     Z1, Z0, Z16
+	VPDPBUSD     Z2, Z0, Z17
+	VBROADCASTSS 20(R8), Z0
+	VPDPBUSD     Z1, Z0, Z18
+	VPDPBUSD     Z2, Z0, Z19
+	VBROADCASTSS 24(R8), Z0
+	VPDPBUSD     Z1, Z0, Z20
+	VPDPBUSD     Z2, Z0, Z21
+	VBROADCASTSS 28(R8), Z0
+	VPDPBUSD     Z1, Z0, Z22
+	VPDPBUSD     Z2, Z0, Z23
+	PREFETCHT0   3072(DI)
+	PREFETCHT0   3136(DI)
+	PREFETCHT0   (R14)
+	PREFETCHT0   64(R14)
+	ADDQ         R15, R14
+	ADDQ         $0x20, R8
+	ADDQ         $0x00000080, DI
+	DECQ         AX
+	JNZ          last
 
 stored:
 	MOVQ    cols+64(FP), R12
@@ -2423,44 +4201,300 @@ done:
 	VZEROUPPER
 	RET
 
-// func tileF32Y2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
-// Requires: AVX, FMA3, MMX+
-TEXT ·tileF32Y2(SB), NOSPLIT, $0-88
-	MOVQ       k+0(FP), R13
-	MOVQ       segs+8(FP), CX
-	MOVQ       seg+16(FP), BX
-	MOVQ       a+24(FP), SI
-	MOVQ       b+32(FP), DI
-	MOVQ       c+40(FP), DX
-	MOVQ       walk+80(FP), R12
-	MOVQ       (R12), R14
-	MOVQ       8(R12), R15
-	MOVQ       ldc+48(FP), R9
-	SHLQ       $0x02, R9
-	MOVQ       rows+56(FP), R10
-	MOVQ       DX, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	VXORPS     Y4, Y4, Y4
-	VXORPS     Y5, Y5, Y5
-	VXORPS     Y6, Y6, Y6
-	VXORPS     Y7, Y7, Y7
-	VXORPS     Y8, Y8, Y8
-	VXORPS     Y9, Y9, Y9
-	VXORPS     Y10, Y10, Y10
-	VXORPS     Y11, Y11, Y11
-	TESTQ      CX, CX
-	JZ         stored
+// func rowsI8Z2(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
+// Requires: AVX, AVX512F, AVX512VNNI, BMI2, MMX+
+TEXT ·rowsI8Z2(SB), NOSPLIT, $0-96
+	MOVQ         k+0(FP), R13
+	MOVQ         segs+8(FP), CX
+	MOVQ         seg+16(FP), BX
+	MOVQ         a+24(FP), SI
+	MOVQ         b+40(FP), DI
+	MOVQ         c+48(FP), DX
+	MOVQ         walk+88(FP), R12
+	MOVQ         (R12), R14
+	MOVQ         8(R12), R15
+	MOVQ         ldc+56(FP), R9
+	SHLQ         $0x02, R9
+	MOVQ         rows+64(FP), R10
+	MOVQ         lda+32(FP), R9
+	LEAQ         (R9)(R9*2), R10
+	VBROADCASTSS flip<>+0(SB), Z4
+	VMOVUPS      (DI), Z8
+	VMOVAPS      Z8, Z10
+	VMOVAPS      Z8, Z12
+	VMOVAPS      Z8, Z14
+	VMOVAPS      Z8, Z16
+	VMOVAPS      Z8, Z18
+	VMOVAPS      Z8, Z20
+	VMOVAPS      Z8, Z22
+	VMOVUPS      64(DI), Z9
+	VMOVAPS      Z9, Z11
+	VMOVAPS      Z9, Z13
+	VMOVAPS      Z9, Z15
+	VMOVAPS      Z9, Z17
+	VMOVAPS      Z9, Z19
+	VMOVAPS      Z9, Z21
+	VMOVAPS      Z9, Z23
+	ADDQ         $0x00000080, DI
+	TESTQ        CX, CX
+	JZ           stored
 
 segment:
 	MOVL (BX), R8
 	ADDQ $0x04, BX
 	ADDQ SI, R8
+	LEAQ (R8)(R9*4), R11
+	MOVQ R13, AX
+	DECQ CX
+	JNZ  unit
+	SUBQ $0x08, AX
+	JG   unit
+	MOVQ R13, AX
+
+unit:
+	VMOVUPS     (DI), Z1
+	VMOVUPS     64(DI), Z2
+	VPXORD.BCST (R8), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z8
+	VPDPBUSD    Z2, Z0, Z9
+	VPXORD.BCST (R8)(R9*1), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z10
+	VPDPBUSD    Z2, Z0, Z11
+	VPXORD.BCST (R8)(R9*2), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z12
+	VPDPBUSD    Z2, Z0, Z13
+	VPXORD.BCST (R8)(R10*1), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z14
+	VPDPBUSD    Z2, Z0, Z15
+	VPXORD.BCST (R11), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z16
+	VPDPBUSD    Z2, Z0, Z17
+	VPXORD.BCST (R11)(R9*1), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z18
+	VPDPBUSD    Z2, Z0, Z19
+	VPXORD.BCST (R11)(R9*2), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z20
+	VPDPBUSD    Z2, Z0, Z21
+	VPXORD.BCST (R11)(R10*1), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z22
+	VPDPBUSD    Z2, Z0, Z23
+	PREFETCHT0  3072(DI)
+	PREFETCHT0  3136(DI)
+	PREFETCHT1  (R14)
+	ADDQ        $0x40, R14
+	DECQ        R15
+	JNZ         fetched
+	ADDQ        24(R12), R14
+	MOVQ        16(R12), R15
+
+fetched:
+	ADDQ  $0x04, R8
+	ADDQ  $0x04, R11
+	ADDQ  $0x00000080, DI
+	DECQ  AX
+	JNZ   unit
+	TESTQ CX, CX
+	JNZ   segment
+	MOVQ  R14, (R12)
+	MOVQ  R15, 8(R12)
+	CMPQ  R13, $0x08
+	JLE   stored
+	MOVQ  DX, R14
+	MOVQ  ldc+56(FP), R15
+	SHLQ  $0x02, R15
+	MOVQ  $0x00000008, AX
+
+last:
+	VMOVUPS     (DI), Z1
+	VMOVUPS     64(DI), Z2
+	VPXORD.BCST (R8), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z8
+	VPDPBUSD    Z2, Z0, Z9
+	VPXORD.BCST (R8)(R9*1), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z10
+	VPDPBUSD    Z2, Z0, Z11
+	VPXORD.BCST (R8)(R9*2), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z12
+	VPDPBUSD    Z2, Z0, Z13
+	VPXORD.BCST (R8)(R10*1), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z14
+	VPDPBUSD    Z2, Z0, Z15
+	VPXORD.BCST (R11), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z16
+	VPDPBUSD    Z2, Z0, Z17
+	VPXORD.BCST (R11)(R9*1), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z18
+	VPDPBUSD    Z2, Z0, Z19
+	VPXORD.BCST (R11)(R9*2), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z20
+	VPDPBUSD    Z2, Z0, Z21
+	VPXORD.BCST (R11)(R10*1), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z22
+	VPDPBUSD    Z2, Z0, Z23
+	PREFETCHT0  3072(DI)
+	PREFETCHT0  3136(DI)
+	PREFETCHT0  (R14)
+	PREFETCHT0  64(R14)
+	ADDQ        R15, R14
+	ADDQ        $0x04, R8
+	ADDQ        $0x04, R11
+	ADDQ        $0x00000080, DI
+	DECQ        AX
+	JNZ         last
+
+stored:
+	MOVQ    ldc+56(FP), R9
+	SHLQ    $0x02, R9
+	MOVQ    rows+64(FP), R10
+	MOVQ    cols+72(FP), R12
+	SUBQ    $0x10, R12
+	MOVQ    $-1, R11
+	BZHIQ   R12, R11, R11
+	KMOVW   R11, K1
+	MOVQ    add+80(FP), R11
+	TESTQ   R11, R11
+	JNZ     add
+	VMOVUPS Z8, (DX)
+	VMOVUPS Z9, K1, 64(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z10, (DX)
+	VMOVUPS Z11, K1, 64(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z12, (DX)
+	VMOVUPS Z13, K1, 64(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z14, (DX)
+	VMOVUPS Z15, K1, 64(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z16, (DX)
+	VMOVUPS Z17, K1, 64(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z18, (DX)
+	VMOVUPS Z19, K1, 64(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z20, (DX)
+	VMOVUPS Z21, K1, 64(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z22, (DX)
+	VMOVUPS Z23, K1, 64(DX)
+	JMP     done
+
+add:
+	VPADDD    (DX), Z8, Z8
+	VMOVUPS   Z8, (DX)
+	VMOVUPS.Z 64(DX), K1, Z0
+	VPADDD    Z0, Z9, Z9
+	VMOVUPS   Z9, K1, 64(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VPADDD    (DX), Z10, Z10
+	VMOVUPS   Z10, (DX)
+	VMOVUPS.Z 64(DX), K1, Z0
+	VPADDD    Z0, Z11, Z11
+	VMOVUPS   Z11, K1, 64(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VPADDD    (DX), Z12, Z12
+	VMOVUPS   Z12, (DX)
+	VMOVUPS.Z 64(DX), K1, Z0
+	VPADDD    Z0, Z13, Z13
+	VMOVUPS   Z13, K1, 64(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VPADDD    (DX), Z14, Z14
+	VMOVUPS   Z14, (DX)
+	VMOVUPS.Z 64(DX), K1, Z0
+	VPADDD    Z0, Z15, Z15
+	VMOVUPS   Z15, K1, 64(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VPADDD    (DX), Z16, Z16
+	VMOVUPS   Z16, (DX)
+	VMOVUPS.Z 64(DX), K1, Z0
+	VPADDD    Z0, Z17, Z17
+	VMOVUPS   Z17, K1, 64(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VPADDD    (DX), Z18, Z18
+	VMOVUPS   Z18, (DX)
+	VMOVUPS.Z 64(DX), K1, Z0
+	VPADDD    Z0, Z19, Z19
+	VMOVUPS   Z19, K1, 64(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VPADDD    (DX), Z20, Z20
+	VMOVUPS   Z20, (DX)
+	VMOVUPS.Z 64(DX), K1, Z0
+	VPADDD    Z0, Z21, Z21
+	VMOVUPS   Z21, K1, 64(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VPADDD    (DX), Z22, Z22
+	VMOVUPS   Z22, (DX)
+	VMOVUPS.Z 64(DX), K1, Z0
+	VPADDD    Z0, Z23, Z23
+	VMOVUPS   Z23, K1, 64(DX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func tileF32Y2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
+// Requires: AVX, FMA3, MMX+
+TEXT ·tileF32Y2(SB), NOSPLIT, $0-88
+	MOVQ   k+0(FP), R13
+	MOVQ   segs+8(FP), CX
+	MOVQ   seg+16(FP), BX
+	MOVQ   a+24(FP), SI
+	MOVQ   b+32(FP), DI
+	MOVQ   c+40(FP), DX
+	MOVQ   walk+80(FP), R12
+	MOVQ   (R12), R14
+	MOVQ   8(R12), R15
+	MOVQ   ldc+48(FP), R9
+	SHLQ   $0x02, R9
+	MOVQ   rows+56(FP), R10
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	TESTQ  CX, CX
+	JZ     stored
+
+segment:
+	MOVL (BX), R8
+	ADDQ $0x04, BX
+	ADDQ SI, R8
+	MOVQ R13, AX
+	DECQ CX
+	JNZ  unit
+	SUBQ $0x04, AX
+	JG   unit
 	MOVQ R13, AX
 
 unit:
@@ -2488,14 +4522,44 @@ unit:
 	MOVQ         16(R12), R15
 
 fetched:
-	ADDQ $0x20, R8
-	ADDQ $0x00000040, DI
-	DECQ AX
-	JNZ  unit
-	DECQ CX
-	JNZ  segment
-	MOVQ R14, (R12)
-	MOVQ R15, 8(R12)
+	ADDQ  $0x20, R8
+	ADDQ  $0x00000040, DI
+	DECQ  AX
+	JNZ   unit
+	TESTQ CX, CX
+	JNZ   segment
+	MOVQ  R14, (R12)
+	MOVQ  R15, 8(R12)
+	CMPQ  R13, $0x04
+	JLE   stored
+	MOVQ  DX, R14
+	MOVQ  ldc+48(FP), R15
+	SHLQ  $0x02, R15
+	MOVQ  $0x00000004, AX
+
+last:
+	VMOVUPS      (DI), Y1
+	VMOVUPS      32(DI), Y2
+	VBROADCASTSS (R8), Y0
+	VFMADD231PS  Y1, Y0, Y4
+	VFMADD231PS  Y2, Y0, Y5
+	VBROADCASTSS 4(R8), Y0
+	VFMADD231PS  Y1, Y0, Y6
+	VFMADD231PS  Y2, Y0, Y7
+	VBROADCASTSS 8(R8), Y0
+	VFMADD231PS  Y1, Y0, Y8
+	VFMADD231PS  Y2, Y0, Y9
+	VBROADCASTSS 12(R8), Y0
+	VFMADD231PS  Y1, Y0, Y10
+	VFMADD231PS  Y2, Y0, Y11
+	PREFETCHT0   3072(DI)
+	PREFETCHT0   3104(DI)
+	PREFETCHT0   (R14)
+	ADDQ         R15, R14
+	ADDQ         $0x20, R8
+	ADDQ         $0x00000040, DI
+	DECQ         AX
+	JNZ          last
 
 stored:
 	MOVQ       cols+64(FP), R12
@@ -2563,41 +4627,38 @@ done:
 // func tileI16Y2(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 // Requires: AVX, AVX2, MMX+
 TEXT ·tileI16Y2(SB), NOSPLIT, $0-88
-	MOVQ       k+0(FP), R13
-	MOVQ       segs+8(FP), CX
-	MOVQ       seg+16(FP), BX
-	MOVQ       a+24(FP), SI
-	MOVQ       b+32(FP), DI
-	MOVQ       c+40(FP), DX
-	MOVQ       walk+80(FP), R12
-	MOVQ       (R12), R14
-	MOVQ       8(R12), R15
-	MOVQ       ldc+48(FP), R9
-	SHLQ       $0x02, R9
-	MOVQ       rows+56(FP), R10
-	MOVQ       DX, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	VXORPS     Y4, Y4, Y4
-	VXORPS     Y5, Y5, Y5
-	VXORPS     Y6, Y6, Y6
-	VXORPS     Y7, Y7, Y7
-	VXORPS     Y8, Y8, Y8
-	VXORPS     Y9, Y9, Y9
-	VXORPS     Y10, Y10, Y10
-	VXORPS     Y11, Y11, Y11
-	TESTQ      CX, CX
-	JZ         stored
+	MOVQ   k+0(FP), R13
+	MOVQ   segs+8(FP), CX
+	MOVQ   seg+16(FP), BX
+	MOVQ   a+24(FP), SI
+	MOVQ   b+32(FP), DI
+	MOVQ   c+40(FP), DX
+	MOVQ   walk+80(FP), R12
+	MOVQ   (R12), R14
+	MOVQ   8(R12), R15
+	MOVQ   ldc+48(FP), R9
+	SHLQ   $0x02, R9
+	MOVQ   rows+56(FP), R10
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	TESTQ  CX, CX
+	JZ     stored
 
 segment:
 	MOVL (BX), R8
 	ADDQ $0x04, BX
 	ADDQ SI, R8
+	MOVQ R13, AX
+	DECQ CX
+	JNZ  unit
+	SUBQ $0x04, AX
+	JG   unit
 	MOVQ R13, AX
 
 unit:
@@ -2639,14 +4700,58 @@ unit:
 	MOVQ         16(R12), R15
 
 fetched:
-	ADDQ $0x20, R8
-	ADDQ $0x00000040, DI
-	DECQ AX
-	JNZ  unit
-	DECQ CX
-	JNZ  segment
-	MOVQ R14, (R12)
-	MOVQ R15, 8(R12)
+	ADDQ  $0x20, R8
+	ADDQ  $0x00000040, DI
+	DECQ  AX
+	JNZ   unit
+	TESTQ CX, CX
+	JNZ   segment
+	MOVQ  R14, (R12)
+	MOVQ  R15, 8(R12)
+	CMPQ  R13, $0x04
+	JLE   stored
+	MOVQ  DX, R14
+	MOVQ  ldc+48(FP), R15
+	SHLQ  $0x02, R15
+	MOVQ  $0x00000004, AX
+
+last:
+	VBROADCASTSS (R8), Y1
+	VMOVUPS      (DI), Y2
+	VPMADDWD     Y2, Y1, Y0
+	VPADDD       Y0, Y4, Y4
+	VMOVUPS      32(DI), Y3
+	VPMADDWD     Y3, Y1, Y0
+	VPADDD       Y0, Y5, Y5
+	VBROADCASTSS 4(R8), Y1
+	VMOVUPS      (DI), Y2
+	VPMADDWD     Y2, Y1, Y0
+	VPADDD       Y0, Y6, Y6
+	VMOVUPS      32(DI), Y3
+	VPMADDWD     Y3, Y1, Y0
+	VPADDD       Y0, Y7, Y7
+	VBROADCASTSS 8(R8), Y1
+	VMOVUPS      (DI), Y2
+	VPMADDWD     Y2, Y1, Y0
+	VPADDD       Y0, Y8, Y8
+	VMOVUPS      32(DI), Y3
+	VPMADDWD     Y3, Y1, Y0
+	VPADDD       Y0, Y9, Y9
+	VBROADCASTSS 12(R8), Y1
+	VMOVUPS      (DI), Y2
+	VPMADDWD     Y2, Y1, Y0
+	VPADDD       Y0, Y10, Y10
+	VMOVUPS      32(DI), Y3
+	VPMADDWD     Y3, Y1, Y0
+	VPADDD       Y0, Y11, Y11
+	PREFETCHT0   3072(DI)
+	PREFETCHT0   3104(DI)
+	PREFETCHT0   (R14)
+	ADDQ         R15, R14
+	ADDQ         $0x20, R8
+	ADDQ         $0x00000040, DI
+	DECQ         AX
+	JNZ          last
 
 stored:
 	MOVQ       cols+64(FP), R12
@@ -2714,81 +4819,54 @@ done:
 // func tileF32Z3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 // Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tileF32Z3(SB), NOSPLIT, $0-88
-	MOVQ       k+0(FP), R13
-	MOVQ       segs+8(FP), CX
-	MOVQ       seg+16(FP), BX
-	MOVQ       a+24(FP), SI
-	MOVQ       b+32(FP), DI
-	MOVQ       c+40(FP), DX
-	MOVQ       walk+80(FP), R12
-	MOVQ       (R12), R14
-	MOVQ       8(R12), R15
-	MOVQ       ldc+48(FP), R9
-	SHLQ       $0x02, R9
-	MOVQ       rows+56(FP), R10
-	MOVQ       DX, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	VPXORD     Z10, Z10, Z10
-	VPXORD     Z11, Z11, Z11
-	VPXORD     Z12, Z12, Z12
-	VPXORD     Z13, Z13, Z13
-	VPXORD     Z14, Z14, Z14
-	VPXORD     Z15, Z15, Z15
-	VPXORD     Z16, Z16, Z16
-	VPXORD     Z17, Z17, Z17
-	VPXORD     Z18, Z18, Z18
-	VPXORD     Z19, Z19, Z19
-	VPXORD     Z20, Z20, Z20
-	VPXORD     Z21, Z21, Z21
-	VPXORD     Z22, Z22, Z22
-	VPXORD     Z23, Z23, Z23
-	VPXORD     Z24, Z24, Z24
-	VPXORD     Z25, Z25, Z25
-	VPXORD     Z26, Z26, Z26
-	VPXORD     Z27, Z27, Z27
-	VPXORD     Z28, Z28, Z28
-	VPXORD     Z29, Z29, Z29
-	VPXORD     Z30, Z30, Z30
-	VPXORD     Z31, Z31, Z31
-	TESTQ      CX, CX
-	JZ         stored
+	MOVQ   k+0(FP), R13
+	MOVQ   segs+8(FP), CX
+	MOVQ   seg+16(FP), BX
+	MOVQ   a+24(FP), SI
+	MOVQ   b+32(FP), DI
+	MOVQ   c+40(FP), DX
+	MOVQ   walk+80(FP), R12
+	MOVQ   (R12), R14
+	MOVQ   8(R12), R15
+	MOVQ   ldc+48(FP), R9
+	SHLQ   $0x02, R9
+	MOVQ   rows+56(FP), R10
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
+	VPXORD Z24, Z24, Z24
+	VPXORD Z25, Z25, Z25
+	VPXORD Z26, Z26, Z26
+	VPXORD Z27, Z27, Z27
+	VPXORD Z28, Z28, Z28
+	VPXORD Z29, Z29, Z29
+	VPXORD Z30, Z30, Z30
+	VPXORD Z31, Z31, Z31
+	TESTQ  CX, CX
+	JZ     stored
 
 segment:
 	MOVL (BX), R8
 	ADDQ $0x04, BX
 	ADDQ SI, R8
+	MOVQ R13, AX
+	DECQ CX
+	JNZ  unit
+	SUBQ $0x08, AX
+	JG   unit
 	MOVQ R13, AX
 
 unit:
@@ -2838,14 +4916,68 @@ unit:
 	MOVQ         16(R12), R15
 
 fetched:
-	ADDQ $0x20, R8
-	ADDQ $0x000000c0, DI
-	DECQ AX
-	JNZ  unit
-	DECQ CX
-	JNZ  segment
-	MOVQ R14, (R12)
-	MOVQ R15, 8(R12)
+	ADDQ  $0x20, R8
+	ADDQ  $0x000000c0, DI
+	DECQ  AX
+	JNZ   unit
+	TESTQ CX, CX
+	JNZ   segment
+	MOVQ  R14, (R12)
+	MOVQ  R15, 8(R12)
+	CMPQ  R13, $0x08
+	JLE   stored
+	MOVQ  DX, R14
+	MOVQ  ldc+48(FP), R15
+	SHLQ  $0x02, R15
+	MOVQ  $0x00000008, AX
+
+last:
+	VMOVUPS      (DI), Z1
+	VMOVUPS      64(DI), Z2
+	VMOVUPS      128(DI), Z3
+	VBROADCASTSS (R8), Z0
+	VFMADD231PS  Z1, Z0, Z8
+	VFMADD231PS  Z2, Z0, Z9
+	VFMADD231PS  Z3, Z0, Z10
+	VBROADCASTSS 4(R8), Z0
+	VFMADD231PS  Z1, Z0, Z11
+	VFMADD231PS  Z2, Z0, Z12
+	VFMADD231PS  Z3, Z0, Z13
+	VBROADCASTSS 8(R8), Z0
+	VFMADD231PS  Z1, Z0, Z14
+	VFMADD231PS  Z2, Z0, Z15
+	VFMADD231PS  Z3, Z0, Z16
+	VBROADCASTSS 12(R8), Z0
+	VFMADD231PS  Z1, Z0, Z17
+	VFMADD231PS  Z2, Z0, Z18
+	VFMADD231PS  Z3, Z0, Z19
+	VBROADCASTSS 16(R8), Z0
+	VFMADD231PS  Z1, Z0, Z20
+	VFMADD231PS  Z2, Z0, Z21
+	VFMADD231PS  Z3, Z0, Z22
+	VBROADCASTSS 20(R8), Z0
+	VFMADD231PS  Z1, Z0, Z23
+	VFMADD231PS  Z2, Z0, Z24
+	VFMADD231PS  Z3, Z0, Z25
+	VBROADCASTSS 24(R8), Z0
+	VFMADD231PS  Z1, Z0, Z26
+	VFMADD231PS  Z2, Z0, Z27
+	VFMADD231PS  Z3, Z0, Z28
+	VBROADCASTSS 28(R8), Z0
+	VFMADD231PS  Z1, Z0, Z29
+	VFMADD231PS  Z2, Z0, Z30
+	VFMADD231PS  Z3, Z0, Z31
+	PREFETCHT0   3072(DI)
+	PREFETCHT0   3136(DI)
+	PREFETCHT0   3200(DI)
+	PREFETCHT0   (R14)
+	PREFETCHT0   64(R14)
+	PREFETCHT0   128(R14)
+	ADDQ         R15, R14
+	ADDQ         $0x20, R8
+	ADDQ         $0x000000c0, DI
+	DECQ         AX
+	JNZ          last
 
 stored:
 	MOVQ    cols+64(FP), R12
@@ -2989,81 +5121,54 @@ done:
 // func tileBF16Z3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 // Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tileBF16Z3(SB), NOSPLIT, $0-88
-	MOVQ       k+0(FP), R13
-	MOVQ       segs+8(FP), CX
-	MOVQ       seg+16(FP), BX
-	MOVQ       a+24(FP), SI
-	MOVQ       b+32(FP), DI
-	MOVQ       c+40(FP), DX
-	MOVQ       walk+80(FP), R12
-	MOVQ       (R12), R14
-	MOVQ       8(R12), R15
-	MOVQ       ldc+48(FP), R9
-	SHLQ       $0x02, R9
-	MOVQ       rows+56(FP), R10
-	MOVQ       DX, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	VPXORD     Z10, Z10, Z10
-	VPXORD     Z11, Z11, Z11
-	VPXORD     Z12, Z12, Z12
-	VPXORD     Z13, Z13, Z13
-	VPXORD     Z14, Z14, Z14
-	VPXORD     Z15, Z15, Z15
-	VPXORD     Z16, Z16, Z16
-	VPXORD     Z17, Z17, Z17
-	VPXORD     Z18, Z18, Z18
-	VPXORD     Z19, Z19, Z19
-	VPXORD     Z20, Z20, Z20
-	VPXORD     Z21, Z21, Z21
-	VPXORD     Z22, Z22, Z22
-	VPXORD     Z23, Z23, Z23
-	VPXORD     Z24, Z24, Z24
-	VPXORD     Z25, Z25, Z25
-	VPXORD     Z26, Z26, Z26
-	VPXORD     Z27, Z27, Z27
-	VPXORD     Z28, Z28, Z28
-	VPXORD     Z29, Z29, Z29
-	VPXORD     Z30, Z30, Z30
-	VPXORD     Z31, Z31, Z31
-	TESTQ      CX, CX
-	JZ         stored
+	MOVQ   k+0(FP), R13
+	MOVQ   segs+8(FP), CX
+	MOVQ   seg+16(FP), BX
+	MOVQ   a+24(FP), SI
+	MOVQ   b+32(FP), DI
+	MOVQ   c+40(FP), DX
+	MOVQ   walk+80(FP), R12
+	MOVQ   (R12), R14
+	MOVQ   8(R12), R15
+	MOVQ   ldc+48(FP), R9
+	SHLQ   $0x02, R9
+	MOVQ   rows+56(FP), R10
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
+	VPXORD Z24, Z24, Z24
+	VPXORD Z25, Z25, Z25
+	VPXORD Z26, Z26, Z26
+	VPXORD Z27, Z27, Z27
+	VPXORD Z28, Z28, Z28
+	VPXORD Z29, Z29, Z29
+	VPXORD Z30, Z30, Z30
+	VPXORD Z31, Z31, Z31
+	TESTQ  CX, CX
+	JZ     stored
 
 segment:
 	MOVL (BX), R8
 	ADDQ $0x04, BX
 	ADDQ SI, R8
+	MOVQ R13, AX
+	DECQ CX
+	JNZ  unit
+	SUBQ $0x08, AX
+	JG   unit
 	MOVQ R13, AX
 
 unit:
@@ -3185,14 +5290,140 @@ unit:
 	MOVQ       16(R12), R15
 
 fetched:
-	ADDQ $0x20, R8
-	ADDQ $0x000000c0, DI
-	DECQ AX
-	JNZ  unit
-	DECQ CX
-	JNZ  segment
-	MOVQ R14, (R12)
-	MOVQ R15, 8(R12)
+	ADDQ  $0x20, R8
+	ADDQ  $0x000000c0, DI
+	DECQ  AX
+	JNZ   unit
+	TESTQ CX, CX
+	JNZ   segment
+	MOVQ  R14, (R12)
+	MOVQ  R15, 8(R12)
+	CMPQ  R13, $0x08
+	JLE   stored
+	MOVQ  DX, R14
+	MOVQ  ldc+48(FP), R15
+	SHLQ  $0x02, R15
+	MOVQ  $0x00000008, AX
+
+last:
+	VMOVUPS      (DI), Z1
+	VMOVUPS      64(DI), Z2
+	VMOVUPS      128(DI), Z3
+	VBROADCASTSS (R8), Z0
+
+	// VDPBF16PS Z1, Z0, Z8
+	LONG $0x487e7262
+	WORD $0xc152
+
+	// VDPBF16PS Z2, Z0, Z9
+	LONG $0x487e7262
+	WORD $0xca52
+
+	// VDPBF16PS Z3, Z0, Z10
+	LONG         $0x487e7262
+	WORD         $0xd352
+	VBROADCASTSS 4(R8), Z0
+
+	// VDPBF16PS Z1, Z0, Z11
+	LONG $0x487e7262
+	WORD $0xd952
+
+	// VDPBF16PS Z2, Z0, Z12
+	LONG $0x487e7262
+	WORD $0xe252
+
+	// VDPBF16PS Z3, Z0, Z13
+	LONG         $0x487e7262
+	WORD         $0xeb52
+	VBROADCASTSS 8(R8), Z0
+
+	// VDPBF16PS Z1, Z0, Z14
+	LONG $0x487e7262
+	WORD $0xf152
+
+	// VDPBF16PS Z2, Z0, Z15
+	LONG $0x487e7262
+	WORD $0xfa52
+
+	// VDPBF16PS Z3, Z0, Z16
+	LONG         $0x487ee262
+	WORD         $0xc352
+	VBROADCASTSS 12(R8), Z0
+
+	// VDPBF16PS Z1, Z0, Z17
+	LONG $0x487ee262
+	WORD $0xc952
+
+	// VDPBF16PS Z2, Z0, Z18
+	LONG $0x487ee262
+	WORD $0xd252
+
+	// VDPBF16PS Z3, Z0, Z19
+	LONG         $0x487ee262
+	WORD         $0xdb52
+	VBROADCASTSS 16(R8), Z0
+
+	// VDPBF16PS Z1, Z0, Z20
+	LONG $0x487ee262
+	WORD $0xe152
+
+	// VDPBF16PS Z2, Z0, Z21
+	LONG $0x487ee262
+	WORD $0xea52
+
+	// VDPBF16PS Z3, Z0, Z22
+	LONG         $0x487ee262
+	WORD         $0xf352
+	VBROADCASTSS 20(R8), Z0
+
+	// VDPBF16PS Z1, Z0, Z23
+	LONG $0x487ee262
+	WORD $0xf952
+
+	// VDPBF16PS Z2, Z0, Z24
+	LONG $0x487e6262
+	WORD $0xc252
+
+	// VDPBF16PS Z3, Z0, Z25
+	LONG         $0x487e6262
+	WORD         $0xcb52
+	VBROADCASTSS 24(R8), Z0
+
+	// VDPBF16PS Z1, Z0, Z26
+	LONG $0x487e6262
+	WORD $0xd152
+
+	// VDPBF16PS Z2, Z0, Z27
+	LONG $0x487e6262
+	WORD $0xda52
+
+	// VDPBF16PS Z3, Z0, Z28
+	LONG         $0x487e6262
+	WORD         $0xe352
+	VBROADCASTSS 28(R8), Z0
+
+	// VDPBF16PS Z1, Z0, Z29
+	LONG $0x487e6262
+	WORD $0xe952
+
+	// VDPBF16PS Z2, Z0, Z30
+	LONG $0x487e6262
+	WORD $0xf252
+
+	// VDPBF16PS Z3, Z0, Z31
+	LONG       $0x487e6262
+	WORD       $0xfb52
+	PREFETCHT0 3072(DI)
+	PREFETCHT0 3136(DI)
+	PREFETCHT0 3200(DI)
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	PREFETCHT0 128(R14)
+	ADDQ       R15, R14
+	ADDQ       $0x20, R8
+	ADDQ       $0x000000c0, DI
+	DECQ       AX
+	JNZ        last
 
 stored:
 	MOVQ    cols+64(FP), R12
@@ -3333,87 +5564,518 @@ done:
 	VZEROUPPER
 	RET
 
+// func tileRoundedBF16Z3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2, MMX+
+TEXT ·tileRoundedBF16Z3(SB), NOSPLIT, $0-88
+	MOVQ   k+0(FP), R13
+	MOVQ   segs+8(FP), CX
+	MOVQ   seg+16(FP), BX
+	MOVQ   a+24(FP), SI
+	MOVQ   b+32(FP), DI
+	MOVQ   c+40(FP), DX
+	MOVQ   walk+80(FP), R12
+	MOVQ   (R12), R14
+	MOVQ   8(R12), R15
+	MOVQ   ldc+48(FP), R9
+	SHLQ   $0x01, R9
+	MOVQ   rows+56(FP), R10
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
+	VPXORD Z24, Z24, Z24
+	VPXORD Z25, Z25, Z25
+	VPXORD Z26, Z26, Z26
+	VPXORD Z27, Z27, Z27
+	VPXORD Z28, Z28, Z28
+	VPXORD Z29, Z29, Z29
+	VPXORD Z30, Z30, Z30
+	VPXORD Z31, Z31, Z31
+	TESTQ  CX, CX
+	JZ     stored
+
+segment:
+	MOVL (BX), R8
+	ADDQ $0x04, BX
+	ADDQ SI, R8
+	MOVQ R13, AX
+	DECQ CX
+	JNZ  unit
+	SUBQ $0x08, AX
+	JG   unit
+	MOVQ R13, AX
+
+unit:
+	VMOVUPS      (DI), Z1
+	VMOVUPS      64(DI), Z2
+	VMOVUPS      128(DI), Z3
+	VBROADCASTSS (R8), Z0
+
+	// VDPBF16PS Z1, Z0, Z8
+	LONG $0x487e7262
+	WORD $0xc152
+
+	// VDPBF16PS Z2, Z0, Z9
+	LONG $0x487e7262
+	WORD $0xca52
+
+	// VDPBF16PS Z3, Z0, Z10
+	LONG         $0x487e7262
+	WORD         $0xd352
+	VBROADCASTSS 4(R8), Z0
+
+	// VDPBF16PS Z1, Z0, Z11
+	LONG $0x487e7262
+	WORD $0xd952
+
+	// VDPBF16PS Z2, Z0, Z12
+	LONG $0x487e7262
+	WORD $0xe252
+
+	// VDPBF16PS Z3, Z0, Z13
+	LONG         $0x487e7262
+	WORD         $0xeb52
+	VBROADCASTSS 8(R8), Z0
+
+	// VDPBF16PS Z1, Z0, Z14
+	LONG $0x487e7262
+	WORD $0xf152
+
+	// VDPBF16PS Z2, Z0, Z15
+	LONG $0x487e7262
+	WORD $0xfa52
+
+	// VDPBF16PS Z3, Z0, Z16
+	LONG         $0x487ee262
+	WORD         $0xc352
+	VBROADCASTSS 12(R8), Z0
+
+	// VDPBF16PS Z1, Z0, Z17
+	LONG $0x487ee262
+	WORD $0xc952
+
+	// VDPBF16PS Z2, Z0, Z18
+	LONG $0x487ee262
+	WORD $0xd252
+
+	// VDPBF16PS Z3, Z0, Z19
+	LONG         $0x487ee262
+	WORD         $0xdb52
+	VBROADCASTSS 16(R8), Z0
+
+	// VDPBF16PS Z1, Z0, Z20
+	LONG $0x487ee262
+	WORD $0xe152
+
+	// VDPBF16PS Z2, Z0, Z21
+	LONG $0x487ee262
+	WORD $0xea52
+
+	// VDPBF16PS Z3, Z0, Z22
+	LONG         $0x487ee262
+	WORD         $0xf352
+	VBROADCASTSS 20(R8), Z0
+
+	// VDPBF16PS Z1, Z0, Z23
+	LONG $0x487ee262
+	WORD $0xf952
+
+	// VDPBF16PS Z2, Z0, Z24
+	LONG $0x487e6262
+	WORD $0xc252
+
+	// VDPBF16PS Z3, Z0, Z25
+	LONG         $0x487e6262
+	WORD         $0xcb52
+	VBROADCASTSS 24(R8), Z0
+
+	// VDPBF16PS Z1, Z0, Z26
+	LONG $0x487e6262
+	WORD $0xd152
+
+	// VDPBF16PS Z2, Z0, Z27
+	LONG $0x487e6262
+	WORD $0xda52
+
+	// VDPBF16PS Z3, Z0, Z28
+	LONG         $0x487e6262
+	WORD         $0xe352
+	VBROADCASTSS 28(R8), Z0
+
+	// VDPBF16PS Z1, Z0, Z29
+	LONG $0x487e6262
+	WORD $0xe952
+
+	// VDPBF16PS Z2, Z0, Z30
+	LONG $0x487e6262
+	WORD $0xf252
+
+	// VDPBF16PS Z3, Z0, Z31
+	LONG       $0x487e6262
+	WORD       $0xfb52
+	PREFETCHT0 3072(DI)
+	PREFETCHT0 3136(DI)
+	PREFETCHT0 3200(DI)
+	PREFETCHT1 (R14)
+	ADDQ       $0x40, R14
+	DECQ       R15
+	JNZ        fetched
+	ADDQ       24(R12), R14
+	MOVQ       16(R12), R15
+
+fetched:
+	ADDQ  $0x20, R8
+	ADDQ  $0x000000c0, DI
+	DECQ  AX
+	JNZ   unit
+	TESTQ CX, CX
+	JNZ   segment
+	MOVQ  R14, (R12)
+	MOVQ  R15, 8(R12)
+	CMPQ  R13, $0x08
+	JLE   stored
+	MOVQ  DX, R14
+	MOVQ  ldc+48(FP), R15
+	SHLQ  $0x01, R15
+	MOVQ  $0x00000008, AX
+
+last:
+	VMOVUPS      (DI), Z1
+	VMOVUPS      64(DI), Z2
+	VMOVUPS      128(DI), Z3
+	VBROADCASTSS (R8), Z0
+
+	// VDPBF16PS Z1, Z0, Z8
+	LONG $0x487e7262
+	WORD $0xc152
+
+	// VDPBF16PS Z2, Z0, Z9
+	LONG $0x487e7262
+	WORD $0xca52
+
+	// VDPBF16PS Z3, Z0, Z10
+	LONG         $0x487e7262
+	WORD         $0xd352
+	VBROADCASTSS 4(R8), Z0
+
+	// VDPBF16PS Z1, Z0, Z11
+	LONG $0x487e7262
+	WORD $0xd952
+
+	// VDPBF16PS Z2, Z0, Z12
+	LONG $0x487e7262
+	WORD $0xe252
+
+	// VDPBF16PS Z3, Z0, Z13
+	LONG         $0x487e7262
+	WORD         $0xeb52
+	VBROADCASTSS 8(R8), Z0
+
+	// VDPBF16PS Z1, Z0, Z14
+	LONG $0x487e7262
+	WORD $0xf152
+
+	// VDPBF16PS Z2, Z0, Z15
+	LONG $0x487e7262
+	WORD $0xfa52
+
+	// VDPBF16PS Z3, Z0, Z16
+	LONG         $0x487ee262
+	WORD         $0xc352
+	VBROADCASTSS 12(R8), Z0
+
+	// VDPBF16PS Z1, Z0, Z17
+	LONG $0x487ee262
+	WORD $0xc952
+
+	// VDPBF16PS Z2, Z0, Z18
+	LONG $0x487ee262
+	WORD $0xd252
+
+	// VDPBF16PS Z3, Z0, Z19
+	LONG         $0x487ee262
+	WORD         $0xdb52
+	VBROADCASTSS 16(R8), Z0
+
+	// VDPBF16PS Z1, Z0, Z20
+	LONG $0x487ee262
+	WORD $0xe152
+
+	// VDPBF16PS Z2, Z0, Z21
+	LONG $0x487ee262
+	WORD $0xea52
+
+	// VDPBF16PS Z3, Z0, Z22
+	LONG         $0x487ee262
+	WORD         $0xf352
+	VBROADCASTSS 20(R8), Z0
+
+	// VDPBF16PS Z1, Z0, Z23
+	LONG $0x487ee262
+	WORD $0xf952
+
+	// VDPBF16PS Z2, Z0, Z24
+	LONG $0x487e6262
+	WORD $0xc252
+
+	// VDPBF16PS Z3, Z0, Z25
+	LONG         $0x487e6262
+	WORD         $0xcb52
+	VBROADCASTSS 24(R8), Z0
+
+	// VDPBF16PS Z1, Z0, Z26
+	LONG $0x487e6262
+	WORD $0xd152
+
+	// VDPBF16PS Z2, Z0, Z27
+	LONG $0x487e6262
+	WORD $0xda52
+
+	// VDPBF16PS Z3, Z0, Z28
+	LONG         $0x487e6262
+	WORD         $0xe352
+	VBROADCASTSS 28(R8), Z0
+
+	// VDPBF16PS Z1, Z0, Z29
+	LONG $0x487e6262
+	WORD $0xe952
+
+	// VDPBF16PS Z2, Z0, Z30
+	LONG $0x487e6262
+	WORD $0xf252
+
+	// VDPBF16PS Z3, Z0, Z31
+	LONG       $0x487e6262
+	WORD       $0xfb52
+	PREFETCHT0 3072(DI)
+	PREFETCHT0 3136(DI)
+	PREFETCHT0 3200(DI)
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	ADDQ       $0x20, R8
+	ADDQ       $0x000000c0, DI
+	DECQ       AX
+	JNZ        last
+
+stored:
+	MOVQ  cols+64(FP), R12
+	SUBQ  $0x20, R12
+	MOVQ  $-1, R11
+	BZHIQ R12, R11, R11
+	KMOVW R11, K1
+
+	// VCVTNEPS2BF16 Z8, Z0
+	LONG      $0x487ed262
+	WORD      $0xc072
+	VMOVDQU16 Y0, (DX)
+
+	// VCVTNEPS2BF16 Z9, Z0
+	LONG      $0x487ed262
+	WORD      $0xc172
+	VMOVDQU16 Y0, 32(DX)
+
+	// VCVTNEPS2BF16 Z10, Z0
+	LONG      $0x487ed262
+	WORD      $0xc272
+	VMOVDQU16 Y0, K1, 64(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+
+	// VCVTNEPS2BF16 Z11, Z0
+	LONG      $0x487ed262
+	WORD      $0xc372
+	VMOVDQU16 Y0, (DX)
+
+	// VCVTNEPS2BF16 Z12, Z0
+	LONG      $0x487ed262
+	WORD      $0xc472
+	VMOVDQU16 Y0, 32(DX)
+
+	// VCVTNEPS2BF16 Z13, Z0
+	LONG      $0x487ed262
+	WORD      $0xc572
+	VMOVDQU16 Y0, K1, 64(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+
+	// VCVTNEPS2BF16 Z14, Z0
+	LONG      $0x487ed262
+	WORD      $0xc672
+	VMOVDQU16 Y0, (DX)
+
+	// VCVTNEPS2BF16 Z15, Z0
+	LONG      $0x487ed262
+	WORD      $0xc772
+	VMOVDQU16 Y0, 32(DX)
+
+	// VCVTNEPS2BF16 Z16, Z0
+	LONG      $0x487eb262
+	WORD      $0xc072
+	VMOVDQU16 Y0, K1, 64(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+
+	// VCVTNEPS2BF16 Z17, Z0
+	LONG      $0x487eb262
+	WORD      $0xc172
+	VMOVDQU16 Y0, (DX)
+
+	// VCVTNEPS2BF16 Z18, Z0
+	LONG      $0x487eb262
+	WORD      $0xc272
+	VMOVDQU16 Y0, 32(DX)
+
+	// VCVTNEPS2BF16 Z19, Z0
+	LONG      $0x487eb262
+	WORD      $0xc372
+	VMOVDQU16 Y0, K1, 64(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+
+	// VCVTNEPS2BF16 Z20, Z0
+	LONG      $0x487eb262
+	WORD      $0xc472
+	VMOVDQU16 Y0, (DX)
+
+	// VCVTNEPS2BF16 Z21, Z0
+	LONG      $0x487eb262
+	WORD      $0xc572
+	VMOVDQU16 Y0, 32(DX)
+
+	// VCVTNEPS2BF16 Z22, Z0
+	LONG      $0x487eb262
+	WORD      $0xc672
+	VMOVDQU16 Y0, K1, 64(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+
+	// VCVTNEPS2BF16 Z23, Z0
+	LONG      $0x487eb262
+	WORD      $0xc772
+	VMOVDQU16 Y0, (DX)
+
+	// VCVTNEPS2BF16 Z24, Z0
+	LONG      $0x487e9262
+	WORD      $0xc072
+	VMOVDQU16 Y0, 32(DX)
+
+	// VCVTNEPS2BF16 Z25, Z0
+	LONG      $0x487e9262
+	WORD      $0xc172
+	VMOVDQU16 Y0, K1, 64(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+
+	// VCVTNEPS2BF16 Z26, Z0
+	LONG      $0x487e9262
+	WORD      $0xc272
+	VMOVDQU16 Y0, (DX)
+
+	// VCVTNEPS2BF16 Z27, Z0
+	LONG      $0x487e9262
+	WORD      $0xc372
+	VMOVDQU16 Y0, 32(DX)
+
+	// VCVTNEPS2BF16 Z28, Z0
+	LONG      $0x487e9262
+	WORD      $0xc472
+	VMOVDQU16 Y0, K1, 64(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+
+	// VCVTNEPS2BF16 Z29, Z0
+	LONG      $0x487e9262
+	WORD      $0xc572
+	VMOVDQU16 Y0, (DX)
+
+	// VCVTNEPS2BF16 Z30, Z0
+	LONG      $0x487e9262
+	WORD      $0xc672
+	VMOVDQU16 Y0, 32(DX)
+
+	// VCVTNEPS2BF16 Z31, Z0
+	LONG      $0x487e9262
+	WORD      $0xc772
+	VMOVDQU16 Y0, K1, 64(DX)
+
+done:
+	VZEROUPPER
+	RET
+
 // func rowsF32Z3(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 // Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·rowsF32Z3(SB), NOSPLIT, $0-96
-	MOVQ       k+0(FP), R13
-	MOVQ       segs+8(FP), CX
-	MOVQ       seg+16(FP), BX
-	MOVQ       a+24(FP), SI
-	MOVQ       b+40(FP), DI
-	MOVQ       c+48(FP), DX
-	MOVQ       walk+88(FP), R12
-	MOVQ       (R12), R14
-	MOVQ       8(R12), R15
-	MOVQ       ldc+56(FP), R9
-	SHLQ       $0x02, R9
-	MOVQ       rows+64(FP), R10
-	MOVQ       DX, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	MOVQ       lda+32(FP), R9
-	LEAQ       (R9)(R9*2), R10
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	VPXORD     Z10, Z10, Z10
-	VPXORD     Z11, Z11, Z11
-	VPXORD     Z12, Z12, Z12
-	VPXORD     Z13, Z13, Z13
-	VPXORD     Z14, Z14, Z14
-	VPXORD     Z15, Z15, Z15
-	VPXORD     Z16, Z16, Z16
-	VPXORD     Z17, Z17, Z17
-	VPXORD     Z18, Z18, Z18
-	VPXORD     Z19, Z19, Z19
-	VPXORD     Z20, Z20, Z20
-	VPXORD     Z21, Z21, Z21
-	VPXORD     Z22, Z22, Z22
-	VPXORD     Z23, Z23, Z23
-	VPXORD     Z24, Z24, Z24
-	VPXORD     Z25, Z25, Z25
-	VPXORD     Z26, Z26, Z26
-	VPXORD     Z27, Z27, Z27
-	VPXORD     Z28, Z28, Z28
-	VPXORD     Z29, Z29, Z29
-	VPXORD     Z30, Z30, Z30
-	VPXORD     Z31, Z31, Z31
-	TESTQ      CX, CX
-	JZ         stored
+	MOVQ   k+0(FP), R13
+	MOVQ   segs+8(FP), CX
+	MOVQ   seg+16(FP), BX
+	MOVQ   a+24(FP), SI
+	MOVQ   b+40(FP), DI
+	MOVQ   c+48(FP), DX
+	MOVQ   walk+88(FP), R12
+	MOVQ   (R12), R14
+	MOVQ   8(R12), R15
+	MOVQ   ldc+56(FP), R9
+	SHLQ   $0x02, R9
+	MOVQ   rows+64(FP), R10
+	MOVQ   lda+32(FP), R9
+	LEAQ   (R9)(R9*2), R10
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
+	VPXORD Z24, Z24, Z24
+	VPXORD Z25, Z25, Z25
+	VPXORD Z26, Z26, Z26
+	VPXORD Z27, Z27, Z27
+	VPXORD Z28, Z28, Z28
+	VPXORD Z29, Z29, Z29
+	VPXORD Z30, Z30, Z30
+	VPXORD Z31, Z31, Z31
+	TESTQ  CX, CX
+	JZ     stored
 
 segment:
 	MOVL (BX), R8
 	ADDQ $0x04, BX
 	ADDQ SI, R8
 	LEAQ (R8)(R9*4), R11
+	MOVQ R13, AX
+	DECQ CX
+	JNZ  unit
+	SUBQ $0x08, AX
+	JG   unit
 	MOVQ R13, AX
 
 unit:
@@ -3463,15 +6125,70 @@ unit:
 	MOVQ         16(R12), R15
 
 fetched:
-	ADDQ $0x04, R8
-	ADDQ $0x04, R11
-	ADDQ $0x000000c0, DI
-	DECQ AX
-	JNZ  unit
-	DECQ CX
-	JNZ  segment
-	MOVQ R14, (R12)
-	MOVQ R15, 8(R12)
+	ADDQ  $0x04, R8
+	ADDQ  $0x04, R11
+	ADDQ  $0x000000c0, DI
+	DECQ  AX
+	JNZ   unit
+	TESTQ CX, CX
+	JNZ   segment
+	MOVQ  R14, (R12)
+	MOVQ  R15, 8(R12)
+	CMPQ  R13, $0x08
+	JLE   stored
+	MOVQ  DX, R14
+	MOVQ  ldc+56(FP), R15
+	SHLQ  $0x02, R15
+	MOVQ  $0x00000008, AX
+
+last:
+	VMOVUPS      (DI), Z1
+	VMOVUPS      64(DI), Z2
+	VMOVUPS      128(DI), Z3
+	VBROADCASTSS (R8), Z0
+	VFMADD231PS  Z1, Z0, Z8
+	VFMADD231PS  Z2, Z0, Z9
+	VFMADD231PS  Z3, Z0, Z10
+	VBROADCASTSS (R8)(R9*1), Z0
+	VFMADD231PS  Z1, Z0, Z11
+	VFMADD231PS  Z2, Z0, Z12
+	VFMADD231PS  Z3, Z0, Z13
+	VBROADCASTSS (R8)(R9*2), Z0
+	VFMADD231PS  Z1, Z0, Z14
+	VFMADD231PS  Z2, Z0, Z15
+	VFMADD231PS  Z3, Z0, Z16
+	VBROADCASTSS (R8)(R10*1), Z0
+	VFMADD231PS  Z1, Z0, Z17
+	VFMADD231PS  Z2, Z0, Z18
+	VFMADD231PS  Z3, Z0, Z19
+	VBROADCASTSS (R11), Z0
+	VFMADD231PS  Z1, Z0, Z20
+	VFMADD231PS  Z2, Z0, Z21
+	VFMADD231PS  Z3, Z0, Z22
+	VBROADCASTSS (R11)(R9*1), Z0
+	VFMADD231PS  Z1, Z0, Z23
+	VFMADD231PS  Z2, Z0, Z24
+	VFMADD231PS  Z3, Z0, Z25
+	VBROADCASTSS (R11)(R9*2), Z0
+	VFMADD231PS  Z1, Z0, Z26
+	VFMADD231PS  Z2, Z0, Z27
+	VFMADD231PS  Z3, Z0, Z28
+	VBROADCASTSS (R11)(R10*1), Z0
+	VFMADD231PS  Z1, Z0, Z29
+	VFMADD231PS  Z2, Z0, Z30
+	VFMADD231PS  Z3, Z0, Z31
+	PREFETCHT0   3072(DI)
+	PREFETCHT0   3136(DI)
+	PREFETCHT0   3200(DI)
+	PREFETCHT0   (R14)
+	PREFETCHT0   64(R14)
+	PREFETCHT0   128(R14)
+	ADDQ         R15, R14
+	ADDQ         $0x04, R8
+	ADDQ         $0x04, R11
+	ADDQ         $0x000000c0, DI
+	DECQ         AX
+	JNZ          last
 
 stored:
 	MOVQ    ldc+56(FP), R9
@@ -3618,84 +6335,57 @@ done:
 // func rowsBF16Z3(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 // Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·rowsBF16Z3(SB), NOSPLIT, $0-96
-	MOVQ       k+0(FP), R13
-	MOVQ       segs+8(FP), CX
-	MOVQ       seg+16(FP), BX
-	MOVQ       a+24(FP), SI
-	MOVQ       b+40(FP), DI
-	MOVQ       c+48(FP), DX
-	MOVQ       walk+88(FP), R12
-	MOVQ       (R12), R14
-	MOVQ       8(R12), R15
-	MOVQ       ldc+56(FP), R9
-	SHLQ       $0x02, R9
-	MOVQ       rows+64(FP), R10
-	MOVQ       DX, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	MOVQ       lda+32(FP), R9
-	LEAQ       (R9)(R9*2), R10
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	VPXORD     Z10, Z10, Z10
-	VPXORD     Z11, Z11, Z11
-	VPXORD     Z12, Z12, Z12
-	VPXORD     Z13, Z13, Z13
-	VPXORD     Z14, Z14, Z14
-	VPXORD     Z15, Z15, Z15
-	VPXORD     Z16, Z16, Z16
-	VPXORD     Z17, Z17, Z17
-	VPXORD     Z18, Z18, Z18
-	VPXORD     Z19, Z19, Z19
-	VPXORD     Z20, Z20, Z20
-	VPXORD     Z21, Z21, Z21
-	VPXORD     Z22, Z22, Z22
-	VPXORD     Z23, Z23, Z23
-	VPXORD     Z24, Z24, Z24
-	VPXORD     Z25, Z25, Z25
-	VPXORD     Z26, Z26, Z26
-	VPXORD     Z27, Z27, Z27
-	VPXORD     Z28, Z28, Z28
-	VPXORD     Z29, Z29, Z29
-	VPXORD     Z30, Z30, Z30
-	VPXORD     Z31, Z31, Z31
-	TESTQ      CX, CX
-	JZ         stored
+	MOVQ   k+0(FP), R13
+	MOVQ   segs+8(FP), CX
+	MOVQ   seg+16(FP), BX
+	MOVQ   a+24(FP), SI
+	MOVQ   b+40(FP), DI
+	MOVQ   c+48(FP), DX
+	MOVQ   walk+88(FP), R12
+	MOVQ   (R12), R14
+	MOVQ   8(R12), R15
+	MOVQ   ldc+56(FP), R9
+	SHLQ   $0x02, R9
+	MOVQ   rows+64(FP), R10
+	MOVQ   lda+32(FP), R9
+	LEAQ   (R9)(R9*2), R10
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
+	VPXORD Z24, Z24, Z24
+	VPXORD Z25, Z25, Z25
+	VPXORD Z26, Z26, Z26
+	VPXORD Z27, Z27, Z27
+	VPXORD Z28, Z28, Z28
+	VPXORD Z29, Z29, Z29
+	VPXORD Z30, Z30, Z30
+	VPXORD Z31, Z31, Z31
+	TESTQ  CX, CX
+	JZ     stored
 
 segment:
 	MOVL (BX), R8
 	ADDQ $0x04, BX
 	ADDQ SI, R8
 	LEAQ (R8)(R9*4), R11
+	MOVQ R13, AX
+	DECQ CX
+	JNZ  unit
+	SUBQ $0x08, AX
+	JG   unit
 	MOVQ R13, AX
 
 unit:
@@ -3817,15 +6507,142 @@ unit:
 	MOVQ       16(R12), R15
 
 fetched:
-	ADDQ $0x04, R8
-	ADDQ $0x04, R11
-	ADDQ $0x000000c0, DI
-	DECQ AX
-	JNZ  unit
-	DECQ CX
-	JNZ  segment
-	MOVQ R14, (R12)
-	MOVQ R15, 8(R12)
+	ADDQ  $0x04, R8
+	ADDQ  $0x04, R11
+	ADDQ  $0x000000c0, DI
+	DECQ  AX
+	JNZ   unit
+	TESTQ CX, CX
+	JNZ   segment
+	MOVQ  R14, (R12)
+	MOVQ  R15, 8(R12)
+	CMPQ  R13, $0x08
+	JLE   stored
+	MOVQ  DX, R14
+	MOVQ  ldc+56(FP), R15
+	SHLQ  $0x02, R15
+	MOVQ  $0x00000008, AX
+
+last:
+	VMOVUPS      (DI), Z1
+	VMOVUPS      64(DI), Z2
+	VMOVUPS      128(DI), Z3
+	VBROADCASTSS (R8), Z0
+
+	// VDPBF16PS Z1, Z0, Z8
+	LONG $0x487e7262
+	WORD $0xc152
+
+	// VDPBF16PS Z2, Z0, Z9
+	LONG $0x487e7262
+	WORD $0xca52
+
+	// VDPBF16PS Z3, Z0, Z10
+	LONG         $0x487e7262
+	WORD         $0xd352
+	VBROADCASTSS (R8)(R9*1), Z0
+
+	// VDPBF16PS Z1, Z0, Z11
+	LONG $0x487e7262
+	WORD $0xd952
+
+	// VDPBF16PS Z2, Z0, Z12
+	LONG $0x487e7262
+	WORD $0xe252
+
+	// VDPBF16PS Z3, Z0, Z13
+	LONG         $0x487e7262
+	WORD         $0xeb52
+	VBROADCASTSS (R8)(R9*2), Z0
+
+	// VDPBF16PS Z1, Z0, Z14
+	LONG $0x487e7262
+	WORD $0xf152
+
+	// VDPBF16PS Z2, Z0, Z15
+	LONG $0x487e7262
+	WORD $0xfa52
+
+	// VDPBF16PS Z3, Z0, Z16
+	LONG         $0x487ee262
+	WORD         $0xc352
+	VBROADCASTSS (R8)(R10*1), Z0
+
+	// VDPBF16PS Z1, Z0, Z17
+	LONG $0x487ee262
+	WORD $0xc952
+
+	// VDPBF16PS Z2, Z0, Z18
+	LONG $0x487ee262
+	WORD $0xd252
+
+	// VDPBF16PS Z3, Z0, Z19
+	LONG         $0x487ee262
+	WORD         $0xdb52
+	VBROADCASTSS (R11), Z0
+
+	// VDPBF16PS Z1, Z0, Z20
+	LONG $0x487ee262
+	WORD $0xe152
+
+	// VDPBF16PS Z2, Z0, Z21
+	LONG $0x487ee262
+	WORD $0xea52
+
+	// VDPBF16PS Z3, Z0, Z22
+	LONG         $0x487ee262
+	WORD         $0xf352
+	VBROADCASTSS (R11)(R9*1), Z0
+
+	// VDPBF16PS Z1, Z0, Z23
+	LONG $0x487ee262
+	WORD $0xf952
+
+	// VDPBF16PS Z2, Z0, Z24
+	LONG $0x487e6262
+	WORD $0xc252
+
+	// VDPBF16PS Z3, Z0, Z25
+	LONG         $0x487e6262
+	WORD         $0xcb52
+	VBROADCASTSS (R11)(R9*2), Z0
+
+	// VDPBF16PS Z1, Z0, Z26
+	LONG $0x487e6262
+	WORD $0xd152
+
+	// VDPBF16PS Z2, Z0, Z27
+	LONG $0x487e6262
+	WORD $0xda52
+
+	// VDPBF16PS Z3, Z0, Z28
+	LONG         $0x487e6262
+	WORD         $0xe352
+	VBROADCASTSS (R11)(R10*1), Z0
+
+	// VDPBF16PS Z1, Z0, Z29
+	LONG $0x487e6262
+	WORD $0xe952
+
+	// VDPBF16PS Z2, Z0, Z30
+	LONG $0x487e6262
+	WORD $0xf252
+
+	// VDPBF16PS Z3, Z0, Z31
+	LONG       $0x487e6262
+	WORD       $0xfb52
+	PREFETCHT0 3072(DI)
+	PREFETCHT0 3136(DI)
+	PREFETCHT0 3200(DI)
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	PREFETCHT0 128(R14)
+	ADDQ       R15, R14
+	ADDQ       $0x04, R8
+	ADDQ       $0x04, R11
+	ADDQ       $0x000000c0, DI
+	DECQ       AX
+	JNZ        last
 
 stored:
 	MOVQ    ldc+56(FP), R9
@@ -3969,85 +6786,524 @@ done:
 	VZEROUPPER
 	RET
 
-// func tileI8Z3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
-// Requires: AVX, AVX512F, AVX512VNNI, BMI2, MMX+
-TEXT ·tileI8Z3(SB), NOSPLIT, $0-88
-	MOVQ       k+0(FP), R13
-	MOVQ       segs+8(FP), CX
-	MOVQ       seg+16(FP), BX
-	MOVQ       a+24(FP), SI
-	MOVQ       b+32(FP), DI
-	MOVQ       c+40(FP), DX
-	MOVQ       walk+80(FP), R12
-	MOVQ       (R12), R14
-	MOVQ       8(R12), R15
-	MOVQ       ldc+48(FP), R9
-	SHLQ       $0x02, R9
-	MOVQ       rows+56(FP), R10
-	MOVQ       DX, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	VMOVUPS    (DI), Z8
-	VMOVAPS    Z8, Z11
-	VMOVAPS    Z8, Z14
-	VMOVAPS    Z8, Z17
-	VMOVAPS    Z8, Z20
-	VMOVAPS    Z8, Z23
-	VMOVAPS    Z8, Z26
-	VMOVAPS    Z8, Z29
-	VMOVUPS    64(DI), Z9
-	VMOVAPS    Z9, Z12
-	VMOVAPS    Z9, Z15
-	VMOVAPS    Z9, Z18
-	VMOVAPS    Z9, Z21
-	VMOVAPS    Z9, Z24
-	VMOVAPS    Z9, Z27
-	VMOVAPS    Z9, Z30
-	VMOVUPS    128(DI), Z10
-	VMOVAPS    Z10, Z13
-	VMOVAPS    Z10, Z16
-	VMOVAPS    Z10, Z19
-	VMOVAPS    Z10, Z22
-	VMOVAPS    Z10, Z25
-	VMOVAPS    Z10, Z28
-	VMOVAPS    Z10, Z31
-	ADDQ       $0x000000c0, DI
-	TESTQ      CX, CX
-	JZ         stored
+// func rowsRoundedBF16Z3(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2, MMX+
+TEXT ·rowsRoundedBF16Z3(SB), NOSPLIT, $0-96
+	MOVQ   k+0(FP), R13
+	MOVQ   segs+8(FP), CX
+	MOVQ   seg+16(FP), BX
+	MOVQ   a+24(FP), SI
+	MOVQ   b+40(FP), DI
+	MOVQ   c+48(FP), DX
+	MOVQ   walk+88(FP), R12
+	MOVQ   (R12), R14
+	MOVQ   8(R12), R15
+	MOVQ   ldc+56(FP), R9
+	SHLQ   $0x01, R9
+	MOVQ   rows+64(FP), R10
+	MOVQ   lda+32(FP), R9
+	LEAQ   (R9)(R9*2), R10
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
+	VPXORD Z24, Z24, Z24
+	VPXORD Z25, Z25, Z25
+	VPXORD Z26, Z26, Z26
+	VPXORD Z27, Z27, Z27
+	VPXORD Z28, Z28, Z28
+	VPXORD Z29, Z29, Z29
+	VPXORD Z30, Z30, Z30
+	VPXORD Z31, Z31, Z31
+	TESTQ  CX, CX
+	JZ     stored
 
 segment:
 	MOVL (BX), R8
 	ADDQ $0x04, BX
 	ADDQ SI, R8
+	LEAQ (R8)(R9*4), R11
+	MOVQ R13, AX
+	DECQ CX
+	JNZ  unit
+	SUBQ $0x08, AX
+	JG   unit
+	MOVQ R13, AX
+
+unit:
+	VMOVUPS      (DI), Z1
+	VMOVUPS      64(DI), Z2
+	VMOVUPS      128(DI), Z3
+	VBROADCASTSS (R8), Z0
+
+	// VDPBF16PS Z1, Z0, Z8
+	LONG $0x487e7262
+	WORD $0xc152
+
+	// VDPBF16PS Z2, Z0, Z9
+	LONG $0x487e7262
+	WORD $0xca52
+
+	// VDPBF16PS Z3, Z0, Z10
+	LONG         $0x487e7262
+	WORD         $0xd352
+	VBROADCASTSS (R8)(R9*1), Z0
+
+	// VDPBF16PS Z1, Z0, Z11
+	LONG $0x487e7262
+	WORD $0xd952
+
+	// VDPBF16PS Z2, Z0, Z12
+	LONG $0x487e7262
+	WORD $0xe252
+
+	// VDPBF16PS Z3, Z0, Z13
+	LONG         $0x487e7262
+	WORD         $0xeb52
+	VBROADCASTSS (R8)(R9*2), Z0
+
+	// VDPBF16PS Z1, Z0, Z14
+	LONG $0x487e7262
+	WORD $0xf152
+
+	// VDPBF16PS Z2, Z0, Z15
+	LONG $0x487e7262
+	WORD $0xfa52
+
+	// VDPBF16PS Z3, Z0, Z16
+	LONG         $0x487ee262
+	WORD         $0xc352
+	VBROADCASTSS (R8)(R10*1), Z0
+
+	// VDPBF16PS Z1, Z0, Z17
+	LONG $0x487ee262
+	WORD $0xc952
+
+	// VDPBF16PS Z2, Z0, Z18
+	LONG $0x487ee262
+	WORD $0xd252
+
+	// VDPBF16PS Z3, Z0, Z19
+	LONG         $0x487ee262
+	WORD         $0xdb52
+	VBROADCASTSS (R11), Z0
+
+	// VDPBF16PS Z1, Z0, Z20
+	LONG $0x487ee262
+	WORD $0xe152
+
+	// VDPBF16PS Z2, Z0, Z21
+	LONG $0x487ee262
+	WORD $0xea52
+
+	// VDPBF16PS Z3, Z0, Z22
+	LONG         $0x487ee262
+	WORD         $0xf352
+	VBROADCASTSS (R11)(R9*1), Z0
+
+	// VDPBF16PS Z1, Z0, Z23
+	LONG $0x487ee262
+	WORD $0xf952
+
+	// VDPBF16PS Z2, Z0, Z24
+	LONG $0x487e6262
+	WORD $0xc252
+
+	// VDPBF16PS Z3, Z0, Z25
+	LONG         $0x487e6262
+	WORD         $0xcb52
+	VBROADCASTSS (R11)(R9*2), Z0
+
+	// VDPBF16PS Z1, Z0, Z26
+	LONG $0x487e6262
+	WORD $0xd152
+
+	// VDPBF16PS Z2, Z0, Z27
+	LONG $0x487e6262
+	WORD $0xda52
+
+	// VDPBF16PS Z3, Z0, Z28
+	LONG         $0x487e6262
+	WORD         $0xe352
+	VBROADCASTSS (R11)(R10*1), Z0
+
+	// VDPBF16PS Z1, Z0, Z29
+	LONG $0x487e6262
+	WORD $0xe952
+
+	// VDPBF16PS Z2, Z0, Z30
+	LONG $0x487e6262
+	WORD $0xf252
+
+	// VDPBF16PS Z3, Z0, Z31
+	LONG       $0x487e6262
+	WORD       $0xfb52
+	PREFETCHT0 3072(DI)
+	PREFETCHT0 3136(DI)
+	PREFETCHT0 3200(DI)
+	PREFETCHT1 (R14)
+	ADDQ       $0x40, R14
+	DECQ       R15
+	JNZ        fetched
+	ADDQ       24(R12), R14
+	MOVQ       16(R12), R15
+
+fetched:
+	ADDQ  $0x04, R8
+	ADDQ  $0x04, R11
+	ADDQ  $0x000000c0, DI
+	DECQ  AX
+	JNZ   unit
+	TESTQ CX, CX
+	JNZ   segment
+	MOVQ  R14, (R12)
+	MOVQ  R15, 8(R12)
+	CMPQ  R13, $0x08
+	JLE   stored
+	MOVQ  DX, R14
+	MOVQ  ldc+56(FP), R15
+	SHLQ  $0x01, R15
+	MOVQ  $0x00000008, AX
+
+last:
+	VMOVUPS      (DI), Z1
+	VMOVUPS      64(DI), Z2
+	VMOVUPS      128(DI), Z3
+	VBROADCASTSS (R8), Z0
+
+	// VDPBF16PS Z1, Z0, Z8
+	LONG $0x487e7262
+	WORD $0xc152
+
+	// VDPBF16PS Z2, Z0, Z9
+	LONG $0x487e7262
+	WORD $0xca52
+
+	// VDPBF16PS Z3, Z0, Z10
+	LONG         $0x487e7262
+	WORD         $0xd352
+	VBROADCASTSS (R8)(R9*1), Z0
+
+	// VDPBF16PS Z1, Z0, Z11
+	LONG $0x487e7262
+	WORD $0xd952
+
+	// VDPBF16PS Z2, Z0, Z12
+	LONG $0x487e7262
+	WORD $0xe252
+
+	// VDPBF16PS Z3, Z0, Z13
+	LONG         $0x487e7262
+	WORD         $0xeb52
+	VBROADCASTSS (R8)(R9*2), Z0
+
+	// VDPBF16PS Z1, Z0, Z14
+	LONG $0x487e7262
+	WORD $0xf152
+
+	// VDPBF16PS Z2, Z0, Z15
+	LONG $0x487e7262
+	WORD $0xfa52
+
+	// VDPBF16PS Z3, Z0, Z16
+	LONG         $0x487ee262
+	WORD         $0xc352
+	VBROADCASTSS (R8)(R10*1), Z0
+
+	// VDPBF16PS Z1, Z0, Z17
+	LONG $0x487ee262
+	WORD $0xc952
+
+	// VDPBF16PS Z2, Z0, Z18
+	LONG $0x487ee262
+	WORD $0xd252
+
+	// VDPBF16PS Z3, Z0, Z19
+	LONG         $0x487ee262
+	WORD         $0xdb52
+	VBROADCASTSS (R11), Z0
+
+	// VDPBF16PS Z1, Z0, Z20
+	LONG $0x487ee262
+	WORD $0xe152
+
+	// VDPBF16PS Z2, Z0, Z21
+	LONG $0x487ee262
+	WORD $0xea52
+
+	// VDPBF16PS Z3, Z0, Z22
+	LONG         $0x487ee262
+	WORD         $0xf352
+	VBROADCASTSS (R11)(R9*1), Z0
+
+	// VDPBF16PS Z1, Z0, Z23
+	LONG $0x487ee262
+	WORD $0xf952
+
+	// VDPBF16PS Z2, Z0, Z24
+	LONG $0x487e6262
+	WORD $0xc252
+
+	// VDPBF16PS Z3, Z0, Z25
+	LONG         $0x487e6262
+	WORD         $0xcb52
+	VBROADCASTSS (R11)(R9*2), Z0
+
+	// VDPBF16PS Z1, Z0, Z26
+	LONG $0x487e6262
+	WORD $0xd152
+
+	// VDPBF16PS Z2, Z0, Z27
+	LONG $0x487e6262
+	WORD $0xda52
+
+	// VDPBF16PS Z3, Z0, Z28
+	LONG         $0x487e6262
+	WORD         $0xe352
+	VBROADCASTSS (R11)(R10*1), Z0
+
+	// VDPBF16PS Z1, Z0, Z29
+	LONG $0x487e6262
+	WORD $0xe952
+
+	// VDPBF16PS Z2, Z0, Z30
+	LONG $0x487e6262
+	WORD $0xf252
+
+	// VDPBF16PS Z3, Z0, Z31
+	LONG       $0x487e6262
+	WORD       $0xfb52
+	PREFETCHT0 3072(DI)
+	PREFETCHT0 3136(DI)
+	PREFETCHT0 3200(DI)
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	ADDQ       $0x04, R8
+	ADDQ       $0x04, R11
+	ADDQ       $0x000000c0, DI
+	DECQ       AX
+	JNZ        last
+
+stored:
+	MOVQ  ldc+56(FP), R9
+	SHLQ  $0x01, R9
+	MOVQ  rows+64(FP), R10
+	MOVQ  cols+72(FP), R12
+	SUBQ  $0x20, R12
+	MOVQ  $-1, R11
+	BZHIQ R12, R11, R11
+	KMOVW R11, K1
+
+	// VCVTNEPS2BF16 Z8, Z0
+	LONG      $0x487ed262
+	WORD      $0xc072
+	VMOVDQU16 Y0, (DX)
+
+	// VCVTNEPS2BF16 Z9, Z0
+	LONG      $0x487ed262
+	WORD      $0xc172
+	VMOVDQU16 Y0, 32(DX)
+
+	// VCVTNEPS2BF16 Z10, Z0
+	LONG      $0x487ed262
+	WORD      $0xc272
+	VMOVDQU16 Y0, K1, 64(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+
+	// VCVTNEPS2BF16 Z11, Z0
+	LONG      $0x487ed262
+	WORD      $0xc372
+	VMOVDQU16 Y0, (DX)
+
+	// VCVTNEPS2BF16 Z12, Z0
+	LONG      $0x487ed262
+	WORD      $0xc472
+	VMOVDQU16 Y0, 32(DX)
+
+	// VCVTNEPS2BF16 Z13, Z0
+	LONG      $0x487ed262
+	WORD      $0xc572
+	VMOVDQU16 Y0, K1, 64(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+
+	// VCVTNEPS2BF16 Z14, Z0
+	LONG      $0x487ed262
+	WORD      $0xc672
+	VMOVDQU16 Y0, (DX)
+
+	// VCVTNEPS2BF16 Z15, Z0
+	LONG      $0x487ed262
+	WORD      $0xc772
+	VMOVDQU16 Y0, 32(DX)
+
+	// VCVTNEPS2BF16 Z16, Z0
+	LONG      $0x487eb262
+	WORD      $0xc072
+	VMOVDQU16 Y0, K1, 64(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+
+	// VCVTNEPS2BF16 Z17, Z0
+	LONG      $0x487eb262
+	WORD      $0xc172
+	VMOVDQU16 Y0, (DX)
+
+	// VCVTNEPS2BF16 Z18, Z0
+	LONG      $0x487eb262
+	WORD      $0xc272
+	VMOVDQU16 Y0, 32(DX)
+
+	// VCVTNEPS2BF16 Z19, Z0
+	LONG      $0x487eb262
+	WORD      $0xc372
+	VMOVDQU16 Y0, K1, 64(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+
+	// VCVTNEPS2BF16 Z20, Z0
+	LONG      $0x487eb262
+	WORD      $0xc472
+	VMOVDQU16 Y0, (DX)
+
+	// VCVTNEPS2BF16 Z21, Z0
+	LONG      $0x487eb262
+	WORD      $0xc572
+	VMOVDQU16 Y0, 32(DX)
+
+	// VCVTNEPS2BF16 Z22, Z0
+	LONG      $0x487eb262
+	WORD      $0xc672
+	VMOVDQU16 Y0, K1, 64(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+
+	// VCVTNEPS2BF16 Z23, Z0
+	LONG      $0x487eb262
+	WORD      $0xc772
+	VMOVDQU16 Y0, (DX)
+
+	// VCVTNEPS2BF16 Z24, Z0
+	LONG      $0x487e9262
+	WORD      $0xc072
+	VMOVDQU16 Y0, 32(DX)
+
+	// VCVTNEPS2BF16 Z25, Z0
+	LONG      $0x487e9262
+	WORD      $0xc172
+	VMOVDQU16 Y0, K1, 64(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+
+	// VCVTNEPS2BF16 Z26, Z0
+	LONG      $0x487e9262
+	WORD      $0xc272
+	VMOVDQU16 Y0, (DX)
+
+	// VCVTNEPS2BF16 Z27, Z0
+	LONG      $0x487e9262
+	WORD      $0xc372
+	VMOVDQU16 Y0, 32(DX)
+
+	// VCVTNEPS2BF16 Z28, Z0
+	LONG      $0x487e9262
+	WORD      $0xc472
+	VMOVDQU16 Y0, K1, 64(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+
+	// VCVTNEPS2BF16 Z29, Z0
+	LONG      $0x487e9262
+	WORD      $0xc572
+	VMOVDQU16 Y0, (DX)
+
+	// VCVTNEPS2BF16 Z30, Z0
+	LONG      $0x487e9262
+	WORD      $0xc672
+	VMOVDQU16 Y0, 32(DX)
+
+	// VCVTNEPS2BF16 Z31, Z0
+	LONG      $0x487e9262
+	WORD      $0xc772
+	VMOVDQU16 Y0, K1, 64(DX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func tileI8Z3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
+// Requires: AVX, AVX512F, AVX512VNNI, BMI2, MMX+
+TEXT ·tileI8Z3(SB), NOSPLIT, $0-88
+	MOVQ    k+0(FP), R13
+	MOVQ    segs+8(FP), CX
+	MOVQ    seg+16(FP), BX
+	MOVQ    a+24(FP), SI
+	MOVQ    b+32(FP), DI
+	MOVQ    c+40(FP), DX
+	MOVQ    walk+80(FP), R12
+	MOVQ    (R12), R14
+	MOVQ    8(R12), R15
+	MOVQ    ldc+48(FP), R9
+	SHLQ    $0x02, R9
+	MOVQ    rows+56(FP), R10
+	VMOVUPS (DI), Z8
+	VMOVAPS Z8, Z11
+	VMOVAPS Z8, Z14
+	VMOVAPS Z8, Z17
+	VMOVAPS Z8, Z20
+	VMOVAPS Z8, Z23
+	VMOVAPS Z8, Z26
+	VMOVAPS Z8, Z29
+	VMOVUPS 64(DI), Z9
+	VMOVAPS Z9, Z12
+	VMOVAPS Z9, Z15
+	VMOVAPS Z9, Z18
+	VMOVAPS Z9, Z21
+	VMOVAPS Z9, Z24
+	VMOVAPS Z9, Z27
+	VMOVAPS Z9, Z30
+	VMOVUPS 128(DI), Z10
+	VMOVAPS Z10, Z13
+	VMOVAPS Z10, Z16
+	VMOVAPS Z10, Z19
+	VMOVAPS Z10, Z22
+	VMOVAPS Z10, Z25
+	VMOVAPS Z10, Z28
+	VMOVAPS Z10, Z31
+	ADDQ    $0x000000c0, DI
+	TESTQ   CX, CX
+	JZ      stored
+
+segment:
+	MOVL (BX), R8
+	ADDQ $0x04, BX
+	ADDQ SI, R8
+	MOVQ R13, AX
+	DECQ CX
+	JNZ  unit
+	SUBQ $0x08, AX
+	JG   unit
 	MOVQ R13, AX
 
 unit:
@@ -4097,14 +7353,68 @@ unit:
 	MOVQ         16(R12), R15
 
 fetched:
-	ADDQ $0x20, R8
-	ADDQ $0x000000c0, DI
-	DECQ AX
-	JNZ  unit
-	DECQ CX
-	JNZ  segment
-	MOVQ R14, (R12)
-	MOVQ R15, 8(R12)
+	ADDQ  $0x20, R8
+	ADDQ  $0x000000c0, DI
+	DECQ  AX
+	JNZ   unit
+	TESTQ CX, CX
+	JNZ   segment
+	MOVQ  R14, (R12)
+	MOVQ  R15, 8(R12)
+	CMPQ  R13, $0x08
+	JLE   stored
+	MOVQ  DX, R14
+	MOVQ  ldc+48(FP), R15
+	SHLQ  $0x02, R15
+	MOVQ  $0x00000008, AX
+
+last:
+	VMOVUPS      (DI), Z1
+	VMOVUPS      64(DI), Z2
+	VMOVUPS      128(DI), Z3
+	VBROADCASTSS (R8), Z0
+	VPDPBUSD     Z1, Z0, Z8
+	VPDPBUSD     Z2, Z0, Z9
+	VPDPBUSD     Z3, Z0, Z10
+	VBROADCASTSS 4(R8), Z0
+	VPDPBUSD     Z1, Z0, Z11
+	VPDPBUSD     Z2, Z0, Z12
+	VPDPBUSD     Z3, Z0, Z13
+	VBROADCASTSS 8(R8), Z0
+	VPDPBUSD     Z1, Z0, Z14
+	VPDPBUSD     Z2, Z0, Z15
+	VPDPBUSD     Z3, Z0, Z16
+	VBROADCASTSS 12(R8), Z0
+	VPDPBUSD     Z1, Z0, Z17
+	VPDPBUSD     Z2, Z0, Z18
+	VPDPBUSD     Z3, Z0, Z19
+	VBROADCASTSS 16(R8), Z0
+	VPDPBUSD     Z1, Z0, Z20
+	VPDPBUSD     Z2, Z0, Z21
+	VPDPBUSD     Z3, Z0, Z22
+	VBROADCASTSS 20(R8), Z0
+	VPDPBUSD     Z1, Z0, Z23
+	VPDPBUSD     Z2, Z0, Z24
+	VPDPBUSD     Z3, Z0, Z25
+	VBROADCASTSS 24(R8), Z0
+	VPDPBUSD     Z1, Z0, Z26
+	VPDPBUSD     Z2, Z0, Z27
+	VPDPBUSD     Z3, Z0, Z28
+	VBROADCASTSS 28(R8), Z0
+	VPDPBUSD     Z1, Z0, Z29
+	VPDPBUSD     Z2, Z0, Z30
+	VPDPBUSD     Z3, Z0, Z31
+	PREFETCHT0   3072(DI)
+	PREFETCHT0   3136(DI)
+	PREFETCHT0   3200(DI)
+	PREFETCHT0   (R14)
+	PREFETCHT0   64(R14)
+	PREFETCHT0   128(R14)
+	ADDQ         R15, R14
+	ADDQ         $0x20, R8
+	ADDQ         $0x000000c0, DI
+	DECQ         AX
+	JNZ          last
 
 stored:
 	MOVQ    cols+64(FP), R12
@@ -4245,52 +7555,357 @@ done:
 	VZEROUPPER
 	RET
 
-// func tileF32Y3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
-// Requires: AVX, FMA3, MMX+
-TEXT ·tileF32Y3(SB), NOSPLIT, $0-88
-	MOVQ       k+0(FP), R13
-	MOVQ       segs+8(FP), CX
-	MOVQ       seg+16(FP), BX
-	MOVQ       a+24(FP), SI
-	MOVQ       b+32(FP), DI
-	MOVQ       c+40(FP), DX
-	MOVQ       walk+80(FP), R12
-	MOVQ       (R12), R14
-	MOVQ       8(R12), R15
-	MOVQ       ldc+48(FP), R9
-	SHLQ       $0x02, R9
-	MOVQ       rows+56(FP), R10
-	MOVQ       DX, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	VXORPS     Y4, Y4, Y4
-	VXORPS     Y5, Y5, Y5
-	VXORPS     Y6, Y6, Y6
-	VXORPS     Y7, Y7, Y7
-	VXORPS     Y8, Y8, Y8
-	VXORPS     Y9, Y9, Y9
-	VXORPS     Y10, Y10, Y10
-	VXORPS     Y11, Y11, Y11
-	VXORPS     Y12, Y12, Y12
-	VXORPS     Y13, Y13, Y13
-	VXORPS     Y14, Y14, Y14
-	VXORPS     Y15, Y15, Y15
-	TESTQ      CX, CX
-	JZ         stored
+// func rowsI8Z3(k int, segs int, seg *uint32, a *uint32, lda int, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
+// Requires: AVX, AVX512F, AVX512VNNI, BMI2, MMX+
+TEXT ·rowsI8Z3(SB), NOSPLIT, $0-96
+	MOVQ         k+0(FP), R13
+	MOVQ         segs+8(FP), CX
+	MOVQ         seg+16(FP), BX
+	MOVQ         a+24(FP), SI
+	MOVQ         b+40(FP), DI
+	MOVQ         c+48(FP), DX
+	MOVQ         walk+88(FP), R12
+	MOVQ         (R12), R14
+	MOVQ         8(R12), R15
+	MOVQ         ldc+56(FP), R9
+	SHLQ         $0x02, R9
+	MOVQ         rows+64(FP), R10
+	MOVQ         lda+32(FP), R9
+	LEAQ         (R9)(R9*2), R10
+	VBROADCASTSS flip<>+0(SB), Z4
+	VMOVUPS      (DI), Z8
+	VMOVAPS      Z8, Z11
+	VMOVAPS      Z8, Z14
+	VMOVAPS      Z8, Z17
+	VMOVAPS      Z8, Z20
+	VMOVAPS      Z8, Z23
+	VMOVAPS      Z8, Z26
+	VMOVAPS      Z8, Z29
+	VMOVUPS      64(DI), Z9
+	VMOVAPS      Z9, Z12
+	VMOVAPS      Z9, Z15
+	VMOVAPS      Z9, Z18
+	VMOVAPS      Z9, Z21
+	VMOVAPS      Z9, Z24
+	VMOVAPS      Z9, Z27
+	VMOVAPS      Z9, Z30
+	VMOVUPS      128(DI), Z10
+	VMOVAPS      Z10, Z13
+	VMOVAPS      Z10, Z16
+	VMOVAPS      Z10, Z19
+	VMOVAPS      Z10, Z22
+	VMOVAPS      Z10, Z25
+	VMOVAPS      Z10, Z28
+	VMOVAPS      Z10, Z31
+	ADDQ         $0x000000c0, DI
+	TESTQ        CX, CX
+	JZ           stored
 
 segment:
 	MOVL (BX), R8
 	ADDQ $0x04, BX
 	ADDQ SI, R8
+	LEAQ (R8)(R9*4), R11
+	MOVQ R13, AX
+	DECQ CX
+	JNZ  unit
+	SUBQ $0x08, AX
+	JG   unit
+	MOVQ R13, AX
+
+unit:
+	VMOVUPS     (DI), Z1
+	VMOVUPS     64(DI), Z2
+	VMOVUPS     128(DI), Z3
+	VPXORD.BCST (R8), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z8
+	VPDPBUSD    Z2, Z0, Z9
+	VPDPBUSD    Z3, Z0, Z10
+	VPXORD.BCST (R8)(R9*1), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z11
+	VPDPBUSD    Z2, Z0, Z12
+	VPDPBUSD    Z3, Z0, Z13
+	VPXORD.BCST (R8)(R9*2), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z14
+	VPDPBUSD    Z2, Z0, Z15
+	VPDPBUSD    Z3, Z0, Z16
+	VPXORD.BCST (R8)(R10*1), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z17
+	VPDPBUSD    Z2, Z0, Z18
+	VPDPBUSD    Z3, Z0, Z19
+	VPXORD.BCST (R11), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z20
+	VPDPBUSD    Z2, Z0, Z21
+	VPDPBUSD    Z3, Z0, Z22
+	VPXORD.BCST (R11)(R9*1), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z23
+	VPDPBUSD    Z2, Z0, Z24
+	VPDPBUSD    Z3, Z0, Z25
+	VPXORD.BCST (R11)(R9*2), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z26
+	VPDPBUSD    Z2, Z0, Z27
+	VPDPBUSD    Z3, Z0, Z28
+	VPXORD.BCST (R11)(R10*1), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z29
+	VPDPBUSD    Z2, Z0, Z30
+	VPDPBUSD    Z3, Z0, Z31
+	PREFETCHT0  3072(DI)
+	PREFETCHT0  3136(DI)
+	PREFETCHT0  3200(DI)
+	PREFETCHT1  (R14)
+	ADDQ        $0x40, R14
+	DECQ        R15
+	JNZ         fetched
+	ADDQ        24(R12), R14
+	MOVQ        16(R12), R15
+
+fetched:
+	ADDQ  $0x04, R8
+	ADDQ  $0x04, R11
+	ADDQ  $0x000000c0, DI
+	DECQ  AX
+	JNZ   unit
+	TESTQ CX, CX
+	JNZ   segment
+	MOVQ  R14, (R12)
+	MOVQ  R15, 8(R12)
+	CMPQ  R13, $0x08
+	JLE   stored
+	MOVQ  DX, R14
+	MOVQ  ldc+56(FP), R15
+	SHLQ  $0x02, R15
+	MOVQ  $0x00000008, AX
+
+last:
+	VMOVUPS     (DI), Z1
+	VMOVUPS     64(DI), Z2
+	VMOVUPS     128(DI), Z3
+	VPXORD.BCST (R8), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z8
+	VPDPBUSD    Z2, Z0, Z9
+	VPDPBUSD    Z3, Z0, Z10
+	VPXORD.BCST (R8)(R9*1), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z11
+	VPDPBUSD    Z2, Z0, Z12
+	VPDPBUSD    Z3, Z0, Z13
+	VPXORD.BCST (R8)(R9*2), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z14
+	VPDPBUSD    Z2, Z0, Z15
+	VPDPBUSD    Z3, Z0, Z16
+	VPXORD.BCST (R8)(R10*1), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z17
+	VPDPBUSD    Z2, Z0, Z18
+	VPDPBUSD    Z3, Z0, Z19
+	VPXORD.BCST (R11), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z20
+	VPDPBUSD    Z2, Z0, Z21
+	VPDPBUSD    Z3, Z0, Z22
+	VPXORD.BCST (R11)(R9*1), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z23
+	VPDPBUSD    Z2, Z0, Z24
+	VPDPBUSD    Z3, Z0, Z25
+	VPXORD.BCST (R11)(R9*2), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z26
+	VPDPBUSD    Z2, Z0, Z27
+	VPDPBUSD    Z3, Z0, Z28
+	VPXORD.BCST (R11)(R10*1), Z4, Z0
+	VPDPBUSD    Z1, Z0, Z29
+	VPDPBUSD    Z2, Z0, Z30
+	VPDPBUSD    Z3, Z0, Z31
+	PREFETCHT0  3072(DI)
+	PREFETCHT0  3136(DI)
+	PREFETCHT0  3200(DI)
+	PREFETCHT0  (R14)
+	PREFETCHT0  64(R14)
+	PREFETCHT0  128(R14)
+	ADDQ        R15, R14
+	ADDQ        $0x04, R8
+	ADDQ        $0x04, R11
+	ADDQ        $0x000000c0, DI
+	DECQ        AX
+	JNZ         last
+
+stored:
+	MOVQ    ldc+56(FP), R9
+	SHLQ    $0x02, R9
+	MOVQ    rows+64(FP), R10
+	MOVQ    cols+72(FP), R12
+	SUBQ    $0x20, R12
+	MOVQ    $-1, R11
+	BZHIQ   R12, R11, R11
+	KMOVW   R11, K1
+	MOVQ    add+80(FP), R11
+	TESTQ   R11, R11
+	JNZ     add
+	VMOVUPS Z8, (DX)
+	VMOVUPS Z9, 64(DX)
+	VMOVUPS Z10, K1, 128(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z11, (DX)
+	VMOVUPS Z12, 64(DX)
+	VMOVUPS Z13, K1, 128(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z14, (DX)
+	VMOVUPS Z15, 64(DX)
+	VMOVUPS Z16, K1, 128(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z17, (DX)
+	VMOVUPS Z18, 64(DX)
+	VMOVUPS Z19, K1, 128(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z20, (DX)
+	VMOVUPS Z21, 64(DX)
+	VMOVUPS Z22, K1, 128(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z23, (DX)
+	VMOVUPS Z24, 64(DX)
+	VMOVUPS Z25, K1, 128(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z26, (DX)
+	VMOVUPS Z27, 64(DX)
+	VMOVUPS Z28, K1, 128(DX)
+	DECQ    R10
+	JZ      done
+	ADDQ    R9, DX
+	VMOVUPS Z29, (DX)
+	VMOVUPS Z30, 64(DX)
+	VMOVUPS Z31, K1, 128(DX)
+	JMP     done
+
+add:
+	VPADDD    (DX), Z8, Z8
+	VMOVUPS   Z8, (DX)
+	VPADDD    64(DX), Z9, Z9
+	VMOVUPS   Z9, 64(DX)
+	VMOVUPS.Z 128(DX), K1, Z0
+	VPADDD    Z0, Z10, Z10
+	VMOVUPS   Z10, K1, 128(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VPADDD    (DX), Z11, Z11
+	VMOVUPS   Z11, (DX)
+	VPADDD    64(DX), Z12, Z12
+	VMOVUPS   Z12, 64(DX)
+	VMOVUPS.Z 128(DX), K1, Z0
+	VPADDD    Z0, Z13, Z13
+	VMOVUPS   Z13, K1, 128(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VPADDD    (DX), Z14, Z14
+	VMOVUPS   Z14, (DX)
+	VPADDD    64(DX), Z15, Z15
+	VMOVUPS   Z15, 64(DX)
+	VMOVUPS.Z 128(DX), K1, Z0
+	VPADDD    Z0, Z16, Z16
+	VMOVUPS   Z16, K1, 128(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VPADDD    (DX), Z17, Z17
+	VMOVUPS   Z17, (DX)
+	VPADDD    64(DX), Z18, Z18
+	VMOVUPS   Z18, 64(DX)
+	VMOVUPS.Z 128(DX), K1, Z0
+	VPADDD    Z0, Z19, Z19
+	VMOVUPS   Z19, K1, 128(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VPADDD    (DX), Z20, Z20
+	VMOVUPS   Z20, (DX)
+	VPADDD    64(DX), Z21, Z21
+	VMOVUPS   Z21, 64(DX)
+	VMOVUPS.Z 128(DX), K1, Z0
+	VPADDD    Z0, Z22, Z22
+	VMOVUPS   Z22, K1, 128(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VPADDD    (DX), Z23, Z23
+	VMOVUPS   Z23, (DX)
+	VPADDD    64(DX), Z24, Z24
+	VMOVUPS   Z24, 64(DX)
+	VMOVUPS.Z 128(DX), K1, Z0
+	VPADDD    Z0, Z25, Z25
+	VMOVUPS   Z25, K1, 128(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VPADDD    (DX), Z26, Z26
+	VMOVUPS   Z26, (DX)
+	VPADDD    64(DX), Z27, Z27
+	VMOVUPS   Z27, 64(DX)
+	VMOVUPS.Z 128(DX), K1, Z0
+	VPADDD    Z0, Z28, Z28
+	VMOVUPS   Z28, K1, 128(DX)
+	DECQ      R10
+	JZ        done
+	ADDQ      R9, DX
+	VPADDD    (DX), Z29, Z29
+	VMOVUPS   Z29, (DX)
+	VPADDD    64(DX), Z30, Z30
+	VMOVUPS   Z30, 64(DX)
+	VMOVUPS.Z 128(DX), K1, Z0
+	VPADDD    Z0, Z31, Z31
+	VMOVUPS   Z31, K1, 128(DX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func tileF32Y3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
+// Requires: AVX, FMA3, MMX+
+TEXT ·tileF32Y3(SB), NOSPLIT, $0-88
+	MOVQ   k+0(FP), R13
+	MOVQ   segs+8(FP), CX
+	MOVQ   seg+16(FP), BX
+	MOVQ   a+24(FP), SI
+	MOVQ   b+32(FP), DI
+	MOVQ   c+40(FP), DX
+	MOVQ   walk+80(FP), R12
+	MOVQ   (R12), R14
+	MOVQ   8(R12), R15
+	MOVQ   ldc+48(FP), R9
+	SHLQ   $0x02, R9
+	MOVQ   rows+56(FP), R10
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+	VXORPS Y14, Y14, Y14
+	VXORPS Y15, Y15, Y15
+	TESTQ  CX, CX
+	JZ     stored
+
+segment:
+	MOVL (BX), R8
+	ADDQ $0x04, BX
+	ADDQ SI, R8
+	MOVQ R13, AX
+	DECQ CX
+	JNZ  unit
+	SUBQ $0x04, AX
+	JG   unit
 	MOVQ R13, AX
 
 unit:
@@ -4324,14 +7939,51 @@ unit:
 	MOVQ         16(R12), R15
 
 fetched:
-	ADDQ $0x20, R8
-	ADDQ $0x00000060, DI
-	DECQ AX
-	JNZ  unit
-	DECQ CX
-	JNZ  segment
-	MOVQ R14, (R12)
-	MOVQ R15, 8(R12)
+	ADDQ  $0x20, R8
+	ADDQ  $0x00000060, DI
+	DECQ  AX
+	JNZ   unit
+	TESTQ CX, CX
+	JNZ   segment
+	MOVQ  R14, (R12)
+	MOVQ  R15, 8(R12)
+	CMPQ  R13, $0x04
+	JLE   stored
+	MOVQ  DX, R14
+	MOVQ  ldc+48(FP), R15
+	SHLQ  $0x02, R15
+	MOVQ  $0x00000004, AX
+
+last:
+	VMOVUPS      (DI), Y1
+	VMOVUPS      32(DI), Y2
+	VMOVUPS      64(DI), Y3
+	VBROADCASTSS (R8), Y0
+	VFMADD231PS  Y1, Y0, Y4
+	VFMADD231PS  Y2, Y0, Y5
+	VFMADD231PS  Y3, Y0, Y6
+	VBROADCASTSS 4(R8), Y0
+	VFMADD231PS  Y1, Y0, Y7
+	VFMADD231PS  Y2, Y0, Y8
+	VFMADD231PS  Y3, Y0, Y9
+	VBROADCASTSS 8(R8), Y0
+	VFMADD231PS  Y1, Y0, Y10
+	VFMADD231PS  Y2, Y0, Y11
+	VFMADD231PS  Y3, Y0, Y12
+	VBROADCASTSS 12(R8), Y0
+	VFMADD231PS  Y1, Y0, Y13
+	VFMADD231PS  Y2, Y0, Y14
+	VFMADD231PS  Y3, Y0, Y15
+	PREFETCHT0   3072(DI)
+	PREFETCHT0   3104(DI)
+	PREFETCHT0   3136(DI)
+	PREFETCHT0   (R14)
+	PREFETCHT0   64(R14)
+	ADDQ         R15, R14
+	ADDQ         $0x20, R8
+	ADDQ         $0x00000060, DI
+	DECQ         AX
+	JNZ          last
 
 stored:
 	MOVQ       cols+64(FP), R12
@@ -4411,49 +8063,42 @@ done:
 // func tileI16Y3(k int, segs int, seg *uint32, a *uint32, b *uint32, c *uint32, ldc int, rows int, cols int, add int, walk *uintptr)
 // Requires: AVX, AVX2, MMX+
 TEXT ·tileI16Y3(SB), NOSPLIT, $0-88
-	MOVQ       k+0(FP), R13
-	MOVQ       segs+8(FP), CX
-	MOVQ       seg+16(FP), BX
-	MOVQ       a+24(FP), SI
-	MOVQ       b+32(FP), DI
-	MOVQ       c+40(FP), DX
-	MOVQ       walk+80(FP), R12
-	MOVQ       (R12), R14
-	MOVQ       8(R12), R15
-	MOVQ       ldc+48(FP), R9
-	SHLQ       $0x02, R9
-	MOVQ       rows+56(FP), R10
-	MOVQ       DX, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R9, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	VXORPS     Y4, Y4, Y4
-	VXORPS     Y5, Y5, Y5
-	VXORPS     Y6, Y6, Y6
-	VXORPS     Y7, Y7, Y7
-	VXORPS     Y8, Y8, Y8
-	VXORPS     Y9, Y9, Y9
-	VXORPS     Y10, Y10, Y10
-	VXORPS     Y11, Y11, Y11
-	VXORPS     Y12, Y12, Y12
-	VXORPS     Y13, Y13, Y13
-	VXORPS     Y14, Y14, Y14
-	VXORPS     Y15, Y15, Y15
-	TESTQ      CX, CX
-	JZ         stored
+	MOVQ   k+0(FP), R13
+	MOVQ   segs+8(FP), CX
+	MOVQ   seg+16(FP), BX
+	MOVQ   a+24(FP), SI
+	MOVQ   b+32(FP), DI
+	MOVQ   c+40(FP), DX
+	MOVQ   walk+80(FP), R12
+	MOVQ   (R12), R14
+	MOVQ   8(R12), R15
+	MOVQ   ldc+48(FP), R9
+	SHLQ   $0x02, R9
+	MOVQ   rows+56(FP), R10
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+	VXORPS Y14, Y14, Y14
+	VXORPS Y15, Y15, Y15
+	TESTQ  CX, CX
+	JZ     stored
 
 segment:
 	MOVL (BX), R8
 	ADDQ $0x04, BX
 	ADDQ SI, R8
+	MOVQ R13, AX
+	DECQ CX
+	JNZ  unit
+	SUBQ $0x04, AX
+	JG   unit
 	MOVQ R13, AX
 
 unit:
@@ -4508,14 +8153,72 @@ unit:
 	MOVQ         16(R12), R15
 
 fetched:
-	ADDQ $0x20, R8
-	ADDQ $0x00000060, DI
-	DECQ AX
-	JNZ  unit
-	DECQ CX
-	JNZ  segment
-	MOVQ R14, (R12)
-	MOVQ R15, 8(R12)
+	ADDQ  $0x20, R8
+	ADDQ  $0x00000060, DI
+	DECQ  AX
+	JNZ   unit
+	TESTQ CX, CX
+	JNZ   segment
+	MOVQ  R14, (R12)
+	MOVQ  R15, 8(R12)
+	CMPQ  R13, $0x04
+	JLE   stored
+	MOVQ  DX, R14
+	MOVQ  ldc+48(FP), R15
+	SHLQ  $0x02, R15
+	MOVQ  $0x00000004, AX
+
+last:
+	VBROADCASTSS (R8), Y1
+	VMOVUPS      (DI), Y2
+	VPMADDWD     Y2, Y1, Y0
+	VPADDD       Y0, Y4, Y4
+	VMOVUPS      32(DI), Y3
+	VPMADDWD     Y3, Y1, Y0
+	VPADDD       Y0, Y5, Y5
+	VMOVUPS      64(DI), Y2
+	VPMADDWD     Y2, Y1, Y0
+	VPADDD       Y0, Y6, Y6
+	VBROADCASTSS 4(R8), Y1
+	VMOVUPS      (DI), Y2
+	VPMADDWD     Y2, Y1, Y0
+	VPADDD       Y0, Y7, Y7
+	VMOVUPS      32(DI), Y3
+	VPMADDWD     Y3, Y1, Y0
+	VPADDD       Y0, Y8, Y8
+	VMOVUPS      64(DI), Y2
+	VPMADDWD     Y2, Y1, Y0
+	VPADDD       Y0, Y9, Y9
+	VBROADCASTSS 8(R8), Y1
+	VMOVUPS      (DI), Y2
+	VPMADDWD     Y2, Y1, Y0
+	VPADDD       Y0, Y10, Y10
+	VMOVUPS      32(DI), Y3
+	VPMADDWD     Y3, Y1, Y0
+	VPADDD       Y0, Y11, Y11
+	VMOVUPS      64(DI), Y2
+	VPMADDWD     Y2, Y1, Y0
+	VPADDD       Y0, Y12, Y12
+	VBROADCASTSS 12(R8), Y1
+	VMOVUPS      (DI), Y2
+	VPMADDWD     Y2, Y1, Y0
+	VPADDD       Y0, Y13, Y13
+	VMOVUPS      32(DI), Y3
+	VPMADDWD     Y3, Y1, Y0
+	VPADDD       Y0, Y14, Y14
+	VMOVUPS      64(DI), Y2
+	VPMADDWD     Y2, Y1, Y0
+	VPADDD       Y0, Y15, Y15
+	PREFETCHT0   3072(DI)
+	PREFETCHT0   3104(DI)
+	PREFETCHT0   3136(DI)
+	PREFETCHT0   (R14)
+	PREFETCHT0   64(R14)
+	ADDQ         R15, R14
+	ADDQ         $0x20, R8
+	ADDQ         $0x00000060, DI
+	DECQ         AX
+	JNZ          last
 
 stored:
 	MOVQ       cols+64(FP), R12
@@ -4601,6 +8304,124 @@ DATA flip<>+20(SB)/4, $0x80808080
 DATA flip<>+24(SB)/4, $0x80808080
 DATA flip<>+28(SB)/4, $0x80808080
 GLOBL flip<>(SB), RODATA|NOPTR, $32
+
+DATA pairorder<>+0(SB)/2, $0x0000
+DATA pairorder<>+2(SB)/2, $0x0010
+DATA pairorder<>+4(SB)/2, $0x0001
+DATA pairorder<>+6(SB)/2, $0x0011
+DATA pairorder<>+8(SB)/2, $0x0002
+DATA pairorder<>+10(SB)/2, $0x0012
+DATA pairorder<>+12(SB)/2, $0x0003
+DATA pairorder<>+14(SB)/2, $0x0013
+DATA pairorder<>+16(SB)/2, $0x0004
+DATA pairorder<>+18(SB)/2, $0x0014
+DATA pairorder<>+20(SB)/2, $0x0005
+DATA pairorder<>+22(SB)/2, $0x0015
+DATA pairorder<>+24(SB)/2, $0x0006
+DATA pairorder<>+26(SB)/2, $0x0016
+DATA pairorder<>+28(SB)/2, $0x0007
+DATA pairorder<>+30(SB)/2, $0x0017
+DATA pairorder<>+32(SB)/2, $0x0008
+DATA pairorder<>+34(SB)/2, $0x0018
+DATA pairorder<>+36(SB)/2, $0x0009
+DATA pairorder<>+38(SB)/2, $0x0019
+DATA pairorder<>+40(SB)/2, $0x000a
+DATA pairorder<>+42(SB)/2, $0x001a
+DATA pairorder<>+44(SB)/2, $0x000b
+DATA pairorder<>+46(SB)/2, $0x001b
+DATA pairorder<>+48(SB)/2, $0x000c
+DATA pairorder<>+50(SB)/2, $0x001c
+DATA pairorder<>+52(SB)/2, $0x000d
+DATA pairorder<>+54(SB)/2, $0x001d
+DATA pairorder<>+56(SB)/2, $0x000e
+DATA pairorder<>+58(SB)/2, $0x001e
+DATA pairorder<>+60(SB)/2, $0x000f
+DATA pairorder<>+62(SB)/2, $0x001f
+GLOBL pairorder<>(SB), RODATA|NOPTR, $64
+
+DATA quadorder<>+0(SB)/4, $0x00000000
+DATA quadorder<>+4(SB)/4, $0x00000004
+DATA quadorder<>+8(SB)/4, $0x00000008
+DATA quadorder<>+12(SB)/4, $0x0000000c
+DATA quadorder<>+16(SB)/4, $0x00000001
+DATA quadorder<>+20(SB)/4, $0x00000005
+DATA quadorder<>+24(SB)/4, $0x00000009
+DATA quadorder<>+28(SB)/4, $0x0000000d
+DATA quadorder<>+32(SB)/4, $0x00000002
+DATA quadorder<>+36(SB)/4, $0x00000006
+DATA quadorder<>+40(SB)/4, $0x0000000a
+DATA quadorder<>+44(SB)/4, $0x0000000e
+DATA quadorder<>+48(SB)/4, $0x00000003
+DATA quadorder<>+52(SB)/4, $0x00000007
+DATA quadorder<>+56(SB)/4, $0x0000000b
+DATA quadorder<>+60(SB)/4, $0x0000000f
+GLOBL quadorder<>(SB), RODATA|NOPTR, $64
+
+DATA byteorder<>+0(SB)/1, $0x00
+DATA byteorder<>+1(SB)/1, $0x04
+DATA byteorder<>+2(SB)/1, $0x08
+DATA byteorder<>+3(SB)/1, $0x0c
+DATA byteorder<>+4(SB)/1, $0x01
+DATA byteorder<>+5(SB)/1, $0x05
+DATA byteorder<>+6(SB)/1, $0x09
+DATA byteorder<>+7(SB)/1, $0x0d
+DATA byteorder<>+8(SB)/1, $0x02
+DATA byteorder<>+9(SB)/1, $0x06
+DATA byteorder<>+10(SB)/1, $0x0a
+DATA byteorder<>+11(SB)/1, $0x0e
+DATA byteorder<>+12(SB)/1, $0x03
+DATA byteorder<>+13(SB)/1, $0x07
+DATA byteorder<>+14(SB)/1, $0x0b
+DATA byteorder<>+15(SB)/1, $0x0f
+DATA byteorder<>+16(SB)/1, $0x00
+DATA byteorder<>+17(SB)/1, $0x04
+DATA byteorder<>+18(SB)/1, $0x08
+DATA byteorder<>+19(SB)/1, $0x0c
+DATA byteorder<>+20(SB)/1, $0x01
+DATA byteorder<>+21(SB)/1, $0x05
+DATA byteorder<>+22(SB)/1, $0x09
+DATA byteorder<>+23(SB)/1, $0x0d
+DATA byteorder<>+24(SB)/1, $0x02
+DATA byteorder<>+25(SB)/1, $0x06
+DATA byteorder<>+26(SB)/1, $0x0a
+DATA byteorder<>+27(SB)/1, $0x0e
+DATA byteorder<>+28(SB)/1, $0x03
+DATA byteorder<>+29(SB)/1, $0x07
+DATA byteorder<>+30(SB)/1, $0x0b
+DATA byteorder<>+31(SB)/1, $0x0f
+DATA byteorder<>+32(SB)/1, $0x00
+DATA byteorder<>+33(SB)/1, $0x04
+DATA byteorder<>+34(SB)/1, $0x08
+DATA byteorder<>+35(SB)/1, $0x0c
+DATA byteorder<>+36(SB)/1, $0x01
+DATA byteorder<>+37(SB)/1, $0x05
+DATA byteorder<>+38(SB)/1, $0x09
+DATA byteorder<>+39(SB)/1, $0x0d
+DATA byteorder<>+40(SB)/1, $0x02
+DATA byteorder<>+41(SB)/1, $0x06
+DATA byteorder<>+42(SB)/1, $0x0a
+DATA byteorder<>+43(SB)/1, $0x0e
+DATA byteorder<>+44(SB)/1, $0x03
+DATA byteorder<>+45(SB)/1, $0x07
+DATA byteorder<>+46(SB)/1, $0x0b
+DATA byteorder<>+47(SB)/1, $0x0f
+DATA byteorder<>+48(SB)/1, $0x00
+DATA byteorder<>+49(SB)/1, $0x04
+DATA byteorder<>+50(SB)/1, $0x08
+DATA byteorder<>+51(SB)/1, $0x0c
+DATA byteorder<>+52(SB)/1, $0x01
+DATA byteorder<>+53(SB)/1, $0x05
+DATA byteorder<>+54(SB)/1, $0x09
+DATA byteorder<>+55(SB)/1, $0x0d
+DATA byteorder<>+56(SB)/1, $0x02
+DATA byteorder<>+57(SB)/1, $0x06
+DATA byteorder<>+58(SB)/1, $0x0a
+DATA byteorder<>+59(SB)/1, $0x0e
+DATA byteorder<>+60(SB)/1, $0x03
+DATA byteorder<>+61(SB)/1, $0x07
+DATA byteorder<>+62(SB)/1, $0x0b
+DATA byteorder<>+63(SB)/1, $0x0f
+GLOBL byteorder<>(SB), RODATA|NOPTR, $64
 
 // func packRows32(dst *uint32, stride int, rows *[8]*byte, n int)
 // Requires: AVX
@@ -5285,21 +9106,24 @@ loop:
 	RET
 
 // func packColsU8(dst *uint32, stride int, apart int, per int, next int, src *byte, ld int, n int, w int)
-// Requires: AVX, MMX+
+// Requires: AVX, AVX512BW, AVX512F, MMX+
 TEXT ·packColsU8(SB), NOSPLIT, $0-72
-	MOVQ dst+0(FP), DI
-	MOVQ src+40(FP), SI
-	MOVQ ld+48(FP), R9
-	MOVQ n+56(FP), R10
-	MOVQ apart+16(FP), R13
-	MOVQ per+24(FP), CX
-	MOVQ next+32(FP), R8
-	MOVQ CX, R15
-	SHLQ $0x06, R15
-	SUBQ R15, R8
-	LEAQ (R9)(R9*2), DX
-	MOVQ R9, R14
-	SHLQ $0x04, R14
+	MOVQ         dst+0(FP), DI
+	MOVQ         src+40(FP), SI
+	MOVQ         ld+48(FP), R9
+	MOVQ         n+56(FP), R10
+	MOVQ         apart+16(FP), R13
+	MOVQ         per+24(FP), CX
+	MOVQ         next+32(FP), R8
+	MOVQ         CX, R15
+	SHLQ         $0x06, R15
+	SUBQ         R15, R8
+	LEAQ         (R9)(R9*2), DX
+	MOVQ         R9, R14
+	SHLQ         $0x04, R14
+	VMOVDQU32    quadorder<>+0(SB), Z4
+	VMOVDQU32    byteorder<>+0(SB), Z5
+	VBROADCASTSS flip<>+0(SB), Z6
 
 unit:
 	MOVQ SI, AX
@@ -5310,42 +9134,26 @@ unit:
 	JZ   last
 
 pair:
-	LEAQ       (AX)(R14*1), R15
-	PREFETCHT0 (R15)
-	PREFETCHT0 (R15)(R9*1)
-	PREFETCHT0 (R15)(R9*2)
-	PREFETCHT0 (R15)(DX*1)
-	VMOVQ      (AX), X0
-	VMOVQ      (AX)(R9*1), X1
-	VMOVQ      (AX)(R9*2), X2
-	VMOVQ      (AX)(DX*1), X3
-	VPUNPCKLBW X1, X0, X0
-	VPUNPCKLBW X3, X2, X1
-	VPXOR      flip<>+0(SB), X0, X0
-	VPXOR      flip<>+0(SB), X1, X1
-	VPUNPCKLWD X1, X0, X2
-	VPUNPCKHWD X1, X0, X3
-	VMOVUPS    X2, (BX)
-	VMOVUPS    X3, 16(BX)
-	ADDQ       $0x08, AX
-	VMOVQ      (AX), X0
-	VMOVQ      (AX)(R9*1), X1
-	VMOVQ      (AX)(R9*2), X2
-	VMOVQ      (AX)(DX*1), X3
-	VPUNPCKLBW X1, X0, X0
-	VPUNPCKLBW X3, X2, X1
-	VPXOR      flip<>+0(SB), X0, X0
-	VPXOR      flip<>+0(SB), X1, X1
-	VPUNPCKLWD X1, X0, X2
-	VPUNPCKHWD X1, X0, X3
-	VMOVUPS    X2, (BX)(R13*1)
-	VMOVUPS    X3, 16(BX)(R13*1)
-	ADDQ       $0x08, AX
-	ADDQ       $0x40, BX
-	DECQ       R12
-	JNZ        same
-	ADDQ       R8, BX
-	MOVQ       CX, R12
+	LEAQ          (AX)(R14*1), R15
+	PREFETCHT0    (R15)
+	PREFETCHT0    (R15)(R9*1)
+	PREFETCHT0    (R15)(R9*2)
+	PREFETCHT0    (R15)(DX*1)
+	VMOVUPS       (AX), X0
+	VINSERTI32X4  $0x01, (AX)(R9*1), Z0, Z0
+	VINSERTI32X4  $0x02, (AX)(R9*2), Z0, Z0
+	VINSERTI32X4  $0x03, (AX)(DX*1), Z0, Z0
+	VPERMD        Z0, Z4, Z0
+	VPSHUFB       Z5, Z0, Z0
+	VPXORD        Z6, Z0, Z0
+	VMOVUPS       Y0, (BX)
+	VEXTRACTI64X4 $0x01, Z0, (BX)(R13*1)
+	ADDQ          $0x10, AX
+	ADDQ          $0x40, BX
+	DECQ          R12
+	JNZ           same
+	ADDQ          R8, BX
+	MOVQ          CX, R12
 
 same:
 	DECQ R11
@@ -5386,21 +9194,22 @@ next:
 	RET
 
 // func packColsPairs(dst *uint32, stride int, apart int, per int, next int, src *byte, ld int, n int, w int)
-// Requires: AVX, MMX+
+// Requires: AVX, AVX512BW, AVX512F, MMX+
 TEXT ·packColsPairs(SB), NOSPLIT, $0-72
-	MOVQ dst+0(FP), DI
-	MOVQ src+40(FP), SI
-	MOVQ ld+48(FP), R9
-	MOVQ n+56(FP), R10
-	MOVQ apart+16(FP), R13
-	MOVQ per+24(FP), CX
-	MOVQ next+32(FP), R8
-	MOVQ CX, R15
-	SHLQ $0x06, R15
-	SUBQ R15, R8
-	LEAQ (R9)(R9*2), DX
-	MOVQ R9, R14
-	SHLQ $0x03, R14
+	MOVQ      dst+0(FP), DI
+	MOVQ      src+40(FP), SI
+	MOVQ      ld+48(FP), R9
+	MOVQ      n+56(FP), R10
+	MOVQ      apart+16(FP), R13
+	MOVQ      per+24(FP), CX
+	MOVQ      next+32(FP), R8
+	MOVQ      CX, R15
+	SHLQ      $0x06, R15
+	SUBQ      R15, R8
+	LEAQ      (R9)(R9*2), DX
+	MOVQ      R9, R14
+	SHLQ      $0x03, R14
+	VMOVDQU16 pairorder<>+0(SB), Z4
 
 unit:
 	MOVQ SI, AX
@@ -5411,28 +9220,20 @@ unit:
 	JZ   last
 
 pair:
-	LEAQ       (AX)(R14*1), R15
-	PREFETCHT0 (R15)
-	PREFETCHT0 (R15)(R9*1)
-	VMOVUPS    (AX), X0
-	VMOVUPS    (AX)(R9*1), X1
-	VPUNPCKLWD X1, X0, X2
-	VPUNPCKHWD X1, X0, X3
-	VMOVUPS    X2, (BX)
-	VMOVUPS    X3, 16(BX)
-	ADDQ       $0x10, AX
-	VMOVUPS    (AX), X0
-	VMOVUPS    (AX)(R9*1), X1
-	VPUNPCKLWD X1, X0, X2
-	VPUNPCKHWD X1, X0, X3
-	VMOVUPS    X2, (BX)(R13*1)
-	VMOVUPS    X3, 16(BX)(R13*1)
-	ADDQ       $0x10, AX
-	ADDQ       $0x40, BX
-	DECQ       R12
-	JNZ        same
-	ADDQ       R8, BX
-	MOVQ       CX, R12
+	LEAQ          (AX)(R14*1), R15
+	PREFETCHT0    (R15)
+	PREFETCHT0    (R15)(R9*1)
+	VMOVUPS       (AX), Y0
+	VINSERTI64X4  $0x01, (AX)(R9*1), Z0, Z0
+	VPERMW        Z0, Z4, Z0
+	VMOVUPS       Y0, (BX)
+	VEXTRACTI64X4 $0x01, Z0, (BX)(R13*1)
+	ADDQ          $0x20, AX
+	ADDQ          $0x40, BX
+	DECQ          R12
+	JNZ           same
+	ADDQ          R8, BX
+	MOVQ          CX, R12
 
 same:
 	DECQ R11
@@ -5463,21 +9264,24 @@ next:
 	RET
 
 // func packColsQuads(dst *uint32, stride int, apart int, per int, next int, src *byte, ld int, n int, w int)
-// Requires: AVX, MMX+
+// Requires: AVX, AVX512BW, AVX512F, MMX+
 TEXT ·packColsQuads(SB), NOSPLIT, $0-72
-	MOVQ dst+0(FP), DI
-	MOVQ src+40(FP), SI
-	MOVQ ld+48(FP), R9
-	MOVQ n+56(FP), R10
-	MOVQ apart+16(FP), R13
-	MOVQ per+24(FP), CX
-	MOVQ next+32(FP), R8
-	MOVQ CX, R15
-	SHLQ $0x06, R15
-	SUBQ R15, R8
-	LEAQ (R9)(R9*2), DX
-	MOVQ R9, R14
-	SHLQ $0x04, R14
+	MOVQ         dst+0(FP), DI
+	MOVQ         src+40(FP), SI
+	MOVQ         ld+48(FP), R9
+	MOVQ         n+56(FP), R10
+	MOVQ         apart+16(FP), R13
+	MOVQ         per+24(FP), CX
+	MOVQ         next+32(FP), R8
+	MOVQ         CX, R15
+	SHLQ         $0x06, R15
+	SUBQ         R15, R8
+	LEAQ         (R9)(R9*2), DX
+	MOVQ         R9, R14
+	SHLQ         $0x04, R14
+	VMOVDQU32    quadorder<>+0(SB), Z4
+	VMOVDQU32    byteorder<>+0(SB), Z5
+	VBROADCASTSS flip<>+0(SB), Z6
 
 unit:
 	MOVQ SI, AX
@@ -5488,38 +9292,25 @@ unit:
 	JZ   last
 
 pair:
-	LEAQ       (AX)(R14*1), R15
-	PREFETCHT0 (R15)
-	PREFETCHT0 (R15)(R9*1)
-	PREFETCHT0 (R15)(R9*2)
-	PREFETCHT0 (R15)(DX*1)
-	VMOVQ      (AX), X0
-	VMOVQ      (AX)(R9*1), X1
-	VMOVQ      (AX)(R9*2), X2
-	VMOVQ      (AX)(DX*1), X3
-	VPUNPCKLBW X1, X0, X0
-	VPUNPCKLBW X3, X2, X1
-	VPUNPCKLWD X1, X0, X2
-	VPUNPCKHWD X1, X0, X3
-	VMOVUPS    X2, (BX)
-	VMOVUPS    X3, 16(BX)
-	ADDQ       $0x08, AX
-	VMOVQ      (AX), X0
-	VMOVQ      (AX)(R9*1), X1
-	VMOVQ      (AX)(R9*2), X2
-	VMOVQ      (AX)(DX*1), X3
-	VPUNPCKLBW X1, X0, X0
-	VPUNPCKLBW X3, X2, X1
-	VPUNPCKLWD X1, X0, X2
-	VPUNPCKHWD X1, X0, X3
-	VMOVUPS    X2, (BX)(R13*1)
-	VMOVUPS    X3, 16(BX)(R13*1)
-	ADDQ       $0x08, AX
-	ADDQ       $0x40, BX
-	DECQ       R12
-	JNZ        same
-	ADDQ       R8, BX
-	MOVQ       CX, R12
+	LEAQ          (AX)(R14*1), R15
+	PREFETCHT0    (R15)
+	PREFETCHT0    (R15)(R9*1)
+	PREFETCHT0    (R15)(R9*2)
+	PREFETCHT0    (R15)(DX*1)
+	VMOVUPS       (AX), X0
+	VINSERTI32X4  $0x01, (AX)(R9*1), Z0, Z0
+	VINSERTI32X4  $0x02, (AX)(R9*2), Z0, Z0
+	VINSERTI32X4  $0x03, (AX)(DX*1), Z0, Z0
+	VPERMD        Z0, Z4, Z0
+	VPSHUFB       Z5, Z0, Z0
+	VMOVUPS       Y0, (BX)
+	VEXTRACTI64X4 $0x01, Z0, (BX)(R13*1)
+	ADDQ          $0x10, AX
+	ADDQ          $0x40, BX
+	DECQ          R12
+	JNZ           same
+	ADDQ          R8, BX
+	MOVQ          CX, R12
 
 same:
 	DECQ R11

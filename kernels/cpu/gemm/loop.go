@@ -25,7 +25,8 @@ type job struct {
 	a, b       view
 	kc, nc, mc int   // block sizes, in elements
 	span       int   // columns that a packed slab of A is used for
-	direct     bool  // sums are kept in C
+	direct     bool  // tiles store into C
+	inPlace    bool  // tiles read A's rows where they lie
 	mask       *mask // adds rows of the result to sparse values instead of storing them
 }
 
@@ -35,12 +36,30 @@ func (j *job) plan(p Product, e *engine, m *mask, workers int) {
 	j.direct = e.masked != nil && m != nil || m == nil && (p.C.typ == I32 || p.C.typ == F32 && e.float)
 	j.mask = m
 	j.kc = evenly(p.K, maxUnits*e.depth(), 8*e.depth())
+	if j.rounds() {
+		j.eng, j.direct = e.rounding, true
+	}
 	rows, cols := j.grid.largest()
+	j.inPlace = m == nil && j.readsInPlace(cols)
 	j.mc, j.span = evenly(rows, maxRows, panel), cols
 	if !j.direct && j.kc < p.K {
 		j.span = evenly(cols, maxSpan, e.width())
 	}
 	j.nc = evenly(j.span, maxColumns, e.width())
+}
+
+// rounds reports whether tiles can round their sums themselves: nothing is added to them.
+func (j *job) rounds() bool {
+	return j.eng.rounding != nil && j.C.typ == BF16 && j.kc >= j.K && !j.Accumulate && j.Epilogue == nil && j.mask == nil
+}
+
+// readsInPlace reports whether tiles do well to read A's rows where they lie, which
+// spares packing them. Rows that whole pages part compete for the same lines of L1; so
+// they are packed where many columns share the cost.
+func (j *job) readsInPlace(columns int) bool {
+	const page, many = 4096, 1024
+	return j.eng.inPlace != nil && j.a.step == uintptr(j.eng.a.size) && j.K > 0 && j.K%j.eng.depth() == 0 &&
+		(j.a.line%page != 0 || columns <= many)
 }
 
 // evenly returns the size of the fewest parts of n that are at most limit long,
@@ -80,7 +99,11 @@ func (j *job) part(w *worker, id, _ int) {
 // multiply computes a rectangle of C slab by slab.
 func (w *worker) multiply(j *job, r rect) {
 	units := ceil(j.kc, j.eng.depth())
-	w.a.grow(ceil(j.mc, panel) * stripWords(panel, units))
+	packed := ceil(j.mc, panel)
+	if j.inPlace {
+		packed = 1
+	}
+	w.a.grow(packed * stripWords(panel, units))
 	w.b.grow(ceil(j.nc, j.eng.width()) * stripWords(j.eng.width(), units+j.eng.head()))
 	switch {
 	case j.direct:
@@ -121,16 +144,15 @@ func (w *worker) block(j *job, s, b rect, k0, k int) {
 	takes := 1 + 2*next.lines/max(1, units*ceil(b.col1-b.col0, j.eng.width()))
 	for row := b.row0; row < b.row1; row += panel {
 		rows := min(panel, b.row1-row)
-		w.prepareA(j, s, b, row, k0, k)
+		a := w.prepareA(j, s, b, row, k0, k)
 		if next.lines > 0 && row+takes*panel >= b.row1 {
 			w.next.then, next = next, stretch{}
 		}
 		if k0+k == j.K && !j.direct && j.mask == nil && w.next.then.lines <= 0 {
 			w.next.then = j.result(row, rows, b)
 		}
-		a := w.a.data[(row-b.row0)/panel*stripWords(panel, units):]
 		if j.mask != nil && j.eng.masked != nil {
-			w.sweepMasked(j, a, rect{row, row + rows, b.col0, b.col1}, units)
+			w.sweepMasked(j, a.at, rect{row, row + rows, b.col0, b.col1}, units)
 			continue
 		}
 		c, ldc := w.target(j, s, row, b.col0)
@@ -160,25 +182,40 @@ func (j *job) result(row, rows int, b rect) stretch {
 	return stretchOf(view{j.C.at(row, b.col0), uintptr(j.C.stride * j.C.typ.Size()), uintptr(j.C.typ.Size())}, rows, b.col1-b.col0, j.C.typ.Size())
 }
 
-// prepareA packs the group of A's rows that starts with row, for the first block of
-// columns, and has the next fetched: for the others, the next packed panel.
-func (w *worker) prepareA(j *job, s, b rect, row, k0, k int) {
-	e, units := j.eng, ceil(k, j.eng.depth())
+// prepareA returns a panel of A's rows, and has the next fetched. Rows that must be
+// packed are so for the first block of columns, group by group.
+func (w *worker) prepareA(j *job, s, b rect, row, k0, k int) rowPanel {
+	units, size := ceil(k, j.eng.depth()), j.eng.a.size
+	if j.inPlace {
+		return w.panelInPlace(j, s, row, k0, k)
+	}
 	stride := stripWords(panel, units)
-	if b.col0 > s.col0 {
+	packed := w.a.data[(row-s.row0)/panel*stride:]
+	switch {
+	case b.col0 > s.col0:
 		if row+panel < s.row1 {
-			w.next.first = packedStretch(w.a.data[(row+panel-s.row0)/panel*stride:], panel*units)
+			w.next.first = packedStretch(packed[stride:], panel*units)
 		}
-		return
+	case (row-s.row0)%across == 0:
+		end := min(row+across, s.row1)
+		j.eng.a.packStrips(packed, panel, stride, j.a.part(row, k0), end-row, k, &w.lines)
+		if end < s.row1 {
+			w.next.first = stretchOf(j.a.part(end, k0), min(across, s.row1-end), k, size)
+		}
 	}
-	if (row-s.row0)%across > 0 {
-		return
+	return rowPanel{at: &packed[0]}
+}
+
+// panelInPlace returns a panel of rows where they lie. Tiles read whole panels, so a
+// smaller one is packed.
+func (w *worker) panelInPlace(j *job, s rect, row, k0, k int) rowPanel {
+	e, next := j.eng, row+panel
+	if next > s.row1 {
+		e.a.pack(w.a.data, panel, j.a.part(row, k0), s.row1-row, k, &w.lines)
+		return rowPanel{at: &w.a.data[0]}
 	}
-	end := min(row+across, s.row1)
-	e.a.packStrips(w.a.data[(row-s.row0)/panel*stride:], panel, stride, j.a.part(row, k0), end-row, k, &w.lines)
-	if end < s.row1 {
-		w.next.first = stretchOf(j.a.part(end, k0), min(across, s.row1-end), k, e.a.size)
-	}
+	w.next.first = stretchOf(j.a.part(next, k0), min(panel, s.row1-next), k, e.a.size)
+	return rowPanel{(*uint32)(j.a.at(row, k0)), int(j.a.line)}
 }
 
 func (w *worker) packB(j *job, b rect, k0, k int) {
@@ -212,7 +249,7 @@ func (w *worker) target(j *job, s rect, row, col int) (unsafe.Pointer, int) {
 }
 
 // sweep multiplies a packed panel of A with every panel of the block of B.
-func (w *worker) sweep(e *engine, a []uint32, b rect, rows, units int, c unsafe.Pointer, ldc int, add bool) {
+func (w *worker) sweep(e *engine, a rowPanel, b rect, rows, units int, c unsafe.Pointer, ldc int, add bool) {
 	flag, at, segs, n := 0, 0, 1, b.col1-b.col0
 	if add {
 		flag = 1
@@ -223,7 +260,7 @@ func (w *worker) sweep(e *engine, a []uint32, b rect, rows, units int, c unsafe.
 	for col := 0; col < n; {
 		cols := e.columns(n - col)
 		vectors := ceil(cols, e.lanes)
-		e.strip(units, segs, &w.zero, &a[0], &w.b.data[at], after((*uint32)(c), col), ldc, rows, cols, flag, &w.next)
+		e.strip(units, segs, &w.zero, a, &w.b.data[at], unsafe.Add(c, col*e.out), ldc, rows, cols, flag, &w.next)
 		at += stripWords(vectors*e.lanes, e.head()+units)
 		col += cols
 	}

@@ -89,7 +89,8 @@ func (p *packer) packStrips(dst []uint32, width, stride int, v view, lines, k in
 	}
 }
 
-// across is how many lines are packed from one row of K at a time.
+// across is how many lines of words are packed from one row of K at a time, or as many
+// bytes of narrower elements.
 const across = 128
 
 // packAcross packs the whole strips of lines whose elements run across, and returns
@@ -103,7 +104,7 @@ func (p *packer) packAcross(dst []uint32, width, stride int, v view, lines, k in
 		return 0
 	}
 	whole := lines / width * width
-	step := max(across/width, 1) * width
+	step := max(across*4/p.size/width, 1) * width
 	for l := 0; l < whole; l += step {
 		p.cols(&dst[l/width*stride], 4*width, apart, per, next, (*byte)(v.at(l, 0)), int(v.step), k/p.depth, min(step, whole-l)/8)
 	}

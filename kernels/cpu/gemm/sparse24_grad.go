@@ -18,11 +18,11 @@ func (m *mask) add(row, col int, acc []float32) {
 
 // sweepMasked adds the kept elements of a packed panel of A times every panel of
 // the block of B to the values.
-func (w *worker) sweepMasked(j *job, a []uint32, b rect, units int) {
+func (w *worker) sweepMasked(j *job, a *uint32, b rect, units int) {
 	p, values := j.mask.pattern, &j.mask.values
 	stride, at := ceil(p.c, 8), 0
 	w.sums.grow(4 * panel * units)
-	j.eng.spread(&w.sums.data[0], &a[0], units)
+	j.eng.spread(&w.sums.data[0], a, units)
 	for col := b.col0; col < b.col1; {
 		cols := j.eng.columns(b.col1 - col)
 		vectors := ceil(cols, j.eng.lanes)

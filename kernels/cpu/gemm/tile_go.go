@@ -20,7 +20,7 @@ const goColumns = 8
 func goEngine(tile tileFunc, p packer, float bool) *engine {
 	return &engine{
 		name: "go", lanes: goColumns, rows: panel, tiles: []tileFunc{tile},
-		a: p, b: p, float: float, row: goRow,
+		out: 4, a: p, b: p, float: float, row: goRow,
 		sparse: []sparseFunc{sparseGo(16), sparseGo(32), sparseGo(64)}, wide: p, words: packF32Go, gather: gatherGo,
 	}
 }

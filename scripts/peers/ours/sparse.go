@@ -35,7 +35,7 @@ func newMask(dtype string, out, in int) (mask, error) {
 		return m, nil
 	case n == 2 && m.block > 0 && out%m.block == 0 && in%m.block == 0 && zeros >= 0 && zeros < 100:
 		columns := in / m.block
-		m.keep = max(1, columns*(100-zeros)/100)
+		m.keep = max(1, (columns*(100-zeros)+50)/100) // as kernels.Layout rounds
 		for row := range out / m.block {
 			m.kept = append(m.kept, choose(row, columns, m.keep, 0)...)
 		}

@@ -20,10 +20,15 @@ type source struct {
 	rows   int                                // rows of K in a unit
 	width  int                                // bytes of eight columns in one row
 	gather func(row func(i int) Mem, out Mem) // eight columns' units
+
+	// For AVX-512, or nil: sixteen columns' units in Z0, with what setup loads.
+	setup func()
+	wide  func(row func(i int) Mem)
 }
 
 func packs() {
 	flipTable()
+	shuffleTables()
 	for _, s := range sources() {
 		if s.load != nil {
 			s.transpose()
@@ -60,15 +65,15 @@ func sources() []source {
 		{
 			name: "U8", doc: "four int8, 128 added to each to make uint8",
 			bytes: 32, load: loadFlipped,
-			rows: 4, width: 8, gather: func(row func(int) Mem, out Mem) { gatherBytes(row, out, true) },
+			rows: 4, width: 8, gather: func(row func(int) Mem, out Mem) { gatherBytes(row, out, true) }, setup: setupBytes, wide: wideFlipped,
 		},
 		{
 			name: "Pairs", doc: "two bfloat16 from two rows",
-			rows: 2, width: 16, gather: gatherPairs,
+			rows: 2, width: 16, gather: gatherPairs, setup: setupPairs, wide: widePairs,
 		},
 		{
 			name: "Quads", doc: "four int8 from four rows",
-			rows: 4, width: 8, gather: func(row func(int) Mem, out Mem) { gatherBytes(row, out, false) },
+			rows: 4, width: 8, gather: func(row func(int) Mem, out Mem) { gatherBytes(row, out, false) }, setup: setupBytes, wide: wideBytes,
 		},
 	}
 }
@@ -135,6 +140,53 @@ func gatherBytes(row func(int) Mem, out Mem, flipped bool) {
 		VPXOR(flip, reg.X1, reg.X1)
 	}
 	storeInterleaved(out)
+}
+
+// shuffleTables hold the orders of units that are made of several rows, in which the rows
+// follow each other.
+func shuffleTables() {
+	GLOBL("pairorder", RODATA|NOPTR) // of 32 words, by columns
+	for i := range 32 {
+		DATA(2*i, U16(uint16(i%2*16+i/2)))
+	}
+	GLOBL("quadorder", RODATA|NOPTR) // of 16 words of four columns, by those
+	for i := range 16 {
+		DATA(4*i, U32(uint32(i%4*4+i/4)))
+	}
+	GLOBL("byteorder", RODATA|NOPTR) // of the 16 bytes of four columns, by columns
+	for i := range 64 {
+		DATA(i, U8(uint8(i%4*4+i%16/4)))
+	}
+}
+
+func setupPairs() {
+	VMOVDQU16(NewDataAddr(NewStaticSymbol("pairorder"), 0), reg.Z4)
+}
+
+func widePairs(row func(int) Mem) {
+	VMOVUPS(row(0), reg.Y0)
+	VINSERTI64X4(U8(1), row(1), reg.Z0, reg.Z0)
+	VPERMW(reg.Z0, reg.Z4, reg.Z0)
+}
+
+func setupBytes() {
+	VMOVDQU32(NewDataAddr(NewStaticSymbol("quadorder"), 0), reg.Z4)
+	VMOVDQU32(NewDataAddr(NewStaticSymbol("byteorder"), 0), reg.Z5)
+	VBROADCASTSS(flip, reg.Z6)
+}
+
+func wideBytes(row func(int) Mem) {
+	VMOVUPS(row(0), reg.X0)
+	for i := 1; i < 4; i++ {
+		VINSERTI32X4(U8(uint8(i)), row(i), reg.Z0, reg.Z0)
+	}
+	VPERMD(reg.Z0, reg.Z4, reg.Z0)
+	VPSHUFB(reg.Z5, reg.Z0, reg.Z0)
+}
+
+func wideFlipped(row func(int) Mem) {
+	wideBytes(row)
+	VPXORD(reg.Z6, reg.Z0, reg.Z0)
 }
 
 // storeInterleaved writes the 16-bit words of X0 and X1 in turn.
@@ -287,6 +339,9 @@ func (s source) copy() {
 	LEAQ(Mem{Base: ld, Index: ld, Scale: 2}, ld3)
 	MOVQ(ld, ahead)
 	SHLQ(U8(uint8(bits.TrailingZeros(uint(copyAhead*s.rows)))), ahead)
+	if s.wide != nil {
+		s.setup()
+	}
 	Label("unit")
 	MOVQ(src, from)
 	MOVQ(dst, to)
@@ -296,10 +351,17 @@ func (s source) copy() {
 	JZ(LabelRef("last"))
 	Label("pair")
 	fetch()
-	s.gather(row, Mem{Base: to})
-	ADDQ(U8(uint8(s.width)), from)
-	s.gather(row, Mem{Base: to, Index: apart, Scale: 1})
-	ADDQ(U8(uint8(s.width)), from)
+	if s.wide != nil {
+		s.wide(row)
+		VMOVUPS(reg.Y0, Mem{Base: to})
+		VEXTRACTI64X4(U8(1), reg.Z0, Mem{Base: to, Index: apart, Scale: 1})
+		ADDQ(U8(uint8(2*s.width)), from)
+	} else {
+		s.gather(row, Mem{Base: to})
+		ADDQ(U8(uint8(s.width)), from)
+		s.gather(row, Mem{Base: to, Index: apart, Scale: 1})
+		ADDQ(U8(uint8(s.width)), from)
+	}
 	ADDQ(U8(64), to)
 	DECQ(inStrip)
 	JNZ(LabelRef("same"))

@@ -27,6 +27,8 @@ type tile struct {
 	mac     func(a, b, acc reg.VecPhysical)
 	macMem  func(a Mem, b, acc reg.VecPhysical) // the same for a in memory, for tiles of one vector
 	inPlace bool                                // A is not packed: its rows run along K
+	flipped bool                                // 128 is added to each int8 of A
+	rounds  bool                                // C is bfloat16
 }
 
 // isa is a vector length and how many rows of A fit its registers.
@@ -79,12 +81,19 @@ func tiles() {
 	maskTable()
 	for v := 1; v <= 3; v++ {
 		for _, inPlace := range []bool{false, true} {
-			tile{"F32", zmm, v, true, false, "a*b", fma, fmaMem, inPlace}.generate()
-			tile{"BF16", zmm, v, true, false, pairs, bf16, bf16Mem, inPlace}.generate()
+			t := tile{name: "F32", isa: zmm, vectors: v, float: true, doc: "a*b", mac: fma, macMem: fmaMem, inPlace: inPlace}
+			t.generate()
+			t = tile{name: "BF16", isa: zmm, vectors: v, float: true, doc: pairs, mac: bf16, macMem: bf16Mem, inPlace: inPlace}
+			t.generate()
+			t.rounds = true
+			t.generate()
 		}
-		tile{"I8", zmm, v, false, true, "the sum of four uint8(a)*int8(b)", vnni, nil, false}.generate()
-		tile{"F32", ymm, v, true, false, "a*b", fma, nil, false}.generate()
-		tile{"I16", ymm, v, false, false, "a.lo*b.lo + a.hi*b.hi (int16 pairs)", madd, nil, false}.generate()
+		t := tile{name: "I8", isa: zmm, vectors: v, started: true, doc: "the sum of four uint8(a)*int8(b)", mac: vnni}
+		t.generate()
+		t.inPlace, t.flipped, t.doc = true, true, "the sum of four uint8(a+128)*int8(b)"
+		t.generate()
+		tile{name: "F32", isa: ymm, vectors: v, float: true, doc: "a*b", mac: fma}.generate()
+		tile{name: "I16", isa: ymm, vectors: v, doc: "a.lo*b.lo + a.hi*b.hi (int16 pairs)", mac: madd}.generate()
 	}
 }
 
@@ -118,8 +127,7 @@ var fetches = walk{state: reg.R12, at: reg.R14, left: reg.R15}
 
 func (t tile) generate() {
 	t.header()
-	loadArgs()
-	t.prefetch()
+	t.loadArgs()
 	if t.inPlace {
 		Load(Param("lda"), rLda)
 		LEAQ(Mem{Base: rLda, Index: rLda, Scale: 2}, rLda3)
@@ -138,6 +146,10 @@ func (t tile) header() {
 	if t.inPlace {
 		name, a, lda = "rows"+name[4:], "a[i*lda/4+seg[s]/4+u]", "lda int, "
 	}
+	result := "if add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }"
+	if t.rounds {
+		name, result = name[:4]+"Rounded"+name[4:], "c[i*ldc+j] = bfloat16(acc), with zero for subnormal numbers"
+	}
 	elem := map[bool]string{true: "float32", false: "int32"}[t.float]
 	width := t.vectors * t.isa.lanes
 	start, above := "", ""
@@ -155,13 +167,14 @@ func (t tile) header() {
 		fmt.Sprintf("\t\t\tacc += dot(%s, b[(%ss*k+u)*%d+j])", a, above, width),
 		"\t\t}",
 		"\t}",
-		"\tif add != 0 { c[i*ldc+j] += acc } else { c[i*ldc+j] = acc }",
+		"\t"+result,
 		"",
-		"where dot of two units is "+t.doc+", and fetches a line for each unit.",
+		"where dot of two units is "+t.doc+", and fetches a line for each unit but the last,",
+		"which ask for C instead.",
 	)
 }
 
-func loadArgs() {
+func (t tile) loadArgs() {
 	Load(Param("k"), rK)
 	Load(Param("segs"), rSegs)
 	Load(Param("seg"), rSeg)
@@ -170,27 +183,27 @@ func loadArgs() {
 	Load(Param("c"), rC)
 	Load(Param("walk"), fetches.state)
 	fetches.begin()
-	loadTarget()
+	t.loadTarget()
 }
 
 // loadTarget loads what is needed for C only.
-func loadTarget() {
-	Load(Param("ldc"), rLdc)
-	SHLQ(U8(2), rLdc)
+func (t tile) loadTarget() {
+	t.loadStride(rLdc)
 	Load(Param("rows"), rRows)
 }
 
-// prefetch asks for the tile of C early: it was last used a whole sweep ago.
-func (t tile) prefetch() {
-	MOVQ(rC, rTmp)
-	for r := 0; r < t.isa.rows; r++ {
-		for line := 0; line*64 < t.vectors*t.isa.lanes*4; line++ {
-			PREFETCHT0(Mem{Base: rTmp, Disp: 64 * line})
-		}
-		if r+1 < t.isa.rows {
-			ADDQ(rLdc, rTmp)
-		}
+// loadStride loads the distance of C's rows, in bytes.
+func (t tile) loadStride(r reg.GPPhysical) {
+	Load(Param("ldc"), r)
+	SHLQ(U8(uint8(t.size()/2)), r)
+}
+
+// size returns the bytes of an element of C: two or four.
+func (t tile) size() int {
+	if t.rounds {
+		return 2
 	}
+	return 4
 }
 
 // acc is the accumulator of row r and vector v; the lowest registers stay free
@@ -202,6 +215,9 @@ func (t tile) acc(r, v int) reg.VecPhysical {
 
 // begin sets the sums to what they start at: zero, or the first row of B.
 func (t tile) begin() {
+	if t.flipped {
+		VBROADCASTSS(flip, t.signs())
+	}
 	if t.started {
 		for v := 0; v < t.vectors; v++ {
 			t.load(Mem{Base: rB, Disp: 4 * v * t.isa.lanes}, t.acc(0, v))
@@ -224,7 +240,9 @@ func (t tile) begin() {
 	}
 }
 
-// loop walks the segments, and the units within each.
+// loop walks the segments, and the units within each. The last units of all ask for the
+// tile of C, row by row: it was last used a whole sweep ago, and would not stay in L1
+// for longer.
 func (t tile) loop() {
 	TESTQ(rSegs, rSegs)
 	JZ(LabelRef("stored"))
@@ -236,12 +254,52 @@ func (t tile) loop() {
 		LEAQ(Mem{Base: rAk, Index: rLda, Scale: 4}, rA4)
 	}
 	MOVQ(rK, rLeft)
+	DECQ(rSegs)
+	JNZ(LabelRef("unit"))
+	SUBQ(U8(uint8(t.isa.rows)), rLeft)
+	JG(LabelRef("unit"))
+	MOVQ(rK, rLeft)
 	Label("unit")
 	t.step()
+	t.prefetch()
+	fetches.fetch("fetched")
+	t.advance()
+	JNZ(LabelRef("unit"))
+	TESTQ(rSegs, rSegs)
+	JNZ(LabelRef("segment"))
+	fetches.end()
+	CMPQ(rK, U8(uint8(t.isa.rows)))
+	JLE(LabelRef("stored"))
+	t.last()
+	Label("stored")
+}
+
+// last multiplies as many units as there are rows, and asks for a row of C in each.
+func (t tile) last() {
+	row, ldc := fetches.at, fetches.left
+	MOVQ(rC, row)
+	t.loadStride(ldc)
+	MOVQ(U32(uint32(t.isa.rows)), rLeft)
+	Label("last")
+	t.step()
+	t.prefetch()
+	for line := 0; line*64 < t.vectors*t.isa.lanes*t.size(); line++ {
+		PREFETCHT0(Mem{Base: row, Disp: 64 * line})
+	}
+	ADDQ(ldc, row)
+	t.advance()
+	JNZ(LabelRef("last"))
+}
+
+// prefetch asks for the units of B some way ahead.
+func (t tile) prefetch() {
 	for v := 0; v < t.vectors; v++ {
 		PREFETCHT0(Mem{Base: rB, Disp: ahead + 4*v*t.isa.lanes})
 	}
-	fetches.fetch("fetched")
+}
+
+// advance moves on to the next unit; the flags are zero's after the last.
+func (t tile) advance() {
 	if t.inPlace {
 		ADDQ(U8(4), rAk)
 		ADDQ(U8(4), rA4)
@@ -250,11 +308,6 @@ func (t tile) loop() {
 	}
 	ADDQ(U32(uint32(4*t.vectors*t.isa.lanes)), rB)
 	DECQ(rLeft)
-	JNZ(LabelRef("unit"))
-	DECQ(rSegs)
-	JNZ(LabelRef("segment"))
-	fetches.end()
-	Label("stored")
 }
 
 // step multiplies one unit of K: every row's unit of A by all vectors of B. The
@@ -308,23 +361,38 @@ func (t tile) unit(row int) Mem {
 	}[row%4]
 }
 
-func (t tile) load(m Mem, v reg.VecPhysical)      { VMOVUPS(m, v) }
-func (t tile) broadcast(m Mem, v reg.VecPhysical) { VBROADCASTSS(m, v) }
+func (t tile) load(m Mem, v reg.VecPhysical) { VMOVUPS(m, v) }
+
+// broadcast loads a unit of A into every lane.
+func (t tile) broadcast(m Mem, v reg.VecPhysical) {
+	if t.flipped {
+		VPXORD_BCST(m, t.signs(), v)
+	} else {
+		VBROADCASTSS(m, v)
+	}
+}
+
+// signs holds what turns an int8 into a uint8, 128 higher.
+func (t tile) signs() reg.VecPhysical { return t.isa.vec(4) }
 
 // store writes the rows that exist, adding to C or not, the last vector masked.
 func (t tile) store() {
 	if t.inPlace {
-		loadTarget()
+		t.loadTarget()
 	}
 	Load(Param("cols"), rCols)
 	SUBQ(U8(uint8((t.vectors-1)*t.isa.lanes)), rCols)
 	t.mask()
-	Load(Param("add"), rTmp)
-	TESTQ(rTmp, rTmp)
-	JNZ(LabelRef("add"))
+	if !t.rounds {
+		Load(Param("add"), rTmp)
+		TESTQ(rTmp, rTmp)
+		JNZ(LabelRef("add"))
+	}
 	t.storeRows(false)
-	Label("add")
-	t.storeRows(true)
+	if !t.rounds {
+		Label("add")
+		t.storeRows(true)
+	}
 	Label("done")
 }
 
@@ -346,8 +414,10 @@ func (t tile) mask() {
 func (t tile) storeRows(add bool) {
 	for r := 0; r < t.isa.rows; r++ {
 		for v := 0; v < t.vectors; v++ {
-			m := Mem{Base: rC, Disp: 4 * v * t.isa.lanes}
-			if v+1 < t.vectors {
+			m := Mem{Base: rC, Disp: t.size() * v * t.isa.lanes}
+			if t.rounds {
+				t.storeRounded(m, t.acc(r, v), v+1 == t.vectors)
+			} else if v+1 < t.vectors {
 				t.storeFull(m, t.acc(r, v), add)
 			} else {
 				t.storeMasked(m, t.acc(r, v), add)
@@ -367,6 +437,16 @@ func (t tile) storeFull(m Mem, acc reg.VecPhysical, add bool) {
 		t.sum(m, acc)
 	}
 	VMOVUPS(acc, m)
+}
+
+// storeRounded stores a vector as bfloat16, masked or not.
+func (t tile) storeRounded(m Mem, acc reg.VecPhysical, masked bool) {
+	evex.VCVTNEPS2BF16(acc, reg.Z0)
+	if masked {
+		VMOVDQU16(reg.Y0, reg.K1, m)
+	} else {
+		VMOVDQU16(reg.Y0, m)
+	}
 }
 
 func (t tile) storeMasked(m Mem, acc reg.VecPhysical, add bool) {
