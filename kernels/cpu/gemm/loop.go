@@ -135,8 +135,8 @@ func (w *worker) slab(j *job, s rect) {
 
 // block adds a part of K to one block of columns of a slab, and finishes the rows if
 // it is the last. The first block packs A's rows, group by group. While tiles
-// multiply, they fetch what is packed or read next: of the next block of B as late as
-// they can, since it takes room in L2.
+// multiply, they fetch what is packed or read next: the next rows of A, those of the sums,
+// and the next block of B, this as late as they can, since it takes room in L2.
 func (w *worker) block(j *job, s, b rect, k0, k int) {
 	units := ceil(k, j.eng.depth())
 	w.packB(j, b, k0, k)
@@ -150,6 +150,9 @@ func (w *worker) block(j *job, s, b rect, k0, k int) {
 		}
 		if k0+k == j.K && !j.direct && j.mask == nil && w.next.then.lines <= 0 {
 			w.next.then = j.result(row, rows, b)
+		}
+		if row+rows < b.row1 && (j.direct || k0 > 0) {
+			w.next.sums = w.sumsOf(j, s, rect{row + rows, min(row+rows+panel, b.row1), b.col0, b.col1})
 		}
 		if j.mask != nil && j.eng.masked != nil {
 			w.sweepMasked(j, a.at, rect{row, row + rows, b.col0, b.col1}, units)
@@ -246,6 +249,13 @@ func (w *worker) target(j *job, s rect, row, col int) (unsafe.Pointer, int) {
 	default:
 		return unsafe.Pointer(&w.sums.data[0]), j.nc
 	}
+}
+
+// sumsOf returns the places of the sums of one panel of a slab's rows.
+func (w *worker) sumsOf(j *job, s, p rect) stretch {
+	base, stride := w.target(j, s, p.row0, p.col0)
+	size := j.eng.out
+	return stretchOf(view{base, uintptr(stride * size), uintptr(size)}, p.row1-p.row0, p.col1-p.col0, size)
 }
 
 // sweep multiplies a packed panel of A with every panel of the block of B.
