@@ -7,8 +7,9 @@ import "unsafe"
 // next one. A is packed maxRows rows at a time. Sums over parts of K that are not
 // kept in C itself cover at most maxRows by maxSpan.
 const (
-	maxUnits   = 512 // units of K
-	maxColumns = 240
+	maxUnits   = 512          // units of K
+	maxWhole   = 2 * maxUnits // units where one part of K spares results a second pass
+	maxColumns = 240          // of maxUnits
 	maxRows    = 1024
 	maxSpan    = 1008
 
@@ -37,7 +38,7 @@ func (j *job) plan(p Product, e *engine, m *mask, workers int) {
 	j.mask = m
 	j.kc = evenly(p.K, maxUnits*e.depth(), 8*e.depth())
 	if j.rounds() {
-		j.eng, j.direct = e.rounding, true
+		j.eng, j.direct, j.kc = e.rounding, true, max(j.kc, roundUp(p.K, 8*e.depth()))
 	}
 	rows, cols := j.grid.largest()
 	j.inPlace = m == nil && j.readsInPlace(cols)
@@ -45,12 +46,13 @@ func (j *job) plan(p Product, e *engine, m *mask, workers int) {
 	if !j.direct && j.kc < p.K {
 		j.span = evenly(cols, maxSpan, e.width())
 	}
-	j.nc = evenly(j.span, maxColumns, e.width())
+	j.nc = evenly(j.span, maxColumns*maxUnits/max(maxUnits, j.kc/e.depth()), e.width())
 }
 
-// rounds reports whether tiles can round their sums themselves: nothing is added to them.
+// rounds reports whether tiles can round their sums themselves: they are the whole sums,
+// and nothing else is added.
 func (j *job) rounds() bool {
-	return j.eng.rounding != nil && j.C.typ == BF16 && j.kc >= j.K && !j.Accumulate && j.Epilogue == nil && j.mask == nil
+	return j.eng.rounding != nil && j.C.typ == BF16 && j.K <= maxWhole*j.eng.depth() && !j.Accumulate && j.Epilogue == nil && j.mask == nil
 }
 
 // readsInPlace reports whether tiles do well to read A's rows where they lie, which
