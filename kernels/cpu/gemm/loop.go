@@ -46,7 +46,18 @@ func (j *job) plan(p Product, e *engine, m *mask, workers int) {
 	if !j.direct && j.kc < p.K {
 		j.span = evenly(cols, maxSpan, e.width())
 	}
-	j.nc = evenly(j.span, maxColumns*maxUnits/max(maxUnits, j.kc/e.depth()), e.width())
+	j.nc = evenly(j.span, j.columns(), e.width())
+}
+
+// columns returns how many columns of B a block may have: more where its part of K is
+// short, since each block has all rows of A read again, but not where rows are finished
+// after the tiles, which is done in L1.
+func (j *job) columns() int {
+	limit := maxColumns * maxUnits / max(ceil(j.kc, j.eng.depth()), maxUnits/4)
+	if j.direct && j.Epilogue == nil && j.mask == nil {
+		return limit
+	}
+	return min(limit, maxColumns)
 }
 
 // rounds reports whether tiles can round their sums themselves: they are the whole sums,
