@@ -53,16 +53,18 @@ type technique struct {
 var (
 	twoFour = kernels.Layout{Format: kernels.Sparse24}
 	blocks  = kernels.Layout{Format: kernels.BlockSparse, Block: 8, Keep: 0.5}
+
+	switched = block.Experts{Count: 4, TopK: 1, Capacity: 1}
 )
 
 // techniques are all of them, on 1, 2 and 4 GPUs.
 var techniques = []technique{
 	{precision: "fp32"}, {precision: "bf16"}, {precision: "fp16"}, {precision: "fp32", layout: twoFour}, {precision: "bf16", layout: twoFour},
 	{precision: "fp32", layout: blocks}, {precision: "fp32", again: true}, {precision: "tf32"}, {precision: "fp8"}, {precision: "fp8", Strategy: parallel.Strategy{DP: 2}},
-	{precision: "fp32", experts: block.Experts{Count: 4, TopK: 2, Capacity: 1}}, {precision: "fp32", experts: block.Experts{Count: 4, TopK: 1, Capacity: 1}, Strategy: parallel.Strategy{EP: 2}},
-	{precision: "fp32", experts: block.Experts{Count: 4, TopK: 1, Capacity: 1}, Strategy: parallel.Strategy{TP: 2}},
-	{precision: "fp32", layout: twoFour, experts: block.Experts{Count: 4, TopK: 1, Capacity: 1}, Strategy: parallel.Strategy{EP: 2}}, {precision: "bf16", layout: blocks, experts: block.Experts{Count: 2, TopK: 1, Capacity: 1}},
-	{precision: "fp32", experts: block.Experts{Count: 4, TopK: 1, Capacity: 1}, Strategy: parallel.Strategy{EP: 2, PP: 2, Microbatches: 2, Schedule: "zb-h1"}},
+	{precision: "fp32", experts: block.Experts{Count: 4, TopK: 2, Capacity: 1}}, {precision: "fp32", experts: switched, Strategy: parallel.Strategy{EP: 2}},
+	{precision: "fp32", experts: switched, Strategy: parallel.Strategy{TP: 2}},
+	{precision: "fp32", layout: twoFour, experts: switched, Strategy: parallel.Strategy{EP: 2}}, {precision: "bf16", layout: blocks, experts: block.Experts{Count: 2, TopK: 1, Capacity: 1}},
+	{precision: "fp32", experts: switched, Strategy: parallel.Strategy{EP: 2, PP: 2, Microbatches: 2, Schedule: "zb-h1"}},
 	{precision: "fp32", Strategy: parallel.Strategy{DP: 2, BucketBytes: 4096}}, {precision: "fp32", Strategy: parallel.Strategy{DP: 2, ZeRO: 1}},
 	{precision: "fp32", Strategy: parallel.Strategy{DP: 2, ZeRO: 2, Microbatches: 2}}, {precision: "fp32", Strategy: parallel.Strategy{DP: 2, ZeRO: 3, BucketBytes: 4096}},
 	{precision: "bf16", Strategy: parallel.Strategy{DP: 2, ZeRO: 1}}, {precision: "fp16", Strategy: parallel.Strategy{DP: 2, ZeRO: 3}},
@@ -75,6 +77,9 @@ var techniques = []technique{
 	{precision: "bf16", Strategy: parallel.Strategy{TP: 2, PP: 2, Microbatches: 2, Schedule: "gpipe"}},
 	{precision: "fp32", Strategy: parallel.Strategy{CP: 2}}, {precision: "fp32", Strategy: parallel.Strategy{CP: 4, ZeRO: 2}}, {precision: "bf16", Strategy: parallel.Strategy{CP: 2, PP: 2, Microbatches: 2}},
 	{precision: "fp32", Strategy: parallel.Strategy{CP: 2, TP: 2, Sequence: true}},
+	{precision: "fp32", experts: switched, Strategy: parallel.Strategy{EP: 2, ZeRO: 1}}, {precision: "fp32", experts: switched, Strategy: parallel.Strategy{EP: 2, ZeRO: 3, Microbatches: 2, BucketBytes: 4096}},
+	{precision: "fp32", experts: switched, Strategy: parallel.Strategy{DP: 2, EP: 2, ZeRO: 2}}, {precision: "fp16", experts: switched, Strategy: parallel.Strategy{DP: 2, EP: 2, ZeRO: 3}},
+	{precision: "bf16", experts: switched, again: true, Strategy: parallel.Strategy{EP: 2, TP: 2, Sequence: true, ZeRO: 2}}, {precision: "fp32", layout: twoFour, experts: switched, Strategy: parallel.Strategy{EP: 2, ZeRO: 3}},
 }
 
 // tolerances bound losses and gradients after the rounding of so short sums, relative to a tensor's largest value.
@@ -124,7 +129,7 @@ func library(d driver.Driver) func(int) []comm.Communicator {
 // The steps are the same where a library such as NCCL moves the data, which orders nothing but its own calls: with one strategy of each kind, or all where there is time.
 func TestSimulatedGPUsTrainOverALibrary(t *testing.T) {
 	quick(t)
-	some := []parallel.Strategy{{EP: 2}, {DP: 2, BucketBytes: 4096}, {DP: 4, ZeRO: 3}, {TP: 2, PP: 2, Microbatches: 2}}
+	some := []parallel.Strategy{{EP: 2}, {EP: 2, ZeRO: 3, Microbatches: 2, BucketBytes: 4096}, {DP: 2, BucketBytes: 4096}, {DP: 4, ZeRO: 3}, {TP: 2, PP: 2, Microbatches: 2}}
 	for i, c := range techniques {
 		plain := c.precision == "fp32" && c.layout.Format == kernels.Dense && c.Mesh().World() > 1
 		if plain && (os.Getenv("OFPEAK_LONG") != "" || slices.Contains(some, c.Strategy)) {
