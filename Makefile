@@ -35,11 +35,12 @@ VCS := $(shell git rev-parse HEAD >/dev/null 2>&1 && echo auto || echo false)
 ASM := kernels/cpu/_asm
 
 # Where gorgonia.org/cu finds cuda.h and libcuda; the checksum makes it compile anew when a header changes. Lazy binding, since the driver is opened only
-# after the start, and may lack functions that are never called.
+# after the start, and may lack functions that are never called. All of its functions and NVML's are weak, or a loader that is told to bind at once (LD_BIND_NOW) would refuse the binary.
 CUDRIVER := kernels/cuda/driver/cudriver
 CUDA_H := $(wildcard $(CUDRIVER)/include/*.h)
-WITH_CUDA = CGO_ENABLED=1 CGO_CFLAGS="-O2 -g -Wno-deprecated-declarations -I$(CURDIR)/$(CUDRIVER)/include -DCUDA_H_SUM=$(firstword $(shell cat $(CUDA_H) | cksum))" \
-	CGO_LDFLAGS="-L$(CURDIR)/bin/stub -Wl,-z,lazy"
+WITH_CUDA = CGO_ENABLED=1 CGO_CFLAGS="-O2 -g -Wno-deprecated-declarations -I$(CURDIR)/$(CUDRIVER)/include -include $(CURDIR)/bin/stub/weak.h -DCUDA_H_SUM=$(firstword $(shell cat $(CUDA_H) | cksum))" \
+	CGO_LDFLAGS="-L$(CURDIR)/bin/stub -Wl,-z,lazy,-z,dynamic-undefined-weak"
+STUBS := bin/stub/libcuda.so bin/stub/weak.h
 CUDA_TESTED = ./bench ./bench/nvml ./$(CUDRIVER) ./parallel/comm/nccl
 MPI_TESTED = ./bench ./parallel/comm/mpi/...
 
@@ -48,7 +49,7 @@ MPI_TESTED = ./bench ./parallel/comm/mpi/...
 build:
 	CGO_ENABLED=0 $(GO) build -buildvcs=$(VCS) -o bin/ofpeak ./bench
 
-cuda: bin/stub/libcuda.so
+cuda: $(STUBS)
 	$(WITH_CUDA) $(GO) build -tags gpu,mpi -buildvcs=$(VCS) -o bin/ofpeak-cuda ./bench
 
 # The command opens its shim, and that its MPI, when a launcher has started it.
@@ -59,6 +60,11 @@ mpi:
 bin/stub/libcuda.so: $(CUDRIVER)/stub/stub.c $(CUDA_H)
 	mkdir -p $(@D)
 	$(CC) -shared -fPIC -Wl,-soname,libdl.so.2 -o $@ $<
+
+bin/stub/weak.h: $(CUDA_H) go.mod
+	mkdir -p $(@D)
+	nvml=$$($(GO) list -f '{{.Dir}}' github.com/NVIDIA/go-nvml/pkg/nvml)/nvml.h && sed -n 's/^CUDA_FUNCTION(\([A-Za-z0-9_]*\),.*/#pragma weak \1/p' $(CUDRIVER)/include/cuda_functions.h >$@ && \
+	grep -o 'nvml[A-Z][A-Za-z0-9_]* *(' $$nvml | tr -d ' (' | sort -u | sed 's/^/#pragma weak /' >>$@
 
 STANDINS := $(addprefix bin/standin/,libcuda.so.1 libcublasLt.so.12 libcusparseLt.so.0 libnccl.so.2 libnvidia-ml.so.1)
 STANDIN_CC = $(CC) -shared -fPIC -O1 -Wall -Wextra -Werror -pthread -I$(CUDRIVER)/include -Wl,-soname,$(@F) -o $@
@@ -138,7 +144,7 @@ FUZZERS := ./results:FuzzParse ./results/chips:FuzzParse ./results/compare:FuzzC
 fuzz:
 	set -e; for f in $(FUZZERS); do echo "$$f"; $(GO) test -run '^$$' -fuzz "^$${f##*:}$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 100x -parallel 1 "$${f%:*}"; done
 
-lint: bin/stub/libcuda.so
+lint: $(STUBS)
 	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "run gofmt -w on:"; echo "$$unformatted"; exit 1; fi
 	$(GO) vet ./...
 	$(GO) -C $(ASM) vet ./...

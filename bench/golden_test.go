@@ -33,6 +33,7 @@ func splitAndWhole(t *testing.T) string {
 	step := split.StepMedianS.Or(0)
 	split.Case += " dp=2"
 	split.DP, split.Ranks = 2, 2
+	split.PeakBytesPerRank, split.ModelStateBytes = results.Some[int64](2_345_678), results.Some[int64](1_599_488)
 	split.WFMatmulS, split.WFAttentionS, split.WFCommS, split.WFHostS = results.Some(step*0.4), results.Some(-step*0.01), results.Some(step*0.3), results.Some(step*0.06)
 	path := filepath.Join(t.TempDir(), "run.csv")
 	writeRows(t, path, rows)

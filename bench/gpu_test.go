@@ -142,10 +142,12 @@ func TestGPUBinaries(t *testing.T) {
 			if c.cuda < 0 {
 				return
 			}
-			cuda := exec.Command(c.command+"-cuda", "run", "--list", "--suite", "smoke")
-			cuda.Env = environment(c.env...)
-			if status, stdout, stderr := output(t, cuda); status != 0 || stderr != why || !strings.HasPrefix(stdout, "technique=") {
-				t.Errorf("ofpeak-cuda started by itself: status %d, %s%s", status, stdout, stderr)
+			for _, now := range []string{"", "1"} {
+				cuda := exec.Command(c.command+"-cuda", "run", "--list", "--suite", "smoke")
+				cuda.Env = environment(append(c.env, "LD_BIND_NOW="+now)...)
+				if status, stdout, stderr := output(t, cuda); status != 0 || stderr != why || !strings.HasPrefix(stdout, "technique=") {
+					t.Errorf("ofpeak-cuda started by itself, LD_BIND_NOW=%s: status %d, %s%s", now, status, stdout, stderr)
+				}
 			}
 			probe := exec.Command(c.command+"-cuda", "probe")
 			probe.Env = environment(c.env...)
@@ -207,10 +209,7 @@ func TestGPURowsSayWhichLibraryFailed(t *testing.T) {
 
 // Whichever call of libcuda fails, through cu and the C interface, its case is a failed row with CUDA's reason, and the next one runs as if nothing had been.
 func TestGPURowsSayWhatLibcudaSaid(t *testing.T) {
-	dir := os.Getenv("OFPEAK_SIMULATED")
-	if dir == "" {
-		t.Skip("needs the interpreter as a driver: make test-cuda")
-	}
+	dir := simulatedDriver(t)
 	codes := []struct {
 		number int
 		text   string
@@ -230,6 +229,44 @@ func TestGPURowsSayWhatLibcudaSaid(t *testing.T) {
 	}
 }
 
+// A call that gives something back, or opens a device, can fail too: its case is a failed row, and the next one is measured.
+func TestGPURowsSayWhatWasNotGivenBack(t *testing.T) {
+	dir := simulatedDriver(t)
+	for _, call := range []string{"cuMemFree_v2:1", "cuMemFreeHost:1", "cuEventDestroy_v2:2", "cuModuleUnload:1", "cuStreamDestroy_v2:3", "cuDevicePrimaryCtxRelease_v2:3", "cuDevicePrimaryCtxRetain:3"} {
+		rows, stderr := gpuRows(t, "LD_LIBRARY_PATH="+dir, "OFPEAK_SIMULATED_FAIL="+call+":999")
+		if len(rows) != 2 || rows[0].Status != results.Failed || !strings.HasSuffix(rows[0].Reason, "cuda: error 999") || rows[1].Status != results.OK {
+			t.Errorf("%s: got %+v\n%s", call, rows, stderr)
+		}
+	}
+}
+
+// A driver that does not tell of its devices, or gives none, is one line, and the CPU is measured.
+func TestGPUsThatTellNothingAreLeftAlone(t *testing.T) {
+	dir, command := simulatedDriver(t), commands(t, "ofpeak", "ofpeak-cuda")
+	for call, want := range map[string]string{
+		"cuInit:1": "does not start: Unknown", "cuDeviceGetCount:1": "Devices: cuda: error 999", "cuDeviceGet:3": "Device: cuda: error 999", "cuDeviceGetName:1": "Device: cuda: error 999",
+		"cuDeviceTotalMem_v2:3": "Device: cuda: error 999", "cuDeviceGetAttribute:20": "Device: cuda: error 999", "cuDriverGetVersion:1": "Version: cuda: not supported",
+		"cuDevicePrimaryCtxRetain:1": "NewContext: cuda: error 999", "cuDevicePrimaryCtxRelease_v2:1": "closing device 0: cudriver: Close: cuda: error 999",
+	} {
+		cmd := exec.Command(command, "run", "--list", "--suite", "smoke")
+		cmd.Env = environment("LD_LIBRARY_PATH="+dir, "OFPEAK_STANDIN_DEVICES=1", "OFPEAK_SIMULATED_FAIL="+call+":999")
+		status, stdout, stderr := output(t, cmd)
+		if status != 0 || strings.Count(stderr, "\n") != 1 || !strings.HasPrefix(stderr, "ofpeak: measuring the CPU: ") || !strings.Contains(stderr, want) || strings.Contains(stdout, "device=") {
+			t.Errorf("%s: status %d, %s%s", call, status, stdout, stderr)
+		}
+	}
+}
+
+// simulatedDriver is the folder with the interpreter as a driver.
+func simulatedDriver(t *testing.T) string {
+	t.Helper()
+	dir := os.Getenv("OFPEAK_SIMULATED")
+	if dir == "" {
+		t.Skip("needs the interpreter as a driver: make test-cuda")
+	}
+	return dir
+}
+
 // gpuRows are the rows of two small cases.
 func gpuRows(t *testing.T, env ...string) ([]results.Row, string) {
 	t.Helper()
@@ -246,10 +283,7 @@ func gpuRows(t *testing.T, env ...string) ([]results.Row, string) {
 
 // On the interpreter as a driver, reached through cu, a suite runs as on a GPU: two ranks, verified rows, and no speed.
 func TestGPUSuiteRunsOnTheInterpreter(t *testing.T) {
-	dir := os.Getenv("OFPEAK_SIMULATED")
-	if dir == "" {
-		t.Skip("needs the interpreter as a driver: make test-cuda")
-	}
+	dir := simulatedDriver(t)
 	path := filepath.Join(t.TempDir(), "rows.csv")
 	cmd := exec.Command(commands(t, "ofpeak", "ofpeak-cuda"), "run", "--suite", "smoke", "--technique", "data-parallel", "--precision", "bf16", "--model", "C=16,NH=2,T=4,L=1,B=2", "--out", path)
 	cmd.Env = environment("LD_LIBRARY_PATH="+dir, "OFPEAK_STANDIN_DEVICES=2")

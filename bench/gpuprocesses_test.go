@@ -27,10 +27,7 @@ type process struct {
 // interpreted is the environment in which processes find both, and two GPUs.
 func interpreted(t *testing.T) []string {
 	t.Helper()
-	simulated, standin, nccl := os.Getenv("OFPEAK_SIMULATED"), standin(t), t.TempDir()
-	if simulated == "" {
-		t.Skip("needs the interpreter as a driver: make test-cuda")
-	}
+	simulated, standin, nccl := simulatedDriver(t), standin(t), t.TempDir()
 	const library = "libnccl.so.2" // without the other stand-ins, which take the driver's for their own
 	if err := os.Symlink(filepath.Join(standin, library), filepath.Join(nccl, library)); err != nil {
 		t.Fatal(err)
@@ -133,7 +130,7 @@ func TestGPUProcessThatIsKilled(t *testing.T) {
 		args = append(args, "--case", "precision=bf16 device=sim model="+c)
 	}
 	job := rendezvoused(t, env, binary, args...)
-	for end := time.Now().Add(30 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(2 * time.Minute); ; time.Sleep(5 * time.Millisecond) {
 		if file, err := results.Read(path); err == nil && len(file.Rows) > 0 {
 			break
 		}
@@ -147,9 +144,9 @@ func TestGPUProcessThatIsKilled(t *testing.T) {
 	}
 	_ = job[1].cmd.Wait()
 	killed := time.Now()
-	time.AfterFunc(time.Minute, func() { _ = job[0].cmd.Process.Kill() })
+	time.AfterFunc(2*time.Minute, func() { _ = job[0].cmd.Process.Kill() })
 	_ = job[0].cmd.Wait()
-	if took := time.Since(killed); job[0].cmd.ProcessState.ExitCode() != 1 || took > 20*time.Second {
+	if took := time.Since(killed); job[0].cmd.ProcessState.ExitCode() != 1 || took > time.Minute {
 		t.Errorf("the first process ended with %v, %v later\n%s", job[0].cmd.ProcessState, took, job[0].stderr.String())
 	}
 	file, err := results.Read(path)

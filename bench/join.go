@@ -42,7 +42,7 @@ func follow(ctx context.Context, r runner) (bool, error) {
 func join(stderr io.Writer, stall time.Duration) (comm.Processes, int, error) {
 	l, launched := mpi.Launched()
 	if !launched {
-		if mpi.Built {
+		if mpi.Built && !thisBuild.cuda { // a build for launchers, which the CUDA build is besides
 			fmt.Fprintln(stderr, "ofpeak: ranks are threads of this process: no launcher such as mpirun or srun started it")
 		}
 		return nil, -1, nil

@@ -35,7 +35,8 @@ type Strategy struct {
 	Naive bool
 	// Aside has the tensor-parallel sums of a backward pass, and with Sequence its second gathers, go on beside products; see tp.Aside.
 	Aside bool
-	// ZeRO spreads over the data- and context-parallel ranks: 1 the optimizer state, 2 also the gradients, 3 also the weights; see dp.Sharded.
+	// ZeRO spreads over the data-, expert- and context-parallel ranks that hold the same: 1 the optimizer state, 2 also the gradients, 3 also the weights; see
+	// dp.Sharded.
 	ZeRO int
 	// EqualStages cuts the pipeline by equal counts of layers instead of by cost.
 	EqualStages bool
@@ -73,10 +74,8 @@ func (s Strategy) Check(world, batch int) error {
 	switch {
 	case s.ZeRO < 0 || s.ZeRO > 3:
 		return fmt.Errorf("zero=%d is none of ZeRO's stages 1 to 3: use one of them, or 0 for none", s.ZeRO)
-	case s.ZeRO > 0 && s.DP*s.CP == 1:
-		return fmt.Errorf("zero=%d spreads over data- and context-parallel ranks: use dp or cp of 2 or more", s.ZeRO)
-	case s.ZeRO > 0 && s.EP > 1:
-		return fmt.Errorf("zero=%d spreads what ranks hold alike, and experts differ: use no ep with it", s.ZeRO)
+	case s.ZeRO > 0 && s.DP*s.EP*s.CP == 1:
+		return fmt.Errorf("zero=%d spreads over data-, expert- and context-parallel ranks: use dp, ep or cp of 2 or more", s.ZeRO)
 	case s.ZeRO > 0 && s.Naive:
 		return fmt.Errorf("zero=%d exchanges buckets: use no naive sum with it", s.ZeRO)
 	}

@@ -112,7 +112,8 @@ type Row struct {
 	MemoryGBPerS       Opt[float64] `csv:"memory_gb_per_s" since:"2"` // measured, a rank's share
 
 	// Memory and communication.
-	PeakBytesPerRank Opt[int64]   `csv:"peak_bytes_per_rank"` // counted by the device's allocator
+	PeakBytesPerRank Opt[int64]   `csv:"peak_bytes_per_rank"`          // counted by the device's allocator
+	ModelStateBytes  Opt[int64]   `csv:"model_state_bytes" since:"2+"` // of a rank, by ZeRO's formula
 	ProcessPeakBytes Opt[int64]   `csv:"process_peak_bytes"`
 	Collectives      string       `csv:"collectives" since:"2"` // what moved data between ranks
 	CommBytes        Opt[int64]   `csv:"comm_bytes"`            // sent by one rank in one step

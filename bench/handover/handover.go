@@ -13,7 +13,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -36,7 +35,6 @@ func Probe(ctx context.Context, binary string) (string, error) {
 	ctx, stop := context.WithTimeout(ctx, Timeout)
 	defer stop()
 	cmd := exec.CommandContext(ctx, binary, "probe")
-	cmd.Env = environment()
 	cmd.WaitDelay = time.Second // for children of its own that hold its output
 	output, err := cmd.CombinedOutput()
 	switch {
@@ -48,12 +46,6 @@ func Probe(ctx context.Context, binary string) (string, error) {
 		return "", reason(string(output), err)
 	}
 	return strings.TrimSpace(string(output)), nil
-}
-
-// environment is this process's, but for what makes the loader refuse the CUDA build: with LD_BIND_NOW it looks for all of the driver's functions before the build
-// has opened the driver.
-func environment() []string {
-	return slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "LD_BIND_NOW=") })
 }
 
 // refused is the line that gorgonia.org/cu leaves when CUDA does not start, up to the name of CUDA's error.
@@ -86,6 +78,6 @@ func refusal(cuda string) error {
 
 // Exec makes this process the CUDA build, with the same arguments. It returns only if that fails.
 func Exec(binary string, args []string) error {
-	err := syscall.Exec(binary, append([]string{binary}, args...), environment())
+	err := syscall.Exec(binary, append([]string{binary}, args...), os.Environ())
 	return fmt.Errorf("handing over to %s: %w", binary, err)
 }

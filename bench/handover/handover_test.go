@@ -80,13 +80,3 @@ func TestExecFails(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
-
-// A variable that makes the loader refuse the CUDA build is kept from it; the others are not.
-func TestProbeKeepsTheLoaderLazy(t *testing.T) {
-	t.Setenv("LD_BIND_NOW", "1")
-	t.Setenv("OFPEAK_KEPT", "kept")
-	got, err := Probe(t.Context(), script(t, `echo "${LD_BIND_NOW-unset} $OFPEAK_KEPT"`))
-	if err != nil || got != "unset kept" {
-		t.Errorf("got %q, %v", got, err)
-	}
-}

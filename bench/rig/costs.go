@@ -162,7 +162,7 @@ func (m *meter) optimizer() error {
 		return err
 	}
 	defer st.Close()
-	args := st.UpdateArgs(block.DefaultHyper, 0, st.Size())
+	args := st.UpdateArgs(block.DefaultHyper, st.Whole())
 	took, _, err := m.slowest(func() (float64, float64, error) {
 		t, err := timePass(m.rank.Compute, m.runs, func() {
 			st.ZeroGrads(m.rank.Compute)

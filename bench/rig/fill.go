@@ -20,7 +20,7 @@ func (r *Rig) fill(row *results.Row, c workload.Case, m measurement) {
 	row.VariantsUsed, row.Graphs = m.variants, m.graphs
 	row.WarmupSteps, row.SampleCount = results.Some(m.WarmupSteps), results.Some(len(m.Samples))
 	row.Warmup, row.Stopped, row.StepSamplesS = m.Warmup, m.Stopped, m.Samples
-	row.PeakBytesPerRank = positive(m.peakBytes)
+	row.PeakBytesPerRank, row.ModelStateBytes = positive(m.peakBytes), positive(m.stateBytes)
 	if c.World() > 1 {
 		row.Collectives = r.engine(c).name
 	}
@@ -40,10 +40,10 @@ func (r *Rig) fill(row *results.Row, c workload.Case, m measurement) {
 	if c.IsGorgonia() {
 		return // no events inside of its graph
 	}
-	row.CommBytes, row.CommExposedS = results.Some(m.commBytes), results.Some(m.phases.exposed)
-	row.ForwardS, row.BackwardS = results.Some(m.phases.forward), results.Some(m.phases.backward)
-	row.OptimizerS, row.CommS = results.Some(m.phases.optimizer), results.Some(m.phases.comm)
-	row.BubbleS = results.Some(m.phases.bubble)
+	row.CommBytes, row.CommExposedS = results.Some(m.commBytes), results.Some(m.phases.Exposed)
+	row.ForwardS, row.BackwardS = results.Some(m.phases.Forward), results.Some(m.phases.Backward)
+	row.OptimizerS, row.CommS = results.Some(m.phases.Optimizer), results.Some(m.phases.Comm)
+	row.BubbleS = results.Some(m.phases.Bubble)
 	if row.Precision == "fp16" && c.Pass == workload.Train {
 		row.SkippedSteps = results.Some(m.skippedSteps)
 	}

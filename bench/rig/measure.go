@@ -23,6 +23,7 @@ type measurement struct {
 	graphs              string // as the row's column
 	noGraph             error  // why not, where it was tried
 	peakBytes           int64  // of the rank that took most, by its device's allocator
+	stateBytes          int64  // of the rank that has most, by ZeRO's formula; 0 where nothing is trained
 	processBytes        int64  // of the largest process
 	processKnown        bool
 	commBytes           int64 // of the rank that moved most, in one step
@@ -31,11 +32,6 @@ type measurement struct {
 	routing             routing
 	profile             profile
 	conditions          conditions
-}
-
-// phases are seconds of one step: the mean over the samples, of the rank where each is longest.
-type phases struct {
-	forward, backward, optimizer, comm, exposed, bubble float64
 }
 
 // diverged reports a loss that is no number, or that training raised.
@@ -90,11 +86,10 @@ func (m measurement) join(n measurement) measurement {
 	}
 	out.processBytes, out.processKnown = max(m.processBytes, n.processBytes), m.processKnown || n.processKnown
 	out.peakBytes, out.commBytes = max(m.peakBytes, n.peakBytes), max(m.commBytes, n.commBytes)
+	out.stateBytes = max(m.stateBytes, n.stateBytes)
 	out.routing = m.routing.plus(n.routing)
 	out.profile, out.conditions = m.profile.join(n.profile), m.conditions.join(n.conditions)
-	a, b := m.phases, n.phases
-	out.phases = phases{max(a.forward, b.forward), max(a.backward, b.backward), max(a.optimizer, b.optimizer),
-		max(a.comm, b.comm), max(a.exposed, b.exposed), max(a.bubble, b.bubble)}
+	out.phases = m.phases.each(n.phases, math.Max)
 	return out
 }
 
@@ -122,6 +117,9 @@ func (r *Rig) measureRank(ctx context.Context, c workload.Case, rank *parallel.R
 	}
 	rank.Device.ResetPeak()
 	rank.Device.LimitMemory(int64(c.Memory))
+	if !t.Stage.Forward {
+		m.stateBytes = int64(math.Round(t.Stage.StateBytes()))
+	}
 	m.variants = variantsOf(rank.Device, t.Stage.Config, c.ISA)
 	if how.recorded {
 		if m, err = r.capture(m, c, t); err != nil {
@@ -170,7 +168,11 @@ func (r *Rig) measureRank(ctx context.Context, c workload.Case, rank *parallel.R
 	if m.routing, err = addRouting(err, t); err != nil {
 		return m, err
 	}
-	m.phases, m.commBytes = meanPhases(reports[min(len(reports), m.WarmupSteps):])
+	reports = reports[min(len(reports), m.WarmupSteps):]
+	m.phases = typical(reports, m.Samples)
+	for _, report := range reports {
+		m.commBytes = max(m.commBytes, report.CommBytes)
+	}
 	if err == nil && t.Stage.Precision.ScaleLoss && !t.Stage.Forward {
 		_, _, m.skippedSteps, err = t.Scaling()
 	}
@@ -212,25 +214,6 @@ func setBatch(t *trainer.Trainer, c workload.Case, text workload.Corpus, step in
 		}
 		return int32(ids[pos])
 	})
-}
-
-func meanPhases(reports []trainer.Report) (phases, int64) {
-	var p phases
-	var bytes int64
-	if len(reports) == 0 {
-		return p, 0
-	}
-	for _, r := range reports {
-		p.forward += r.Forward.Seconds()
-		p.backward += r.Backward.Seconds()
-		p.optimizer += r.Optimizer.Seconds()
-		p.comm += r.Communication.Seconds()
-		p.exposed += r.Exposed.Seconds()
-		p.bubble += r.Bubble.Seconds()
-		bytes = max(bytes, r.CommBytes)
-	}
-	n := float64(len(reports))
-	return phases{p.forward / n, p.backward / n, p.optimizer / n, p.comm / n, p.exposed / n, p.bubble / n}, bytes
 }
 
 // work is what all ranks of a case compute together in one step.

@@ -87,6 +87,8 @@ func TestEveryTechniqueIsMeasuredAndVerified(t *testing.T) {
 		"model=tiny dp=2 tp=2",
 		"model=tiny cp=2",
 		"model=tiny cp=2 dp=2 zero=2 precision=bf16",
+		"model=tiny experts=4x1@1 ep=2 zero=3",
+		"model=tiny experts=4x2@1 dp=2 ep=2 zero=1 precision=bf16",
 	} {
 		row := run(t, r, line)
 		if row.Status != results.OK {
@@ -96,9 +98,9 @@ func TestEveryTechniqueIsMeasuredAndVerified(t *testing.T) {
 		checkWaterfall(t, line, &row)
 		for name, right := range map[string]bool{
 			"step_median_s": row.StepMedianS.Or(0) > 0, "tokens_per_s": row.TokensPerS.Or(0) > 0, "share_measured_pct": row.ShareMeasuredPct.Or(0) > 0,
-			"peak_bytes_per_rank": row.PeakBytesPerRank.Or(0) > 0, "forward_s": row.ForwardS.Or(0) > 0, "backward_s": row.BackwardS.Or(0) > 0,
+			"peak_bytes_per_rank": row.PeakBytesPerRank.Or(0) > row.ModelStateBytes.Or(0), "model_state_bytes": row.ModelStateBytes.Or(0) > 0, "forward_s": row.ForwardS.Or(0) > 0, "backward_s": row.BackwardS.Or(0) > 0,
 			"optimizer_s": row.OptimizerS.Or(0) > 0, "max_rel_error": row.MaxRelError.Or(0) > 0, "flops_formula": row.FLOPsFormula != "",
-			"loss_last": row.LossLast.Or(9) < row.LossFirst.Or(0),
+			"loss_last": row.LossLast.Or(9) < row.LossFirst.Or(0), "comm_exposed_s": row.CommExposedS.Or(9) <= row.StepMedianS.Or(0), "bubble_s": row.BubbleS.Or(9) <= row.StepMedianS.Or(0),
 		} {
 			if !right {
 				t.Errorf("%s: %s is missing or wrong", line, name)

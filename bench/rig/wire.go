@@ -16,9 +16,10 @@ type sent struct {
 	Variants             string
 	Graphs, NoGraph      string
 	PeakBytes, CommBytes int64
+	StateBytes           int64
 	ProcessBytes         int64
 	ProcessKnown         bool
-	Phases               [6]float64
+	Phases               phases
 	SkippedSteps         int
 	Routing              [2]float64
 	Steps                []waterfall.Step
@@ -30,10 +31,9 @@ type sent struct {
 }
 
 func (m measurement) send() sent {
-	p := m.phases
 	w := m.conditions
-	s := sent{m.Result, m.lossFirst, m.lossLast, m.variants, m.graphs, "", m.peakBytes, m.commBytes, m.processBytes, m.processKnown,
-		[6]float64{p.forward, p.backward, p.optimizer, p.comm, p.exposed, p.bubble}, m.skippedSteps, [2]float64{m.routing.choices, m.routing.dropped}, m.profile.steps, "",
+	s := sent{m.Result, m.lossFirst, m.lossLast, m.variants, m.graphs, "", m.peakBytes, m.commBytes, m.stateBytes, m.processBytes, m.processKnown,
+		m.phases, m.skippedSteps, [2]float64{m.routing.choices, m.routing.dropped}, m.profile.steps, "",
 		w.clock, w.clockChange.Or(-1), w.RunDelayPct.Or(-1), w.gpus}
 	if m.profile.err != nil {
 		s.NotRecorded = m.profile.err.Error()
@@ -45,10 +45,9 @@ func (m measurement) send() sent {
 }
 
 func (s sent) receive() measurement {
-	p := s.Phases
-	m := measurement{Result: s.Result, lossFirst: s.LossFirst, lossLast: s.LossLast, variants: s.Variants, graphs: s.Graphs, peakBytes: s.PeakBytes, commBytes: s.CommBytes,
+	m := measurement{Result: s.Result, lossFirst: s.LossFirst, lossLast: s.LossLast, variants: s.Variants, graphs: s.Graphs, peakBytes: s.PeakBytes, commBytes: s.CommBytes, stateBytes: s.StateBytes,
 		processBytes: s.ProcessBytes, processKnown: s.ProcessKnown,
-		phases: phases{p[0], p[1], p[2], p[3], p[4], p[5]}, skippedSteps: s.SkippedSteps, routing: routing{s.Routing[0], s.Routing[1]}, profile: profile{steps: s.Steps}}
+		phases: s.Phases, skippedSteps: s.SkippedSteps, routing: routing{s.Routing[0], s.Routing[1]}, profile: profile{steps: s.Steps}}
 	if s.NotRecorded != "" {
 		m.profile.err = errors.New(s.NotRecorded)
 	}

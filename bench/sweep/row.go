@@ -118,7 +118,7 @@ func NewRow(c workload.Case, m Machine, e Environment, now time.Time) results.Ro
 	if c.PP > 1 || c.Microbatches > 1 {
 		row.Microbatches = results.Some(c.Microbatches)
 	}
-	if c.DP*c.EP*c.CP > 1 {
+	if c.Replicas() > 1 {
 		row.BucketBytes, row.ZeRO = results.Some(int64(c.BucketBytes)), results.Some(c.ZeRO)
 	}
 	if c.Pass == workload.Train {

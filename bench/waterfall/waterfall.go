@@ -7,13 +7,13 @@ package waterfall
 
 import (
 	"cmp"
-	"math"
 	"slices"
 	"strings"
 	"time"
 
 	"ofpeak/kernels"
 	"ofpeak/parallel/trace"
+	"ofpeak/results/stats"
 )
 
 // Step is one step of all ranks, recorded on one clock.
@@ -98,12 +98,9 @@ func Analyze(steps []Step, seconds float64, peak Peak, clock float64) Analysis {
 	return a
 }
 
-// nearest is the half of the steps, rounded up, whose length differs least from so many seconds: a burst of noise in one is not in the others.
+// nearest is the half of the steps whose length differs least from so many seconds: a burst of noise in one is not in the others.
 func nearest(steps []Step, seconds float64) []Step {
-	off := func(s Step) float64 { return math.Abs(s.Length().Seconds() - seconds) }
-	steps = slices.Clone(steps)
-	slices.SortStableFunc(steps, func(a, b Step) int { return cmp.Compare(off(a), off(b)) })
-	return steps[:(len(steps)+1)/2]
+	return stats.NearestHalf(steps, seconds, func(s Step) float64 { return s.Length().Seconds() })
 }
 
 // Nearest is the step whose length differs least from so many seconds, the one to show for all. There must be a step.

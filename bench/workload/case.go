@@ -103,7 +103,7 @@ type Case struct {
 	Cut          string         // what the pipeline's stages are cut by
 	Microbatches int            // a step's batch is processed in so many parts
 	BucketBytes  int            // gradients are all-reduced in pieces of this size
-	ZeRO         int            // what data- and context-parallel ranks share: 1 optimizer state, 2 also gradients, 3 also weights
+	ZeRO         int            // what data-, expert- and context-parallel ranks share: 1 optimizer state, 2 also gradients, 3 also weights
 	Recompute    string         // what the backward pass computes again instead of keeping it
 	Layout       kernels.Layout // of the block's weight matrices
 	Experts      Experts        // in place of the block's MLP
@@ -127,6 +127,9 @@ func (c Case) OnGPU() bool { return c.Device == CUDA || c.Device == Sim }
 
 // World is the number of ranks.
 func (c Case) World() int { return c.DP * c.TP * c.PP * c.EP * c.CP }
+
+// Replicas is the number of ranks that have a copy of each parameter but for experts, each with tokens of its own.
+func (c Case) Replicas() int { return c.DP * c.EP * c.CP }
 
 // sharesLayers reports whether several ranks work on each layer.
 func (c Case) sharesLayers() bool { return c.World() > c.PP }

@@ -264,14 +264,11 @@ func (c Case) settled(cores int) Case {
 	if c.TP == 1 {
 		c.Sequence = false
 	}
-	if c.DP*c.CP == 1 {
-		c.ZeRO = 0
-	}
 	if c.CP > 1 && c.Experts != (Experts{}) && c.Experts.Parts == 0 {
 		c.Experts.Parts = 2 * c.CP
 	}
-	if c.DP*c.EP*c.CP == 1 {
-		c.BucketBytes = DefaultBucketBytes
+	if c.Replicas() == 1 {
+		c.ZeRO, c.BucketBytes = 0, DefaultBucketBytes
 	}
 	if !c.sharesLayers() {
 		c.Overlap = Auto

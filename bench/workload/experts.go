@@ -70,8 +70,6 @@ func checkExperts(c Case) error {
 		return fmt.Errorf("--experts %s cannot be split over ep=%d ranks; change one", e, c.EP)
 	case 4*c.Model.C/e.TopK%c.TP != 0:
 		return fmt.Errorf("--experts %s of width %d cannot be split over tp=%d ranks; change C or --ranks", e, 4*c.Model.C/e.TopK, c.TP)
-	case c.ZeRO > 0 && c.EP > 1:
-		return fmt.Errorf("--zero %d shares what ranks hold alike, and with ep=%d experts differ; drop one", c.ZeRO, c.EP)
 	}
 	return nil
 }

@@ -53,14 +53,15 @@ func (c Case) memory() float64 {
 	m := c.Model
 	C, tp := float64(m.C), float64(c.TP)
 	layers := math.Ceil(float64(m.L) / float64(c.PP))
-	tokens := float64(m.Tokens()) / float64(c.DP*c.EP*c.CP*c.Microbatches)
-	params := layers*(c.matrixParams()+13*C) + float64(m.V+m.T)*C*min(1, float64(m.V))
+	tokens := float64(m.Tokens()) / float64(c.Replicas()*c.Microbatches)
+	rest, experts := c.matrixParams()
+	rest, experts = layers*(rest+13*C)+float64(m.V+m.T)*C*min(1, float64(m.V)), layers*experts
 
 	p, _ := kernels.PrecisionNamed(c.Precision)
 	compute, stats, master := float64(p.Compute.Size()), float64(p.Stats.Size()), float64(p.Master.Size())
-	perParam := compute
+	perParam := [2]float64{compute, compute} // of an expert, of all else
 	if p.Int8 {
-		perParam = 1
+		perParam = [2]float64{1, 1}
 	}
 	wide, all := C, 0.0 // of a token outside of the products; for the tokens of all tensor-parallel ranks, and for the ring
 	if c.Sequence {
@@ -81,29 +82,32 @@ func (c Case) memory() float64 {
 		if p.Master != p.Compute {
 			optimizer += master
 		}
-		perParam = c.part(3)*compute + c.part(2)*stats + c.part(1)*optimizer
+		for i, ranks := range [2]int{c.DP * c.CP, c.Replicas()} {
+			perParam[i] = c.part(3, ranks)*compute + c.part(2, ranks)*stats + c.part(1, ranks)*optimizer
+		}
 		transient += (2*wide + 8*C/tp) * compute
 		if c.CP > 1 { // their gradients, and what is added to these
 			transient += 3 * 2 * C / tp * compute
 		}
 	}
-	return params*perParam + tokens*(perToken*layers*float64(c.inFlight())+transient+float64(m.V)*compute)
+	return experts*perParam[0] + rest*perParam[1] + tokens*(perToken*layers*float64(c.inFlight())+transient+float64(m.V)*compute)
 }
 
-// matrixParams are the stored ones of a block's matrices on one rank; of its experts it holds a part.
-func (c Case) matrixParams() float64 {
-	experts := 1
-	if c.Experts != (Experts{}) {
-		experts = c.Experts.Count / c.EP
+// matrixParams are the stored ones of a block's matrices on one rank, and of its experts, of which it holds a part.
+func (c Case) matrixParams() (rest, experts float64) {
+	if c.Experts == (Experts{}) {
+		rest, _ = c.weights(1)
+		return rest, 0
 	}
-	stored, _ := c.weights(experts)
-	return stored
+	rest, _ = c.weights(0)
+	all, _ := c.weights(c.Experts.Count / c.EP)
+	return rest, all - rest
 }
 
-// part is the share that a rank holds of what ZeRO shares from a level on.
-func (c Case) part(level int) float64 {
+// part is the share of what ranks hold alike that one of them keeps where ZeRO shares it from a level on.
+func (c Case) part(level, ranks int) float64 {
 	if c.ZeRO >= level {
-		return 1 / float64(c.DP*c.CP)
+		return 1 / float64(ranks)
 	}
 	return 1
 }

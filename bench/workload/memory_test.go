@@ -27,7 +27,10 @@ func TestMemory(t *testing.T) {
 		"model=tiny cp=2 dp=2 zero=3":                   params*16/4 + tokens/4*4*(2*acts+grads+10*64),
 		"model=tiny cp=2 pass=forward":                  params*4 + tokens/2*4*(2*acts+4*64),
 		"model=tiny layout=2:4":                         (params-2*6*64*64)*16 + tokens*4*(2*acts+grads),
-		"model=tiny,V=100":                              (params+(100+32)*64)*16 + tokens*4*(2*acts+grads+100),
+		// Per block an attention of 4·64², norms and biases, and four experts of 8·64², of which each of two ranks has two; capacity is left out.
+		"model=tiny experts=4x1@1 ep=2 zero=1":      2*(4*64*64+13*64)*(8+8/2) + 2*2*8*64*64*16 + tokens/2*4*(2*acts+grads),
+		"model=tiny experts=4x1@1 dp=2 ep=2 zero=3": 2*(4*64*64+13*64)*16/4 + 2*2*8*64*64*16/2 + tokens/4*4*(2*acts+grads),
+		"model=tiny,V=100":                          (params+(100+32)*64)*16 + tokens*4*(2*acts+grads+100),
 	} {
 		c, err := ParseCase(line)
 		if err != nil {

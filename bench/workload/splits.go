@@ -145,7 +145,7 @@ func (c Case) counts() []int {
 }
 
 func (c Case) levels() []int {
-	if c.DP*c.CP == 1 {
+	if c.Replicas() == 1 {
 		return []int{0}
 	}
 	return []int{0, 1, 2, 3}

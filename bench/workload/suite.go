@@ -26,7 +26,7 @@ type Settings struct {
 	Chunks       []int    // where the schedule is interleaved
 	Microbatches []int    // 0: one, or in a pipeline as many as Expand chooses
 	BucketBytes  []int
-	ZeRO         []int // where dp or cp is above 1
+	ZeRO         []int // where dp, ep or cp is above 1
 	Recomputes   []string
 	Memory       []Bytes
 	Largest      []string // not these cases, but searches for the largest L or B of them that their memory holds; a limit of 0 is then one that suits the model

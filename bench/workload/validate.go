@@ -118,8 +118,8 @@ func checkMesh(c Case) error {
 
 func checkZeRO(c Case) error {
 	switch {
-	case c.ZeRO > 0 && c.DP*c.CP == 1:
-		return fmt.Errorf("--zero %d shares among data- and context-parallel ranks; add dp=2 or drop it", c.ZeRO)
+	case c.ZeRO > 0 && c.Replicas() == 1:
+		return fmt.Errorf("--zero %d shares among data-, expert- and context-parallel ranks; add dp=2 or drop it", c.ZeRO)
 	case c.ZeRO > 0 && c.Overlap == Off:
 		return fmt.Errorf("--zero %d exchanges while it computes; drop --overlap off", c.ZeRO)
 	case c.ZeRO > 0 && c.Pass == Forward:

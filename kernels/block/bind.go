@@ -107,12 +107,12 @@ func (st *Stage) dense(p Param, values kernels.Tensor) kernels.Weight {
 
 // values is where the passes find a parameter.
 func (st *Stage) values(p Param) kernels.Tensor {
-	return p.view(st.in(st.Weights, st.weightSlots, st.Local(p.Layer)))
+	return p.view(st.homeOf(p, st.Weights, st.weightSlots))
 }
 
 // gradient is where the backward pass adds to a parameter's gradient.
 func (st *Stage) gradient(p Param) kernels.Tensor {
-	return p.view(st.in(st.Grads, st.gradSlots, st.Local(p.Layer)))
+	return p.view(st.homeOf(p, st.Grads, st.gradSlots))
 }
 
 // storeElsewhere gives a weight of the stage's layout what lies outside the arenas: where its values belong, and 8-bit values.

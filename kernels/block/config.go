@@ -86,10 +86,7 @@ func (c Config) depth() int {
 // normal fills in the defaults.
 func (c Config) normal() Config {
 	c.TP, c.CP = max(c.TP, 1), max(c.CP, 1)
-	if c.Shards.Level == 0 {
-		c.Shards = Shards{}
-	}
-	c.Shards.Ranks = max(c.Shards.Ranks, 1)
+	c.Shards = c.Shards.normal()
 	c.Experts = c.Experts.normal(c.Batch)
 	if len(c.Chunks) > 0 {
 		c.Lo, c.Hi = c.Chunks[0].Lo, c.Chunks[len(c.Chunks)-1].Hi

@@ -171,9 +171,9 @@ func (c Config) attention(l *LayerCost, flops float64) {
 func (c Config) addParams(l *LayerCost, layer int) {
 	one := c
 	one.Chunks = []Range{{layer, layer + 1}}
-	p, n := c.Precision, 0
-	for _, w := range params(one) {
-		n = w.Off + w.Len
+	p := c.Precision
+	params, layers := layout(one)
+	for _, w := range params {
 		if w.sparse {
 			count, t := c.Layout.MetaLen(w.OC, w.C)
 			l.Weights += int64(count * t.Size())
@@ -182,12 +182,8 @@ func (c Config) addParams(l *LayerCost, layer int) {
 			}
 		}
 	}
-	whole := roundUp(n, c.Shards.unit())
 	held := func(level int) int64 { // elements on this rank of what is spread from a level on
-		if c.Shards.Level >= level {
-			return int64(whole / c.Shards.Ranks)
-		}
-		return int64(whole)
+		return int64(elements(layers[0], c.Shards.Level >= level))
 	}
 	l.Weights += held(3) * int64(p.Compute.Size())
 	if c.Forward {
@@ -200,18 +196,36 @@ func (c Config) addParams(l *LayerCost, layer int) {
 	}
 }
 
+// StateBytes is what ZeRO's formula (Rajbhandari et al., arXiv:1910.02054, figure 1) gives a rank for a stage's weights, gradients and optimizer state in training: the
+// bytes of each stored value, or of the equal part of it that each rank of its group keeps. Padding, slots, what lies outside of the arenas and activations come on top.
+func (c Config) StateBytes() float64 {
+	c = c.normal()
+	p := c.Precision
+	weight, gradient, optimizer := float64(p.Compute.Size()), float64(p.Stats.Size()), float64(2*p.Master.Size())
+	if p.Master != p.Compute {
+		optimizer += float64(p.Master.Size())
+	}
+	kept := func(bytes float64, level, ranks int) float64 {
+		if c.Shards.Level >= level {
+			return bytes / float64(ranks)
+		}
+		return bytes
+	}
+	params, _ := layout(c)
+	sum := 0.0
+	for _, w := range params {
+		n := c.owners(w).Ranks
+		sum += float64(w.Len) * (kept(optimizer, 1, n) + kept(gradient, 2, n) + kept(weight, 3, n))
+	}
+	return sum
+}
+
 // SlotBytes is what a stage takes to hold layers in turn whose gradients or weights are spread over ranks.
 func (c Config) SlotBytes() int64 {
 	c = c.normal()
-	var largest [2]int64
-	for i, layer := range c.held() {
-		one := c
-		one.Chunks = []Range{{layer, layer + 1}}
-		for _, p := range params(one) {
-			largest[i%2] = max(largest[i%2], int64(roundUp(p.Off+p.Len, c.Shards.unit())))
-		}
-	}
-	n := largest[0] + largest[1]
+	_, layers := layout(c)
+	largest := slotSizes(layers)
+	n := int64(largest[0] + largest[1])
 	switch c.Shards.Level {
 	case 3:
 		return n * int64(c.Precision.Stats.Size()+c.Precision.Compute.Size())
@@ -227,8 +241,9 @@ func (c Config) PartialBytes() int64 {
 	if !c.Sequence || c.Forward {
 		return 0
 	}
+	params, _ := layout(c)
 	n := 0
-	for _, p := range params(c) {
+	for _, p := range params {
 		if p.partial {
 			n += p.Len
 		}

@@ -137,10 +137,20 @@ func TestMemoryIsWhatIsAllocated(t *testing.T) {
 		"block":  func(c *block.Config) { c.Layout = kernels.Layout{Format: kernels.BlockSparse, Block: 8, Keep: 0.5} },
 		"tensor": func(c *block.Config) { c.TP, c.TPRank = 2, 1 },
 		"zero 1": func(c *block.Config) {
-			c.Precision, c.Shards = precision(t, "bf16"), block.Shards{Ranks: 3, Rank: 1, Level: 1}
+			c.Precision, c.Shards = precision(t, "bf16"), block.Shards{All: block.Group{Ranks: 3, Rank: 1}, Level: 1}
 		},
-		"zero 2":       func(c *block.Config) { c.V, c.Shards = 11, block.Shards{Ranks: 2, Level: 2, Bucket: 100} },
-		"zero 3":       func(c *block.Config) { c.V, c.Shards = 11, block.Shards{Ranks: 5, Rank: 4, Level: 3} },
+		"zero 2": func(c *block.Config) {
+			c.V, c.Shards = 11, block.Shards{All: block.Group{Ranks: 2}, Level: 2, Bucket: 100}
+		},
+		"zero 3": func(c *block.Config) { c.V, c.Shards = 11, block.Shards{All: block.Group{Ranks: 5, Rank: 4}, Level: 3} },
+		"spread experts": func(c *block.Config) {
+			c.Experts = block.Experts{Count: 4, TopK: 1, Capacity: 1, Ranks: 2, Rank: 1}
+			c.Shards = block.Shards{All: block.Group{Ranks: 6, Rank: 3}, Same: block.Group{Ranks: 3, Rank: 1}, Level: 3}
+		},
+		"own experts": func(c *block.Config) {
+			c.Experts = block.Experts{Count: 4, TopK: 1, Capacity: 1, Ranks: 2}
+			c.Shards = block.Shards{All: block.Group{Ranks: 2}, Level: 2}
+		},
 		"recompute":    func(c *block.Config) { c.V, c.Recompute, c.TP = 11, true, 2 },
 		"inference":    func(c *block.Config) { c.V, c.Forward = 11, true },
 		"first stage":  func(c *block.Config) { c.V, c.Hi = 11, 2 },
@@ -165,6 +175,9 @@ func TestMemoryIsWhatIsAllocated(t *testing.T) {
 			acts += l.Acts
 		}
 		state := int64(kernels.StateLen+1) * int64(c.Precision.Stats.Size())
+		if c.Experts.Count > 0 {
+			state += 2 * kernels.RouteLen * int64(c.Precision.Stats.Size())
+		}
 		if got, want := dev.Memory().Current, params+state+c.ScratchBytes()+c.SlotBytes(); got != want {
 			t.Errorf("%s: a stage takes %d bytes, modelled %d", name, got, want)
 		}

@@ -112,16 +112,35 @@ type mixture struct {
 type mixtureActs struct {
 	r         kernels.Routing
 	logits    kernels.Tensor // (N,E), overwritten by its gradient
-	in        kernels.Tensor // (R,C)
-	pre, gelu kernels.Tensor // (R,H)
-	out       kernels.Tensor // (R,C), as this rank's tokens need them; a summand where tensor-parallel ranks share an expert. Overwritten by its gradient, as the experts need it
+	in        runs           // (R,C)
+	pre, gelu runs           // (R,H)
+	out       runs           // (R,C), as this rank's tokens need them; a summand where tensor-parallel ranks share an expert. Overwritten by its gradient, as the experts need it
 }
 
 // mixtureGrads are scratch that all blocks share.
 type mixtureGrads struct {
-	rows, sent kernels.Tensor // (R,C); sent only with expert parallelism
-	pre        kernels.Tensor // (R,H)
-	gates      kernels.Tensor // (N,K)
+	rows  runs           // (R,C)
+	sent  kernels.Tensor // (R,C), only with expert parallelism
+	pre   runs           // (R,H)
+	gates kernels.Tensor // (N,K)
+}
+
+// runs is a tensor of all experts' rows, and its parts: each what one local expert has from one rank.
+type runs struct {
+	all   kernels.Tensor
+	parts []kernels.Tensor
+}
+
+func newRuns(h *heap, c Config, width int) runs {
+	r := runs{all: h.tensor(c.Precision.Compute, c.rows(), width)}
+	if h.err != nil {
+		return r
+	}
+	n := c.rows() / c.Experts.Count
+	for i := range c.Experts.Count {
+		r.parts = append(r.parts, r.all.Slice(i*n, (i+1)*n))
+	}
+	return r
 }
 
 func newMixtureActs(h *heap, c Config) mixtureActs {
@@ -133,19 +152,17 @@ func newMixtureActs(h *heap, c Config) mixtureActs {
 			Probs: h.tensor(st, n, e), Gates: h.tensor(st, n, k),
 			Choices: h.tensor(kernels.I32, n, k), Rows: h.tensor(kernels.I32, n, k), Tokens: h.tensor(kernels.I32, rows),
 		},
-		logits: h.tensor(ct, n, e), in: h.tensor(ct, rows, c.C),
-		pre: h.tensor(ct, rows, width), gelu: h.tensor(ct, rows, width), out: h.tensor(ct, rows, c.C),
+		logits: h.tensor(ct, n, e), in: newRuns(h, c, c.C), pre: newRuns(h, c, width), gelu: newRuns(h, c, width), out: newRuns(h, c, c.C),
 	}
 }
 
 func newMixtureGrads(h *heap, c Config) mixtureGrads {
-	ct, rows := c.Precision.Compute, c.rows()
-	g := mixtureGrads{rows: h.tensor(ct, rows, c.C)}
+	g := mixtureGrads{rows: newRuns(h, c, c.C)}
 	if c.Experts.Ranks > 1 {
-		g.sent = h.tensor(ct, rows, c.C)
+		g.sent = h.tensor(c.Precision.Compute, c.rows(), c.C)
 	}
 	if !c.Forward {
-		g.pre = h.tensor(ct, rows, c.hidden()/c.TP)
+		g.pre = newRuns(h, c, c.hidden()/c.TP)
 		g.gates = h.tensor(c.Precision.Stats, c.all(), c.Experts.TopK)
 	}
 	return g
@@ -155,26 +172,27 @@ func newMixtureGrads(h *heap, c Config) mixtureGrads {
 func (m *mixture) forward(s kernels.Stream, x kernels.Tensor, a *mixtureActs, g *mixtureGrads, stats kernels.Tensor) {
 	m.router.forward(s, a.logits, x)
 	s.RouteForward(a.r, stats, a.logits, m.Groups)
-	there, back := a.in, a.out
+	there, back := a.in.all, a.out
 	if m.Ranks > 1 {
 		there, back = g.sent, g.rows
 	}
 	s.Dispatch(there, x, a.r, false)
-	m.exchange(s, a.in, there)
-	m.each(a.in, func(i int, part func(kernels.Tensor) kernels.Tensor) {
-		s.LinearForward(part(a.gelu), part(a.in), m.fc[i].w, kernels.Epilogue{Act: kernels.GELU, Aux: part(a.pre)})
-		s.LinearForward(part(back), part(a.gelu), m.out[i].w, kernels.Epilogue{})
-	})
-	m.exchange(s, a.out, back)
+	m.exchange(s, a.in.all, there)
+	for i, gelu := range a.gelu.parts {
+		e := i % m.local()
+		s.LinearForward(gelu, a.in.parts[i], m.fc[e].w, kernels.Epilogue{Act: kernels.GELU, Aux: a.pre.parts[i]})
+		s.LinearForward(back.parts[i], gelu, m.out[e].w, kernels.Epilogue{})
+	}
+	m.exchange(s, a.out.all, back.all)
 }
 
 // leave is out = residual + the gated sum of each token's experts, summed over the tensor-parallel ranks, which each hold a slice of every expert.
 func (m *mixture) leave(s kernels.Stream, out, residual kernels.Tensor, a *mixtureActs, tp Region) {
 	if tp == nil {
-		s.Combine(out, a.out, residual, a.r, true)
+		s.Combine(out, a.out.all, residual, a.r, true)
 		return
 	}
-	s.Combine(tp.Partial(out), a.out, kernels.Tensor{}, a.r, true)
+	s.Combine(tp.Partial(out), a.out.all, kernels.Tensor{}, a.r, true)
 	tp.Sum(s, out)
 	s.Add(out, out, kernels.Tensor{}, residual)
 }
@@ -203,7 +221,7 @@ func (m *mixture) backwardWeight(s kernels.Stream, x kernels.Tensor, a *mixtureA
 
 // gateGrads are the gradients of the gates, of which each tensor-parallel rank has a summand.
 func (m *mixture) gateGrads(s kernels.Stream, dout kernels.Tensor, a *mixtureActs, g *mixtureGrads, tp Region) {
-	s.GateBackward(g.gates, dout, a.out, a.r)
+	s.GateBackward(g.gates, dout, a.out.all, a.r)
 	if tp != nil {
 		tp.SumWhole(s, g.gates)
 	}
@@ -212,17 +230,18 @@ func (m *mixture) gateGrads(s kernels.Stream, dout kernels.Tensor, a *mixtureAct
 // enter starts the sum of dx, the gradient through the experts. It leaves the gradients of the experts' results in a.out, those in front of GELU in g.pre, and those of the
 // logits in a.logits.
 func (m *mixture) enter(s kernels.Stream, dx, dout kernels.Tensor, a *mixtureActs, g *mixtureGrads, tp Region) {
-	there, back := a.out, g.rows
+	there, back := a.out.all, g.rows.all
 	if m.Ranks > 1 {
 		there, back = g.sent, g.sent
 	}
 	s.Dispatch(there, dout, a.r, true)
-	m.exchange(s, a.out, there)
-	m.each(a.in, func(i int, part func(kernels.Tensor) kernels.Tensor) {
-		s.LinearBackwardInput(part(g.pre), part(a.out), m.out[i].w, kernels.Epilogue{Act: kernels.GELU, Aux: part(a.pre)})
-		s.LinearBackwardInput(part(g.rows), part(g.pre), m.fc[i].w, kernels.Epilogue{})
-	})
-	m.exchange(s, back, g.rows)
+	m.exchange(s, a.out.all, there)
+	for i, pre := range g.pre.parts {
+		e := i % m.local()
+		s.LinearBackwardInput(pre, a.out.parts[i], m.out[e].w, kernels.Epilogue{Act: kernels.GELU, Aux: a.pre.parts[i]})
+		s.LinearBackwardInput(g.rows.parts[i], pre, m.fc[e].w, kernels.Epilogue{})
+	}
+	m.exchange(s, back, g.rows.all)
 	if tp == nil {
 		s.Combine(dx, back, kernels.Tensor{}, a.r, false)
 	} else {
@@ -233,11 +252,12 @@ func (m *mixture) enter(s kernels.Stream, dx, dout kernels.Tensor, a *mixtureAct
 }
 
 // grad adds to the gradients of the experts' weights and the router's. pre (R,H) are the gradients in front of GELU, x (N,C) is the mixture's input.
-func (m *mixture) grad(s kernels.Stream, pre, x kernels.Tensor, a *mixtureActs, hooks Hooks) {
-	m.each(a.in, func(i int, part func(kernels.Tensor) kernels.Tensor) {
-		s.LinearBackwardWeight(m.out[i].dw, kernels.Tensor{}, part(a.out), part(a.gelu))
-		s.LinearBackwardWeight(m.fc[i].dw, kernels.Tensor{}, part(pre), part(a.in))
-	})
+func (m *mixture) grad(s kernels.Stream, pre runs, x kernels.Tensor, a *mixtureActs, hooks Hooks) {
+	for i, out := range a.out.parts {
+		e := i % m.local()
+		s.LinearBackwardWeight(m.out[e].dw, kernels.Tensor{}, out, a.gelu.parts[i])
+		s.LinearBackwardWeight(m.fc[e].dw, kernels.Tensor{}, pre.parts[i], a.in.parts[i])
+	}
 	m.router.grad(s, a.logits, x, hooks)
 }
 
@@ -252,13 +272,5 @@ func (m *mixture) endEnter(s kernels.Stream, c Config, dx, tmp kernels.Tensor, a
 func (m *mixture) exchange(s kernels.Stream, dst, src kernels.Tensor) {
 	if m.Ranks > 1 {
 		(*m.swap).AllToAll(s, dst, src)
-	}
-}
-
-// each calls f for every run of rows that one local expert got from one rank; part cuts it out of a tensor of all rows.
-func (m *mixture) each(all kernels.Tensor, f func(i int, part func(kernels.Tensor) kernels.Tensor)) {
-	n := all.Dim(0) / m.Count
-	for run := range m.Count {
-		f(run%m.local(), func(t kernels.Tensor) kernels.Tensor { return t.Slice(run*n, (run+1)*n) })
 	}
 }

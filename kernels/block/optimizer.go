@@ -33,16 +33,18 @@ func (st *Stage) CheckGrads(s kernels.Stream) {
 	}
 }
 
-// Update is one AdamW step on the range lo to hi of the parameters, or on this rank's part of a bucket of that range.
+// Update is one AdamW step on the range lo to hi of parameters that are not spread.
 func (st *Stage) Update(s kernels.Stream, h Hyper, lo, hi int) {
 	if lo < hi {
-		s.AdamW(st.UpdateArgs(h, lo, hi))
+		part := st.Whole()
+		part.Range = Range{lo, hi}
+		s.AdamW(st.UpdateArgs(h, part))
 	}
 }
 
-// UpdateArgs are the operands of Update on a range that is not empty, for a caller that makes them once.
-func (st *Stage) UpdateArgs(h Hyper, lo, hi int) kernels.AdamWArgs {
-	own := func(arena kernels.Tensor) kernels.Tensor { return st.Own(arena, Range{lo, hi}) }
+// UpdateArgs are the operands of an AdamW step on this rank's part of a bucket that is not empty.
+func (st *Stage) UpdateArgs(h Hyper, bucket Segment) kernels.AdamWArgs {
+	own := func(arena kernels.Tensor) kernels.Tensor { return st.Own(arena, bucket) }
 	a := kernels.AdamWArgs{
 		Master: own(st.Master), Grad: own(st.Grads), M: own(st.M), V: own(st.V),
 		State: st.State, LR: h.LR, Beta1: h.Beta1, Beta2: h.Beta2, Eps: h.Eps, WeightDecay: h.WeightDecay,

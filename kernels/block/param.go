@@ -66,41 +66,74 @@ func (p Param) Init(seed uint64, i int) float64 {
 // align keeps every parameter on a cache line, so that no vector load straddles two.
 const align = 16
 
-// params lists a stage's parameters.
-func params(c Config) []Param {
-	var ps []Param
-	off := 0
-	layers := c.Layers()
-	add := func(layer, slot int, p Param) {
-		p.Layer, p.Off = layer, off
-		if p.id == 0 {
-			p.id = uint64(layer*16 + slot)
-		}
-		if p.shard.segs == 0 {
-			p.shard.segs = 1
-		}
-		p.shard.parts, p.shard.part = c.TP, c.TPRank
-		p.Replicated = p.Replicated || c.TP == 1
-		p.Len = p.OC * p.C
-		if p.sparse {
-			p.Len = c.Layout.ValueLen(p.OC, p.C)
-			if c.Layout.Format == kernels.Int8 {
-				p.Len = 0 // 8-bit values do not lie among the floats
-			}
-		}
-		off += roundUp(p.Len, align)
-		ps = append(ps, p)
-	}
+// layout lists a stage's parameters, and by layer the segments that they make.
+func layout(c Config) (ps []Param, layers [][]Segment) {
+	at := Segment{}
 	for _, i := range c.held() {
-		off = roundUp(off, c.Shards.unit())
-		for slot, p := range layerParams(c, layers[i], i) {
-			if c.UnitGain && p.sparse {
-				p.std = 1 / math.Sqrt(float64(p.C))
-			}
-			add(i, slot, p)
+		of := layerParams(c, c.Layers()[i], i)
+		for slot := range of {
+			of[slot].settle(c, i, slot)
 		}
+		var segments []Segment
+		for lo, hi := 0, 0; lo < len(of); lo = hi {
+			s := Segment{Expert: c.apart(of[lo]), Group: c.owners(of[lo])}
+			for hi = lo; hi < len(of) && c.apart(of[hi]) == s.Expert; hi++ {
+			}
+			at = s.behind(at, of[lo:hi])
+			segments = append(segments, at)
+		}
+		ps, layers = append(ps, of...), append(layers, segments)
 	}
-	return ps
+	return ps, layers
+}
+
+// apart reports whether a parameter is an expert's that other ranks do not hold.
+func (c Config) apart(p Param) bool { return p.Expert && c.Experts.Ranks > 1 }
+
+// owners are the ranks that hold a parameter alike, as far as Shards spreads it over them.
+func (c Config) owners(p Param) Group {
+	if c.apart(p) {
+		return c.Shards.Same
+	}
+	return c.Shards.All
+}
+
+// behind places a segment of parameters behind another.
+func (s Segment) behind(last Segment, params []Param) Segment {
+	s.Lo, s.Hi = last.Hi, last.Hi
+	if last.Ranks > 0 {
+		s.own = last.own + last.Len()/last.Ranks
+	}
+	for i := range params {
+		params[i].Off = s.Hi
+		s.Hi += roundUp(params[i].Len, align)
+	}
+	s.Hi = s.Lo + roundUp(s.Len(), s.unit())
+	return s
+}
+
+// settle completes what a layer's parameters have in common.
+func (p *Param) settle(c Config, layer, slot int) {
+	p.Layer = layer
+	if p.id == 0 {
+		p.id = uint64(layer*16 + slot)
+	}
+	if p.shard.segs == 0 {
+		p.shard.segs = 1
+	}
+	p.shard.parts, p.shard.part = c.TP, c.TPRank
+	p.Replicated = p.Replicated || c.TP == 1
+	p.Len = p.OC * p.C
+	if !p.sparse {
+		return
+	}
+	if c.UnitGain {
+		p.std = 1 / math.Sqrt(float64(p.C))
+	}
+	p.Len = c.Layout.ValueLen(p.OC, p.C)
+	if c.Layout.Format == kernels.Int8 {
+		p.Len = 0 // 8-bit values do not lie among the floats
+	}
 }
 
 // layerParams are a layer's parameters in the order of its struct's fields. Scales are GPT-2's: 0.02, and less by the square root of

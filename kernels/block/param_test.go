@@ -11,7 +11,7 @@ var small = Config{C: 24, NH: 6, T: 5, L: 2, V: 11, Batch: 2, Precision: kernels
 
 // The shards of a tensor-parallel group tile every tensor, and carry the whole tensor's initial values.
 func TestShardsTileTheWhole(t *testing.T) {
-	whole := params(small.normal())
+	whole, _ := layout(small.normal())
 	for _, tp := range []int{2, 3, 6} {
 		seen := make([][]int, len(whole))
 		for i, p := range whole {
@@ -20,7 +20,8 @@ func TestShardsTileTheWhole(t *testing.T) {
 		for rank := range tp {
 			c := small
 			c.TP, c.TPRank = tp, rank
-			for i, p := range params(c.normal()) {
+			params, _ := layout(c.normal())
+			for i, p := range params {
 				for j := range p.OC * p.C {
 					g := p.Global(j)
 					seen[i][g]++
@@ -32,7 +33,7 @@ func TestShardsTileTheWhole(t *testing.T) {
 		}
 		for i, p := range whole {
 			want := 1
-			if params(Config{C: 24, NH: 6, T: 5, L: 2, V: 11, Batch: 2, TP: tp}.normal())[i].Replicated {
+			if parts, _ := layout(Config{C: 24, NH: 6, T: 5, L: 2, V: 11, Batch: 2, TP: tp}.normal()); parts[i].Replicated {
 				want = tp
 			}
 			for j, n := range seen[i] {
@@ -48,7 +49,8 @@ func TestShardsTileTheWhole(t *testing.T) {
 func TestQKVShardKeepsHeads(t *testing.T) {
 	c := small
 	c.TP, c.TPRank = 2, 1
-	for _, p := range params(c.normal()) {
+	params, _ := layout(c.normal())
+	for _, p := range params {
 		if p.Name != "h1.qkv.weight" {
 			continue
 		}
@@ -67,7 +69,8 @@ func TestParamsDoNotOverlap(t *testing.T) {
 	c := small
 	c.Layout = kernels.Layout{Format: kernels.Sparse24}
 	end := 0
-	for _, p := range params(c.normal()) {
+	params, _ := layout(c.normal())
+	for _, p := range params {
 		if p.Off < end || p.Off%align != 0 {
 			t.Errorf("%s starts at %d, the one before ends at %d", p.Name, p.Off, end)
 		}

@@ -32,7 +32,7 @@ type Stage struct {
 	again  blockActs // of the block in backward, if activations are computed again
 	chunks []chunk
 	kinds  []LayerKind
-	layers []Range // of the parameters, by layer
+	layers [][]Segment // of the parameters, by layer
 	size   int
 
 	routesAgain kernels.Tensor // what recomputation counts in vain
@@ -62,11 +62,12 @@ func New(dev kernels.Device, s kernels.Stream, cfg Config) (*Stage, error) {
 		return nil, err
 	}
 	c := cfg.normal()
-	st := &Stage{Config: c, Params: params(c), dev: dev, heap: heap{dev: dev}}
+	st := &Stage{Config: c, dev: dev, heap: heap{dev: dev}}
 	for _, i := range c.held() {
 		st.kinds = append(st.kinds, c.Layers()[i])
 	}
-	st.measure()
+	st.Params, st.layers = layout(c)
+	st.size = elements(slices.Concat(st.layers...), false)
 	st.alloc()
 	if st.heap.err == nil {
 		st.bind()
@@ -92,20 +93,6 @@ func (st *Stage) Last() bool { return st.Hi == st.depth() }
 
 // Close frees the stage's memory.
 func (st *Stage) Close() { st.heap.free() }
-
-// measure finds the layers' ranges.
-func (st *Stage) measure() {
-	st.layers = make([]Range, len(st.kinds))
-	for i := range st.layers {
-		st.layers[i] = Range{st.size, st.size}
-		for _, p := range st.Params {
-			if st.Local(p.Layer) == i {
-				st.layers[i].Hi = roundUp(p.Off+p.Len, st.Shards.unit())
-			}
-		}
-		st.size = st.layers[i].Hi
-	}
-}
 
 func (st *Stage) alloc() {
 	p, h := st.Precision, &st.heap

@@ -11,18 +11,14 @@ import (
 
 // event counts its records, so that a Wait knows which one it waits for.
 type event struct {
-	mu      sync.Mutex
-	changed sync.Cond
-	issued  uint64
-	done    atomic.Uint64 // written under mu
-	at      time.Time     // when the last one completed
+	mu     sync.Mutex
+	issued uint64
+	done   atomic.Uint64 // written under mu
+	at     time.Time     // when the last one completed
+	bell   team.Bell     // rings at each completion
 }
 
-func newEvent() *event {
-	e := &event{}
-	e.changed.L = &e.mu
-	return e
-}
+func newEvent() *event { return &event{} }
 
 // issue counts a record that was enqueued.
 func (e *event) issue() uint64 {
@@ -44,7 +40,7 @@ func (e *event) complete(number uint64) {
 	e.at = time.Now()
 	e.done.Store(number)
 	e.mu.Unlock()
-	e.changed.Broadcast()
+	e.bell.Ring()
 }
 
 // await returns when a record has completed. For as long as patience lasts it keeps its core, but for threads that share it.
@@ -54,11 +50,9 @@ func (e *event) await(number uint64, patience time.Duration) {
 			team.Yield()
 		}
 	}
-	e.mu.Lock()
-	for e.done.Load() < number {
-		e.changed.Wait()
+	for rings := e.bell.Rings(); e.done.Load() < number; rings = e.bell.Rings() {
+		e.bell.Wait(rings)
 	}
-	e.mu.Unlock()
 }
 
 // Since is the time from start's last record to e's, which must both have completed.

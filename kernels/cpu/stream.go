@@ -121,6 +121,9 @@ func (s *Stream) eventPatience() time.Duration {
 func (s *Stream) serve(workers int, started chan<- error) {
 	defer close(s.ended)
 	err := s.hire(workers)
+	if !s.computes {
+		team.Prompt()
+	}
 	if s.team != nil {
 		defer s.team.Close()
 		s.product = gemm.NewContext(s.team)

@@ -87,6 +87,9 @@ func TestBytesAreThoseMoved(t *testing.T) {
 		{"ep, two parts", mixed, parallel.Strategy{EP: 2, Schedule: "zb-h1"}, 0.02},
 		{"sequence, experts", mixed, parallel.Strategy{TP: 2, Sequence: true}, 0.03}, // and gates
 		{"sequence, experts, two parts", mixed, parallel.Strategy{TP: 2, Sequence: true, Schedule: "zb-h1"}, 0.03},
+		{"ep, zero 1", mixed, parallel.Strategy{EP: 2, ZeRO: 1}, 0.05}, // and padding
+		{"ep, zero 2", mixed, parallel.Strategy{EP: 2, ZeRO: 2, Microbatches: 2}, 0.05},
+		{"ep, zero 3", mixed, parallel.Strategy{EP: 2, ZeRO: 3, Microbatches: 2}, 0.2},
 		{"ep, recompute", func() block.Config { c := mixed; c.Recompute = true; return c }(), parallel.Strategy{EP: 2}, 0.02},
 	} {
 		cfg := trainer.Config{Model: c.model, Hyper: block.DefaultHyper}

@@ -274,12 +274,18 @@ func (m *Model) buckets(op comm.Op, ranks int, params float64, bytes int) float6
 	return calls * m.t.call(op, ranks, params/calls*float64(bytes))
 }
 
+// all is the time of a collective for a layer's parameters, each between the ranks that hold it alike.
+func (m *Model) all(op comm.Op, l layer, bytes int) float64 {
+	same := m.s.DP * m.s.CP
+	return m.buckets(op, same*m.s.EP, l.rest, bytes) + m.buckets(op, same, l.own, bytes)
+}
+
 func (m *Model) gather(l layer) float64 {
-	return m.buckets(comm.AllGather, m.s.DP*m.s.CP, l.rest, m.c.Precision.Compute.Size())
+	return m.all(comm.AllGather, l, m.c.Precision.Compute.Size())
 }
 
 func (m *Model) scatter(l layer) float64 {
-	return m.buckets(comm.ReduceScatter, m.s.DP*m.s.CP, l.rest, m.c.Precision.Stats.Size())
+	return m.all(comm.ReduceScatter, l, m.c.Precision.Stats.Size())
 }
 
 // add counts a chunk's layers into what happens once a step: the sum of the gradients, beside the last microbatch's backward pass, and the optimizer.
@@ -287,20 +293,16 @@ func (st *stage) add(m *Model, ls []layer) {
 	sums, beside, params, weights := 0.0, 0.0, 0.0, 0.0
 	for _, l := range ls {
 		beside += l.backward
-		params += l.own + l.rest
+		params += m.updated(l)
 		weights += m.gather(l)
 		switch m.s.ZeRO {
 		case 0:
-			size := m.c.Precision.Stats.Size()
-			sums += m.buckets(comm.AllReduce, m.s.DP*m.s.EP*m.s.CP, l.rest, size) + m.buckets(comm.AllReduce, m.s.DP*m.s.CP, l.own, size)
+			sums += m.all(comm.AllReduce, l, m.c.Precision.Stats.Size())
 		case 1:
 			sums += m.scatter(l)
 		}
 	}
 	st.sync += m.t.exposed(sums, beside)
-	if m.s.ZeRO > 0 {
-		params /= float64(m.s.DP * m.s.CP)
-	}
 	switch m.s.ZeRO {
 	case 1, 2:
 		st.sync += weights
@@ -308,4 +310,13 @@ func (st *stage) add(m *Model, ls []layer) {
 		st.sync += weights * min(1, 2/float64(len(ls))) // before the first pass
 	}
 	st.optimizer += m.t.Update * params
+}
+
+// updated is the number of a layer's parameters that the rank's optimizer has.
+func (m *Model) updated(l layer) float64 {
+	if m.s.ZeRO == 0 {
+		return l.own + l.rest
+	}
+	same := float64(m.s.DP * m.s.CP)
+	return l.own/same + l.rest/(same*float64(m.s.EP))
 }

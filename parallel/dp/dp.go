@@ -34,15 +34,23 @@ type Part struct {
 	Grads kernels.Tensor
 }
 
-// Parts are a stage's gradients. all connects the ranks that share what are no experts, same those that also hold the same experts.
-func Parts(st *block.Stage, all, same comm.Communicator) []Part {
+// Groups connect the ranks that have a part in a stage's gradients: All those that share what are no experts, Same those of them that also hold the
+// same experts.
+type Groups struct{ All, Same comm.Communicator }
+
+// of is the group of a range of parameters.
+func (g Groups) of(s block.Segment) comm.Communicator {
+	if s.Expert {
+		return g.Same
+	}
+	return g.All
+}
+
+// Parts are a stage's gradients that ranks share.
+func Parts(st *block.Stage, g Groups) []Part {
 	var ps []Part
 	for _, s := range st.Segments() {
-		c := all
-		if s.Expert {
-			c = same
-		}
-		if s.Len() > 0 && c.Size() > 1 {
+		if c := g.of(s); s.Len() > 0 && c.Size() > 1 {
 			ps = append(ps, Part{s.Range, c, st.Grads.At(s.Lo, s.Len())})
 		}
 	}

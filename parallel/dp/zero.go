@@ -11,9 +11,8 @@ import (
 // optimizer state. Level 1 sums gradients like Bucketed, but leaves each rank its part of the sums only, and gathers the weights after
 // the update. Level 2 also keeps only that part: the backward pass writes a layer's gradients to one of two slots, from which they are
 // summed while it works on the layer before. Level 3 also keeps only parts of the weights: a layer's are gathered into one of two slots while the
-// pass works on its neighbour.
+// pass works on its neighbour. What no other rank holds stays where it is: experts, where no ranks hold the same ones.
 type Sharded struct {
-	comm            comm.Communicator
 	compute, reduce kernels.Stream
 	wait            func(kernels.Event)
 	st              *block.Stage
@@ -32,30 +31,34 @@ type Sharded struct {
 // piece is a bucket, and this rank's part of it.
 type piece struct {
 	lo                  int
-	grads, ownGrads     kernels.Tensor // to be summed, and where the part's sum goes
-	slotGrads           kernels.Tensor // the part in the slot, where there are slots
+	comm                comm.Communicator // nil: the part is all of it
+	grads, ownGrads     kernels.Tensor    // to be summed, and where the part's sum goes
+	slotGrads           kernels.Tensor    // the part in the slot, where there are slots
 	weights, ownWeights kernels.Tensor
 	update              kernels.AdamWArgs
 }
 
-// NewSharded prepares the exchange of a stage whose Shards are the communicator's. wait makes the compute stream wait for an event; the
-// caller may time it.
-func NewSharded(dev kernels.Device, c comm.Communicator, compute, reduce kernels.Stream, st *block.Stage, h block.Hyper, wait func(kernels.Event)) (*Sharded, error) {
+// NewSharded prepares the exchange of a stage whose Shards are the groups'. wait makes the compute stream wait for an event; the caller may
+// time it.
+func NewSharded(dev kernels.Device, g Groups, compute, reduce kernels.Stream, st *block.Stage, h block.Hyper, wait func(kernels.Event)) (*Sharded, error) {
 	made, err := events.NewPool(dev)
 	if err != nil {
 		return nil, err
 	}
-	z := &Sharded{comm: c, compute: compute, reduce: reduce, wait: wait, st: st, events: made}
+	z := &Sharded{compute: compute, reduce: reduce, wait: wait, st: st, events: made}
 	for i := range st.Len() {
 		var pieces []piece
 		for _, b := range st.Buckets(i) {
 			p := piece{
 				lo: b.Lo, grads: st.LayerGrads(i, b), ownGrads: st.Own(st.Grads, b),
-				weights: st.LayerWeights(i, b), ownWeights: st.Own(st.Weights, b), update: st.UpdateArgs(h, b.Lo, b.Hi),
+				weights: st.LayerWeights(i, b), ownWeights: st.Own(st.Weights, b), update: st.UpdateArgs(h, b),
 			}
-			if st.Shards.Level >= 2 {
+			if b.Ranks > 1 {
+				p.comm = g.of(b)
+			}
+			if p.comm != nil && st.Shards.Level >= 2 {
 				n := p.ownGrads.Size()
-				p.slotGrads = p.grads.At(st.Shards.Rank*n, n)
+				p.slotGrads = p.grads.At(b.Rank*n, n)
 			}
 			pieces = append(pieces, p)
 		}
@@ -113,10 +116,16 @@ func (z *Sharded) fetch(layer int) {
 	}
 	z.after(z.compute, z.reduce)
 	for i := range z.layers[layer] {
-		p := &z.layers[layer][i]
-		z.comm.AllGather(z.reduce, p.weights, p.ownWeights)
+		z.gather(&z.layers[layer][i])
 	}
 	z.held[layer%2], z.here[layer%2] = layer, z.events.Record(z.reduce)
+}
+
+// gather gives a piece's weights to all its ranks.
+func (z *Sharded) gather(p *piece) {
+	if p.comm != nil {
+		p.comm.AllGather(z.reduce, p.weights, p.ownWeights)
+	}
 }
 
 // clear starts a layer's gradients in its slot: from what this rank's parts summed up to so far in the step, and zero elsewhere.
@@ -128,9 +137,10 @@ func (z *Sharded) clear(layer int) {
 		z.wait(e)
 	}
 	for i := range z.layers[layer] {
-		p := &z.layers[layer][i]
-		z.compute.Fill(p.grads, 0)
-		z.compute.Copy(p.slotGrads, p.ownGrads)
+		if p := &z.layers[layer][i]; p.comm != nil {
+			z.compute.Fill(p.grads, 0)
+			z.compute.Copy(p.slotGrads, p.ownGrads)
+		}
 	}
 }
 
@@ -138,9 +148,10 @@ func (z *Sharded) clear(layer int) {
 func (z *Sharded) Ready(from int) {
 	pieces := z.layers[z.layer]
 	for ; z.next < len(pieces) && pieces[z.next].lo >= from; z.next++ {
-		p := &pieces[z.next]
-		z.after(z.compute, z.reduce)
-		z.comm.ReduceScatter(z.reduce, p.ownGrads, p.grads)
+		if p := &pieces[z.next]; p.comm != nil {
+			z.after(z.compute, z.reduce)
+			p.comm.ReduceScatter(z.reduce, p.ownGrads, p.grads)
+		}
 		if z.next == len(pieces)-1 {
 			z.sent[z.layer%2] = z.events.Record(z.reduce)
 		}
@@ -156,9 +167,9 @@ func (z *Sharded) Update() {
 		for i := range pieces {
 			p := &pieces[i]
 			z.compute.AdamW(p.update)
-			if z.st.Shards.Level < 3 {
+			if p.comm != nil && z.st.Shards.Level < 3 {
 				z.after(z.compute, z.reduce)
-				z.comm.AllGather(z.reduce, p.weights, p.ownWeights)
+				z.gather(p)
 			}
 		}
 	}
@@ -171,9 +182,10 @@ func (z *Sharded) Updated() kernels.Event { return z.events.Record(z.reduce) }
 func (z *Sharded) Collect(layer int) {
 	z.Start()
 	for i := range z.layers[layer] {
-		p := &z.layers[layer][i]
-		z.comm.AllGather(z.reduce, p.grads, p.ownGrads)
-		z.comm.AllGather(z.reduce, p.weights, p.ownWeights)
+		if p := &z.layers[layer][i]; p.comm != nil {
+			p.comm.AllGather(z.reduce, p.grads, p.ownGrads)
+			z.gather(p)
+		}
 	}
 	z.Wait()
 }

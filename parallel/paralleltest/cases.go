@@ -51,7 +51,11 @@ func Cases() []Case {
 	add("long recompute", again, parallel.Strategy{CP: 2, DP: 2, ZeRO: 3}, parallel.Strategy{CP: 3, PP: 2, Microbatches: 3})
 	switched.Experts = block.Experts{Count: 4, TopK: 2, Parts: 4, Capacity: 1}
 	add("long experts", switched, parallel.Strategy{CP: 2}, parallel.Strategy{CP: 2, EP: 2}, parallel.Strategy{CP: 2, TP: 2, Sequence: true, Aside: true},
-		parallel.Strategy{DP: 2, TP: 2, PP: 2, EP: 2, CP: 2, Microbatches: 3}, parallel.Strategy{PP: 2, EP: 2, CP: 2, Microbatches: 3, Schedule: "zb-h1"})
+		parallel.Strategy{DP: 2, TP: 2, PP: 2, EP: 2, CP: 2, Microbatches: 3}, parallel.Strategy{CP: 2, EP: 2, ZeRO: 2, BucketBytes: 5000}, parallel.Strategy{CP: 2, EP: 2, TP: 2, ZeRO: 3, Sequence: true},
+		parallel.Strategy{DP: 2, TP: 2, PP: 2, EP: 2, CP: 2, Microbatches: 3, ZeRO: 3},
+		parallel.Strategy{PP: 2, EP: 2, CP: 2, Microbatches: 3, Schedule: "zb-h1"})
+	switched.Recompute = true
+	add("long recomputed experts", switched, parallel.Strategy{CP: 2, EP: 2, ZeRO: 3, Microbatches: 2})
 
 	sparse, blocks := lm, mse
 	sparse.Layout = kernels.Layout{Format: kernels.Sparse24}
@@ -59,9 +63,9 @@ func Cases() []Case {
 	add("2:4", sparse, append(products(), parallel.Strategy{ZeRO: 3, DP: 3}, parallel.Strategy{DP: 2}, parallel.Strategy{TP: 4}, parallel.Strategy{PP: 3, Microbatches: 4})...)
 	add("block", blocks, parallel.Strategy{DP: 3}, parallel.Strategy{PP: 2, Microbatches: 4}, parallel.Strategy{DP: 2, PP: 2, Microbatches: 2})
 	sparse.Experts, blocks.Experts = block.Experts{Count: 4, TopK: 1, Capacity: 1}, block.Experts{Count: 6, TopK: 2, Capacity: 1.25}
-	add("2:4 experts", sparse, parallel.Strategy{Microbatches: 4}, parallel.Strategy{EP: 2}, parallel.Strategy{TP: 2}, parallel.Strategy{DP: 3, ZeRO: 3}, parallel.Strategy{DP: 2, EP: 2, TP: 2, Sequence: true, Aside: true},
+	add("2:4 experts", sparse, parallel.Strategy{Microbatches: 4}, parallel.Strategy{EP: 2}, parallel.Strategy{TP: 2}, parallel.Strategy{DP: 3, ZeRO: 3}, parallel.Strategy{DP: 2, EP: 2, ZeRO: 3}, parallel.Strategy{DP: 2, EP: 2, TP: 2, Sequence: true, Aside: true},
 		parallel.Strategy{EP: 2, TP: 2, PP: 2, Microbatches: 3, Schedule: "zb-h1"})
-	add("block experts", blocks, parallel.Strategy{EP: 2}, parallel.Strategy{EP: 3, PP: 2, Microbatches: 2, Schedule: "zb-h1"}, parallel.Strategy{DP: 2, ZeRO: 2, Microbatches: 3})
+	add("block experts", blocks, parallel.Strategy{EP: 2}, parallel.Strategy{EP: 2, ZeRO: 2, Microbatches: 3}, parallel.Strategy{EP: 3, PP: 2, Microbatches: 2, Schedule: "zb-h1"}, parallel.Strategy{DP: 2, ZeRO: 2, Microbatches: 3})
 	sparse.T, sparse.Batch, sparse.Experts.Parts = 24, 12, 4
 	add("long 2:4 experts", sparse, parallel.Strategy{CP: 2, EP: 2, TP: 2}, parallel.Strategy{CP: 2, PP: 2, Microbatches: 3, Schedule: "zb-h1"})
 	return cs
@@ -129,14 +133,27 @@ func contexts() []parallel.Strategy {
 }
 
 func experts() []parallel.Strategy {
-	return []parallel.Strategy{
+	return append(zeroExperts(), []parallel.Strategy{
 		{Microbatches: 4}, {DP: 2}, {TP: 2}, {TP: 2, Sequence: true, Microbatches: 2}, {PP: 2, Microbatches: 4}, {DP: 2, ZeRO: 3, Microbatches: 2},
 		{PP: 2, Microbatches: 4, Schedule: "interleaved", Chunks: 2},
 		{EP: 2}, {EP: 2, Naive: true}, {EP: 2, Microbatches: 3, BucketBytes: 999}, {DP: 2, EP: 2, BucketBytes: 5000}, {EP: 2, TP: 2, Sequence: true}, {EP: 2, TP: 2, Sequence: true, Aside: true}, {TP: 2, Aside: true, Microbatches: 2},
 		{EP: 2, PP: 2, Microbatches: 3}, {DP: 2, EP: 2, TP: 2, PP: 2, Microbatches: 3},
 		{PP: 2, Microbatches: 4, Schedule: "zb-h1"}, {EP: 2, PP: 2, Microbatches: 3, Schedule: "zb-h1", BucketBytes: 999}, {DP: 2, PP: 2, Microbatches: 4, Schedule: "zb-h1", ZeRO: 1},
 		{TP: 2, PP: 2, Microbatches: 3, Schedule: "zb-h1"}, {EP: 2, TP: 2, PP: 2, Sequence: true, Aside: true, Microbatches: 3, Schedule: "zb-h1"},
+	}...)
+}
+
+// zeroExperts spread what is no expert over more ranks than experts, which a rank may have for itself.
+func zeroExperts() []parallel.Strategy {
+	var ss []parallel.Strategy
+	for level := 1; level <= 3; level++ {
+		ss = append(ss,
+			parallel.Strategy{ZeRO: level, EP: 2}, parallel.Strategy{ZeRO: level, EP: 2, Microbatches: 3, BucketBytes: 999}, parallel.Strategy{ZeRO: level, DP: 2, EP: 2, BucketBytes: 5000},
+			parallel.Strategy{ZeRO: level, DP: 3, EP: 2, Microbatches: 2, BucketBytes: 1}, parallel.Strategy{ZeRO: level, DP: 2, EP: 2, TP: 2, PP: 2, Microbatches: 3, Sequence: true},
+		)
 	}
+	return append(ss, parallel.Strategy{ZeRO: 3, EP: 2, PP: 2, Microbatches: 4, Schedule: "interleaved", Chunks: 2}, parallel.Strategy{ZeRO: 2, EP: 2, TP: 2, Sequence: true, Aside: true, Microbatches: 2},
+		parallel.Strategy{ZeRO: 1, DP: 2, EP: 2, PP: 2, Microbatches: 3, Schedule: "zb-h1"})
 }
 
 func products() []parallel.Strategy {

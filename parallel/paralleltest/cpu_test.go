@@ -33,6 +33,11 @@ func TestCPU(t *testing.T) {
 				for _, s := range []parallel.Strategy{{CP: 2}, {CP: 3, DP: 2, ZeRO: 1}, {CP: 2, TP: 2, PP: 2, Microbatches: 3}} {
 					cases = append(cases, paralleltest.Case{Name: fmt.Sprintf("V%d", v), Model: m, Strategy: s})
 				}
+				m.Experts = block.Experts{Count: 4, TopK: 1, Capacity: 1}
+				if name != "fp8" {
+					m.Layout.Format = kernels.Sparse24
+				}
+				cases = append(cases, paralleltest.Case{Name: fmt.Sprintf("V%d experts", v), Model: m, Strategy: parallel.Strategy{EP: 2, PP: 2, Microbatches: 3, Schedule: "zb-h1"}})
 			}
 			paralleltest.Run(t, paralleltest.Options{
 				Open: openCPU, Precision: p, Tolerance: tolerance, Drift: 2*paralleltest.Steps*block.DefaultHyper.LR + p.Compute.Eps(), Cases: cases,

@@ -12,11 +12,13 @@ import (
 	"testing"
 	"time"
 
+	"ofpeak/kernels"
 	"ofpeak/kernels/block"
 	"ofpeak/kernels/cuda/driver"
 	"ofpeak/kernels/cuda/driver/drivertest"
 	"ofpeak/kernels/cuda/driver/ptxsim"
 	"ofpeak/parallel"
+	"ofpeak/parallel/comm"
 	"ofpeak/parallel/trainer"
 )
 
@@ -32,18 +34,22 @@ type trained struct {
 }
 
 // steps trains with a technique on a driver's GPUs, with graphs or without.
-func (c technique) steps(gpus *drivertest.Tap, between engine, graphs bool) (trained, error) {
-	m := c.small()
+func (c technique) steps(gpus driver.Driver, between engine, graphs bool) (trained, error) {
+	return c.train(simulated(gpus), between(gpus), c.small(), graphSteps, graphs)
+}
+
+// train takes so many steps of a model.
+func (c technique) train(open func(rank, world int) (kernels.Device, error), connect func(int) []comm.Communicator, m block.Config, steps int, graphs bool) (trained, error) {
 	var mu sync.Mutex
 	ranks := make([]trained, c.Mesh().World())
-	l := parallel.InProcess{Open: simulated(gpus), Connect: between(gpus)}
+	l := parallel.InProcess{Open: open, Connect: connect}
 	err := l.Run(context.Background(), c.Strategy, func(_ context.Context, r *parallel.Rank) error {
 		tr, err := trainer.New(r, trainer.Config{Model: m, Hyper: block.DefaultHyper})
 		if err != nil {
 			return err
 		}
 		var mine trained
-		for step := range graphSteps {
+		for step := range steps {
 			if graphs && step == 3 {
 				if err := tr.Uncapture(); err != nil {
 					return err
@@ -89,11 +95,11 @@ func (c technique) steps(gpus *drivertest.Tap, between engine, graphs bool) (tra
 func (a trained) same(b trained) error {
 	switch {
 	case !slices.Equal(a.losses, b.losses):
-		return fmt.Errorf("losses %v, without graphs %v", a.losses, b.losses)
+		return fmt.Errorf("losses %v, not %v", a.losses, b.losses)
 	case !slices.Equal(a.state, b.state):
-		return fmt.Errorf("scale and counts %v, without graphs %v", a.state, b.state)
+		return fmt.Errorf("scale and counts %v, not %v", a.state, b.state)
 	case !slices.Equal(a.bytes, b.bytes):
-		return fmt.Errorf("bytes %v, without graphs %v", a.bytes, b.bytes)
+		return fmt.Errorf("bytes %v, not %v", a.bytes, b.bytes)
 	case !slices.Equal(a.weights, b.weights):
 		return fmt.Errorf("the weights differ")
 	}
@@ -134,28 +140,35 @@ func label(c technique) string {
 	return fmt.Sprintf("again=%t experts=%d %s", c.again, c.experts.Count, c.Strategy)
 }
 
-// In whatever order the streams take turns a graph's launches leave the same bits: two orders here, twenty where there is time.
+// some is a strategy of each kind.
+var some = []parallel.Strategy{{}, {DP: 2, ZeRO: 3, Microbatches: 2}, {DP: 2, BucketBytes: 4096}, {TP: 2}, {PP: 2, Microbatches: 4}, {CP: 2}}
+
+// In whatever order the streams take turns a graph's launches leave the same bits: some strategies in two orders here, in twenty where there is time, and then every technique in four.
 func TestGraphsTrainAlikeInAnyOrder(t *testing.T) {
 	quick(t)
-	seeds := uint64(2)
-	if os.Getenv("OFPEAK_LONG") != "" {
-		seeds = 20
-	}
-	for _, s := range []parallel.Strategy{{}, {DP: 2, ZeRO: 3, Microbatches: 2}, {DP: 2, BucketBytes: 4096}, {TP: 2}, {PP: 2, Microbatches: 4}, {CP: 2}} {
-		c := technique{precision: "fp32", Strategy: s}
-		want, err := c.steps(tapped(ptxsim.Config{Devices: 2}), copies, false)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for seed := range seeds {
-			got, err := c.steps(tapped(ptxsim.Config{Devices: 2, Seed: 1 + seed}), copies, true)
-			if err == nil {
-				err = got.same(want)
-			}
+	alike := func(c technique, first, seeds uint64) {
+		t.Run(fmt.Sprintf("%s %s %s", c.precision, c.layout.Format, label(c)), func(t *testing.T) {
+			t.Parallel()
+			want, err := c.steps(tapped(ptxsim.Config{Devices: 4}), copies, false)
 			if err != nil {
-				t.Errorf("%s, seed %d: %v", s, seed, err)
+				t.Fatal(err)
 			}
-		}
+			for seed := range seeds {
+				got, err := c.steps(tapped(ptxsim.Config{Devices: 4, Seed: first + seed}), copies, true)
+				if err == nil {
+					err = got.same(want)
+				}
+				if err != nil {
+					t.Errorf("seed %d: %v", first+seed, err)
+				}
+			}
+		})
+	}
+	for _, s := range some {
+		alike(technique{precision: "fp32", Strategy: s}, 1, orders(2, 20))
+	}
+	for i, c := range techniques {
+		alike(c, 100*uint64(1+i), orders(0, 4))
 	}
 }
 

@@ -35,6 +35,11 @@ func TestAsynchronousStreams(t *testing.T) {
 		} {
 			some = append(some, paralleltest.Case{Name: fmt.Sprintf("V%d", v), Model: m, Strategy: s})
 		}
+		mixed := m
+		mixed.Experts = switched
+		for _, s := range []parallel.Strategy{{DP: 2, EP: 2, ZeRO: 1, BucketBytes: 1}, {EP: 2, ZeRO: 2, Microbatches: 3}, {EP: 2, ZeRO: 3, Microbatches: 3}, {DP: 2, EP: 2, TP: 2, PP: 2, ZeRO: 3, Sequence: true, Microbatches: 3}} {
+			some = append(some, paralleltest.Case{Name: fmt.Sprintf("V%d experts", v), Model: mixed, Strategy: s})
+		}
 		m.T = 8
 		for _, s := range []parallel.Strategy{{CP: 2}, {CP: 4, Microbatches: 2}, {DP: 2, PP: 2, CP: 2, Microbatches: 3, Schedule: "zb-h1"}, {TP: 2, CP: 2, Sequence: true, ZeRO: 3}} {
 			some = append(some, paralleltest.Case{Name: fmt.Sprintf("V%d", v), Model: m, Strategy: s})

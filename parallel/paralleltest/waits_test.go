@@ -24,6 +24,7 @@ var watched = []parallel.Strategy{
 	{DP: 2, BucketBytes: 4096}, {DP: 2, Naive: true}, {DP: 2, ZeRO: 1, BucketBytes: 4096}, {DP: 2, ZeRO: 2, Microbatches: 2}, {DP: 2, ZeRO: 3, Microbatches: 2},
 	{TP: 2, Microbatches: 2}, {TP: 2, Aside: true, Microbatches: 2}, {TP: 2, Sequence: true, Aside: true, Microbatches: 2}, {PP: 2, Microbatches: 4}, {PP: 2, Microbatches: 4, Schedule: "gpipe"}, {PP: 2, Microbatches: 4, Schedule: "zb-h1"},
 	{PP: 4, Microbatches: 4}, {DP: 2, PP: 2, Microbatches: 2}, {CP: 2}, {CP: 4}, {EP: 2, PP: 2, Microbatches: 2, Schedule: "zb-h1"},
+	{EP: 2, ZeRO: 1, BucketBytes: 4096}, {EP: 2, ZeRO: 2, Microbatches: 2}, {EP: 2, ZeRO: 3, Microbatches: 2}, {DP: 2, EP: 2, ZeRO: 3},
 }
 
 // history trains two steps and a forward pass on simulated GPUs, and tells in what order things were.
@@ -37,7 +38,7 @@ func history(t *testing.T, s parallel.Strategy, between engine) *ptxsim.History 
 		cfg.Model.T, cfg.Model.Batch = 2*s.CP, 1
 	}
 	if s.EP > 1 {
-		cfg.Model.Experts = block.Experts{Count: 4, TopK: 1, Capacity: 1}
+		cfg.Model.Experts = switched
 	}
 	l := parallel.InProcess{Open: func(rank, _ int) (kernels.Device, error) { return cuda.Open(gpus, rank) }, Connect: between(gpus)}
 	err := l.Run(context.Background(), s, func(_ context.Context, r *parallel.Rank) error {
@@ -112,7 +113,7 @@ func TestEveryWaitIsNeeded(t *testing.T) {
 // Where a library moves the data no two pieces of work run in no order either: it has fewer waits of its own to hide a missing one behind.
 func TestALibraryNeedsNoMoreWaits(t *testing.T) {
 	quick(t)
-	for _, s := range []parallel.Strategy{{DP: 2, BucketBytes: 4096}, {DP: 2, ZeRO: 3, Microbatches: 2}, {PP: 2, Microbatches: 4}} {
+	for _, s := range []parallel.Strategy{{DP: 2, BucketBytes: 4096}, {DP: 2, ZeRO: 3, Microbatches: 2}, {EP: 2, ZeRO: 3, Microbatches: 2}, {PP: 2, Microbatches: 4}} {
 		if races := history(t, s, library).Races(nil); len(races) > 0 {
 			t.Errorf("%s: %d pairs, such as %v", s, len(races), races[0])
 		}

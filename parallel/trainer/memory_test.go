@@ -27,7 +27,7 @@ func TestMemoryIsWhatRanksTake(t *testing.T) {
 			{}, {DP: 2}, {TP: 2}, {TP: 2, Sequence: true, Microbatches: 2}, {TP: 2, Sequence: true, Aside: true}, {TP: 2, PP: 2, Sequence: true, Aside: true, Microbatches: 2}, {DP: 2, ZeRO: 1, Microbatches: 2}, {DP: 2, ZeRO: 2}, {DP: 2, ZeRO: 3, BucketBytes: 500},
 			{PP: 2, Microbatches: 4}, {PP: 3, Microbatches: 8}, {PP: 2, Microbatches: 4, Schedule: "gpipe"}, {PP: 3, Microbatches: 8, Schedule: "zb-h1"}, {EP: 2, PP: 2, Microbatches: 2, Schedule: "zb-h1"},
 			{PP: 2, Microbatches: 4, Schedule: "interleaved", Chunks: 2}, {DP: 2, PP: 2, ZeRO: 3, Microbatches: 2}, {TP: 2, PP: 2, Sequence: true, Microbatches: 2},
-			{PP: 7}, {EP: 2, Microbatches: 2}, {EP: 2, TP: 2}, {PP: 8}, {CP: 2}, {CP: 2, TP: 2, PP: 2, Sequence: true, Microbatches: 2}, {CP: 2, PP: 8, ZeRO: 2},
+			{PP: 7}, {EP: 2, ZeRO: 1}, {EP: 2, ZeRO: 2, BucketBytes: 500}, {EP: 2, ZeRO: 3, Microbatches: 2}, {DP: 2, EP: 2, ZeRO: 3}, {EP: 2, CP: 2, PP: 2, TP: 2, ZeRO: 2, Microbatches: 2}, {EP: 2, Microbatches: 2}, {EP: 2, TP: 2}, {PP: 8}, {CP: 2}, {CP: 2, TP: 2, PP: 2, Sequence: true, Microbatches: 2}, {CP: 2, PP: 8, ZeRO: 2},
 		} {
 			want, err := Memory(Config{Model: model}, s)
 			if err != nil { // of splits that do not go with the model

@@ -104,7 +104,7 @@ func Microbatch(model block.Config, s parallel.Strategy) block.Config {
 	model.TP, model.TPRank, model.CP, model.CPRank, model.Lo, model.Hi, model.Chunks = s.TP, 0, s.CP, 0, 0, 0, nil
 	model.Sequence = s.Sequence
 	if s.ZeRO > 0 {
-		model.Shards = block.Shards{Ranks: s.DP * s.CP, Level: s.ZeRO, Bucket: dp.Elements(s.BucketBytes, model.Precision.Stats)}
+		model.Shards = block.Shards{All: block.Group{Ranks: s.DP * s.EP * s.CP}, Same: block.Group{Ranks: s.DP * s.CP}, Level: s.ZeRO, Bucket: dp.Elements(s.BucketBytes, model.Precision.Stats)}
 	}
 	return model
 }
@@ -119,7 +119,7 @@ func New(r *parallel.Rank, cfg Config) (*Trainer, error) {
 		return nil, err
 	}
 	c := Microbatch(cfg.Model, r.Strategy)
-	c.Shards.Rank = r.DP.Rank()
+	c.Shards.All.Rank, c.Shards.Same.Rank = r.Grads.Rank(), r.DP.Rank()
 	c.TPRank, c.CPRank, c.Experts.Rank = r.Coord.TP, r.Coord.CP, r.Coord.EP
 	c.Chunks = chunks(cuts, r.Strategy, r.Coord.PP)
 	t := &Trainer{
@@ -186,21 +186,21 @@ func (t *Trainer) connect(h block.Hyper) error {
 		return nil
 	}
 	if st.Size() > 0 && st.Shards.Level == 0 {
-		t.update = st.UpdateArgs(h, 0, st.Size())
+		t.update = st.UpdateArgs(h, st.Whole())
 	}
 	if r.Grads.Size() == 1 {
 		return nil
 	}
-	grads := &timed{r.Grads, &t.clock, false}
+	groups := dp.Groups{All: &timed{r.Grads, &t.clock, false}, Same: &timed{r.DP, &t.clock, false}}
 	if st.Shards.Level > 0 {
-		z, err := dp.NewSharded(r.Device, grads, r.Compute, r.Reduce, st, h, t.waitExposed)
+		z, err := dp.NewSharded(r.Device, groups, r.Compute, r.Reduce, st, h, t.waitExposed)
 		if err != nil {
 			return fmt.Errorf("shards: %w", err)
 		}
 		t.reducer, t.sharded = z, z
 		return nil
 	}
-	parts := dp.Parts(st, grads, &timed{r.DP, &t.clock, false})
+	parts := dp.Parts(st, groups)
 	if r.Strategy.Naive {
 		t.reducer = &dp.Naive{Compute: r.Compute, Parts: parts}
 		return nil

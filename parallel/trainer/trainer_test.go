@@ -334,7 +334,6 @@ func TestCheck(t *testing.T) {
 		"chunks=2 are of ranks in an":    {regression, parallel.Strategy{PP: 2, Chunks: 2}},
 		"cut into 6 stages":              {regression, parallel.Strategy{PP: 2, Chunks: 3, Schedule: "interleaved"}},
 		"needs experts: give their num":  {regression, parallel.Strategy{EP: 2}},
-		"experts differ: use no ep":      {experts(4, 1), parallel.Strategy{DP: 2, EP: 2, ZeRO: 1}},
 		"T=3 does not divide into two c": {regression, parallel.Strategy{CP: 2}},
 		"do not lie whole in one of the": {wholeGroups, parallel.Strategy{CP: 2}},
 		"4 experts are not divisible b":  {experts(4, 1), parallel.Strategy{EP: 3}},

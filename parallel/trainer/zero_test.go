@@ -11,8 +11,8 @@ import (
 	"ofpeak/parallel"
 )
 
-// Where parameters dominate, a rank's peak is what ZeRO's figure 1 says: weights, gradients and optimizer state, each whole or a part.
-// Gradients are in float32 here, where the paper has 16 bits. The bytes are those that the CPU device's allocator gave out.
+// Where parameters dominate, a rank's peak is what ZeRO's figure 1 says: weights, gradients and optimizer state, each whole or a part. With expert parallelism
+// fewer ranks share experts than all else. Gradients are in float32 here, where the paper has 16 bits. The bytes are those that the CPU device's allocator gave out.
 func TestZeROMemory(t *testing.T) {
 	open := func(int, int) (kernels.Device, error) {
 		dev, err := cpu.New(cpu.Config{Threads: 1})
@@ -20,17 +20,25 @@ func TestZeROMemory(t *testing.T) {
 	}
 	for _, c := range []struct {
 		precision string
-		ranks     int
-	}{{"fp32", 4}, {"bf16", 2}} {
+		dp, ep    int
+	}{{"fp32", 4, 1}, {"bf16", 2, 1}, {"fp32", 1, 2}, {"bf16", 2, 2}} {
 		p, _ := kernels.PrecisionNamed(c.precision)
-		model := block.Config{C: 64, NH: 1, T: 1, L: 180, Batch: c.ranks, Precision: p}
-		params := float64(model.L * (12*model.C*model.C + 13*model.C))
-		for level, bytes := range zeroBytes(p, float64(c.ranks)) {
-			want, s := bytes*params, parallel.Strategy{DP: c.ranks, ZeRO: level}
+		model := block.Config{C: 64, NH: 1, T: 1, L: 180, Batch: c.dp * c.ep, Precision: p}
+		rest, experts := 12*model.C*model.C+13*model.C, 0 // of a block
+		if c.ep > 1 {
+			model.Experts = block.Experts{Count: c.ep, TopK: 1, Capacity: 1}
+			rest, experts = 4*model.C*model.C+8*model.C+c.ep*model.C, 8*model.C*model.C // of each expert one rank's
+		}
+		shared, own := zeroBytes(p, float64(c.dp*c.ep)), zeroBytes(p, float64(c.dp))
+		for level := range shared {
+			want, s := float64(model.L)*(shared[level]*float64(rest)+own[level]*float64(experts)), parallel.Strategy{DP: c.dp, EP: c.ep, ZeRO: level}
 			err := launchOn(open, Config{Model: model}, s, func(r *parallel.Rank, tr *Trainer) error {
 				tr.TrainStep()
 				if _, err := tr.Sync(); err != nil {
 					return err
+				}
+				if got := tr.Stage.StateBytes(); math.Abs(got-want) > 1 {
+					return fmt.Errorf("the formula gives %.0f bytes, by hand %.0f", got, want)
 				}
 				if off := float64(r.Device.Memory().Peak)/want - 1; math.Abs(off) > 0.05 {
 					return fmt.Errorf("peak of %d bytes, %+.1f %% off the formula's %.0f", r.Device.Memory().Peak, 100*off, want)

@@ -70,6 +70,9 @@ func Title(r *results.Row) string {
 	if share, ok := r.ShareMeasuredPct.Get(); ok {
 		s += fmt.Sprintf(", %.1f %% of the peak: %s", share, r.ShareMeasuredBasis)
 	}
+	if peak, ok := r.PeakBytesPerRank.Get(); ok && r.ModelStateBytes.Known() {
+		s += fmt.Sprintf("\n%.4g MB of memory a rank at most; by ZeRO's formula %.4g MB are weights, gradients and optimizer state", float64(peak)/1e6, float64(r.ModelStateBytes.Or(0))/1e6)
+	}
 	if r.Reason != "" {
 		s += "\n" + string(r.Status) + ": " + r.Reason
 	}

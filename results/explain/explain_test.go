@@ -100,7 +100,9 @@ func TestTitle(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	r.ShareMeasuredPct, r.Reason = results.Opt[float64]{}, "stolen"
-	if got, want := Title(&r), "technique=data-parallel model=tiny dp=2\n100 ms a step\nok: stolen"; got != want {
+	r.PeakBytesPerRank, r.ModelStateBytes = results.Some[int64](2_345_678), results.Some[int64](1_599_488)
+	const memory = "\n2.346 MB of memory a rank at most; by ZeRO's formula 1.599 MB are weights, gradients and optimizer state"
+	if got, want := Title(&r), "technique=data-parallel model=tiny dp=2\n100 ms a step"+memory+"\nok: stolen"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }

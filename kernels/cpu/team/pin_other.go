@@ -17,3 +17,6 @@ func Cores() ([]int, error) {
 
 // Yield lets another goroutine run.
 func Yield() { runtime.Gosched() }
+
+// Prompt does nothing here.
+func Prompt() {}

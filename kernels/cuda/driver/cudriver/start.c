@@ -7,6 +7,7 @@
 #include <dlfcn.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -26,13 +27,30 @@ static void plain_build(char **argv)
 	execv(path, argv);
 }
 
+/* bind_late starts the process anew without LD_BIND_NOW, under which the loader looks for the driver's functions before it is opened, and leaves out all of them. */
+static void bind_late(char **argv)
+{
+	const char *now = getenv("LD_BIND_NOW");
+
+	if (!now || !*now)
+		return;
+	unsetenv("LD_BIND_NOW");
+	execv("/proc/self/exe", argv);
+}
+
 __attribute__((constructor)) static void start(int argc, char **argv)
 {
-	void *driver = dlopen("libcuda.so.1", RTLD_LAZY | RTLD_GLOBAL);
-	const char *why = driver ? "CUDA finds no GPU" : dlerror();
-	CUresult (*init)(unsigned int) = driver ? (CUresult(*)(unsigned int))dlsym(driver, "cuInit") : NULL;
+	CUresult (*init)(unsigned int) = NULL;
 	int probe = argc > 1 && !strcmp(argv[1], "probe");
+	const char *why = "CUDA finds no GPU";
+	void *driver;
 
+	bind_late(argv);
+	driver = dlopen("libcuda.so.1", RTLD_LAZY | RTLD_GLOBAL);
+	if (driver)
+		init = (CUresult(*)(unsigned int))dlsym(driver, "cuInit");
+	else
+		why = dlerror();
 	if (init && (probe || init(0) == CUDA_SUCCESS))
 		return; /* a probe's answer is cu's */
 	if (probe) {

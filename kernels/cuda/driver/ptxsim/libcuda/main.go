@@ -4,7 +4,7 @@
 // cudriver, as they are, reach a driver that runs our kernels. It has the functions that these call; all others return CUDA_ERROR_NOT_SUPPORTED.
 //
 // OFPEAK_STANDIN_DEVICES is the number of devices, one if it is not set; CUDA_VISIBLE_DEVICES hides all if it is empty. OFPEAK_SIMULATED_FAIL=N:CODE makes the Nth call of a
-// process return a CUresult, of those that do not only close or free; one that CUDA calls sticky loses its context. What a kernel did wrong goes to stderr, since the API
+// process return a CUresult, of those that do not only close or free; one that CUDA calls sticky loses its context. NAME:N:CODE makes the Nth call of any function do so (cuda.c). What a kernel did wrong goes to stderr, since the API
 // has only a number for it.
 package main
 

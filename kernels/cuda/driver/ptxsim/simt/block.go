@@ -23,14 +23,30 @@ type block struct {
 	order     *rand.Rand
 }
 
-func newBlock(g *grid, seed uint64) *block {
-	d := g.Block
-	b := &block{kernel: g.kernel, grid: g, threads: d[0] * d[1] * d[2], order: rand.New(rand.NewPCG(seed, 1))}
-	b.shared = newShared(g.sharedSize())
-	for i := range (b.threads + warpSize - 1) / warpSize {
-		b.warps = append(b.warps, newWarp(b, i))
+// room makes room for blocks of a grid, of that of an earlier launch if it has the same size: of small launches that is most of the work.
+func (g *grid) room(seed uint64) *block {
+	threads, shared := g.Block[0]*g.Block[1]*g.Block[2], g.sharedSize()
+	b, ok := g.kernel.idle.Get().(*block)
+	if !ok || b.threads != threads || len(b.shared.data) != shared {
+		b = &block{kernel: g.kernel, threads: threads, shared: newShared(shared)}
+		for i := range (threads + warpSize - 1) / warpSize {
+			b.warps = append(b.warps, newWarp(b, i))
+		}
+	}
+	b.grid, b.order = g, rand.New(rand.NewPCG(seed, 1))
+	for _, w := range b.warps {
+		w.near, w.issued, w.lanes, w.counts = nil, 0, 0, g.counts
 	}
 	return b
+}
+
+// leave keeps the room for later launches of the kernel, unless a fault has left it as it happened to be.
+func (b *block) leave() {
+	b.grid = nil
+	for _, w := range b.warps {
+		w.near, w.counts = nil, nil
+	}
+	b.kernel.idle.Put(b)
 }
 
 // thread is the index in the block of a linear thread number.

@@ -3,6 +3,7 @@ package simt
 import (
 	"fmt"
 	"strings"
+	"sync"
 
 	"ofpeak/kernels/cuda/driver/ptxsim/ptx"
 )
@@ -55,8 +56,9 @@ type Kernel struct {
 	preds    int
 	consts   []constant
 	specials []special
-	dynamic  int // offset of dynamic shared memory, or -1
-	watched  int // variables that are watched while the kernel runs
+	dynamic  int       // offset of dynamic shared memory, or -1
+	watched  int       // variables that are watched while the kernel runs
+	idle     sync.Pool // of *block
 }
 
 // constant is a register that holds the same bits in every lane from the start.

@@ -111,7 +111,7 @@ func (g *grid) run(blocks, workers int, seed uint64) (Stats, error) {
 	var all sync.WaitGroup
 	for i := range workers {
 		all.Go(func() {
-			b := newBlock(g, seed+uint64(i)<<32)
+			b := g.room(seed + uint64(i)<<32)
 			for failed.Load() == nil {
 				n := int(next.Add(1)) - 1
 				if n >= blocks {
@@ -130,6 +130,9 @@ func (g *grid) run(blocks, workers int, seed uint64) (Stats, error) {
 			for _, w := range b.warps {
 				total.WarpInstructions += w.issued
 				total.ThreadInstructions += w.lanes
+			}
+			if failed.Load() == nil {
+				b.leave()
 			}
 		})
 	}

@@ -37,7 +37,7 @@ type frame struct {
 
 func newWarp(b *block, index int) *warp {
 	k := b.kernel
-	w := &warp{kernel: k, block: b, index: index, regs: make([]lanes, k.regs), preds: make([]uint32, k.preds), set: make([]uint32, k.watched), counts: b.grid.counts}
+	w := &warp{kernel: k, block: b, index: index, regs: make([]lanes, k.regs), preds: make([]uint32, k.preds), set: make([]uint32, k.watched)}
 	for _, c := range k.consts {
 		for l := range w.regs[c.reg] {
 			w.regs[c.reg][l] = c.bits
