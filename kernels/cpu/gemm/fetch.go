@@ -40,26 +40,27 @@ func packedStretch(packed []uint32, n int) stretch {
 	return stretch{walk{uintptr(unsafe.Pointer(&packed[0])), lines, lines, 0}, lines}
 }
 
-// fetcher is what is fetched first, what after that, and where to walk when both are
-// done.
+// fetcher is what is fetched first, what after that, what last, and where to walk when all
+// is done.
 type fetcher struct {
-	first, then stretch
-	idle        walk
+	first, sums, then stretch
+	idle              walk
 }
 
 // walk returns the walk for a tile that fetches n lines. Where nothing is left to be
 // fetched, it is along what the tile reads anyway.
 func (f *fetcher) walk(b *uint32, n int) *uintptr {
-	w := &f.idle
-	switch {
-	case f.first.lines > 0:
-		f.first.lines -= n
-		w = &f.first.walk
-	case f.then.lines > 0:
-		f.then.lines -= n
-		w = &f.then.walk
-	default:
-		*w = walk{at: uintptr(unsafe.Pointer(b)), left: n + 1}
+	s := &f.first
+	if s.lines <= 0 {
+		s = &f.sums
 	}
-	return &w.at
+	if s.lines <= 0 {
+		s = &f.then
+	}
+	if s.lines <= 0 {
+		f.idle = walk{at: uintptr(unsafe.Pointer(b)), left: n + 1}
+		return &f.idle.at
+	}
+	s.lines -= n
+	return &s.at
 }

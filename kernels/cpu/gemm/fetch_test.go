@@ -61,10 +61,10 @@ func TestStretch(t *testing.T) {
 func TestFetcher(t *testing.T) {
 	values := make([]float32, 1000)
 	m := NewF32(values, 10)
-	first, then := stretchOf(m.rowView(), 4, 10, 4), stretchOf(m.rowView(), 50, 10, 4)
-	f := fetcher{first: first, then: then}
-	for i, want := range []*uintptr{&f.first.at, &f.first.at, &f.then.at, &f.idle.at, &f.idle.at} {
-		n := []int{1, first.lines, then.lines, 5, 7}[i]
+	first, sums, then := stretchOf(m.rowView(), 4, 10, 4), stretchOf(m.rowView(), 20, 10, 4), stretchOf(m.rowView(), 50, 10, 4)
+	f := fetcher{first: first, sums: sums, then: then}
+	for i, want := range []*uintptr{&f.first.at, &f.first.at, &f.sums.at, &f.then.at, &f.idle.at, &f.idle.at} {
+		n := []int{1, first.lines, sums.lines, then.lines, 5, 7}[i]
 		if got := f.walk(new(uint32), n); got != want {
 			t.Fatalf("walk %d is another", i)
 		}

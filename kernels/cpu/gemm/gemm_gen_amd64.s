@@ -10605,7 +10605,7 @@ apartdone:
 	RET
 
 // func gatherWords(to *float32, index *uint16, from *float32, n int, walk *uintptr)
-// Requires: MMX+
+// Requires: AVX, MMX+
 TEXT ·gatherWords(SB), NOSPLIT, $0-40
 	MOVQ to+0(FP), DI
 	MOVQ index+8(FP), SI
@@ -10616,7 +10616,6 @@ TEXT ·gatherWords(SB), NOSPLIT, $0-40
 	MOVQ 8(AX), R15
 
 loop:
-	MOVQ       walk+32(FP), AX
 	PREFETCHT1 (R14)
 	ADDQ       $0x40, R14
 	DECQ       R15
@@ -10625,37 +10624,38 @@ loop:
 	MOVQ       16(AX), R15
 
 fetched:
-	MOVWLZX (SI), AX
-	MOVWLZX 2(SI), DX
-	MOVWLZX 4(SI), R8
-	MOVWLZX 6(SI), R9
-	MOVWLZX 8(SI), R10
-	MOVWLZX 10(SI), R11
-	MOVWLZX 12(SI), R12
-	MOVWLZX 14(SI), R13
-	MOVL    (BX)(AX*4), AX
-	MOVL    AX, (DI)
-	MOVL    (BX)(DX*4), DX
-	MOVL    DX, 4(DI)
-	MOVL    (BX)(R8*4), R8
-	MOVL    R8, 8(DI)
-	MOVL    (BX)(R9*4), R9
-	MOVL    R9, 12(DI)
-	MOVL    (BX)(R10*4), R10
-	MOVL    R10, 16(DI)
-	MOVL    (BX)(R11*4), R11
-	MOVL    R11, 20(DI)
-	MOVL    (BX)(R12*4), R12
-	MOVL    R12, 24(DI)
-	MOVL    (BX)(R13*4), R13
-	MOVL    R13, 28(DI)
-	ADDQ    $0x20, DI
-	ADDQ    $0x10, SI
-	DECQ    CX
-	JNZ     loop
-	MOVQ    walk+32(FP), AX
-	MOVQ    R14, (AX)
-	MOVQ    R15, 8(AX)
+	MOVQ      (SI), DX
+	MOVWLZX   DX, R8
+	SHRQ      $0x10, DX
+	VMOVSS    (BX)(R8*4), X0
+	MOVWLZX   DX, R8
+	SHRQ      $0x10, DX
+	VINSERTPS $0x10, (BX)(R8*4), X0, X0
+	MOVWLZX   DX, R8
+	SHRQ      $0x10, DX
+	VINSERTPS $0x20, (BX)(R8*4), X0, X0
+	MOVWLZX   DX, R8
+	VINSERTPS $0x30, (BX)(R8*4), X0, X0
+	VMOVUPS   X0, (DI)
+	MOVQ      8(SI), DX
+	MOVWLZX   DX, R8
+	SHRQ      $0x10, DX
+	VMOVSS    (BX)(R8*4), X0
+	MOVWLZX   DX, R8
+	SHRQ      $0x10, DX
+	VINSERTPS $0x10, (BX)(R8*4), X0, X0
+	MOVWLZX   DX, R8
+	SHRQ      $0x10, DX
+	VINSERTPS $0x20, (BX)(R8*4), X0, X0
+	MOVWLZX   DX, R8
+	VINSERTPS $0x30, (BX)(R8*4), X0, X0
+	VMOVUPS   X0, 16(DI)
+	ADDQ      $0x20, DI
+	ADDQ      $0x10, SI
+	DECQ      CX
+	JNZ       loop
+	MOVQ      R14, (AX)
+	MOVQ      R15, 8(AX)
 	RET
 
 // func spreadRows(dst *uint32, a *uint32, k int)

@@ -313,6 +313,10 @@ func TestBlocks(t *testing.T) {
 			{m: 5, n: 1237, k: 37, transB: true},
 			{m: 2311, n: 3, k: 331, transA: true, transB: true},
 			{m: 2311, n: 19, k: 5, accumulate: true},
+			{m: 21, n: 150, k: 1304},
+			{m: 35, n: 300, k: 1904, extra: 4, transB: true},
+			{m: 18, n: 1100, k: 1024},
+			{m: 27, n: 101, k: 2064},
 		} {
 			for _, out := range outputs(in) {
 				checkProduct(t, ctx, rng, in, out, s)

@@ -7,8 +7,9 @@ import "unsafe"
 // next one. A is packed maxRows rows at a time. Sums over parts of K that are not
 // kept in C itself cover at most maxRows by maxSpan.
 const (
-	maxUnits   = 512 // units of K
-	maxColumns = 240
+	maxUnits   = 512          // units of K
+	maxWhole   = 2 * maxUnits // units where one part of K spares results a second pass
+	maxColumns = 240          // of maxUnits
 	maxRows    = 1024
 	maxSpan    = 1008
 
@@ -37,7 +38,7 @@ func (j *job) plan(p Product, e *engine, m *mask, workers int) {
 	j.mask = m
 	j.kc = evenly(p.K, maxUnits*e.depth(), 8*e.depth())
 	if j.rounds() {
-		j.eng, j.direct = e.rounding, true
+		j.eng, j.direct, j.kc = e.rounding, true, max(j.kc, roundUp(p.K, 8*e.depth()))
 	}
 	rows, cols := j.grid.largest()
 	j.inPlace = m == nil && j.readsInPlace(cols)
@@ -45,12 +46,24 @@ func (j *job) plan(p Product, e *engine, m *mask, workers int) {
 	if !j.direct && j.kc < p.K {
 		j.span = evenly(cols, maxSpan, e.width())
 	}
-	j.nc = evenly(j.span, maxColumns, e.width())
+	j.nc = evenly(j.span, j.columns(), e.width())
 }
 
-// rounds reports whether tiles can round their sums themselves: nothing is added to them.
+// columns returns how many columns of B a block may have: more where its part of K is
+// short, since each block has all rows of A read again, but not where rows are finished
+// after the tiles, which is done in L1.
+func (j *job) columns() int {
+	limit := maxColumns * maxUnits / max(ceil(j.kc, j.eng.depth()), maxUnits/4)
+	if j.direct && j.Epilogue == nil && j.mask == nil {
+		return limit
+	}
+	return min(limit, maxColumns)
+}
+
+// rounds reports whether tiles can round their sums themselves: they are the whole sums,
+// and nothing else is added.
 func (j *job) rounds() bool {
-	return j.eng.rounding != nil && j.C.typ == BF16 && j.kc >= j.K && !j.Accumulate && j.Epilogue == nil && j.mask == nil
+	return j.eng.rounding != nil && j.C.typ == BF16 && j.K <= maxWhole*j.eng.depth() && !j.Accumulate && j.Epilogue == nil && j.mask == nil
 }
 
 // readsInPlace reports whether tiles do well to read A's rows where they lie, which
@@ -135,8 +148,8 @@ func (w *worker) slab(j *job, s rect) {
 
 // block adds a part of K to one block of columns of a slab, and finishes the rows if
 // it is the last. The first block packs A's rows, group by group. While tiles
-// multiply, they fetch what is packed or read next: of the next block of B as late as
-// they can, since it takes room in L2.
+// multiply, they fetch what is packed or read next: the next rows of A, those of the sums,
+// and the next block of B, this as late as they can, since it takes room in L2.
 func (w *worker) block(j *job, s, b rect, k0, k int) {
 	units := ceil(k, j.eng.depth())
 	w.packB(j, b, k0, k)
@@ -150,6 +163,9 @@ func (w *worker) block(j *job, s, b rect, k0, k int) {
 		}
 		if k0+k == j.K && !j.direct && j.mask == nil && w.next.then.lines <= 0 {
 			w.next.then = j.result(row, rows, b)
+		}
+		if row+rows < b.row1 && (j.direct || k0 > 0) {
+			w.next.sums = w.sumsOf(j, s, rect{row + rows, min(row+rows+panel, b.row1), b.col0, b.col1})
 		}
 		if j.mask != nil && j.eng.masked != nil {
 			w.sweepMasked(j, a.at, rect{row, row + rows, b.col0, b.col1}, units)
@@ -246,6 +262,13 @@ func (w *worker) target(j *job, s rect, row, col int) (unsafe.Pointer, int) {
 	default:
 		return unsafe.Pointer(&w.sums.data[0]), j.nc
 	}
+}
+
+// sumsOf returns the places of the sums of one panel of a slab's rows.
+func (w *worker) sumsOf(j *job, s, p rect) stretch {
+	base, stride := w.target(j, s, p.row0, p.col0)
+	size := j.eng.out
+	return stretchOf(view{base, uintptr(stride * size), uintptr(size)}, p.row1-p.row0, p.col1-p.col0, size)
 }
 
 // sweep multiplies a packed panel of A with every panel of the block of B.

@@ -39,7 +39,7 @@ func (m *Matrix) columnView() view {
 
 // zeros stands in for the lines that a panel lacks. No pack reads more of a line
 // at once.
-var zeros [4 * maxUnits]byte
+var zeros [4 * maxWhole]byte
 
 // lineSet holds the addresses of eight lines. It lives in the worker, since an
 // argument of an indirect call would be allocated anew.

@@ -6,7 +6,8 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// gather generates the collection of words by index, from memory that is in cache.
+// gather generates the collection of words by index, from memory that is in cache. Loads
+// and stores bound it, so indices are loaded and words stored four at a time.
 func gather() {
 	TEXT("gatherWords", NOSPLIT, "func(to *float32, index *uint16, from *float32, n int, walk *uintptr)")
 	Pragma("noescape")
@@ -17,25 +18,31 @@ func gather() {
 	Load(Param("index"), index)
 	Load(Param("from"), from)
 	Load(Param("n"), left)
-	at := []reg.GPPhysical{reg.RAX, reg.RDX, reg.R8, reg.R9, reg.R10, reg.R11, reg.R12, reg.R13}
-	fetches := walk{state: at[0], at: reg.R14, left: reg.R15}
+	word, place := reg.RDX, reg.R8
+	fetches := walk{state: reg.RAX, at: reg.R14, left: reg.R15}
 	Load(Param("walk"), fetches.state)
 	fetches.begin()
 	Label("loop")
-	Load(Param("walk"), fetches.state)
 	fetches.fetch("fetched")
-	for i, r := range at {
-		MOVWLZX(Mem{Base: index, Disp: 2 * i}, r.As32())
-	}
-	for i, r := range at {
-		MOVL(Mem{Base: from, Index: r, Scale: 4}, r.As32())
-		MOVL(r.As32(), Mem{Base: to, Disp: 4 * i})
+	for four := range 2 {
+		MOVQ(Mem{Base: index, Disp: 8 * four}, word)
+		for i := range 4 {
+			MOVWLZX(word.As16(), place.As32())
+			if i < 3 {
+				SHRQ(U8(16), word)
+			}
+			if m := (Mem{Base: from, Index: place, Scale: 4}); i == 0 {
+				VMOVSS(m, reg.X0)
+			} else {
+				VINSERTPS(U8(uint8(16*i)), m, reg.X0, reg.X0)
+			}
+		}
+		VMOVUPS(reg.X0, Mem{Base: to, Disp: 16 * four})
 	}
 	ADDQ(U8(32), to)
 	ADDQ(U8(16), index)
 	DECQ(left)
 	JNZ(LabelRef("loop"))
-	Load(Param("walk"), fetches.state)
 	fetches.end()
 	RET()
 }
