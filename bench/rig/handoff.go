@@ -3,8 +3,8 @@ package rig
 import (
 	"fmt"
 
-	"ofpeak/bench/host"
 	"ofpeak/bench/workload"
+	"ofpeak/kernels/cpu/team"
 	"ofpeak/results"
 )
 
@@ -21,7 +21,7 @@ func (r *Rig) handoff(c workload.Case) (longest results.Opt[float64]) {
 		return longest
 	}
 	for _, core := range partners(cores) {
-		if ns, known := host.Handoff(cores[0], core); known {
+		if ns, known := team.Handoff(cores[0], core); known {
 			longest = larger(longest, results.Some(ns))
 		}
 	}

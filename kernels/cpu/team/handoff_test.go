@@ -1,14 +1,10 @@
-package host
+package team
 
-import (
-	"testing"
-
-	"ofpeak/kernels/cpu/team"
-)
+import "testing"
 
 // Between two cores a line takes from some cycles to the time of a network, if they can be had at all.
 func TestHandoff(t *testing.T) {
-	cores, err := team.Cores()
+	cores, err := Cores()
 	if err != nil || len(cores) < 2 {
 		t.Skipf("two cores are needed: %v, %v", cores, err)
 	}

@@ -1,11 +1,9 @@
-package host
+package team
 
 import (
 	"math"
 	"sync/atomic"
 	"time"
-
-	"ofpeak/kernels/cpu/team"
 )
 
 const (
@@ -23,7 +21,7 @@ func Handoff(a, b int) (ns float64, known bool) {
 	returned, shortest := make(chan struct{}), time.Duration(math.MaxInt64)
 	go func() {
 		defer close(returned)
-		if team.Pin(b) != nil {
+		if Pin(b) != nil {
 			return
 		}
 		for i := int64(0); i < handoffTries*handoffTrips && await(&ball, 2*i+1, limit); i++ {
@@ -33,7 +31,7 @@ func Handoff(a, b int) (ns float64, known bool) {
 	served := make(chan struct{})
 	go func() {
 		defer close(served)
-		if team.Pin(a) != nil {
+		if Pin(a) != nil {
 			return
 		}
 		for try := range int64(handoffTries) {
