@@ -164,7 +164,7 @@ func (w *worker) block(j *job, s, b rect, k0, k int) {
 		if k0+k == j.K && !j.direct && j.mask == nil && w.next.then.lines <= 0 {
 			w.next.then = j.result(row, rows, b)
 		}
-		if row+rows < b.row1 && (j.direct || k0 > 0) {
+		if row+rows < b.row1 && j.mask == nil && (j.direct || k0 > 0) {
 			w.next.sums = w.sumsOf(j, s, rect{row + rows, min(row+rows+panel, b.row1), b.col0, b.col1})
 		}
 		if j.mask != nil && j.eng.masked != nil {
@@ -230,7 +230,10 @@ func (w *worker) panelInPlace(j *job, s rect, row, k0, k int) rowPanel {
 		e.a.pack(w.a.data, panel, j.a.part(row, k0), s.row1-row, k, &w.lines)
 		return rowPanel{at: &w.a.data[0]}
 	}
-	w.next.first = stretchOf(j.a.part(next, k0), min(panel, s.row1-next), k, e.a.size)
+	w.next.first = stretch{}
+	if next < s.row1 {
+		w.next.first = stretchOf(j.a.part(next, k0), min(panel, s.row1-next), k, e.a.size)
+	}
 	return rowPanel{(*uint32)(j.a.at(row, k0)), int(j.a.line)}
 }
 
