@@ -49,11 +49,11 @@ func (r *Rig) keepHandoff(cores int, ns float64) {
 	}
 }
 
-// handoffCaution says that the cores lay farther apart than at other times of the run: a virtual machine's are moved by its host. What works on parts of its
-// own does not mind; ranks exchange data, and the threads of Gorgonia's products fetch lines that others write (docs/gorgonia.md).
+// handoffCaution says that the cores lay farther apart than at other times of the run: a virtual machine's are moved by its host. What one operator
+// writes on one core the next may read on another, so this concerns one rank's threads as well as several ranks (docs/performance.md).
 func (r *Rig) handoffCaution(c workload.Case, handoff results.Opt[float64]) []string {
 	least, ns := r.handoffs[len(r.coresOf(c))], handoff.Or(0)
-	if c.World() == 1 && c.Engine == workload.Native || least == 0 || ns < muchLonger*least {
+	if least == 0 || ns < muchLonger*least {
 		return nil
 	}
 	return []string{fmt.Sprintf("the cores lay apart: one saw in %.0f ns what another wrote, and in %.0f ns at another time of the run", ns, least)}

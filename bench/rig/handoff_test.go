@@ -24,7 +24,7 @@ func TestPartners(t *testing.T) {
 	}
 }
 
-// Cores that lie apart are a caution to who exchanges data, once they were seen nearer.
+// Cores that lie apart are a caution, once they were seen nearer.
 func TestHandoffCaution(t *testing.T) {
 	r := &Rig{cores: []int{0, 1}, handoffs: map[int]float64{}}
 	r.keepHandoff(2, 60)
@@ -38,9 +38,9 @@ func TestHandoffCaution(t *testing.T) {
 	}{
 		"near":     {"model=tiny dp=2", some(59), nil},
 		"unknown":  {"model=tiny dp=2", results.Opt[float64]{}, nil},
-		"no ranks": {"model=tiny", some(170), nil},
+		"one core": {"model=tiny threads=1", results.Opt[float64]{}, nil},
 		"apart":    {"model=tiny dp=2", some(170), []string{"the cores lay apart: one saw in 170 ns what another wrote, and in 40 ns at another time of the run"}},
-		"gorgonia": {"model=tiny engine=gorgonia", some(60), []string{"the cores lay apart: one saw in 60 ns what another wrote, and in 40 ns at another time of the run"}},
+		"one rank": {"model=tiny", some(60), []string{"the cores lay apart: one saw in 60 ns what another wrote, and in 40 ns at another time of the run"}},
 	} {
 		c, err := workload.ParseCase(test.line)
 		if err != nil {
