@@ -181,10 +181,7 @@ func (c *communicator) enqueue(p stream, op comm.Op, x kernels.Tensor, calls ...
 	err := c.own.Enqueue(s, calls...)
 	c.g.w.journal.End(n)
 	if err != nil {
-		if ended := c.Err(); ended != nil {
-			err = ended // the library only says that the group is gone
-		}
-		c.stop(p, err)
+		c.stop(p, c.g.w.cause(err))
 	}
 }
 

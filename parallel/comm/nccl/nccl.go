@@ -134,9 +134,25 @@ func (w *world) watch() {
 		}
 		for _, g := range groups {
 			if err := g.Err(); err != nil {
-				w.abort(fmt.Errorf("nccl: %w", err))
+				w.abort(w.cause(fmt.Errorf("nccl: %w", err)))
 				return
 			}
+		}
+	}
+}
+
+// word is how long a failure waits for the processes to say of which it comes. That one was killed its connections tell at once.
+const word = time.Second
+
+// cause is why the library failed: that the world has ended, of which the library only says that the group is gone, or what it says itself. Where a process is lost it may be the first
+// to notice, without knowing which.
+func (w *world) cause(err error) error {
+	for end := time.Now().Add(word); ; time.Sleep(pulse / 10) {
+		if ended := w.err(); ended != nil {
+			return ended
+		}
+		if w.apart == nil || time.Now().After(end) {
+			return err
 		}
 	}
 }
