@@ -1,6 +1,7 @@
 package team
 
 import (
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -47,4 +48,35 @@ func TestBellSleeps(t *testing.T) {
 	if waited := time.Since(start); waited < pause {
 		t.Errorf("woken after %v, before the bell rang", waited)
 	}
+}
+
+// TestBellLetsCollect has the garbage collector run, which stops all goroutines, while some sleep: it must not wait for a ring.
+func TestBellLetsCollect(t *testing.T) {
+	var b Bell
+	var sleepers sync.WaitGroup
+	var rung atomic.Bool
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 3)) // as the streams whose threads these are would
+	for range 3 {
+		sleepers.Go(func() {
+			runtime.LockOSThread()
+			for rings := b.Rings(); !rung.Load(); rings = b.Rings() {
+				b.Wait(rings)
+			}
+		})
+	}
+	collected := make(chan struct{})
+	go func() {
+		for range 20 {
+			runtime.GC()
+		}
+		close(collected)
+	}()
+	select {
+	case <-collected:
+	case <-time.After(time.Minute):
+		t.Error("no collection within a minute while threads slept")
+	}
+	rung.Store(true)
+	b.Ring()
+	sleepers.Wait()
 }
