@@ -33,7 +33,7 @@ type Strategy struct {
 	// Naive has the compute stream wait for all communication between ranks that share a layer: gradients are summed at once after the backward pass, and a ring's hops are
 	// waited for where they begin.
 	Naive bool
-	// Aside has the tensor-parallel sums of a backward pass, and with Sequence its second gathers, go on beside products; see tp.Aside.
+	// Aside has tensor-parallel sums, and with Sequence gathers, go on beside products: forward in two halves of the tokens, if these have halves; see tp.Aside.
 	Aside bool
 	// ZeRO spreads over the data-, expert- and context-parallel ranks that hold the same: 1 the optimizer state, 2 also the gradients, 3 also the weights; see
 	// dp.Sharded.

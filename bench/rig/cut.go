@@ -23,7 +23,7 @@ const costRuns = 7
 // counts, so that all ranks cut alike. The blocks of a model are alike, so one of them is timed.
 func measureCosts(ctx context.Context, c workload.Case, rank *parallel.Rank, x *exchange) ([]partition.Layer, error) {
 	whole := trainer.Microbatch(c.Training().Model, c.Strategy())
-	whole.Sequence, whole.Shards, whole.Experts.Ranks = false, block.Shards{}, 1 // what ranks exchange is no part of a layer's cost
+	whole.Sequence, whole.Pieces, whole.Shards, whole.Experts.Ranks = false, 1, block.Shards{}, 1 // what ranks exchange is no part of a layer's cost
 	layers, cp := trainer.Modelled(whole), whole.CP
 	if whole.CP, whole.CPRank = 1, 0; whole.Batch%cp == 0 { // as many tokens, of whole sequences: a rank's share of attention is all ranks' mean
 		whole.Batch /= cp

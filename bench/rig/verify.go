@@ -253,9 +253,11 @@ func (s *snapshot) addOutputs(t *trainer.Trainer, rank *parallel.Rank) error {
 	for k, local := range all {
 		first := ((rank.Coord.DP*world.EP+rank.Coord.EP)*world.Microbatches + k) * st.Batch // of the microbatch's sequences
 		part := shard{Name: "outputs", Whole: world.DP * world.EP * world.Microbatches * st.Batch * st.T * st.C, At: make([]int, len(local)), Values: local}
-		for i := range local {
-			seq, pos := st.Place(st.Tokens().Lo + i/st.C)
-			part.At[i] = ((first+seq)*st.T+pos)*st.C + i%st.C
+		for i, token := range st.Tokens() {
+			seq, pos := st.Place(token)
+			for j := range st.C {
+				part.At[i*st.C+j] = ((first+seq)*st.T+pos)*st.C + j
+			}
 		}
 		s.put(part)
 	}

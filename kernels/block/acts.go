@@ -54,9 +54,6 @@ func (st *Stage) newActs(chunk int, data bool) (*Acts, error) {
 		if !c.Forward {
 			a.head.dnorm = h.tensor(ct, n, c.C)
 		}
-		if h.err == nil && !c.Forward {
-			a.head.own = c.own(a.head.dnorm)
-		}
 		if data {
 			a.Target = h.tensor(kernels.I32, n)
 		}

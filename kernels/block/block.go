@@ -57,7 +57,7 @@ func (t *transformer) forward(s kernels.Stream, a *blockActs, g *blockGrads, tp 
 // inside computes from a.in all that the backward pass needs, which is everything but a.out. again says that the forward pass has done so before.
 func (t *transformer) inside(s kernels.Stream, a *blockActs, g *blockGrads, tp Region, again bool) {
 	s.LayerNormForward(a.ln1, a.mean1, a.rstd1, a.in, t.ln1.gain, t.ln1.bias)
-	t.qkv.forward(s, a.qkvRows, whole(s, a.ln1, tp))
+	t.qkv.spread(s, a.qkvRows, a.ln1, kernels.Epilogue{Bias: t.qkv.b}, tp)
 	t.attend(s, a)
 	t.proj.leave(s, a.res, a.attRows, a.in, tp)
 	s.LayerNormForward(a.ln2, a.mean2, a.rstd2, a.res, t.ln2.gain, t.ln2.bias)
@@ -69,7 +69,7 @@ func (t *transformer) inside(s kernels.Stream, a *blockActs, g *blockGrads, tp R
 		t.moe.forward(s, whole(s, a.ln2, tp), &a.mixture, &g.mixture, stats)
 		return
 	}
-	s.LinearForward(a.gelu, whole(s, a.ln2, tp), t.fc.w, kernels.Epilogue{Bias: t.fc.b, Act: kernels.GELU, Aux: a.pre})
+	t.fc.spread(s, a.gelu, a.ln2, kernels.Epilogue{Bias: t.fc.b, Act: kernels.GELU, Aux: a.pre}, tp)
 }
 
 // backward turns d, the gradient of a.out, into the gradient of a.in, in place. The gradients of inputs come first, so that tensor-parallel ranks sum them while they compute those

@@ -28,8 +28,10 @@ type Config struct {
 	Batch      int // sequences of one microbatch on this rank
 	TP, TPRank int // tensor-parallel size and rank; TP 0 means 1
 	// Sequence spreads the tokens over the tensor-parallel ranks wherever a block has no product: norms, residuals, and what they keep
-	// (Korthikanti et al., arXiv:2205.05198, section 4.2.2). Rank r holds part r of a microbatch's B·T tokens.
+	// (Korthikanti et al., arXiv:2205.05198, section 4.2.2). Which of a microbatch's tokens a rank holds, Tokens tells.
 	Sequence bool
+	// Pieces of the tokens into which tensor-parallel sums and gathers fall; see Region. 0 means 1.
+	Pieces int
 	// CP, CPRank is the context-parallel size and rank; CP 0 means 1. From 2 on a rank holds two chunks of each sequence; see Config.Place.
 	CP, CPRank int
 	Shards     Shards
@@ -85,7 +87,7 @@ func (c Config) depth() int {
 
 // normal fills in the defaults.
 func (c Config) normal() Config {
-	c.TP, c.CP = max(c.TP, 1), max(c.CP, 1)
+	c.TP, c.CP, c.Pieces = max(c.TP, 1), max(c.CP, 1), max(c.Pieces, 1)
 	c.Shards = c.Shards.normal()
 	c.Experts = c.Experts.normal(c.Batch)
 	if len(c.Chunks) > 0 {
@@ -115,6 +117,8 @@ func (c Config) Check() error {
 		return fmt.Errorf("tokens spread over tensor-parallel ranks: use tp of 2 or more")
 	case c.Sequence && c.all()%c.TP != 0:
 		return fmt.Errorf("a microbatch of %d tokens is not divisible by tp=%d", c.all(), c.TP)
+	case c.all()/c.TP%c.Pieces != 0:
+		return fmt.Errorf("a microbatch of %d tokens does not fall into %d pieces on tp=%d", c.all(), c.Pieces, c.TP)
 	case !c.chunksFit():
 		return fmt.Errorf("a stage of layers %s does not lie in the model's %d", c.Held(), c.depth())
 	case c.Layout.Format == kernels.BlockSparse && c.TP > 1:

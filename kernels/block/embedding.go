@@ -21,7 +21,9 @@ func (e *embedding) forward(s kernels.Stream, c Config, a *Acts, tp Region) {
 		})
 	}
 	if c.Sequence {
-		s.Copy(a.In, c.own(all))
+		for i := range c.runs() {
+			s.Copy(piece(a.In, i, c.runs(), tp), c.own(all, i, tp))
+		}
 	}
 }
 

@@ -193,7 +193,8 @@ func (m *mixture) leave(s kernels.Stream, out, residual kernels.Tensor, a *mixtu
 		return
 	}
 	s.Combine(tp.Partial(out), a.out.all, kernels.Tensor{}, a.r, true)
-	tp.Sum(s, out)
+	tp.StartSum(s, out, 0, 1)
+	tp.EndSum(s, 0)
 	s.Add(out, out, kernels.Tensor{}, residual)
 }
 
@@ -246,7 +247,7 @@ func (m *mixture) enter(s kernels.Stream, dx, dout kernels.Tensor, a *mixtureAct
 		s.Combine(dx, back, kernels.Tensor{}, a.r, false)
 	} else {
 		s.Combine(tp.Partial(dx), back, kernels.Tensor{}, a.r, false)
-		tp.StartSum(s, dx)
+		tp.StartSum(s, dx, 0, 1)
 	}
 	s.RouteBackward(a.logits, g.gates, a.r, BalanceWeight, m.Groups, m.state)
 }
@@ -263,7 +264,10 @@ func (m *mixture) grad(s kernels.Stream, pre runs, x kernels.Tensor, a *mixtureA
 
 // endEnter ends the sum of dx, and adds the gradient through the router.
 func (m *mixture) endEnter(s kernels.Stream, c Config, dx, tmp kernels.Tensor, a *mixtureActs, tp Region) {
-	s.LinearBackwardInput(tmp, c.own(a.logits), m.router.w, kernels.Epilogue{})
+	n := c.runs()
+	for i := range n {
+		s.LinearBackwardInput(piece(tmp, i, n, tp), c.own(a.logits, i, tp), m.router.w, kernels.Epilogue{})
+	}
 	endSum(s, tp)
 	s.Add(dx, tmp, kernels.Tensor{}, dx)
 }

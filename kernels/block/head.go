@@ -15,7 +15,6 @@ type headActs struct {
 	mean, rstd kernels.Tensor // (S)
 	logits     kernels.Tensor // (N,V), overwritten by its gradient
 	dnorm      kernels.Tensor // (N,C)
-	own        kernels.Tensor // (S,C), this rank's rows of dnorm
 }
 
 func (h *lmHead) forward(s kernels.Stream, in kernels.Tensor, a *headActs, tp Region) {
@@ -24,8 +23,18 @@ func (h *lmHead) forward(s kernels.Stream, in kernels.Tensor, a *headActs, tp Re
 }
 
 // backward writes d, the gradient of in, from the gradient of the logits that CrossEntropy left in their place.
-func (h *lmHead) backward(s kernels.Stream, d, in kernels.Tensor, a *headActs, tp Region, hooks Hooks) {
+func (h *lmHead) backward(s kernels.Stream, c Config, d, in kernels.Tensor, a *headActs, tp Region, hooks Hooks) {
 	h.out.grad(s, a.logits, whole(s, a.norm, tp), hooks)
+	h.backwardInput(s, c, d, in, a, tp)
+	ready(hooks, h.ln.off)
+}
+
+// backwardInput is backward without the gradients of the matrix.
+func (h *lmHead) backwardInput(s kernels.Stream, c Config, d, in kernels.Tensor, a *headActs, tp Region) {
 	s.LinearBackwardInput(a.dnorm, a.logits, h.out.w, kernels.Epilogue{})
-	h.ln.backward(s, d, a.own, in, a.mean, a.rstd, kernels.Tensor{}, hooks)
+	n := c.runs()
+	for i := range n {
+		own := func(x kernels.Tensor) kernels.Tensor { return piece(x, i, n, tp) }
+		h.ln.backward(s, own(d), c.own(a.dnorm, i, tp), own(in), own(a.mean), own(a.rstd), kernels.Tensor{}, nil)
+	}
 }

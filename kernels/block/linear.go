@@ -20,15 +20,35 @@ func (l linear) forward(s kernels.Stream, out, x kernels.Tensor) {
 	s.LinearForward(out, x, l.w, kernels.Epilogue{Bias: l.b})
 }
 
-// leave is out = residual + b + x·Wᵀ summed over the tensor-parallel ranks, which each hold a slice of W's columns.
+// spread is out = x·Wᵀ with an epilogue, for all tokens, from each tensor-parallel rank's own x. A piece of x is on its way while the one before is multiplied.
+func (l linear) spread(s kernels.Stream, out, x kernels.Tensor, e kernels.Epilogue, tp Region) {
+	n, aux := prefetch(s, x, tp), e.Aux
+	for i := range n {
+		in := x
+		if tp != nil {
+			in = tp.Fetched(s, x, i, n)
+		}
+		e.Aux = piece(aux, i, n, tp)
+		s.LinearForward(piece(out, i, n, tp), in, l.w, e)
+	}
+}
+
+// leave is out = residual + b + x·Wᵀ summed over the tensor-parallel ranks, which each hold a slice of W's columns. A piece is summed while the next is multiplied.
 func (l linear) leave(s kernels.Stream, out, x, residual kernels.Tensor, tp Region) {
 	if tp == nil {
 		s.LinearForward(out, x, l.w, kernels.Epilogue{Bias: l.b, Residual: residual})
 		return
 	}
-	s.LinearForward(tp.Partial(out), x, l.w, kernels.Epilogue{})
-	tp.Sum(s, out)
-	s.Add(out, out, l.b, residual)
+	n := tp.Pieces()
+	for i := range n {
+		s.LinearForward(tp.Piece(tp.Partial(out), i, n), tp.Piece(x, i, n), l.w, kernels.Epilogue{})
+		tp.StartSum(s, out, i, n)
+	}
+	for i := range n {
+		tp.EndSum(s, i)
+		sum := tp.Piece(out, i, n)
+		s.Add(sum, sum, l.b, tp.Piece(residual, i, n))
+	}
 }
 
 // grad adds to the gradients of weight and bias.
@@ -44,7 +64,7 @@ func (l linear) enter(s kernels.Stream, dx, dout kernels.Tensor, tp Region) {
 		return
 	}
 	s.LinearBackwardInput(tp.Partial(dx), dout, l.w, kernels.Epilogue{})
-	tp.StartSum(s, dx)
+	tp.StartSum(s, dx, 0, 1)
 }
 
 // backward is dx = residual + the gradient through the norm of x, and adds to the gradients of gain and bias.

@@ -10,7 +10,7 @@ import "ofpeak/kernels"
 func (st *Stage) BackwardInput(s kernels.Stream, a *Acts, d kernels.Tensor, tp Region) {
 	ch := st.chunks[a.chunk]
 	if ch.head {
-		st.head.backwardInput(s, d, a.Out, &a.head)
+		st.head.backwardInput(s, st.Config, d, a.Out, &a.head, tp)
 	}
 	for i := len(a.blocks) - 1; i >= 0; i-- {
 		st.blocks[ch.blocks.Lo+i].backwardInput(s, st.Config, d, &a.blocks[i], &st.g, tp)
@@ -85,11 +85,6 @@ func (t *transformer) backwardWeight(s kernels.Stream, a *blockActs, tp Region, 
 	t.proj.grad(s, dres, a.attRows, hooks)
 	t.qkv.grad(s, a.qkvRows, fetched(s, a.ln1, tp), hooks)
 	ready(hooks, t.ln1.off)
-}
-
-func (h *lmHead) backwardInput(s kernels.Stream, d, in kernels.Tensor, a *headActs) {
-	s.LinearBackwardInput(a.dnorm, a.logits, h.out.w, kernels.Epilogue{})
-	h.ln.backward(s, d, a.own, in, a.mean, a.rstd, kernels.Tensor{}, nil)
 }
 
 func (h *lmHead) backwardWeight(s kernels.Stream, a *headActs, tp Region, hooks Hooks) {

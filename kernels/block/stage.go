@@ -187,7 +187,7 @@ func (st *Stage) Backward(s kernels.Stream, a *Acts, d kernels.Tensor, tp Region
 	}
 	if ch.head {
 		gather()
-		st.head.backward(s, d, a.Out, &a.head, tp, hooks)
+		st.head.backward(s, st.Config, d, a.Out, &a.head, tp, hooks)
 	} else if ch.mse {
 		layer-- // the MSE head has no parameters
 	}

@@ -82,6 +82,11 @@ func TestBytesAreThoseMoved(t *testing.T) {
 		{"sequence", model(), parallel.Strategy{TP: 2, Sequence: true}, 0.15}, // norms
 		{"sequence, recompute", again, parallel.Strategy{TP: 2, Sequence: true}, 0.15},
 		{"sequence, two parts", model(), parallel.Strategy{TP: 2, Sequence: true, Schedule: "zb-h1"}, 0.03},
+		{"tp in pieces", model(), parallel.Strategy{TP: 2, Aside: true}, 0},
+		{"tp in pieces, recompute", again, parallel.Strategy{TP: 2, Aside: true}, 0},
+		{"tp in pieces, experts", mixed, parallel.Strategy{TP: 2, Aside: true}, 0.03}, // and gates
+		{"sequence in pieces", model(), parallel.Strategy{TP: 2, Sequence: true, Aside: true}, 0.15},
+		{"sequence in pieces, experts, two parts", mixed, parallel.Strategy{TP: 2, Sequence: true, Aside: true, Schedule: "zb-h1"}, 0.03},
 		{"cp", long, parallel.Strategy{CP: 2}, 0},
 		{"ep", mixed, parallel.Strategy{EP: 2}, 0.02}, // capacity is rounded up
 		{"ep, two parts", mixed, parallel.Strategy{EP: 2, Schedule: "zb-h1"}, 0.02},
@@ -128,7 +133,7 @@ func TestPredictions(t *testing.T) {
 	for range 300 {
 		pick := func(of ...int) int { return of[r.IntN(len(of))] }
 		s := parallel.Strategy{DP: pick(1, 2), TP: pick(1, 2, 4), PP: pick(1, 2, 4), Microbatches: pick(1, 2, 4), ZeRO: pick(0, 0, 1, 2, 3), BucketBytes: int64(pick(0, 500))}
-		s.Sequence = s.TP > 1 && r.IntN(2) == 0
+		s.Sequence, s.Aside = s.TP > 1 && r.IntN(2) == 0, s.TP > 1 && r.IntN(2) == 0
 		if s.PP > 1 {
 			s.Schedule = []string{"gpipe", "1f1b", "zb-h1"}[r.IntN(3)]
 		}
@@ -174,6 +179,42 @@ func TestThrough(t *testing.T) {
 	} {
 		if got := Through(c.small, c.took, c.large, c.tookLarge); got != c.want {
 			t.Errorf("%+v: got %+v", c, got)
+		}
+	}
+}
+
+// One block of 24 tokens and C=16, one other layer; forward passes of one second. With pieces the first half of a sum hides behind the second half of the product in front of it, and the second half of a
+// gather behind the first half of the product behind it, as far as these take that long.
+func TestPiecesHideForwardCommunication(t *testing.T) {
+	cfg := trainer.Config{Model: model()}
+	cfg.Model.L = 1
+	const n, c = 24.0, 16.0
+	all := 12*2*n*c*c + 2*2*8*6*c // the products' FLOPs, and attention's: 8 sequences of 6 pairs
+	square := 2 * n * c * c / all
+	whole := n * c * 8
+	for _, test := range []struct {
+		name            string
+		s               parallel.Strategy
+		overlap, second float64 // seconds of a call for the whole input
+		want            float64
+	}{
+		{"whole", parallel.Strategy{TP: 2}, 1, 0.01, 0.02},
+		{"fast", parallel.Strategy{TP: 2, Aside: true}, 1, 0.01, 0.01},
+		{"one core for both", parallel.Strategy{TP: 2, Aside: true}, 0, 0.01, 0.02},
+		{"slow", parallel.Strategy{TP: 2, Aside: true}, 1, 2, 4 - (1+4)*square/2},
+		{"fast gathers", parallel.Strategy{TP: 2, Sequence: true, Aside: true}, 1, 0.01, 0.02},
+		{"slow gathers", parallel.Strategy{TP: 2, Sequence: true, Aside: true}, 1, 2, 8 - (3+1+4+4)*square/2},
+	} {
+		table := &Table{World: 2, Overlap: test.overlap, Layers: []Passes{{TP: 2, Kind: block.Block, Forward: Line{1, 0}}}}
+		for _, op := range []comm.Op{comm.AllReduce, comm.ReduceScatter, comm.AllGather} {
+			table.Collectives = append(table.Collectives, Collective{op, Line{0, test.second / whole}})
+		}
+		m, err := New(cfg, test.s, table)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := m.stages[0].chunks[0].forward.Exposed; math.Abs(got-test.want) > 1e-9 {
+			t.Errorf("%s: %g s exposed, want %g", test.name, got, test.want)
 		}
 	}
 }

@@ -115,6 +115,7 @@ type layer struct {
 	kind              block.LayerKind
 	forward, backward float64 // computing
 	attention         float64 // part of its products
+	square            float64 // part that a product with a C·C matrix takes; a block's four have 3, 1, 4 and 4 of them
 	own               float64 // parameters that only some ranks of Grads hold: experts
 	rest              float64 // other parameters, of this tensor-parallel rank
 }
@@ -134,6 +135,7 @@ func (m *Model) layers(r block.Range) []layer {
 		again := cost.Backward.Executed.Total() - without[i].Backward.Executed.Total()
 		l.backward += l.forward * again / max(1, cost.Forward.Executed.Total())
 		l.attention = attention(whole) / max(1, cost.Forward.Executed.Total())
+		l.square = square(whole) / max(1, cost.Forward.Executed.Total())
 		l.rest = float64(cost.Grads) / float64(whole.Precision.Stats.Size())
 		ls = append(ls, l)
 	}
@@ -186,9 +188,8 @@ func (m *Model) inside(l layer) (forward, backward float64) {
 	if l.kind != block.Block {
 		return 0, 0
 	}
-	size, whole := float64(m.c.Precision.Compute.Size()), m.whole()
-	sum := m.t.call(comm.AllReduce, m.s.TP, whole)
-	gather, scatter := m.t.call(comm.AllGather, m.s.TP, whole), m.t.call(comm.ReduceScatter, m.s.TP, whole)
+	size, gather, scatter := float64(m.c.Precision.Compute.Size()), m.cut(comm.AllGather), m.cut(comm.ReduceScatter)
+	forward, again := m.spread(l)
 	ahead := m.s.Schedule != "zb-h1" && m.s.Aside
 	beside := func(t, computing float64) float64 {
 		if ahead {
@@ -198,18 +199,15 @@ func (m *Model) inside(l layer) (forward, backward float64) {
 	}
 	switch {
 	case m.s.Sequence: // see tp.Sequence
-		forward, backward = 2*(gather+scatter), 2*gather+beside(2*(gather+scatter), l.backward)
+		backward = 2*gather + beside(2*(gather+scatter), l.backward)
 		if m.s.Schedule == "zb-h1" { // the inputs of the first products are gathered in the second part
 			backward -= 2 * gather
 		}
-		if m.c.Recompute {
-			backward += 2*gather + scatter
-		}
 	default:
-		forward, backward = 2*sum, beside(2*sum, l.backward/2)
-		if m.c.Recompute {
-			backward += sum
-		}
+		backward = beside(2*m.t.call(comm.AllReduce, m.s.TP, m.whole()), l.backward/2)
+	}
+	if m.c.Recompute {
+		backward += again
 	}
 	if e := m.c.Experts; m.s.EP > 1 {
 		parts := float64(max(1, e.Parts))
@@ -223,6 +221,33 @@ func (m *Model) inside(l layer) (forward, backward float64) {
 	return forward, backward
 }
 
+// cut is the time of a call for a block's input, in pieces of the tokens.
+func (m *Model) cut(op comm.Op) float64 {
+	n := float64(m.c.Pieces)
+	return n * m.t.call(op, m.s.TP, m.whole()/n)
+}
+
+// spread is what tensor-parallel ranks wait for of a forward pass, and of that which recomputation repeats: all but the last sum. Of a product's pieces each is summed beside the next, or gathered beside
+// the one before, and one of them beside nothing. The experts' half of a block is in one piece.
+func (m *Model) spread(l layer) (forward, again float64) {
+	n, enter, leave := float64(m.c.Pieces), 0.0, m.cut(comm.AllReduce)
+	if m.s.Sequence {
+		enter, leave = m.cut(comm.AllGather), m.cut(comm.ReduceScatter)
+	}
+	beside := func(t, squares float64) float64 {
+		return t/n + m.t.exposed(t-t/n, squares*l.square*l.forward*(1-1/n))
+	}
+	again = beside(enter, 3) + beside(leave, 1)
+	if m.c.Experts.Count > 0 {
+		if !m.s.Sequence {
+			leave = m.t.call(comm.AllReduce, m.s.TP, m.whole())
+		}
+		return again + enter + leave, again + enter
+	}
+	again += beside(enter, 4)
+	return again + beside(leave, 4), again
+}
+
 // again is what the second part of a backward pass in two gathers with sequence parallelism: the inputs of the blocks' first products, and the gradients of their results, which
 // the first part had gathered too; of experts it keeps those as they are.
 func (m *Model) again(l layer) float64 {
@@ -230,9 +255,9 @@ func (m *Model) again(l layer) float64 {
 	case l.kind != block.Block || !m.s.Sequence || m.s.Schedule != "zb-h1":
 		return 0
 	case m.c.Experts.Count > 0:
-		return 3 * m.t.call(comm.AllGather, m.s.TP, m.whole())
+		return 3 * m.cut(comm.AllGather)
 	}
-	return 4 * m.t.call(comm.AllGather, m.s.TP, m.whole())
+	return 4 * m.cut(comm.AllGather)
 }
 
 // whole is the bytes of a block's input for all tokens of a microbatch.
@@ -244,6 +269,12 @@ func (m *Model) whole() float64 {
 func attention(c block.Config) float64 {
 	pairs := float64(c.Batch) * float64(c.T) * float64(c.T+1) / 2 / float64(max(1, c.CP))
 	return 2 * 2 * pairs * float64(c.C/max(1, c.TP))
+}
+
+// square is the FLOPs of a block's product with a matrix of C·C weights, of which a tensor-parallel rank has a part.
+func square(c block.Config) float64 {
+	tokens := float64(c.Batch) * float64(c.T) / float64(max(1, c.CP))
+	return 2 * tokens * float64(c.C) * float64(c.C/max(1, c.TP)) * c.Layout.Density(c.C)
 }
 
 // ring is what the hops of context-parallel ranks add to a layer's passes, beside whose attention they go on: keys and values forward, both and their gradients one hop

@@ -20,7 +20,7 @@ import (
 func TestCPUStepAllocatesNothing(t *testing.T) {
 	fp32, _ := kernels.PrecisionNamed("fp32")
 	model := block.Config{C: 32, NH: 4, T: 16, L: 3, V: 61, Batch: 8, Precision: fp32}
-	for _, s := range []parallel.Strategy{{}, {DP: 2, BucketBytes: 10000}, {DP: 2, ZeRO: 1}, {DP: 2, ZeRO: 3, Microbatches: 2}, {TP: 2}, {PP: 2, Microbatches: 4}, {DP: 2, TP: 2, PP: 2, Microbatches: 2},
+	for _, s := range []parallel.Strategy{{}, {DP: 2, BucketBytes: 10000}, {DP: 2, ZeRO: 1}, {DP: 2, ZeRO: 3, Microbatches: 2}, {TP: 2}, {TP: 2, Aside: true}, {TP: 2, Sequence: true, Aside: true}, {PP: 2, Microbatches: 4}, {DP: 2, TP: 2, PP: 2, Microbatches: 2},
 		{EP: 2}, {EP: 2, PP: 2, Microbatches: 2, Schedule: "zb-h1"}} {
 		model := model
 		if s.EP > 1 {

@@ -27,13 +27,19 @@ func Cases() []Case {
 	deep.L = 6
 	deepLM := deep
 	deepLM.V, deepLM.L = 13, 7
+	thirds, thirdsLM := mse, lm // for three tensor-parallel ranks
+	thirds.C, thirds.NH, thirdsLM.C, thirdsLM.NH = 24, 6, 24, 6
+	add("thirds mse", thirds, thirdParts()...)
+	add("thirds lm", thirdsLM, thirdParts()...)
+
 	add("deep mse", deep, interleaved()...)
 	add("deep lm", deepLM, interleaved()...)
 
 	again := lm
 	again.Recompute = true
 	add("recompute", again, parallel.Strategy{Microbatches: 2}, parallel.Strategy{DP: 2, ZeRO: 3}, parallel.Strategy{PP: 3, Microbatches: 4},
-		parallel.Strategy{DP: 2, TP: 2, PP: 2, ZeRO: 2, Microbatches: 3}, parallel.Strategy{TP: 2, Sequence: true, Microbatches: 2})
+		parallel.Strategy{DP: 2, TP: 2, PP: 2, ZeRO: 2, Microbatches: 3}, parallel.Strategy{TP: 2, Sequence: true, Microbatches: 2},
+		parallel.Strategy{TP: 2, Aside: true}, parallel.Strategy{TP: 2, PP: 2, Sequence: true, Aside: true, Microbatches: 3})
 
 	switched, paired := lm, mse
 	switched.Experts = block.Experts{Count: 4, TopK: 1, Capacity: 1}
@@ -103,6 +109,13 @@ func tensors() []parallel.Strategy {
 		{TP: 2}, {TP: 4}, {TP: 2, Microbatches: 2},
 		{TP: 2, Sequence: true}, {TP: 4, Sequence: true}, {TP: 2, Sequence: true, Microbatches: 3},
 		{TP: 2, Aside: true}, {TP: 4, Aside: true, Microbatches: 2}, {TP: 2, Sequence: true, Aside: true}, {TP: 4, Sequence: true, Aside: true, Microbatches: 3},
+		{TP: 2, Aside: true, Microbatches: 8}, {TP: 2, Sequence: true, Aside: true, Microbatches: 4}, // an odd number of tokens, which stays whole
+	}
+}
+
+func thirdParts() []parallel.Strategy {
+	return []parallel.Strategy{
+		{TP: 3, Aside: true, Microbatches: 2}, {TP: 3, Sequence: true, Aside: true}, {TP: 3, PP: 2, Sequence: true, Aside: true, Microbatches: 4}, {DP: 2, TP: 3, Sequence: true, Aside: true, ZeRO: 2, Microbatches: 2},
 	}
 }
 
@@ -129,6 +142,7 @@ func contexts() []parallel.Strategy {
 		{TP: 2, CP: 2}, {TP: 2, CP: 3, Sequence: true, Microbatches: 2}, {PP: 2, CP: 2, Microbatches: 3}, {PP: 2, CP: 3, Microbatches: 4, Schedule: "gpipe"},
 		{PP: 2, CP: 2, Microbatches: 3, Schedule: "zb-h1"}, {PP: 2, CP: 2, Microbatches: 4, Schedule: "interleaved", Chunks: 2},
 		{TP: 2, PP: 2, CP: 2, Microbatches: 3}, {DP: 2, TP: 2, PP: 2, CP: 2, Microbatches: 3, Sequence: true, ZeRO: 1},
+		{TP: 2, CP: 2, Aside: true, Microbatches: 2}, {TP: 2, PP: 2, CP: 2, Microbatches: 3, Sequence: true, Aside: true, Schedule: "zb-h1"},
 	}
 }
 

@@ -77,6 +77,8 @@ var techniques = []technique{
 	{precision: "bf16", Strategy: parallel.Strategy{TP: 2, PP: 2, Microbatches: 2, Schedule: "gpipe"}},
 	{precision: "fp32", Strategy: parallel.Strategy{CP: 2}}, {precision: "fp32", Strategy: parallel.Strategy{CP: 4, ZeRO: 2}}, {precision: "bf16", Strategy: parallel.Strategy{CP: 2, PP: 2, Microbatches: 2}},
 	{precision: "fp32", Strategy: parallel.Strategy{CP: 2, TP: 2, Sequence: true}},
+	{precision: "fp32", Strategy: parallel.Strategy{TP: 2, Aside: true}}, {precision: "bf16", again: true, Strategy: parallel.Strategy{TP: 2, Sequence: true, Aside: true}},
+	{precision: "fp32", Strategy: parallel.Strategy{TP: 2, PP: 2, Sequence: true, Aside: true, Microbatches: 2, Schedule: "zb-h1"}}, {precision: "fp32", experts: switched, Strategy: parallel.Strategy{EP: 2, TP: 2, Sequence: true, Aside: true}},
 	{precision: "fp32", experts: switched, Strategy: parallel.Strategy{EP: 2, ZeRO: 1}}, {precision: "fp32", experts: switched, Strategy: parallel.Strategy{EP: 2, ZeRO: 3, Microbatches: 2, BucketBytes: 4096}},
 	{precision: "fp32", experts: switched, Strategy: parallel.Strategy{DP: 2, EP: 2, ZeRO: 2}}, {precision: "fp16", experts: switched, Strategy: parallel.Strategy{DP: 2, EP: 2, ZeRO: 3}},
 	{precision: "bf16", experts: switched, again: true, Strategy: parallel.Strategy{EP: 2, TP: 2, Sequence: true, ZeRO: 2}}, {precision: "fp32", layout: twoFour, experts: switched, Strategy: parallel.Strategy{EP: 2, ZeRO: 3}},
@@ -129,7 +131,7 @@ func library(d driver.Driver) func(int) []comm.Communicator {
 // The steps are the same where a library such as NCCL moves the data, which orders nothing but its own calls: with one strategy of each kind, or all where there is time.
 func TestSimulatedGPUsTrainOverALibrary(t *testing.T) {
 	quick(t)
-	some := []parallel.Strategy{{EP: 2}, {EP: 2, ZeRO: 3, Microbatches: 2, BucketBytes: 4096}, {DP: 2, BucketBytes: 4096}, {DP: 4, ZeRO: 3}, {TP: 2, PP: 2, Microbatches: 2}}
+	some := []parallel.Strategy{{TP: 2, Aside: true}, {EP: 2}, {EP: 2, ZeRO: 3, Microbatches: 2, BucketBytes: 4096}, {DP: 2, BucketBytes: 4096}, {DP: 4, ZeRO: 3}, {TP: 2, PP: 2, Microbatches: 2}}
 	for i, c := range techniques {
 		plain := c.precision == "fp32" && c.layout.Format == kernels.Dense && c.Mesh().World() > 1
 		if plain && (os.Getenv("OFPEAK_LONG") != "" || slices.Contains(some, c.Strategy)) {

@@ -12,6 +12,7 @@ import (
 
 // Region is the paper's conjugate pair f and g over the ranks of a communicator: every rank holds all tokens. It implements block.Region.
 type Region struct {
+	*Cut
 	Comm  comm.Communicator
 	Aside *Aside // nil: sums hold the compute stream
 }
@@ -20,30 +21,26 @@ type Region struct {
 func (r Region) Whole(_ kernels.Stream, x kernels.Tensor) kernels.Tensor { return x }
 
 // Prefetch has nothing to fetch.
-func (r Region) Prefetch(kernels.Stream, kernels.Tensor) {}
+func (r Region) Prefetch(kernels.Stream, kernels.Tensor) int { return 1 }
 
 // Fetched is Whole.
-func (r Region) Fetched(_ kernels.Stream, x kernels.Tensor) kernels.Tensor { return x }
+func (r Region) Fetched(_ kernels.Stream, x kernels.Tensor, i, n int) kernels.Tensor {
+	return r.Piece(x, i, n)
+}
 
 // Partial is x itself: the sum replaces the summand.
 func (r Region) Partial(x kernels.Tensor) kernels.Tensor { return x }
 
-// SumWhole is Sum.
+// SumWhole is in place too.
 func (r Region) SumWhole(s kernels.Stream, x kernels.Tensor) { r.Comm.AllReduce(s, x, x) }
 
-// Sum is g's forward, and f's backward pass.
-func (r Region) Sum(s kernels.Stream, x kernels.Tensor) { r.Comm.AllReduce(s, x, x) }
-
-// StartSum is f's backward pass, beside what follows.
-func (r Region) StartSum(s kernels.Stream, x kernels.Tensor) {
-	if r.Aside == nil {
-		r.Sum(s, x)
-		return
-	}
-	r.Aside.behind(s)
-	r.Aside.comm.AllReduce(r.Aside.stream, x, x)
-	r.Aside.started()
+// StartSum is g's forward, and f's backward pass.
+func (r Region) StartSum(s kernels.Stream, x kernels.Tensor, i, n int) {
+	c, on := r.Aside.beside(r.Comm, s)
+	part := r.Piece(x, i, n)
+	c.AllReduce(on, part, part)
+	r.Aside.summing(i)
 }
 
 // EndSum waits for it.
-func (r Region) EndSum(kernels.Stream) { r.Aside.endSum() }
+func (r Region) EndSum(_ kernels.Stream, i int) { r.Aside.endSum(i) }

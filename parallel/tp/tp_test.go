@@ -22,14 +22,15 @@ func TestRegionSums(t *testing.T) {
 		}
 		r.Defer(b.Free)
 		x, data := kernels.Of(b, 2, 3), b.(kernels.HostBuffer).Data().([]float64)
-		region := tp.Region{Comm: r.TP}
+		region := tp.Region{Cut: tp.NewCut(1), Comm: r.TP}
 		for i := range data {
 			data[i] = float64(100*r.ID + i)
 		}
 		if region.Whole(r.Compute, x).Buf != b || region.Partial(x).Buf != b {
 			return fmt.Errorf("not in place")
 		}
-		region.Sum(r.Compute, x)
+		region.StartSum(r.Compute, x, 0, 1)
+		region.EndSum(r.Compute, 0)
 		if err := r.Compute.Sync(); err != nil {
 			return err
 		}

@@ -69,8 +69,8 @@ func (t *Trainer) SetRegression(seed uint64) error {
 // own are this rank's tokens (S,C) of a microbatch (B,T,C).
 func (t *Trainer) own(host []float64) []float64 {
 	st, tokens := t.Stage, t.Stage.Tokens()
-	mine := make([]float64, 0, tokens.Len()*st.C)
-	for i := tokens.Lo; i < tokens.Hi; i++ {
+	mine := make([]float64, 0, len(tokens)*st.C)
+	for _, i := range tokens {
 		seq, pos := st.Place(i)
 		mine = append(mine, host[(seq*st.T+pos)*st.C:][:st.C]...)
 	}
@@ -121,16 +121,16 @@ func (t *Trainer) teach(host []float64, seed uint64) error {
 func (t *Trainer) teachOwn(target, all kernels.Tensor) {
 	st, tokens := t.Stage, t.Stage.Tokens()
 	rows := all.Reshape(all.Size()/st.C, st.C)
-	for lo := tokens.Lo; lo < tokens.Hi; {
-		seq, pos := st.Place(lo)
-		hi := lo + 1
-		for ; hi < tokens.Hi; hi++ { // as long as they lie one behind the other there too
-			if s, p := st.Place(hi); s*st.T+p != seq*st.T+pos+hi-lo {
-				break
-			}
+	at := func(i int) int { // in all
+		seq, pos := st.Place(tokens[i])
+		return seq*st.T + pos
+	}
+	for lo := 0; lo < len(tokens); {
+		from, hi := at(lo), lo+1
+		for hi < len(tokens) && at(hi) == from+hi-lo { // as long as they lie one behind the other there too
+			hi++
 		}
-		at := seq*st.T + pos
-		t.compute.Cast(target.Slice(lo-tokens.Lo, hi-tokens.Lo), rows.Slice(at, at+hi-lo))
+		t.compute.Cast(target.Slice(lo, hi), rows.Slice(from, from+hi-lo))
 		lo = hi
 	}
 }

@@ -47,9 +47,9 @@ func stageBytes(c block.Config) int64 {
 	return bytes
 }
 
-// besides reports whether tensor-parallel calls of a stage go on beside products: in the backward pass of its blocks.
+// besides reports whether tensor-parallel calls of a stage go on beside products: in the passes of its blocks.
 func besides(c block.Config, s parallel.Strategy) bool {
-	return s.Aside && !c.Forward && c.HasBlocks()
+	return s.Aside && c.HasBlocks()
 }
 
 // gathered is how many memories for all tokens tp.Sequence has: one, in training one more, and one more where calls go on beside products.

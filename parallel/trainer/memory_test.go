@@ -24,7 +24,7 @@ func TestMemoryIsWhatRanksTake(t *testing.T) {
 	for name, model := range map[string]block.Config{"regression": regression, "language": language, "experts": mixed, "bf16": half, "recompute": again, "words": words, "2:4": layout, "pruned experts": pruned, "inference": infer} {
 		model.L, model.T, model.Batch = 6, 4, 8
 		for _, s := range []parallel.Strategy{
-			{}, {DP: 2}, {TP: 2}, {TP: 2, Sequence: true, Microbatches: 2}, {TP: 2, Sequence: true, Aside: true}, {TP: 2, PP: 2, Sequence: true, Aside: true, Microbatches: 2}, {DP: 2, ZeRO: 1, Microbatches: 2}, {DP: 2, ZeRO: 2}, {DP: 2, ZeRO: 3, BucketBytes: 500},
+			{}, {DP: 2}, {TP: 2}, {TP: 2, Aside: true}, {TP: 2, Sequence: true, Microbatches: 2}, {TP: 2, Sequence: true, Aside: true}, {TP: 2, PP: 2, Sequence: true, Aside: true, Microbatches: 2}, {DP: 2, ZeRO: 1, Microbatches: 2}, {DP: 2, ZeRO: 2}, {DP: 2, ZeRO: 3, BucketBytes: 500},
 			{PP: 2, Microbatches: 4}, {PP: 3, Microbatches: 8}, {PP: 2, Microbatches: 4, Schedule: "gpipe"}, {PP: 3, Microbatches: 8, Schedule: "zb-h1"}, {EP: 2, PP: 2, Microbatches: 2, Schedule: "zb-h1"},
 			{PP: 2, Microbatches: 4, Schedule: "interleaved", Chunks: 2}, {DP: 2, PP: 2, ZeRO: 3, Microbatches: 2}, {TP: 2, PP: 2, Sequence: true, Microbatches: 2},
 			{PP: 7}, {EP: 2, ZeRO: 1}, {EP: 2, ZeRO: 2, BucketBytes: 500}, {EP: 2, ZeRO: 3, Microbatches: 2}, {DP: 2, EP: 2, ZeRO: 3}, {EP: 2, CP: 2, PP: 2, TP: 2, ZeRO: 2, Microbatches: 2}, {EP: 2, Microbatches: 2}, {EP: 2, TP: 2}, {PP: 8}, {CP: 2}, {CP: 2, TP: 2, PP: 2, Sequence: true, Microbatches: 2}, {CP: 2, PP: 8, ZeRO: 2},

@@ -42,7 +42,7 @@ func (t *Trainer) KeepOutputs() error {
 		return nil
 	}
 	for range t.microbatches {
-		x, err := t.tensor(t.Stage.Precision.Compute, t.Stage.Tokens().Len(), t.Stage.C)
+		x, err := t.tensor(t.Stage.Precision.Compute, len(t.Stage.Tokens()), t.Stage.C)
 		if err != nil {
 			return err
 		}

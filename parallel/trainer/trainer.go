@@ -103,10 +103,21 @@ func Microbatch(model block.Config, s parallel.Strategy) block.Config {
 	model.Batch /= s.DP * s.EP * s.Microbatches
 	model.TP, model.TPRank, model.CP, model.CPRank, model.Lo, model.Hi, model.Chunks = s.TP, 0, s.CP, 0, 0, 0, nil
 	model.Sequence = s.Sequence
+	model.Pieces = pieces(model, s)
 	if s.ZeRO > 0 {
 		model.Shards = block.Shards{All: block.Group{Ranks: s.DP * s.EP * s.CP}, Same: block.Group{Ranks: s.DP * s.CP}, Level: s.ZeRO, Bucket: dp.Elements(s.BucketBytes, model.Precision.Stats)}
 	}
 	return model
+}
+
+// pieces is 2 where a tensor-parallel rank sums one half of the tokens while it computes the other, and the tokens that it holds have halves.
+func pieces(c block.Config, s parallel.Strategy) int {
+	rows, length := c.Grid()
+	tokens := rows * length
+	if s.Aside && tokens%s.TP == 0 && tokens/s.TP%2 == 0 {
+		return 2
+	}
+	return 1
 }
 
 // New builds this rank's part. All ranks call it at the same time.
@@ -231,12 +242,13 @@ func (t *Trainer) connectTensor() error {
 	}
 	var err error
 	if besides(st.Config, r.Strategy) {
-		if t.aside, err = tp.NewAside(r.Device, &timed{r.TP, &t.clock, false}, r.Aside, t.waitExposed); err != nil {
+		if t.aside, err = tp.NewAside(r.Device, &timed{r.TP, &t.clock, false}, r.Aside, st.Pieces, t.waitExposed); err != nil {
 			return fmt.Errorf("tensor-parallel calls: %w", err)
 		}
 	}
+	cut := tp.NewCut(st.Pieces)
 	if !st.Sequence {
-		t.tp = tp.Region{Comm: c, Aside: t.aside}
+		t.tp = tp.Region{Cut: cut, Comm: c, Aside: t.aside}
 		return nil
 	}
 	var places [3]kernels.Tensor
@@ -247,7 +259,7 @@ func (t *Trainer) connectTensor() error {
 			return err
 		}
 	}
-	t.tp = tp.Sequence{Comm: c, All: places[0], Sums: places[min(1, n-1)], Aside: t.aside, Next: places[2]}
+	t.tp = tp.Sequence{Cut: cut, Comm: c, All: places[0], Sums: places[min(1, n-1)], Aside: t.aside, Next: places[min(2, n-1)]}
 	if st.Forward {
 		return nil
 	}
@@ -284,7 +296,7 @@ func (t *Trainer) alloc() error {
 		return x
 	}
 	rows, length := st.Grid()
-	ct, n, own := st.Precision.Compute, rows*length, st.Tokens().Len()
+	ct, n, own := st.Precision.Compute, rows*length, len(st.Tokens())
 	t.loss = take(st.Precision.Stats, 1)
 	for i := range t.grads {
 		t.grads[i] = take(ct, own, st.C)

@@ -149,8 +149,10 @@ func TestCommBytes(t *testing.T) {
 		{parallel.Strategy{DP: 2, ZeRO: 3}, func(tr *Trainer) int64 { return 2*int64(tr.Stage.Size())*8 + loss }},
 		// Two blocks, each two sums forward and two backward.
 		{parallel.Strategy{TP: 2}, func(*Trainer) int64 { return 8 * act }},
+		{parallel.Strategy{TP: 2, Aside: true}, func(*Trainer) int64 { return 8 * act }},
 		// Two gathers and two scatters forward, four and two backward; four norms' gains and biases; the loss of each rank's tokens.
 		{parallel.Strategy{TP: 2, Sequence: true}, func(*Trainer) int64 { return 2*10*act + 2*4*16*8 + loss }},
+		{parallel.Strategy{TP: 2, Sequence: true, Aside: true}, func(*Trainer) int64 { return 2*10*act + 2*4*16*8 + loss }},
 		// Each stage sends or receives the batch's activations and their gradients.
 		{parallel.Strategy{PP: 2, Microbatches: 2}, func(*Trainer) int64 { return 2*act + loss }},
 		// Two blocks, whose 8 tokens' keys and values make p-1 hops forward, p-1 backward, and their gradients p, each sent and received.
@@ -407,7 +409,7 @@ func TestOutOfMemory(t *testing.T) {
 func TestStepAllocatesNothing(t *testing.T) {
 	open := func(int, int) (kernels.Device, error) { return nullDevice{ref.New()}, nil }
 	for _, model := range []block.Config{regression, language} {
-		for _, s := range []parallel.Strategy{{}, {Microbatches: 2}, {DP: 2}, {DP: 2, ZeRO: 1}, {DP: 2, ZeRO: 3}, {TP: 2}, {PP: 2, Microbatches: 4}, {PP: 2, Microbatches: 4, Schedule: "zb-h1"}, {DP: 2, TP: 2, PP: 2, Microbatches: 2}} {
+		for _, s := range []parallel.Strategy{{}, {Microbatches: 2}, {DP: 2}, {DP: 2, ZeRO: 1}, {DP: 2, ZeRO: 3}, {TP: 2}, {TP: 2, Aside: true}, {TP: 2, Sequence: true, Aside: true}, {PP: 2, Microbatches: 4}, {PP: 2, Microbatches: 4, Schedule: "zb-h1"}, {DP: 2, TP: 2, PP: 2, Microbatches: 2}} {
 			err := launchOn(open, Config{Model: model}, s, func(r *parallel.Rank, tr *Trainer) error {
 				const windows, steps = 6, 20
 				fewest := uint64(math.MaxUint64)
