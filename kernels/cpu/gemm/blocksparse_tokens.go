@@ -5,15 +5,12 @@ import "unsafe"
 // cutTokens decides whether the tokens of a weight gradient are cut into parts, one for
 // each worker. If workers share out the block rows instead, each packs all of x, which
 // takes long where few blocks are kept; and then there are few sums of the parts to add up.
-// The parts of K are halved, since the strips of a worker's first one are not packed by
-// tiles.
 func (g *blockGradJob) cutTokens(workers int) {
 	p := g.pattern
 	blocks := (p.oc / p.block) * (p.c / p.block)
 	g.parts = 1
 	if g.eng.strips != nil && 8*p.kept() <= blocks && g.K >= 2*workers*g.kc {
 		g.parts = workers
-		g.kc = evenly(g.kc, g.kc/2, 8*g.eng.depth())
 	}
 }
 
