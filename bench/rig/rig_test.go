@@ -78,6 +78,7 @@ func TestEveryTechniqueIsMeasuredAndVerified(t *testing.T) {
 		"model=tiny tp=2",
 		"model=tiny tp=2 sequence_parallel=true",
 		"model=tiny tp=2 overlap=on",
+		"model=tiny tp=2 sequence_parallel=true overlap=on precision=bf16",
 		"model=tiny pp=2 schedule=gpipe microbatches=4",
 		"model=tiny pp=2 schedule=1f1b microbatches=4",
 		"model=tiny,L=4 pp=2 schedule=interleaved chunks=2 microbatches=4",
@@ -121,7 +122,8 @@ func TestEveryTechniqueIsMeasuredAndVerified(t *testing.T) {
 func TestForwardPassIsVerifiedByItsOutputs(t *testing.T) {
 	r := newRig(t)
 	for _, line := range []string{"model=tiny pass=forward", "model=tiny pass=forward dp=2 cp=2", "model=tiny pass=forward precision=int8", "model=tiny pass=forward microbatches=4",
-		"model=tiny pass=forward pp=2 schedule=gpipe microbatches=4 dp=2", "model=tiny,L=4,V=258 pass=forward precision=int8 pp=2 schedule=interleaved chunks=2 microbatches=2", "model=tiny,T=21,V=257 pass=forward tp=2 pp=2 schedule=gpipe"} {
+		"model=tiny pass=forward pp=2 schedule=gpipe microbatches=4 dp=2", "model=tiny,L=4,V=258 pass=forward precision=int8 pp=2 schedule=interleaved chunks=2 microbatches=2", "model=tiny,T=21,V=257 pass=forward tp=2 pp=2 schedule=gpipe",
+		"model=tiny pass=forward tp=2 overlap=on precision=int8", "model=tiny pass=forward tp=2 sequence_parallel=true overlap=on", "model=tiny pass=forward experts=4x1@1 tp=2 sequence_parallel=true overlap=on"} {
 		row := run(t, r, line)
 		if row.Status != results.OK || row.MaxRelError.Or(0) == 0 || row.FinalLoss.Known() || row.OptimizerS.Or(0) > 0 {
 			t.Errorf("%s: %+v", line, row)
