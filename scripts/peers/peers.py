@@ -27,6 +27,7 @@ COLUMNS = ["op", "shape", "dtype", "threads", "unit", "ours", "peer", "peer_name
 SAMPLES = 1000
 # Peers that allocate in every step keep their memory, in huge pages, instead of returning it to the system (glibc; some 4 % for PyTorch).
 KEEP_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(1 << 36), "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
+SLEEP_SOON = {"OPENBLAS_THREAD_TIMEOUT": "20"}  # idle threads spin for 2^20 cycles, not 2^28, which would be 0.1 s of the other side's turn
 SETTLE = 0.02  # seconds for an idle side's threads to stop spinning before the other side's turn
 
 
@@ -170,7 +171,7 @@ class Peer:
 
     def __init__(self, command, cores):
         env = {k: v for k, v in os.environ.items() if k not in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")}
-        env.update(OMP_NUM_THREADS=str(len(cores)), OMP_PROC_BIND="true", OMP_PLACES="cores", **KEEP_MEMORY)
+        env.update(OMP_NUM_THREADS=str(len(cores)), OMP_PROC_BIND="true", OMP_PLACES="cores", **KEEP_MEMORY, **SLEEP_SOON)
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env, preexec_fn=lambda: os.sched_setaffinity(0, cores)
         )
