@@ -117,8 +117,8 @@ func (c Config) Check() error {
 		return fmt.Errorf("tokens spread over tensor-parallel ranks: use tp of 2 or more")
 	case c.Sequence && c.all()%c.TP != 0:
 		return fmt.Errorf("a microbatch of %d tokens is not divisible by tp=%d", c.all(), c.TP)
-	case c.all()/c.TP%c.Pieces != 0:
-		return fmt.Errorf("a microbatch of %d tokens does not fall into %d pieces on tp=%d", c.all(), c.Pieces, c.TP)
+	case c.tokens()%c.Pieces != 0:
+		return fmt.Errorf("the %d tokens of a rank do not fall into %d pieces", c.tokens(), c.Pieces)
 	case !c.chunksFit():
 		return fmt.Errorf("a stage of layers %s does not lie in the model's %d", c.Held(), c.depth())
 	case c.Layout.Format == kernels.BlockSparse && c.TP > 1:

@@ -35,6 +35,9 @@ func history(t *testing.T, s parallel.Strategy, between engine, forward bool) *p
 	p, _ := kernels.PrecisionNamed("fp32")
 	cfg := trainer.Config{Model: block.Config{C: 16, NH: 2, T: 3, L: 4, V: 8, Batch: 4, Precision: p}, Hyper: block.DefaultHyper}
 	cfg.Model.Forward = forward
+	if s.Aside {
+		cfg.Model.T = 4 // so that the tokens have halves
+	}
 	if s.CP > 1 {
 		cfg.Model.T, cfg.Model.Batch = 2*s.CP, 1
 	}

@@ -113,8 +113,11 @@ func Microbatch(model block.Config, s parallel.Strategy) block.Config {
 // pieces is 2 where a tensor-parallel rank sums one half of the tokens while it computes the other, and the tokens that it holds have halves.
 func pieces(c block.Config, s parallel.Strategy) int {
 	rows, length := c.Grid()
-	tokens := rows * length
-	if s.Aside && tokens%s.TP == 0 && tokens/s.TP%2 == 0 {
+	parts := 2
+	if s.Sequence {
+		parts *= s.TP
+	}
+	if s.Aside && rows*length%parts == 0 {
 		return 2
 	}
 	return 1
