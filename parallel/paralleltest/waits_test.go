@@ -53,7 +53,7 @@ func history(t *testing.T, s parallel.Strategy, between engine, forward bool) *p
 		if err := tr.SetTokens(func(seq, pos int) int32 { return int32((seq*5 + pos*pos) % 8) }); err != nil {
 			return err
 		}
-		for range map[bool]int{false: 2}[forward] {
+		for step := 0; step < 2 && !forward; step++ {
 			tr.TrainStep()
 			if _, err := tr.Sync(); err != nil {
 				return err
