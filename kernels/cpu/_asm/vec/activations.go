@@ -109,12 +109,12 @@ func expTo(x Op, degree int) reg.VecVirtual {
 	}
 	// ln2 in two parts: n times the first is exact.
 	const high = 0x1.62e4p-1
-	VFNMADD231PS(constant(high), n, v)
-	VFNMADD231PS(constant(math.Ln2-high), n, v)
+	subtractProduct.of(constant(high), n, v)
+	subtractProduct.of(constant(math.Ln2-high), n, v)
 	inverse := []float64{1, 1, 2, 6, 24, 120, 720, 5040} // of the coefficients
 	p := register(constant(1 / inverse[degree]))
 	for i := degree - 1; i >= 0; i-- {
-		VFMADD213PS(constant(1/inverse[i]), v, p)
+		addTo.of(constant(1/inverse[i]), v, p)
 	}
 	if wide() {
 		VSCALEFPS(n, p, p)
@@ -158,7 +158,7 @@ var (
 func sigmoid(x Op) (s, e, q reg.VecVirtual) {
 	q = times(x, x)
 	u := register(constant(-geluLinear))
-	VFNMADD231PS(constant(geluCubic), q, u)
+	subtractProduct.of(constant(geluCubic), q, u)
 	e = exp(times(u, x))
 	one := register(constant(1))
 	return over(one, plus(e, one)), e, q

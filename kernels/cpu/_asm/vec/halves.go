@@ -57,7 +57,7 @@ func roundBF16(v reg.VecVirtual) reg.VecVirtual {
 	VPSRLD(Imm(16), v, upper)
 	and(words(1), upper, sum) // ties to even
 	VPADDD(v, sum, sum)
-	VPADDD(words(0x7fff), sum, sum)
+	addIntegers.of(words(0x7fff), sum, sum)
 	VPSRLD(Imm(16), sum, sum)
 	or(words(0x40), upper, upper)
 	d := vec()

@@ -60,9 +60,13 @@ func global(name string, table ...uint32) Mem {
 	return m
 }
 
-// words is a constant of one bit pattern in every lane, in memory.
+// words is a constant of one bit pattern in every lane, in memory. AVX-512 has it there once, for instructions that broadcast it: the linker aligns tables to 32 bytes, so that one of 64
+// may lie across two lines, which made loops with many constants up to an eighth slower in one build than in another.
 func words(bits uint32) Mem {
-	table := make([]uint32, target.lanes)
+	table := make([]uint32, 8)
+	if wide() {
+		table = table[:1]
+	}
 	for i := range table {
 		table[i] = bits
 	}
@@ -75,8 +79,35 @@ func constant(x float64) Mem { return words(math.Float32bits(float32(x))) }
 // register loads a constant.
 func register(m Mem) reg.VecVirtual {
 	v := vec()
-	VMOVUPS(m, v)
+	if wide() {
+		VBROADCASTSS(m, v)
+	} else {
+		VMOVUPS(m, v)
+	}
 	return v
+}
+
+// instruction has a form whose first operand is a word of memory for all lanes.
+type instruction struct{ plain, broadcast func(...Op) }
+
+var (
+	add             = instruction{VADDPS, VADDPS_BCST}
+	subtract        = instruction{VSUBPS, VSUBPS_BCST}
+	multiply        = instruction{VMULPS, VMULPS_BCST}
+	divide          = instruction{VDIVPS, VDIVPS_BCST}
+	addTo           = instruction{VFMADD213PS, VFMADD213PS_BCST}   // d = d*b + a
+	addProductTo    = instruction{VFMADD231PS, VFMADD231PS_BCST}   // d += b*a
+	subtractProduct = instruction{VFNMADD231PS, VFNMADD231PS_BCST} // d -= b*a
+	addIntegers     = instruction{VPADDD, VPADDD_BCST}
+)
+
+// of picks the form for a first operand that may be a constant; the others are registers.
+func (i instruction) of(a Op, others ...Op) {
+	form := i.plain
+	if m, ok := a.(Mem); ok && wide() && m.Symbol.Name != "" {
+		form = i.broadcast
+	}
+	form(append([]Op{a}, others...)...)
 }
 
 // zero is a register of zeros. It is loaded, since avo takes VPXORD of a register with itself for a use of its old value.
@@ -85,7 +116,7 @@ func zero() reg.VecVirtual { return register(words(0)) }
 // and is the bitwise and.
 func and(a, b, dst Op) {
 	if wide() {
-		VPANDD(a, b, dst)
+		instruction{VPANDD, VPANDD_BCST}.of(a, b, dst)
 	} else {
 		VPAND(a, b, dst)
 	}
@@ -94,26 +125,26 @@ func and(a, b, dst Op) {
 // or is the bitwise or.
 func or(a, b, dst Op) {
 	if wide() {
-		VPORD(a, b, dst)
+		instruction{VPORD, VPORD_BCST}.of(a, b, dst)
 	} else {
 		VPOR(a, b, dst)
 	}
 }
 
 // The arithmetic, into a new register. The first operand is a register.
-func plus(a, b Op) reg.VecVirtual  { return into(VADDPS, a, b) }
-func minus(a, b Op) reg.VecVirtual { return into(VSUBPS, a, b) }
-func times(a, b Op) reg.VecVirtual { return into(VMULPS, a, b) }
-func over(a, b Op) reg.VecVirtual  { return into(VDIVPS, a, b) }
+func plus(a, b Op) reg.VecVirtual  { return into(add, a, b) }
+func minus(a, b Op) reg.VecVirtual { return into(subtract, a, b) }
+func times(a, b Op) reg.VecVirtual { return into(multiply, a, b) }
+func over(a, b Op) reg.VecVirtual  { return into(divide, a, b) }
 
-func into(op func(...Op), a, b Op) reg.VecVirtual {
+func into(op instruction, a, b Op) reg.VecVirtual {
 	d := vec()
-	op(b, a, d)
+	op.of(b, a, d)
 	return d
 }
 
 // addProduct adds a*b to a register; b may be in memory.
-func addProduct(sum, a, b Op) { VFMADD231PS(b, a, sum) }
+func addProduct(sum, a, b Op) { addProductTo.of(b, a, sum) }
 
 // copyOf is a new register with the same value.
 func copyOf(v Op) reg.VecVirtual {
