@@ -61,7 +61,7 @@ func global(name string, table ...uint32) Mem {
 }
 
 // words is a constant of one bit pattern in every lane, in memory. AVX-512 has it there once, for instructions that broadcast it: the linker aligns tables to 32 bytes, so that one of 64
-// may lie across two lines, which made loops with many constants up to an eighth slower in one build than in another.
+// may lie across two lines, which made loops with many constants a tenth slower in one build than in another.
 func words(bits uint32) Mem {
 	table := make([]uint32, 8)
 	if wide() {
